@@ -1,0 +1,210 @@
+package parser
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"reflect"
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+// split makes frames of fuzz input: text first, then attachments, separated by a byte no text holds.
+func split(data []byte) (frames []Frame) {
+	for i, part := range bytes.Split(data, []byte{0xff}) {
+		frames = append(frames, Frame{Binary: i > 0, Data: bytes.Clone(part)})
+	}
+	return frames
+}
+
+// jsonPart is where the JSON text of a packet without attachments begins, found by other means than the
+// decoder's: nothing before it can hold a bracket, brace or quote but a namespace, which ends at a comma.
+func jsonPart(text []byte) []byte {
+	rest := text[1:]
+	if len(rest) > 0 && rest[0] == '/' {
+		n := bytes.IndexByte(rest, ',')
+		if n < 0 {
+			return nil
+		}
+		rest = rest[n+1:]
+	}
+	return bytes.TrimLeft(rest, "0123456789")
+}
+
+func FuzzDecode(f *testing.F) {
+	for _, s := range []string{
+		`0`, `0{"sid":"a"}`, `0/admin,{"token":"x"}`, `1/admin,`, `2["m",1,null,true,"é\n\ud83d\ude00"]`, `2/chat,7["m"]`, `312[]`, `3`,
+		`4{"message":"nope","data":{"c":1}}`, `4"x"`, `2[5,"x"]`, `2[1e400]`, `2["x"]trailing`, `2[ "x" , { "a" : [ ] } ]`, `2007["x"]`,
+		"51-[\"m\"," + mark0 + "]\xffabc", "52-/a,0[\"m\",{\"a\":[" + mark1 + "],\"b\":" + mark0 + "}]\xffa\xffb",
+		"51-[\"m\",{\"\\u005fplaceholder\":true,\"num\":0.0e1}]\xff", "51-[\"m\",{\"_placeholder\":true,\"num\":\"splice\"}]\xff",
+		"61-1[" + mark0 + "," + mark0 + ",{\"_placeholder\":1}]\xffx", `2["` + strings.Repeat(`\"`, 20) + `"]`,
+		`2["x",` + nested(30, `[{"a":`, "}]") + "]", `2["x",-0,1e-7,1E+400,0.1,123456789012345678901234567890]`,
+	} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		frames := split(data)
+		text := bytes.Clone(frames[0].Data)
+		if !utf8.Valid(text) {
+			return // refused beneath us
+		}
+		d := JSON(nil).NewDecoder()
+		var p *Packet
+		var err error
+		for i, fr := range frames {
+			p, err = d.Add(fr)
+			if err != nil {
+				var syntax *SyntaxError
+				if p != nil || !errors.As(err, &syntax) || syntax.Offset < 0 || syntax.Offset > len(fr.Data) {
+					t.Fatalf("%v, %#v", p, err)
+				}
+				break
+			}
+			if p != nil && i < len(frames)-1 {
+				return // attachments that belong to nothing
+			}
+		}
+		if !bytes.ContainsAny(text[:min(len(text), 1)], "56") {
+			compareWithStandard(t, text, p)
+		}
+		if p != nil {
+			checkStable(t, p)
+		}
+	})
+}
+
+// compareWithStandard holds the scan against encoding/json.
+func compareWithStandard(t *testing.T, text []byte, p *Packet) {
+	if p == nil {
+		// What the standard library takes for a good event must not be refused for its syntax.
+		if len(text) == 0 || text[0] != '2' && text[0] != '3' || len(jsonPart(text)) == 0 {
+			return
+		}
+		part := jsonPart(text)
+		var values []json.RawMessage
+		_, err := JSON(nil).NewDecoder().Add(Frame{Data: append([]byte("3"), part...)})
+		if json.Unmarshal(part, &values) == nil && values != nil && len(values) <= 10_000 && err != nil &&
+			!strings.Contains(err.Error(), msgDepth) {
+			t.Fatalf("%q: %v", part, err)
+		}
+		return
+	}
+	part := jsonPart(text)
+	if len(part) == 0 {
+		if p.Args.Len() > 0 {
+			t.Fatalf("%q: arguments from nothing: %v", text, p.Args)
+		}
+		return
+	}
+	if !json.Valid(part) {
+		t.Fatalf("accepted JSON that is none: %q", part)
+	}
+	if p.Type != Event && p.Type != Ack {
+		return
+	}
+	var want []json.RawMessage
+	if err := json.Unmarshal(part, &want); err != nil {
+		t.Fatal(err)
+	}
+	if p.Type == Event {
+		var name any
+		if json.Unmarshal(want[0], &name); name != any(p.Name) && want[0][0] == '"' {
+			t.Fatalf("name %q of %q", p.Name, part)
+		}
+		want = want[1:]
+	}
+	if p.Args.Len() != len(want) {
+		t.Fatalf("%d arguments of %q", p.Args.Len(), part)
+	}
+	for i := range want {
+		if got := p.Args.rec.raw(p.Args.start + i); !bytes.Equal(got, want[i]) {
+			t.Fatalf("argument %d of %q: %q", i, part, got)
+		}
+		var a, b any
+		errA, errB := p.Args.Decode(i, &a), json.Unmarshal(want[i], &b)
+		if errA == nil && errB == nil && !reflect.DeepEqual(a, b) {
+			t.Fatalf("argument %d of %q: %#v, want %#v", i, part, a, b)
+		}
+	}
+}
+
+// checkStable encodes what was decoded and decodes that.
+func checkStable(t *testing.T, p *Packet) {
+	frames, err := JSON(nil).Encode(nil, p)
+	if err != nil {
+		if p.Type == Ack && !p.HasID || strings.Contains(err.Error(), "looks like") {
+			return
+		}
+		t.Fatalf("%s %v cannot be sent on: %v", head(p), p.Args, err)
+	}
+	d := JSON(nil).NewDecoder()
+	var again *Packet
+	for _, f := range frames {
+		if again, err = d.Add(f); err != nil {
+			t.Fatalf("%q: %v", wire(frames), err)
+		}
+	}
+	if again == nil || head(again) != head(p) {
+		t.Fatalf("%q: %v, want %s", wire(frames), again, head(p))
+	}
+	a, errA := p.Args.Values()
+	b, errB := again.Args.Values()
+	if (errA == nil) != (errB == nil) || !reflect.DeepEqual(a, b) {
+		t.Fatalf("%q\n got %#v, %v\nwant %#v, %v", wire(frames), b, errB, a, errA)
+	}
+	for _, dst := range []any{new(string), new(int), new(float64), new(bool), new([]byte), new(map[string]any), new([]any),
+		new(small), new(tree), new(struct{ V any }), new([][]byte), new(json.RawMessage), new(optional), new(Args)} {
+		p.Args.Bind(dst) // must not panic, whatever it says
+	}
+	_ = p.Args.String()
+	third, err := JSON(nil).Encode(nil, again)
+	if err != nil || !reflect.DeepEqual(wire(third), wire(frames)) {
+		t.Fatalf("%q became %q, %v", wire(frames), wire(third), err)
+	}
+}
+
+func FuzzEncode(f *testing.F) {
+	f.Add("m", "/", uint64(0), true, "text", 1.5, []byte("bytes"), "key")
+	f.Add("\xff\x00", "/a", uint64(1<<53), false, "\"\\\u2028\x1e", 1e-7, []byte{}, "_placeholder")
+	f.Add("connect", "/a,b", uint64(7), true, "", -0.0, []byte(nil), "")
+	f.Fuzz(func(t *testing.T, name, namespace string, id uint64, hasID bool, text string, number float64, data []byte, key string) {
+		p := &Packet{Type: Event, Namespace: namespace, ID: id, HasID: hasID, Name: name, Args: NewArgs(
+			text, number, data, object{key: list{text, data}}, struct {
+				S string
+				N float64
+				D []byte
+				V any
+			}{text, number, data, object{key: number}})}
+		frames, err := JSON(nil).Encode(nil, p)
+		if err != nil {
+			if len(frames) > 0 {
+				t.Fatal("frames and an error")
+			}
+			return
+		}
+		d := JSON(nil).NewDecoder()
+		var got *Packet
+		for i, fr := range frames {
+			if !fr.Binary && !utf8.Valid(fr.Data) {
+				t.Fatalf("text that is not UTF-8: %q", fr.Data)
+			}
+			if got, err = d.Add(fr); err != nil || (got == nil) != (i < len(frames)-1) {
+				t.Fatalf("%q: %v, %v", wire(frames), got, err)
+			}
+		}
+		var s string
+		var n *float64
+		var b []byte
+		var o map[string]list
+		if err := got.Args.Bind(&s, &n, &b, &o); err != nil {
+			t.Fatalf("%q: %v", wire(frames), err)
+		}
+		if utf8.ValidString(name) && got.Name != name || utf8.ValidString(text) && s != text {
+			t.Fatalf("%q: name %q, text %q", wire(frames), got.Name, s)
+		}
+		if number-number == 0 && *n != number || !bytes.Equal(b, data) || (b == nil) != (data == nil) {
+			t.Fatalf("%q: %v, %q", wire(frames), n, b)
+		}
+	})
+}

@@ -1,0 +1,58 @@
+package parser
+
+import "cmp"
+
+// JSONOptions are the limits of the JSON parser. The zero value of each means its default.
+type JSONOptions struct {
+	MaxAttachments int // per packet; default 10, as the official parser
+	MaxDepth       int // nesting of arrays and objects, the outermost included; default 1000, at most 10,000
+	MaxArguments   int // per event or acknowledgement; default 10000
+	MaxNamespace   int // bytes; default 1024
+
+	// MaxBytes limits what is held for one packet that has attachments: header and attachments
+	// together; default 2,000,000. Packets without attachments are limited by the transport alone.
+	MaxBytes int
+}
+
+// The defaults of JSONOptions.
+const (
+	defaultMaxAttachments = 10
+	defaultMaxDepth       = 1000
+	defaultMaxArguments   = 10_000
+	defaultMaxNamespace   = 1024
+	defaultMaxBytes       = 2_000_000
+
+	// hardMaxDepth is where the JSON library stops; what recurses over arguments relies on it.
+	hardMaxDepth = 10_000
+)
+
+// jsonParser is the standard Parser. It is immutable.
+type jsonParser struct {
+	limits JSONOptions // every field set
+}
+
+// standard decodes and encodes arguments outside of any connection.
+var standard = newJSONParser(JSONOptions{})
+
+// JSON returns the standard parser: JSON text with binary attachments. nil means all defaults.
+func JSON(opts *JSONOptions) Parser {
+	if opts == nil {
+		return standard
+	}
+	return newJSONParser(*opts)
+}
+
+func newJSONParser(o JSONOptions) *jsonParser {
+	return &jsonParser{limits: JSONOptions{
+		MaxAttachments: cmp.Or(max(o.MaxAttachments, 0), defaultMaxAttachments),
+		MaxDepth:       min(cmp.Or(max(o.MaxDepth, 0), defaultMaxDepth), hardMaxDepth),
+		MaxArguments:   cmp.Or(max(o.MaxArguments, 0), defaultMaxArguments),
+		MaxNamespace:   cmp.Or(max(o.MaxNamespace, 0), defaultMaxNamespace),
+		MaxBytes:       cmp.Or(max(o.MaxBytes, 0), defaultMaxBytes),
+	}}
+}
+
+// NewDecoder returns the decoder of one connection; it is a Peeker.
+func (p *jsonParser) NewDecoder() Decoder {
+	return &jsonDecoder{limits: &p.limits}
+}

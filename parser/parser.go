@@ -1,0 +1,133 @@
+// Package parser encodes and decodes Socket.IO packets, protocol revision 5.
+//
+// It is pure: no sockets, no clocks, no goroutines. A decoded packet keeps its arguments encoded until somebody asks
+// for them, so that they are decoded once, straight into the type a handler wants.
+//
+// # What the JSON parser promises
+//
+// A packet is refused as a whole or taken as a whole: one scan finds its parts and validates its JSON
+// text, so that a later Bind can fail only because a value does not fit its destination. Text frames
+// are taken to be valid UTF-8, which the session beneath has checked. Ids and counts are digits only.
+//
+// Values are JavaScript's where Go leaves a choice:
+//
+//   - into an interface a number becomes a float64; one beyond its range becomes ±Inf, as in
+//     JavaScript. Into a Go number type it must fit exactly, or Bind returns an error;
+//   - arguments that are sent on as they came (NewArgs(args)) keep their text, so that big integers,
+//     order and duplicates of keys survive;
+//   - of duplicate keys the last wins, and keys match struct fields without regard to case if no field
+//     matches exactly;
+//   - an escape that is half of a surrogate pair becomes U+FFFD;
+//   - NaN and infinities are sent as null, nil slices and maps too;
+//   - a time.Time is sent in RFC 3339 form, which new Date(text) reads; a time.Duration as an integer,
+//     its nanoseconds; [N]byte as an array of numbers.
+//
+// Bytes travel as binary attachments wherever they stand: a []byte in a value that is sent, at any
+// depth, and a []byte or interface in the destination of Bind. Received attachments are handed over
+// without a copy, possibly to several handlers: they must not be written to. A JSON string is taken as
+// base64 where a []byte is wanted. Types that merely are slices of bytes underneath, or that encode
+// themselves, are not binary.
+//
+// # For the owner of a connection
+//
+// A packet with attachments is put together frame by frame. To refuse one at its header, before its
+// attachments are waited for, ask the Decoder whether it is a Peeker and look at the packet that waits
+// after each Add that returned neither packet nor error.
+package parser
+
+import "strconv"
+
+// Type is the type of a Socket.IO packet. The values are those on the wire (as ASCII digits).
+type Type byte
+
+// The packet types of protocol revision 5. The two binary forms exist on the wire only: a Packet is an Event or an Ack,
+// and whether it has attachments shows in its arguments.
+const (
+	Connect Type = iota
+	Disconnect
+	Event
+	Ack
+	ConnectError
+)
+
+// String is the name the protocol document gives the type.
+func (t Type) String() string {
+	switch t {
+	case Connect:
+		return "CONNECT"
+	case Disconnect:
+		return "DISCONNECT"
+	case Event:
+		return "EVENT"
+	case Ack:
+		return "ACK"
+	case ConnectError:
+		return "CONNECT_ERROR"
+	}
+	return "unknown(" + strconv.Itoa(int(t)) + ")"
+}
+
+// A Frame is one Engine.IO message. It has the same fields as engineio.Message, so that one converts to the other.
+type Frame struct {
+	Binary bool
+	Data   []byte
+}
+
+// A Packet is one Socket.IO packet.
+type Packet struct {
+	Type      Type
+	Namespace string // begins with "/"; empty means "/"
+	ID        uint64 // acknowledgement id, if HasID; at most 2^53-1
+	HasID     bool
+	Name      string // the event's name (Event only)
+
+	// Args are the arguments after the name of an Event, the values of an Ack, and the single optional payload of a
+	// Connect or ConnectError.
+	Args Args
+}
+
+// A Parser makes the wire form of packets. It is safe for concurrent use.
+type Parser interface {
+	// Encode appends the frames of p to dst: one, or a header and its attachments. They must be sent adjacent.
+	Encode(dst []Frame, p *Packet) ([]Frame, error)
+	// NewDecoder returns the decoder of one connection.
+	NewDecoder() Decoder
+}
+
+// A Decoder puts the packets of one connection together. It is not safe for concurrent use.
+type Decoder interface {
+	// Add takes the next frame, and owns its data from then on. It returns nil and no error while attachments are
+	// missing. After an error the connection must be closed.
+	Add(f Frame) (*Packet, error)
+	// Pending is how many bytes are held for a packet whose attachments have not all come, and whether there is one.
+	Pending() (bytes int, waiting bool)
+}
+
+// A Peeker is a Decoder that can show the packet whose attachments it waits for, so that one nobody
+// will take (for a namespace that is not connected) can be refused before they come. The JSON parser's
+// decoder is one.
+type Peeker interface {
+	// Peek returns the packet that waits, or nil. Its arguments must not be used yet.
+	Peek() *Packet
+}
+
+// A SyntaxError tells what is wrong with input, and where.
+type SyntaxError struct {
+	Offset int
+	Msg    string // constant text, never input
+}
+
+// Error names the place and the fault, and never repeats input.
+func (e *SyntaxError) Error() string {
+	return "parser: " + e.Msg + " at byte " + strconv.Itoa(e.Offset)
+}
+
+// IsReserved reports whether name is one that an event cannot have, because it has a meaning of its own
+// on one of the ends (socket.io-protocol, "reserved events").
+func IsReserved(name string) bool {
+	switch name {
+	case "connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener":
+		return true
+	}
+	return false
+}

@@ -1,0 +1,152 @@
+package parser
+
+import (
+	"encoding"
+	"reflect"
+	"sync"
+
+	jsonv1 "encoding/json"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// Tuple marks a struct whose fields are sent and received as several arguments, in the order of declaration:
+//
+//	type Move struct {
+//		_    parser.Tuple
+//		X, Y int
+//	}
+//
+// Exported fields count, but for those tagged `json:"-"`. A field of type Args, which makes sense as the
+// last, stands for any number of further arguments. A pointer field is nil if its argument is null or
+// missing.
+type Tuple struct{}
+
+// None is the type of no arguments at all.
+type None struct{ _ Tuple }
+
+// A typePlan is what must be known of a type to send and receive its values. It is immutable.
+type typePlan struct {
+	tuple  bool
+	fields []int // of a tuple, by index
+
+	// sendsBytes tells whether a value may hold a []byte that is to become an attachment, and
+	// takesAny whether one may hold a []byte or an interface to be filled. They are false for most
+	// types, which then cost no more than the JSON library does.
+	sendsBytes bool
+	takesAny   bool
+}
+
+var (
+	tupleType = reflect.TypeFor[Tuple]()
+	argsType  = reflect.TypeFor[Args]()
+	bytesType = reflect.TypeFor[[]byte]()
+
+	rawMessageType = reflect.TypeFor[jsonv1.RawMessage]()
+	rawValueType   = reflect.TypeFor[jsontext.Value]()
+)
+
+var typePlans sync.Map // map[reflect.Type]*typePlan
+
+func planOf(t reflect.Type) *typePlan {
+	if p, ok := typePlans.Load(t); ok {
+		return p.(*typePlan)
+	}
+	p := &typePlan{
+		sendsBytes: reaches(t, sends, nil),
+		takesAny:   reaches(t, takes, nil),
+	}
+	if t.Kind() == reflect.Struct {
+		p.tuple, p.fields = tupleFields(t)
+	}
+	actual, _ := typePlans.LoadOrStore(t, p)
+	return actual.(*typePlan)
+}
+
+func tupleFields(t reflect.Type) (tuple bool, fields []int) {
+	for i := range t.NumField() {
+		f := t.Field(i)
+		switch {
+		case f.Name == "_" && f.Type == tupleType:
+			tuple = true
+		case f.IsExported() && f.Tag.Get("json") != "-":
+			fields = append(fields, i)
+		}
+	}
+	return tuple, fields
+}
+
+// direction tells reaches what it is asked for.
+type direction bool
+
+const (
+	sends direction = true
+	takes direction = false
+)
+
+// reaches tells whether a value of type t can lead to a []byte or an interface. Types that encode or
+// decode themselves hide what is in them. seen are the types around t: coming back to one adds nothing.
+func reaches(t reflect.Type, d direction, seen map[reflect.Type]bool) bool {
+	if t == bytesType || d == takes && (t == rawMessageType || t == rawValueType) {
+		return true // raw JSON must be watched for placeholders
+	}
+	if seen[t] || hides(t, d) {
+		return false
+	}
+	switch t.Kind() {
+	case reflect.Interface:
+		return true
+	case reflect.Pointer, reflect.Slice, reflect.Array, reflect.Map:
+		if e := t.Elem(); e.Kind() == reflect.Uint8 {
+			return false // [N]byte, or a slice type of its own
+		}
+	case reflect.Struct:
+	default:
+		return false
+	}
+	if seen == nil {
+		seen = make(map[reflect.Type]bool)
+	}
+	seen[t] = true
+	if t.Kind() != reflect.Struct {
+		return reaches(t.Elem(), d, seen)
+	}
+	for i := range t.NumField() {
+		f := t.Field(i)
+		ignored := !f.IsExported() && !f.Anonymous || f.Tag.Get("json") == "-"
+		if !ignored && reaches(f.Type, d, seen) {
+			return true
+		}
+	}
+	return false
+}
+
+var (
+	senders = []reflect.Type{
+		reflect.TypeFor[json.MarshalerTo](), reflect.TypeFor[json.Marshaler](),
+		reflect.TypeFor[encoding.TextAppender](), reflect.TypeFor[encoding.TextMarshaler](),
+	}
+	takers = []reflect.Type{
+		reflect.TypeFor[json.UnmarshalerFrom](), reflect.TypeFor[json.Unmarshaler](),
+		reflect.TypeFor[encoding.TextUnmarshaler](),
+	}
+)
+
+// hides tells whether a type encodes or decodes itself.
+func hides(t reflect.Type, d direction) bool {
+	methods := senders
+	if d == takes {
+		methods = takers
+	}
+	if t.Kind() == reflect.Interface {
+		return false
+	}
+	pointer := reflect.PointerTo(t)
+	for _, m := range methods {
+		if pointer.Implements(m) {
+			return true
+		}
+	}
+	return false
+}
