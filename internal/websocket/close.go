@@ -1,0 +1,169 @@
+package websocket
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"time"
+
+	"sio.example/socketio/internal/bufpool"
+)
+
+// Close sends a close frame and waits for the peer's answer in the reader, at most CloseTimeout, then closes the
+// connection; it does not block. Only the first call counts. Reason is cut at 123 bytes. A status that must not be sent
+// (RFC 6455 7.4.1) becomes NoStatus.
+//
+// The close frame goes out after the frames already accepted; if the peer does not take them in that time, it is lost.
+// Writes from now on return ErrClosed.
+func (c *Conn) Close(status Status, reason string) {
+	if !status.sendable() {
+		status, reason = NoStatus, ""
+	}
+	if c.sendClose(&CloseError{Status: status, Reason: reason}) {
+		c.kick()
+	}
+}
+
+// sendClose queues our close frame, if that has not been done, and sets the end of the connection.
+func (c *Conn) sendClose(e *CloseError) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.own != nil || c.ended {
+		return false
+	}
+	c.own = e
+	c.closing.Store(true)
+	var b [2 + maxControl]byte
+	frame := appendClose(append(b[:0], finBit|opClose, 0), e.Status, e.Reason)
+	frame[1] = byte(len(frame) - 2)
+	c.owe(frame)
+	c.timer = time.AfterFunc(c.limits.closeTimeout, c.Abort)
+	return true
+}
+
+// Abort closes the TCP connection at once. Reads and writes under way return. It does not block, and may be called again.
+func (c *Conn) Abort() { c.finish(false) }
+
+// fail ends the connection because a write has failed.
+func (c *Conn) fail(err error) {
+	c.mu.Lock()
+	if c.writeErr == nil && !c.ended {
+		c.writeErr = err
+	}
+	c.mu.Unlock()
+	c.finish(false)
+}
+
+// finish closes the connection, the first time. Clean tells that everything is written.
+func (c *Conn) finish(clean bool) {
+	c.mu.Lock()
+	if c.ended {
+		c.mu.Unlock()
+		return
+	}
+	c.ended = true
+	stuck := c.busy || c.owed != nil
+	bufpool.Put(c.owed)
+	c.owed = nil
+	if c.timer != nil {
+		c.timer.Stop()
+	}
+	c.wake()
+	c.mu.Unlock()
+	nc := c.nc
+	if t, ok := nc.(*tls.Conn); ok {
+		nc = t.NetConn() // its Close would wait until the peer takes an alert; linger has sent it where that is due
+	}
+	if t, ok := nc.(*net.TCPConn); ok && stuck && !clean {
+		t.SetLinger(0) // a peer that does not read must not keep what it was sent in the kernel's memory
+	}
+	nc.Close()
+}
+
+// end turns what ended next into what Read returns, and sees to the end of the connection.
+func (c *Conn) end(err error) error {
+	var said *CloseError
+	if !errors.As(err, &said) {
+		return c.cut(err)
+	}
+	answer := &CloseError{Status: said.Status}
+	if !said.Received {
+		answer = said
+	}
+	c.sendClose(answer)
+	c.kick()
+	c.mu.Lock()
+	own, done, ended := c.own, c.owed == nil && !c.busy, c.ended
+	c.mu.Unlock()
+	switch {
+	case ended:
+	case said.Received && done && c.raw != nil:
+		c.drain()
+		c.finish(true)
+	default:
+		go c.linger(said.Received) // owned by the Conn; ends with the connection, at the latest by its timer
+	}
+	if own != nil && own != answer {
+		return &CloseError{Status: own.Status, Reason: own.Reason}
+	}
+	return said
+}
+
+// cut is end for a connection that ended without a close frame of the peer.
+func (c *Conn) cut(err error) error {
+	c.mu.Lock()
+	own, writeErr, ended := c.own, c.writeErr, c.ended
+	c.mu.Unlock()
+	c.finish(false)
+	if ended {
+		err = net.ErrClosed // whatever the connection calls it
+	}
+	switch {
+	case own != nil:
+		return &CloseError{Status: own.Status, Reason: own.Reason, cause: err}
+	case writeErr != nil:
+		return writeErr
+	}
+	return fmt.Errorf("websocket: read: %w", err)
+}
+
+// linger ends a connection politely when that takes time. Our close frame has to get out; and if the peer may still be
+// sending, it is read until it stops, because closing a connection with unread input resets it, and a reset can overtake
+// the close frame that says why.
+func (c *Conn) linger(received bool) {
+	owed, err := c.acquire(true)
+	if err == nil {
+		err = c.leave(c.gather(owed, nil))
+	}
+	if err != nil {
+		c.finish(false)
+		return
+	}
+	if t, ok := c.nc.(interface{ CloseWrite() error }); ok {
+		t.CloseWrite()
+	}
+	if !received {
+		io.Copy(io.Discard, c.nc)
+	}
+	c.finish(true)
+}
+
+// drain reads what the peer sent behind its close frame, as far as it is here already.
+func (c *Conn) drain() {
+	buf := bufpool.Get(readSize)
+	defer bufpool.Put(buf)
+	p := (*buf)[:cap(*buf)]
+	for range 64 {
+		more := false
+		err := c.raw.Read(func(fd uintptr) bool {
+			n, again, err := readFD(fd, p)
+			more = n > 0 && !again && err == nil
+			return true
+		})
+		if err != nil || !more {
+			return
+		}
+	}
+}

@@ -1,0 +1,193 @@
+package websocket
+
+import (
+	"bufio"
+	"crypto/sha1"
+	"encoding/base64"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"sio.example/socketio/internal/bufpool"
+)
+
+// A HandshakeError refuses an upgrade; nothing has been written.
+type HandshakeError struct {
+	Code   int // HTTP status: 400 or 426
+	Msg    string
+	Header http.Header // to be sent along, as Sec-WebSocket-Version
+}
+
+// Error gives the message after the package's name.
+func (e *HandshakeError) Error() string { return "websocket: handshake: " + e.Msg }
+
+// IsUpgrade reports whether r asks for a WebSocket at all (Connection: Upgrade and Upgrade: websocket).
+func IsUpgrade(r *http.Request) bool {
+	return hasToken(r.Header["Connection"], "upgrade") && hasToken(r.Header["Upgrade"], "websocket")
+}
+
+// Check says why r can't be upgraded, or nil. It writes nothing. The Origin header is not looked at: who may connect is
+// the caller's policy.
+func Check(r *http.Request) *HandshakeError {
+	bad := func(msg string) *HandshakeError { return &HandshakeError{Code: http.StatusBadRequest, Msg: msg} }
+	switch {
+	case r.Method != http.MethodGet:
+		return bad("method is not GET")
+	case !r.ProtoAtLeast(1, 1):
+		return bad("HTTP version is below 1.1")
+	case !hasToken(r.Header["Connection"], "upgrade"):
+		return bad("Connection header lacks upgrade")
+	case !hasToken(r.Header["Upgrade"], "websocket"):
+		return bad("Upgrade header lacks websocket")
+	case r.Host == "":
+		return bad("Host header is missing")
+	}
+	if v := r.Header["Sec-Websocket-Version"]; len(v) != 1 || strings.TrimSpace(v[0]) != "13" {
+		return &HandshakeError{ // RFC 6455 4.4
+			Code:   http.StatusUpgradeRequired,
+			Msg:    "Sec-WebSocket-Version is not 13",
+			Header: http.Header{"Sec-Websocket-Version": {"13"}, "Upgrade": {"websocket"}, "Connection": {"Upgrade"}},
+		}
+	}
+	if _, ok := handshakeKey(r); !ok {
+		return bad("Sec-WebSocket-Key is not one key of 16 bytes")
+	}
+	return nil
+}
+
+// handshakeKey returns the one Sec-WebSocket-Key, if it is 16 bytes in base64 (RFC 6455 4.2.1).
+func handshakeKey(r *http.Request) (string, bool) {
+	v := r.Header["Sec-Websocket-Key"]
+	if len(v) != 1 {
+		return "", false
+	}
+	key := strings.TrimSpace(v[0])
+	if len(key) != 24 {
+		return "", false
+	}
+	var raw [18]byte
+	n, err := base64.StdEncoding.Decode(raw[:], []byte(key))
+	return key, err == nil && n == 16
+}
+
+// acceptKey is the Sec-WebSocket-Accept that proves that the key was understood (RFC 6455 4.2.2).
+func acceptKey(key string) string {
+	sum := sha1.Sum([]byte(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
+	return base64.StdEncoding.EncodeToString(sum[:])
+}
+
+// Subprotocols returns what the client offers in Sec-WebSocket-Protocol, in its order, or nil if that is not a list of
+// tokens. Upgrade selects none by itself; to select one, put it into Options.Header.
+func Subprotocols(r *http.Request) []string {
+	var all []string
+	for _, line := range r.Header["Sec-Websocket-Protocol"] {
+		for p := range strings.SplitSeq(line, ",") {
+			p = strings.Trim(p, " \t")
+			if !isToken(p) || len(all) == 100 {
+				return nil
+			}
+			all = append(all, p)
+		}
+	}
+	return all
+}
+
+// hasToken reports whether one of the comma-separated lists has the token, in any case.
+func hasToken(lines []string, token string) bool {
+	for _, line := range lines {
+		for p := range strings.SplitSeq(line, ",") {
+			if strings.EqualFold(strings.Trim(p, " \t"), token) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// isToken reports whether s is a token in the sense of RFC 9110 5.6.2.
+func isToken(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		alnum := c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
+		if !alnum && strings.IndexByte("!#$%&'*+-.^_`|~", c) < 0 {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// ownHeaders are those of the 101 answer that Options.Header can't set: they are the handshake itself, or would promise
+// a body or an extension. Options.Header is otherwise sent as it is, without names that are none, and without control
+// characters.
+var ownHeaders = map[string]bool{
+	"Upgrade": true, "Connection": true, "Sec-Websocket-Accept": true, "Sec-Websocket-Extensions": true,
+	"Content-Length": true, "Transfer-Encoding": true,
+}
+
+// Upgrade answers 101 and takes the connection over, bytes the HTTP server had read ahead included. It finds the
+// Hijacker through Unwrap, and clears the deadlines that the HTTP server may have set. The answer has the headers of
+// Options.Header, not those of w. An error is a *HandshakeError if nothing was written and w can still be answered with;
+// otherwise either w can't be hijacked (http.ErrNotSupported), or the connection is closed already.
+//
+// After it returned without an error, w and r must not be used and nothing of them is kept.
+func Upgrade(w http.ResponseWriter, r *http.Request, opts *Options) (*Conn, error) {
+	if err := Check(r); err != nil {
+		return nil, err
+	}
+	key, _ := handshakeKey(r)
+	if opts == nil {
+		opts = new(Options)
+	}
+	nc, rw, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return nil, fmt.Errorf("websocket: hijack: %w", err)
+	}
+	nc.SetDeadline(time.Time{})
+	c := newConn(nc, leftOver(rw), opts)
+	buf := bufpool.Get(1024)
+	defer bufpool.Put(buf)
+	*buf = appendAnswer(*buf, key, opts.Header)
+	if err := c.send(*buf, or(opts.HandshakeTimeout, defaultHandshakeTimeout)); err != nil {
+		c.Abort()
+		return nil, fmt.Errorf("websocket: write handshake: %w", err)
+	}
+	return c, nil
+}
+
+// leftOver copies what the HTTP server has read behind the request. The bufio.Reader goes away with the request.
+func leftOver(rw *bufio.ReadWriter) *[]byte {
+	if rw == nil || rw.Reader.Buffered() == 0 {
+		return nil
+	}
+	n := rw.Reader.Buffered()
+	buf := bufpool.Get(max(n, readSize))
+	p, _ := rw.Reader.Peek(n) // can't fail: they are buffered
+	*buf = append(*buf, p...)
+	return buf
+}
+
+func appendAnswer(dst []byte, key string, more http.Header) []byte {
+	dst = append(dst, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"...)
+	dst = append(dst, "Sec-WebSocket-Accept: "...)
+	dst = append(dst, acceptKey(key)...)
+	dst = append(dst, "\r\n"...)
+	for _, name := range slices.Sorted(maps.Keys(more)) {
+		if !isToken(name) || ownHeaders[http.CanonicalHeaderKey(name)] {
+			continue
+		}
+		for _, value := range more[name] {
+			dst = append(append(dst, name...), ": "...)
+			for _, c := range []byte(strings.TrimSpace(value)) {
+				if c < ' ' && c != '\t' || c == 0x7f { // a line break would begin another header
+					c = ' '
+				}
+				dst = append(dst, c)
+			}
+			dst = append(dst, "\r\n"...)
+		}
+	}
+	return append(dst, "\r\n"...)
+}

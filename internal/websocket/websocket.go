@@ -1,0 +1,170 @@
+// Package websocket is RFC 6455 as Socket.IO needs it: pre-framed bytes out, whole messages in, nothing held while idle.
+//
+// A connection that waits for its peer costs a parked goroutine and the [Conn], but no buffer: on plain TCP it waits for
+// readability and borrows a buffer only once there is something to read; elsewhere (TLS, net.Pipe, other in-memory
+// connections) it waits in a read of a few bytes. One system call then takes as many frames as have come.
+//
+// Nothing is allocated because a header announces it: memory for a message grows with the bytes that arrived. Whoever
+// breaks the protocol or a limit is told so in a close frame, and Read returns the same as a [CloseError].
+//
+// The reader never waits for a writer: what it has to send itself (pongs, close frames) it writes if the kernel takes
+// it, and leaves it to the writer at work, or to a goroutine that lives until it is out, if not.
+//
+// Decided where RFC 6455 leaves a choice: lengths that are not encoded minimally are accepted, as browsers' peers do;
+// subprotocols and extensions are not negotiated (see [Subprotocols]); text is checked as it arrives, not at its end.
+package websocket
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"sync/atomic"
+	"time"
+)
+
+// Opcode is the type of a frame.
+type Opcode byte
+
+// The opcodes of data frames.
+const (
+	Text   Opcode = 1
+	Binary Opcode = 2
+)
+
+// The opcodes that do not leave this package.
+const (
+	opContinuation = 0
+	opClose        = 8
+	opPing         = 9
+	opPong         = 10
+)
+
+// Status is a close code.
+type Status uint16
+
+// The close codes in use here (RFC 6455 section 7.4.1). NoStatus sends a close frame without a code.
+const (
+	NoStatus        Status = 0
+	NormalClosure   Status = 1000
+	GoingAway       Status = 1001
+	ProtocolError   Status = 1002
+	InvalidPayload  Status = 1007
+	PolicyViolation Status = 1008
+	MessageTooBig   Status = 1009
+	InternalError   Status = 1011
+	TryAgainLater   Status = 1013
+)
+
+// The defaults of Options.
+const (
+	defaultMaxMessage       = 1_000_000
+	defaultMaxFragments     = 16_384
+	defaultMessageTimeout   = 30 * time.Second
+	defaultHandshakeTimeout = 10 * time.Second
+	defaultWriteTimeout     = 10 * time.Second
+	defaultCloseTimeout     = 5 * time.Second
+)
+
+// Options are the limits of a connection. The zero value of each means its default.
+type Options struct {
+	Header           http.Header   // more headers of the 101 answer
+	MaxMessage       int64         // bytes of a message; default 1,000,000
+	MaxFragments     int           // of a message, empty ones included; default 16,384
+	MessageTimeout   time.Duration // from the first fragment of a message to its last; default 30 s
+	HandshakeTimeout time.Duration // for writing the 101; default 10 s
+	WriteTimeout     time.Duration // base of a write's deadline, to which a second is added per 10 KB; default 10 s
+	CloseTimeout     time.Duration // from our close frame to the end of the connection at the latest; default 5 s
+	Counters         *Counters     // may be shared by many connections; nil counts nothing
+}
+
+// Counters count what Read handles by itself. They may be read at any time.
+type Counters struct {
+	Pings atomic.Uint64 // received
+	Pongs atomic.Uint64 // received; nobody asked for them, as a Conn sends no pings
+}
+
+// limits are the Options that outlive the handshake.
+type limits struct {
+	maxMessage     int64
+	maxFragments   int32
+	messageTimeout time.Duration
+	writeTimeout   time.Duration
+	closeTimeout   time.Duration
+	counters       *Counters
+}
+
+func (o *Options) limits() limits {
+	if o == nil {
+		o = new(Options)
+	}
+	return limits{
+		maxMessage:     or(o.MaxMessage, defaultMaxMessage),
+		maxFragments:   int32(or(min(o.MaxFragments, 1<<30), defaultMaxFragments)),
+		messageTimeout: or(o.MessageTimeout, defaultMessageTimeout),
+		writeTimeout:   or(o.WriteTimeout, defaultWriteTimeout),
+		closeTimeout:   or(o.CloseTimeout, defaultCloseTimeout),
+		counters:       o.Counters,
+	}
+}
+
+// or is v, or the default if v is not positive.
+func or[T int | int64 | time.Duration](v, def T) T {
+	if v <= 0 {
+		return def
+	}
+	return v
+}
+
+// A CloseError is how a connection ended with a close frame. Received tells whether the peer said it or we did.
+// Read returns one when the peer closed (Received), when the peer broke a rule and was told so, and after our own Close
+// (with the status and reason that were given to it, whether the peer answered or not). Reason is the peer's if Received,
+// otherwise constant text of at most 40 bytes or what was given to Close.
+//
+// Unwrap gives a finer cause where there is one: [ErrMessageTooBig], [ErrTooManyFragments], [ErrMessageTimeout],
+// [ErrTooManyPings], or, after our own Close, why no answer came (io.EOF, net.ErrClosed).
+//
+// A connection that ends without a close frame is not a CloseError: Read then returns an error that matches io.EOF or
+// the network's error.
+type CloseError struct {
+	Status   Status
+	Reason   string
+	Received bool
+
+	cause error
+}
+
+// The causes of a CloseError that its status does not tell.
+var (
+	ErrMessageTooBig    = errors.New("websocket: message too big")
+	ErrTooManyFragments = errors.New("websocket: too many fragments")
+	ErrMessageTimeout   = errors.New("websocket: message takes too long")
+	ErrTooManyPings     = errors.New("websocket: too many pings from a peer that does not read")
+)
+
+// ErrClosed is returned by writes after Close, after Abort and after Read has returned an error.
+var ErrClosed = errors.New("websocket: connection closed")
+
+// Error names who closed and why. The text of the peer is quoted.
+func (e *CloseError) Error() string {
+	who := "closed"
+	if e.Received {
+		who = "closed by the peer"
+	}
+	switch {
+	case e.Status == NoStatus:
+		return "websocket: " + who + " without a status"
+	case e.Reason == "":
+		return fmt.Sprintf("websocket: %s with status %d", who, e.Status)
+	case e.Received:
+		return fmt.Sprintf("websocket: %s with status %d %q", who, e.Status, e.Reason)
+	}
+	return fmt.Sprintf("websocket: %s with status %d: %s", who, e.Status, e.Reason)
+}
+
+// Unwrap returns the cause, if one is known beyond the status.
+func (e *CloseError) Unwrap() error { return e.cause }
+
+// violation is what the peer is told when it broke a rule.
+func violation(status Status, reason string) *CloseError {
+	return &CloseError{Status: status, Reason: reason}
+}

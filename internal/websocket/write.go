@@ -1,0 +1,408 @@
+package websocket
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"sync"
+	"time"
+
+	"sio.example/socketio/internal/bufpool"
+)
+
+const (
+	// copyMax is how many bytes are rather copied together than handed over in pieces.
+	copyMax = 32 << 10
+	// smallBuf is the size from which on a buffer of a large write is not copied.
+	smallBuf = 4 << 10
+	// maxPieces bounds the pieces of one vectored write.
+	maxPieces = 64
+	// perSecond is the rate in bytes that a peer has to accept on top of the base timeout.
+	perSecond = 10_000
+
+	// maxPongs bounds the answers to pings that wait for a peer that does not read (attack: ping flood).
+	maxPongs = 60
+	// pongWait is how long a reader waits for room among them before it gives the peer up.
+	pongWait = time.Second
+)
+
+// WriteFrames writes complete frames made by AppendFrame with as few system calls as possible: small buffers are
+// copied together, large ones go out by writev. It blocks, at most until its deadline, which is WriteTimeout plus a
+// second per 10 KB; after that the connection is dead. Calls of several goroutines do not mix frames, nor do control
+// frames of the Conn itself get between the buffers of one call, which may therefore be pieces of frames, as long as they
+// end with a frame. What is owed goes out first; WriteFrames() writes just that. The buffers are not kept.
+func (c *Conn) WriteFrames(bufs ...[]byte) error {
+	owed, err := c.acquire(false)
+	if err != nil {
+		return err
+	}
+	return c.leave(c.gather(owed, bufs))
+}
+
+// TryWriteFrames writes what the kernel takes without blocking, and reports whether that was all. The buffer, which must
+// hold complete frames, is accepted in any case, unless there is an error: the rest, maybe all of it, is copied and owed,
+// and goes out before anything else with the next WriteFrames or TryWriteFrames; Owed tells. So after false the caller
+// has to see to it that WriteFrames is called, with no arguments will do, and must not pass the same frames again.
+// On connections without a descriptor, and while another goroutine writes, nothing is written and all is owed.
+func (c *Conn) TryWriteFrames(buf []byte) (all bool, err error) {
+	c.mu.Lock()
+	if err := c.writable(false); err != nil {
+		c.mu.Unlock()
+		return false, err
+	}
+	if c.busy || c.raw == nil {
+		c.owe(buf)
+		c.mu.Unlock()
+		return false, nil
+	}
+	c.busy = true
+	owed := c.collect()
+	c.mu.Unlock()
+	p := buf
+	if owed != nil {
+		*owed = append(*owed, buf...)
+		p = *owed
+	}
+	n, err := c.try(p)
+	if err != nil {
+		bufpool.Put(owed)
+		return false, c.leave(err)
+	}
+	c.mu.Lock()
+	if n < len(p) {
+		c.oweFirst(p[n:])
+	}
+	all = n == len(p)
+	more := all && c.owed != nil // control frames of the reader, queued meanwhile
+	c.stop()
+	c.mu.Unlock()
+	bufpool.Put(owed)
+	if more {
+		c.kick()
+	}
+	return all, nil
+}
+
+// Owed is how many bytes wait for a call of WriteFrames or TryWriteFrames. What another goroutine is writing right now
+// is not among them.
+func (c *Conn) Owed() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.owed == nil {
+		return 0
+	}
+	return len(*c.owed)
+}
+
+// writable says why nothing may be written. Closing writes the close frame itself, which nothing else may follow.
+// It needs mu.
+func (c *Conn) writable(closing bool) error {
+	switch {
+	case c.writeErr != nil:
+		return c.writeErr
+	case c.ended, c.own != nil && !closing:
+		return ErrClosed
+	}
+	return nil
+}
+
+// acquire waits for the right to write and takes what is owed along.
+func (c *Conn) acquire(closing bool) (owed *[]byte, err error) {
+	c.mu.Lock()
+	for {
+		if err := c.writable(closing); err != nil {
+			c.mu.Unlock()
+			return nil, err
+		}
+		if !c.busy {
+			c.busy = true
+			owed = c.collect()
+			c.mu.Unlock()
+			return owed, nil
+		}
+		turn := c.wait()
+		c.mu.Unlock()
+		<-turn // ends, as the writer at work has a deadline
+		c.mu.Lock()
+	}
+}
+
+// leave gives the right to write back, when all that was queued meanwhile is out too. It takes the outcome of the
+// caller's own write and returns that of all.
+func (c *Conn) leave(err error) error {
+	for {
+		if err != nil {
+			err = fmt.Errorf("websocket: write: %w", err)
+			c.fail(err)
+		}
+		c.mu.Lock()
+		owed := c.collect()
+		if owed == nil || err != nil {
+			c.stop()
+			c.mu.Unlock()
+			bufpool.Put(owed)
+			return err
+		}
+		c.mu.Unlock()
+		err = c.send(*owed, c.timeout(len(*owed)))
+		bufpool.Put(owed)
+	}
+}
+
+// The following need mu.
+
+// owe queues frames.
+func (c *Conn) owe(p []byte) {
+	if c.owed == nil {
+		c.owed = bufpool.Get(len(p))
+	}
+	*c.owed = append(*c.owed, p...)
+}
+
+// oweFirst queues the rest of a frame before what is queued.
+func (c *Conn) oweFirst(p []byte) {
+	n := 0
+	if c.owed != nil {
+		n = len(*c.owed)
+	}
+	b := bufpool.Get(len(p) + n)
+	*b = append(*b, p...)
+	if c.owed != nil {
+		*b = append(*b, *c.owed...)
+		bufpool.Put(c.owed)
+	}
+	c.owed = b
+}
+
+// collect takes what is owed, to write it.
+func (c *Conn) collect() *[]byte {
+	owed := c.owed
+	c.owed, c.pongs = nil, 0
+	if owed != nil {
+		c.wake()
+	}
+	return owed
+}
+
+// stop gives the right to write back.
+func (c *Conn) stop() {
+	c.busy = false
+	c.wake()
+}
+
+// wait returns what is closed when owed is taken or the writer at work is done.
+func (c *Conn) wait() chan struct{} {
+	if c.turn == nil {
+		c.turn = make(chan struct{})
+	}
+	return c.turn
+}
+
+func (c *Conn) wake() {
+	if c.turn != nil {
+		close(c.turn)
+		c.turn = nil
+	}
+}
+
+// kick sees to it that what is owed gets out, without blocking: a writer at work will do it, or the kernel takes it, or
+// a goroutine is started.
+func (c *Conn) kick() {
+	c.mu.Lock()
+	if c.busy || c.owed == nil || c.ended {
+		c.mu.Unlock()
+		return
+	}
+	c.busy = true
+	if c.raw == nil {
+		c.mu.Unlock()
+		go c.leave(nil) // owned by the Conn; ends when nothing is owed, at the latest by write deadline or Abort
+		return
+	}
+	owed := c.collect()
+	c.mu.Unlock()
+	n, err := c.try(*owed)
+	if err == nil && n < len(*owed) {
+		c.mu.Lock()
+		c.oweFirst((*owed)[n:])
+		c.mu.Unlock()
+		bufpool.Put(owed)
+		go c.leave(nil) // as above
+		return
+	}
+	bufpool.Put(owed)
+	if err != nil {
+		c.leave(err)
+		return
+	}
+	c.mu.Lock()
+	more := c.owed != nil
+	c.stop()
+	c.mu.Unlock()
+	if more {
+		c.kick()
+	}
+}
+
+// pong answers a ping, soon: when the input read so far is used up. A peer that does not read what it asks for is
+// stopped, before its answers pile up.
+func (c *Conn) pong(payload []byte) error {
+	var late <-chan time.Time
+	for {
+		c.mu.Lock()
+		if c.writable(false) != nil {
+			c.mu.Unlock()
+			return nil
+		}
+		if c.pongs < maxPongs {
+			var b [2 + maxControl]byte
+			frame := append(b[:0], finBit|opPong, byte(len(payload)))
+			c.owe(append(frame, payload...))
+			c.pongs++
+			c.mu.Unlock()
+			c.dirty = true
+			return nil
+		}
+		turn := c.wait()
+		c.mu.Unlock()
+		c.kick() // the writer, whoever that is, wakes us when it takes them
+		if late == nil {
+			late = time.After(pongWait)
+		}
+		select {
+		case <-turn:
+		case <-late:
+			return &CloseError{Status: PolicyViolation, Reason: "too many pings", cause: ErrTooManyPings}
+		}
+	}
+}
+
+// The following need the right to write, that is busy.
+
+// gather writes what is owed and then the buffers. Owed may be nil and is given back.
+func (c *Conn) gather(owed *[]byte, bufs [][]byte) error {
+	total := 0
+	for _, b := range bufs {
+		total += len(b)
+	}
+	if owed == nil && len(bufs) == 1 {
+		return c.send(bufs[0], c.timeout(total))
+	}
+	if owed == nil {
+		owed = bufpool.Get(min(total, copyMax))
+	}
+	defer bufpool.Put(owed)
+	if total > 0 && len(*owed)+total > copyMax {
+		if len(*owed) > 0 {
+			bufs = append([][]byte{*owed}, bufs...)
+		}
+		return c.vector(bufs, c.timeout(len(*owed)+total))
+	}
+	for _, b := range bufs {
+		*owed = append(*owed, b...)
+	}
+	return c.send(*owed, c.timeout(len(*owed)))
+}
+
+// timeout is how long n bytes may take.
+func (c *Conn) timeout(n int) time.Duration {
+	return c.limits.writeTimeout + time.Duration(n/perSecond)*time.Second
+}
+
+// vector writes many bytes: runs of small buffers copied together, large ones where they are.
+func (c *Conn) vector(bufs [][]byte, timeout time.Duration) error {
+	c.nc.SetWriteDeadline(time.Now().Add(timeout))
+	defer c.noDeadline()
+	run := bufpool.Get(copyMax)
+	defer bufpool.Put(run)
+	pieces := make(net.Buffers, 0, maxPieces)
+	joined := false // the last piece is the end of run
+	flush := func() error {
+		pending := pieces
+		_, err := pending.WriteTo(c.nc)
+		pieces, joined, *run = pieces[:0], false, (*run)[:0]
+		return err
+	}
+	for _, b := range bufs {
+		small := len(b) < smallBuf
+		if len(pieces) == maxPieces || small && len(*run)+len(b) > cap(*run) {
+			if err := flush(); err != nil {
+				return err
+			}
+		}
+		if !small {
+			pieces, joined = append(pieces, b), false
+			continue
+		}
+		start := len(*run)
+		*run = append(*run, b...)
+		if joined {
+			last := &pieces[len(pieces)-1]
+			*last = (*last)[:len(*last)+len(b)]
+			continue
+		}
+		pieces, joined = append(pieces, (*run)[start:]), true
+	}
+	return flush()
+}
+
+// send writes one buffer. A deadline is only set if the kernel does not take it at once.
+func (c *Conn) send(p []byte, timeout time.Duration) error {
+	if c.raw != nil {
+		n, err := c.try(p)
+		if err != nil || n == len(p) {
+			return err
+		}
+		p = p[n:]
+	}
+	if len(p) == 0 {
+		return nil
+	}
+	c.nc.SetWriteDeadline(time.Now().Add(timeout))
+	_, err := c.nc.Write(p)
+	c.noDeadline()
+	return err
+}
+
+// noDeadline takes the deadline away: one that has passed would keep the kernel from being tried. Where that is not done
+// the next write sets its own.
+func (c *Conn) noDeadline() {
+	if c.raw != nil {
+		c.nc.SetWriteDeadline(time.Time{})
+	}
+}
+
+// try writes what the kernel takes.
+func (c *Conn) try(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	w := rawWrites.Get().(*rawWrite)
+	w.p = p
+	err := c.raw.Write(w.fn)
+	if err == nil && w.err != nil {
+		err = os.NewSyscallError("write", w.err)
+	}
+	n := w.n
+	w.p, w.n, w.err = nil, 0, nil
+	rawWrites.Put(w)
+	return n, err
+}
+
+// A rawWrite is the argument and the result of one call of RawConn.Write; pooled, because its function would be
+// allocated each time.
+type rawWrite struct {
+	p   []byte
+	n   int
+	err error
+	fn  func(fd uintptr) bool
+}
+
+var rawWrites = sync.Pool{New: func() any {
+	w := new(rawWrite)
+	w.fn = func(fd uintptr) bool {
+		w.n, w.err = writeFD(fd, w.p)
+		return true
+	}
+	return w
+}}
