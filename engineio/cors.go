@@ -1,0 +1,90 @@
+package engineio
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// apply sets the headers of an answer, or of a preflight (Fetch standard, CORS protocol). A request of an origin that is
+// not allowed is served without them; its browser does the refusing.
+func (c *CORSOptions) apply(h http.Header, r *http.Request) {
+	any := slices.Contains(c.Origins, "*")
+	if !any {
+		h.Add("Vary", "Origin")
+	}
+	origin := r.Header.Get("Origin")
+	switch {
+	case any:
+		h.Set("Access-Control-Allow-Origin", "*")
+	case origin != "" && slices.Contains(c.Origins, origin):
+		h.Set("Access-Control-Allow-Origin", origin)
+	default:
+		return
+	}
+	if c.Credentials {
+		h.Set("Access-Control-Allow-Credentials", "true")
+	}
+	if len(c.ExposedHeaders) > 0 {
+		h.Set("Access-Control-Expose-Headers", strings.Join(c.ExposedHeaders, ","))
+	}
+	if r.Method != http.MethodOptions {
+		return
+	}
+	h.Set("Access-Control-Allow-Methods", strings.Join(c.Methods, ","))
+	if len(c.AllowedHeaders) > 0 {
+		h.Set("Access-Control-Allow-Headers", strings.Join(c.AllowedHeaders, ","))
+	} else {
+		h.Add("Vary", "Access-Control-Request-Headers")
+		if wanted := r.Header["Access-Control-Request-Headers"]; len(wanted) > 0 {
+			h.Set("Access-Control-Allow-Headers", strings.Join(wanted, ","))
+		}
+	}
+	if c.MaxAge > 0 {
+		h.Set("Access-Control-Max-Age", strconv.FormatInt(int64(c.MaxAge/time.Second), 10))
+	}
+}
+
+// corsOf copies the headers for an answer that is not written by the ResponseWriter.
+func corsOf(h http.Header) http.Header {
+	d := make(http.Header)
+	for k, v := range h {
+		if k == "Vary" || strings.HasPrefix(k, "Access-Control-") {
+			d[k] = slices.Clone(v)
+		}
+	}
+	return d
+}
+
+// originAllowed decides about WebSocket handshakes, to which browsers do not apply CORS. Programs that are no browsers
+// send no Origin.
+func (s *Server) originAllowed(r *http.Request) bool {
+	lines := r.Header["Origin"]
+	if len(lines) == 0 || s.options.AllowAnyOrigin {
+		return true
+	}
+	if len(lines) > 1 {
+		return false
+	}
+	if c := s.options.CORS; c != nil && (slices.Contains(c.Origins, "*") || slices.Contains(c.Origins, lines[0])) {
+		return true
+	}
+	// The scheme is not compared: behind a proxy that ends TLS the server does not know its own.
+	u, err := url.Parse(lines[0])
+	return err == nil && u.Host != "" && (u.Scheme == "http" || u.Scheme == "https") && strings.EqualFold(u.Host, r.Host)
+}
+
+// validOrigin reports whether the lines hold only what a header value may (RFC 9110 5.5), as the official server checks.
+func validOrigin(lines []string) bool {
+	for _, line := range lines {
+		for _, c := range []byte(line) {
+			if c < ' ' && c != '\t' || c == 0x7f {
+				return false
+			}
+		}
+	}
+	return true
+}

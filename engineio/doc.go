@@ -1,0 +1,31 @@
+// Package engineio moves messages over transports: HTTP long-polling and WebSocket, with upgrade and heartbeat
+// (Engine.IO protocol revision 4). It gives them no meaning.
+//
+// # Promises
+//
+// Messages of one session arrive once and in order, in both directions and through an upgrade. Messages sent by one
+// goroutine go out in the order of the Send calls, and those of one Send stay adjacent. [Socket.Send] never waits for
+// the network: a peer that reads too slowly has its session closed when the queue is over its budget.
+//
+// A [Handler] is called by one goroutine at a time, and HandleClose is its last call. While HandleMessage blocks, nothing
+// more is read from the peer, so TCP holds it back. The heartbeat grants the peer one more PingTimeout, once per ping, if
+// it was heard or could not be heard because of that.
+//
+// # What it costs
+//
+// An idle WebSocket session is one goroutine, parked in a read without a buffer, and one timer. An idle polling session
+// is the timer, and whatever net/http keeps for the pending request. Goroutines for writing exist only while there is
+// something to write.
+//
+// # What it never does
+//
+// It keeps no *http.Request after the answer, reads no body before it knows the session, inflates no input, and sends
+// nothing of what it received back in an error. It starts no listener and closes no http.Server.
+//
+// # Who ends a session, and how
+//
+// A session ends once, with one [Reason]. Polite ends ([Socket.Close], [Server.Shutdown]) send the queue first; others
+// drop it. A polling client is told by a close packet in answer to its pending request, a WebSocket client by a close
+// frame: 1000 after a polite end, 1001 when the server goes away, 1002 for a violation of the protocol, 1008 for a limit
+// (ping timeout, slow consumer), 1009 for a message too big, 1011 after a panic of the Handler.
+package engineio

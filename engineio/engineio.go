@@ -1,0 +1,72 @@
+package engineio
+
+import (
+	"errors"
+
+	"sio.example/socketio/engineio/packet"
+)
+
+// A Message is one message, text or binary.
+type Message struct {
+	Binary bool
+	Data   []byte
+}
+
+// Reason says why a session ended. The values are those of the official server.
+type Reason string
+
+// The reasons.
+const (
+	TransportError Reason = "transport error"
+	TransportClose Reason = "transport close"
+	PingTimeout    Reason = "ping timeout"
+	ParseError     Reason = "parse error"
+	ForcedClose    Reason = "forced close"
+)
+
+// Error makes a Reason the cause of a session's context.
+func (r Reason) Error() string { return string(r) }
+
+// A Handler receives what happens to one session. Its methods are never called concurrently, nor with a lock held.
+// A panic in one is logged and counted, and ends the session but nothing else.
+type Handler interface {
+	// HandleMessage takes ownership of m. While it blocks, no more input of the session is read; it must return
+	// soon after the session's context is done.
+	HandleMessage(m Message)
+	// HandleClose is called exactly once, after the last HandleMessage returned. err may give more detail, or be nil:
+	// it may match ErrSlowConsumer, ErrServerClosed, or what the transport reported.
+	HandleClose(reason Reason, err error)
+}
+
+// The errors callers branch on.
+var (
+	// ErrClosed is returned by Send when the session is closed or closing.
+	ErrClosed = errors.New("engineio: session closed")
+	// ErrSlowConsumer is returned by the Send that went over the budget of the queue, and given to HandleClose.
+	ErrSlowConsumer = errors.New("engineio: slow consumer")
+	// ErrServerClosed is given to HandleClose when the server is shut down or closed.
+	ErrServerClosed = errors.New("engineio: server closed")
+)
+
+// What HandleClose may learn beside the errors above.
+var (
+	errHeartbeat   = errors.New("engineio: invalid heartbeat direction")
+	errOverlap     = errors.New("engineio: overlap from client")
+	errPollAborted = errors.New("engineio: poll connection closed prematurely")
+	errOctetStream = errors.New("engineio: invalid content")
+	errPanic       = errors.New("engineio: handler panicked")
+	errNoHandler   = errors.New("engineio: no handler")
+)
+
+// A RequestError refuses a request with a text the client may see.
+type RequestError struct{ Message string }
+
+// Error returns the text.
+func (e *RequestError) Error() string { return e.Message }
+
+// The packets without content are prepared once for all.
+var (
+	pingPacket  = &Prepared{typ: packet.Ping}
+	closePacket = &Prepared{typ: packet.Close}
+	noopPacket  = &Prepared{typ: packet.Noop}
+)

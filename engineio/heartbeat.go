@@ -1,0 +1,96 @@
+package engineio
+
+import (
+	"time"
+
+	"sio.example/socketio/internal/websocket"
+)
+
+// heartbeat is what the session's timer waits for. It belongs to the session, not to a transport: an upgrade changes
+// nothing, and only a pong starts the next interval (EIO v4 §heartbeat).
+type heartbeat uint8
+
+const (
+	beatResting  heartbeat = iota // until the next ping
+	beatWaiting                   // for the pong
+	beatExtended                  // for the pong, once more
+	beatDraining                  // for a polling client to fetch the end
+)
+
+// now is the server's clock. It is monotonic.
+func (s *Server) now() time.Duration { return time.Since(s.start) }
+
+// arm sets the timer. The session is locked.
+func (s *Socket) arm(d time.Duration) {
+	s.due = s.server.now() + d
+	if s.timer == nil {
+		s.timer = time.AfterFunc(d, s.onTimer) // stopped by closeLocked
+	} else {
+		s.timer.Reset(d)
+	}
+}
+
+// onTimer runs on a goroutine of the timer.
+func (s *Socket) onTimer() {
+	s.mu.Lock()
+	if s.state == sessionClosed || s.server.now() < s.due {
+		s.mu.Unlock()
+		return // it fired while somebody stopped it or set it again
+	}
+	switch {
+	case s.beat == beatResting:
+		s.beat = beatWaiting
+		s.pongDue.Store(true)
+		s.arm(s.server.options.PingTimeout)
+		s.out.Push(pingPacket)
+		s.startLocked()
+		s.mu.Unlock()
+	case s.beat == beatWaiting && s.gate.busy():
+		// The pong may be behind a message that the Handler does not take yet.
+		s.extendLocked()
+		s.mu.Unlock()
+	case s.beat == beatDraining:
+		e := s.end
+		e.reject = RejectDrainTimeout
+		fx := s.closeLocked(e)
+		s.mu.Unlock()
+		s.finish(fx, true)
+	default:
+		fx := s.closeLocked(ending{
+			reason: PingTimeout, reject: RejectPingTimeout, status: websocket.PolicyViolation, text: "ping timeout",
+		})
+		s.mu.Unlock()
+		s.finish(fx, true)
+	}
+}
+
+// pong ends the wait and starts the next interval.
+func (s *Socket) pong() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.beat != beatWaiting && s.beat != beatExtended {
+		s.server.counters.reject(RejectPong)
+		return
+	}
+	if s.state == sessionClosed {
+		return
+	}
+	s.beat = beatResting
+	s.pongDue.Store(false)
+	s.arm(s.server.options.PingInterval)
+}
+
+// heard gives a peer whose pong is late behind other input one more PingTimeout, once per ping.
+func (s *Socket) heard() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.beat == beatWaiting && s.state != sessionClosed {
+		s.extendLocked()
+	}
+}
+
+func (s *Socket) extendLocked() {
+	s.beat = beatExtended
+	s.pongDue.Store(false)
+	s.arm(s.server.options.PingTimeout)
+}

@@ -1,0 +1,172 @@
+package engineio
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+)
+
+// The names of the transports.
+const (
+	transportPolling   = "polling"
+	transportWebSocket = "websocket"
+)
+
+// Limits that are not options: each is far from what a working client needs.
+const (
+	upgradeTick     = 100 * time.Millisecond // between noops to a polling client that upgrades (EIO v4 §upgrade)
+	drainTimeout    = 30 * time.Second       // for a polite end to reach a polling client
+	grace           = 30 * time.Millisecond  // for what goes over two connections at once to arrive in order
+	bodyGrace       = 5 * time.Second        // beyond PingTimeout, for the body of a POST
+	writeBase       = 10 * time.Second       // for writing an answer, to which a second is added per writeRate bytes
+	writeRate       = 10_000
+	retryAfter      = "5"  // seconds, said to handshakes while shutting down
+	compressMinimum = 1024 // bytes of a polling answer that is worth compressing
+)
+
+// Options of a Server. The zero value of each means its default; nil means all defaults.
+type Options struct {
+	Path            string        // exact path of requests, with or without the final slash; default "/engine.io/"
+	MatchPrefix     bool          // serve every path that begins with Path, as the official server does
+	PingInterval    time.Duration // from a pong to the next ping; default 25 s
+	PingTimeout     time.Duration // from a ping to the pong; default 20 s
+	UpgradeTimeout  time.Duration // for an upgrade once its WebSocket is open; default 10 s
+	MaxPayload      int64         // bytes of a POST body and of a message; default 1,000,000
+	Transports      []string      // "polling" and "websocket"; default both
+	DisableUpgrades bool          // offer no upgrade; one that is tried all the same is refused
+	MaxQueueBytes   int           // outgoing budget of a session in bytes of messages; default 1 MiB
+	MaxQueuePackets int           // and in messages; default 16,384
+
+	// DisableCompression sends polling answers as they are. By default answers of 1024 bytes or more are compressed for
+	// clients that accept gzip, unless they hold a message that was sent with NoCompress.
+	DisableCompression bool
+
+	// CORS are the answers to other origins; nil sends no CORS header and refuses WebSocket handshakes of other origins.
+	CORS *CORSOptions
+	// AllowAnyOrigin lets WebSocket handshakes of every origin in, as the official server does. Any page the user
+	// visits can then open a session with the user's cookies.
+	AllowAnyOrigin bool
+	// AllowRequest may refuse a handshake; it runs on the request's goroutine. The error's text is not sent unless it
+	// is a *RequestError.
+	AllowRequest func(r *http.Request) error
+	// Headers may add headers to an answer; initial tells whether it is the first of a session.
+	Headers func(h http.Header, r *http.Request, initial bool)
+	// Cookie, if not nil, is set with the session id as its value by the answer to a polling handshake. Its name
+	// defaults to "io" and its path to "/".
+	Cookie *http.Cookie
+	// NewID makes session ids; default 120 random bits. An error, an empty id or one in use refuses the handshake.
+	NewID  func(r *http.Request) (string, error)
+	Logger *slog.Logger // default: discard
+}
+
+// CORSOptions are sent to browsers. See the Fetch standard for what each means.
+type CORSOptions struct {
+	Origins        []string // exact, as in "https://example.com"; "*" is any; required
+	Credentials    bool     // never sent along with the origin "*"
+	Methods        []string // default GET, HEAD, PUT, PATCH, POST, DELETE
+	AllowedHeaders []string // default: what the request asks for
+	ExposedHeaders []string
+	MaxAge         time.Duration
+}
+
+// Validate reports options that no server can keep: unknown transports, credentials for every origin, a cookie that
+// cannot be sent. NewServer logs the same at error level and goes on without what is wrong.
+func (o *Options) Validate() error {
+	if o == nil {
+		return nil
+	}
+	var errs []error
+	for _, name := range o.Transports {
+		if name != transportPolling && name != transportWebSocket {
+			errs = append(errs, fmt.Errorf("engineio: unknown transport %q", name))
+		}
+	}
+	if c := o.CORS; c != nil {
+		if len(c.Origins) == 0 {
+			errs = append(errs, errors.New("engineio: CORS without origins"))
+		}
+		if c.Credentials && slices.Contains(c.Origins, "*") {
+			errs = append(errs, errors.New("engineio: CORS credentials for every origin"))
+		}
+	}
+	if o.Cookie != nil {
+		errs = append(errs, checkCookie(withCookieDefaults(o.Cookie)))
+	}
+	return errors.Join(errs...)
+}
+
+// withDefaults returns a copy without zero values, and without what Validate reports.
+func (o *Options) withDefaults() Options {
+	var d Options
+	if o != nil {
+		d = *o
+	}
+	if d.Path == "" {
+		d.Path = "/engine.io/"
+	}
+	d.Path = "/" + strings.Trim(d.Path, "/") + "/"
+	if d.Path == "//" {
+		d.Path = "/"
+	}
+	def(&d.PingInterval, 25*time.Second)
+	def(&d.PingTimeout, 20*time.Second)
+	def(&d.UpgradeTimeout, 10*time.Second)
+	def(&d.MaxPayload, 1_000_000)
+	def(&d.MaxQueueBytes, 1<<20)
+	def(&d.MaxQueuePackets, 16_384)
+	if len(d.Transports) == 0 {
+		d.Transports = []string{transportPolling, transportWebSocket}
+	}
+	if d.Logger == nil {
+		d.Logger = slog.New(slog.DiscardHandler)
+	}
+	if d.CORS != nil {
+		c := *d.CORS
+		if slices.Contains(c.Origins, "*") {
+			c.Credentials = false
+		}
+		if len(c.Methods) == 0 {
+			c.Methods = []string{"GET", "HEAD", "PUT", "PATCH", "POST", "DELETE"}
+		}
+		d.CORS = &c
+	}
+	if d.Cookie != nil {
+		d.Cookie = withCookieDefaults(d.Cookie)
+		if checkCookie(d.Cookie) != nil {
+			d.Cookie = nil
+		}
+	}
+	return d
+}
+
+func checkCookie(c *http.Cookie) error {
+	if err := c.Valid(); err != nil {
+		return fmt.Errorf("engineio: cookie: %w", err)
+	}
+	if c.SameSite == http.SameSiteNoneMode && !c.Secure {
+		return errors.New("engineio: cookie: SameSite=None needs Secure")
+	}
+	return nil
+}
+
+func withCookieDefaults(c *http.Cookie) *http.Cookie {
+	d := *c
+	if d.Name == "" {
+		d.Name = "io"
+	}
+	if d.Path == "" {
+		d.Path = "/"
+	}
+	return &d
+}
+
+// def replaces a value that is not positive.
+func def[T int | int64 | time.Duration](v *T, value T) {
+	if *v <= 0 {
+		*v = value
+	}
+}

@@ -1,0 +1,281 @@
+package engineio
+
+import (
+	"errors"
+	"html"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"encoding/json"
+
+	"sio.example/socketio/internal/websocket"
+)
+
+// A refusal is an answer to a request that does not become what it asked for, with the codes of the official server.
+type refusal struct {
+	status  int // by plain HTTP
+	code    int
+	message string
+	reject  string
+}
+
+// In the order in which they are checked.
+var (
+	errTransport         = &refusal{400, 0, "Transport unknown", RejectTransport}
+	errOriginSyntax      = &refusal{400, 3, "Bad request", RejectOriginSyntax}
+	errSession           = &refusal{400, 1, "Session ID unknown", RejectSession}
+	errTransportMismatch = &refusal{400, 3, "Bad request", RejectTransportMismatch}
+	errProtocolMismatch  = &refusal{400, 3, "Bad request", RejectProtocolMismatch}
+	errHandshakeMethod   = &refusal{400, 2, "Bad handshake method", RejectHandshakeMethod}
+	errHandshake         = &refusal{400, 3, "Bad request", RejectHandshake}
+	errOrigin            = &refusal{403, 4, "Forbidden", RejectOrigin}
+	errShutdown          = &refusal{503, 3, "Service unavailable", RejectShutdown}
+	errForbidden         = &refusal{403, 4, "Forbidden", RejectForbidden}
+	errProtocol          = &refusal{400, 5, "Unsupported protocol version", RejectProtocol}
+	errID                = &refusal{400, 3, "Bad request", RejectID}
+)
+
+// query is what the server wants to know of a query string. Of a parameter that comes twice the last one counts.
+type query struct {
+	transport string
+	eio       string
+	sid       string
+	base64    bool
+}
+
+// parseQuery takes what it knows and skips the rest, bad escapes included: other parameters are the application's.
+func parseQuery(raw string) (q query) {
+	for pair := range strings.SplitSeq(raw, "&") {
+		key, value, _ := strings.Cut(pair, "=")
+		switch unescape(key) {
+		case "transport":
+			q.transport = unescape(value)
+		case "EIO":
+			q.eio = unescape(value)
+		case "sid":
+			q.sid = unescape(value)
+		case "b64":
+			q.base64 = value != ""
+		}
+	}
+	return q
+}
+
+// unescape leaves alone what is not well-formed.
+func unescape(s string) string {
+	if !strings.ContainsAny(s, "%+") {
+		return s
+	}
+	if u, err := url.QueryUnescape(s); err == nil {
+		return u
+	}
+	return s
+}
+
+// ServeHTTP serves handshakes, polls, posts, preflights and upgrades, and answers 404 to other paths.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !s.matches(r.URL.Path) {
+		s.counters.reject(RejectPath)
+		http.NotFound(w, r)
+		return
+	}
+	if r.Method == http.MethodConnect { // WebSocket over HTTP/2 (RFC 8441)
+		s.counters.reject(RejectConnect)
+		answerEmpty(w, http.StatusNotImplemented)
+		return
+	}
+	if s.options.CORS != nil {
+		s.options.CORS.apply(w.Header(), r)
+		if r.Method == http.MethodOptions {
+			answerEmpty(w, http.StatusNoContent)
+			return
+		}
+	}
+	q := parseQuery(r.URL.RawQuery)
+	upgrade := websocket.IsUpgrade(r)
+	switch {
+	case !(q.transport == transportPolling && s.polling || q.transport == transportWebSocket && s.webSock):
+		s.refuse(w, r, upgrade, errTransport)
+	case !validOrigin(r.Header["Origin"]):
+		s.refuse(w, r, upgrade, errOriginSyntax)
+	case q.sid != "":
+		s.serveSession(w, r, q, upgrade)
+	default:
+		s.serveHandshake(w, r, q, upgrade)
+	}
+}
+
+// matches compares the path with and without its final slash.
+func (s *Server) matches(path string) bool {
+	p := s.options.Path
+	return path == p || path == p[:len(p)-1] || s.options.MatchPrefix && strings.HasPrefix(path, p)
+}
+
+// serveSession serves a request of a session that exists, before anything of its body is read.
+func (s *Server) serveSession(w http.ResponseWriter, r *http.Request, q query, upgrade bool) {
+	sock := s.socket(q.sid)
+	if sock == nil || !sock.hold() {
+		s.refuse(w, r, upgrade, errSession)
+		return
+	}
+	defer sock.release()
+	switch {
+	case upgrade != (q.transport == transportWebSocket), !upgrade && sock.Transport() != q.transport:
+		s.refuse(w, r, upgrade, errTransportMismatch)
+		return
+	case q.eio != "4":
+		s.refuse(w, r, upgrade, errProtocolMismatch)
+		return
+	case upgrade && r.Method != http.MethodGet:
+		s.refuse(w, r, true, errHandshakeMethod)
+		return
+	case !upgrade && r.Method != http.MethodGet && r.Method != http.MethodPost:
+		s.counters.reject(RejectMethod)
+		w.Header().Set("Allow", "GET, POST, OPTIONS")
+		hangUpOnBody(w, r)
+		answerEmpty(w, http.StatusMethodNotAllowed)
+		return
+	}
+	h := w.Header()
+	if upgrade {
+		if !s.checkWebSocket(w, r) {
+			return
+		}
+		h = corsOf(h)
+	}
+	if !s.hook("Headers", func() { s.headers(h, r, false) }) {
+		s.fail(w, upgrade)
+		return
+	}
+	switch {
+	case upgrade:
+		s.openProbe(w, r, sock, h)
+	case r.Method == http.MethodGet:
+		sock.servePoll(w, r)
+	default:
+		sock.servePost(w, r)
+	}
+}
+
+// serveHandshake opens a session, if nothing speaks against it.
+func (s *Server) serveHandshake(w http.ResponseWriter, r *http.Request, q query, upgrade bool) {
+	switch {
+	case r.Method != http.MethodGet:
+		s.refuse(w, r, upgrade, errHandshakeMethod)
+		return
+	case upgrade != (q.transport == transportWebSocket):
+		s.refuse(w, r, upgrade, errHandshake)
+		return
+	case upgrade && !s.checkWebSocket(w, r):
+		return
+	}
+	s.mu.RLock()
+	closed := s.closed
+	s.mu.RUnlock()
+	if closed {
+		s.refuse(w, r, upgrade, errShutdown)
+		return
+	}
+	if s.options.AllowRequest != nil {
+		var err error
+		if !s.hook("AllowRequest", func() { err = s.options.AllowRequest(r) }) {
+			s.fail(w, upgrade)
+			return
+		}
+		if err != nil {
+			e := *errForbidden
+			var told *RequestError
+			if errors.As(err, &told) {
+				e.message = told.Message
+			}
+			s.refuse(w, r, upgrade, &e)
+			return
+		}
+	}
+	if q.eio != "4" {
+		s.refuse(w, r, upgrade, errProtocol)
+		return
+	}
+	s.open(w, r, q)
+}
+
+// checkWebSocket answers requests that cannot become a WebSocket, or must not.
+func (s *Server) checkWebSocket(w http.ResponseWriter, r *http.Request) bool {
+	if err := websocket.Check(r); err != nil {
+		s.counters.reject(RejectHandshake)
+		s.refuseHandshake(w, err)
+		return false
+	}
+	if !s.originAllowed(r) {
+		s.refuse(w, r, true, errOrigin)
+		return false
+	}
+	return true
+}
+
+func (s *Server) refuseHandshake(w http.ResponseWriter, err *websocket.HandshakeError) {
+	for k, v := range err.Header {
+		w.Header()[k] = v
+	}
+	message := errHandshake.message
+	if err.Code != http.StatusBadRequest {
+		message = err.Msg
+	}
+	s.answerUpgrade(w, err.Code, message)
+}
+
+// refuse counts and answers. Upgrades get what the official server sends them: status 400, whatever the code, and the
+// message as text; but a foreign origin, which it does not refuse, and a server that is shut down keep their status.
+func (s *Server) refuse(w http.ResponseWriter, r *http.Request, upgrade bool, e *refusal) {
+	s.counters.reject(e.reject)
+	hangUpOnBody(w, r)
+	if e == errShutdown {
+		w.Header().Set("Retry-After", retryAfter)
+	}
+	if upgrade {
+		status := e.status
+		if e.reject == RejectForbidden {
+			status = http.StatusBadRequest
+		}
+		s.answerUpgrade(w, status, e.message)
+		return
+	}
+	body, _ := json.Marshal(struct {
+		Code    int    `json:"code"`
+		Message string `json:"message"`
+	}{e.code, e.message}) // of these types, always possible
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(e.status)
+	w.Write(body)
+}
+
+// answerUpgrade ends a request for an upgrade, and the connection.
+func (s *Server) answerUpgrade(w http.ResponseWriter, status int, message string) {
+	body := html.EscapeString(message)
+	h := w.Header()
+	hangUp(w)
+	h.Set("Content-Type", "text/html")
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
+	w.Write([]byte(body))
+}
+
+// fail answers when a hook has panicked: 500, to upgrades 400.
+func (s *Server) fail(w http.ResponseWriter, upgrade bool) {
+	if upgrade {
+		s.answerUpgrade(w, http.StatusBadRequest, errHandshake.message)
+		return
+	}
+	answerEmpty(w, http.StatusInternalServerError)
+}
+
+// hangUpOnBody is hangUp for requests with a body that nobody reads and that is too long to skip.
+func hangUpOnBody(w http.ResponseWriter, r *http.Request) {
+	if r.ContentLength < 0 || r.ContentLength > 4<<10 {
+		hangUp(w)
+	}
+}

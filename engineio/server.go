@@ -1,0 +1,294 @@
+package engineio
+
+import (
+	"context"
+	"crypto/rand"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"sio.example/socketio/engineio/packet"
+	"sio.example/socketio/internal/sid"
+	"sio.example/socketio/internal/websocket"
+)
+
+// A Server is an http.Handler that opens and serves sessions. Its methods may be called from any goroutine.
+type Server struct {
+	accept   func(s *Socket, r *http.Request) Handler
+	options  Options
+	polling  bool // is enabled
+	webSock  bool
+	start    time.Time
+	counters counters
+
+	mu      sync.RWMutex
+	sockets map[string]*Socket
+	closed  bool // no new sessions
+
+	running sync.WaitGroup // of sessions; added to under mu while closed is false
+}
+
+// NewServer returns a server that calls accept for each new session, on the request's goroutine, before the client
+// can have sent anything. Messages sent inside accept follow the handshake. If accept returns nil, the session is closed;
+// if it panics, the handshake is refused. r must not be kept.
+//
+// Options that cannot be kept (see [Options.Validate]) are left out and logged at error level, those that lower security
+// are logged at warning level.
+func NewServer(accept func(s *Socket, r *http.Request) Handler, opts *Options) *Server {
+	s := &Server{accept: accept, options: opts.withDefaults(), start: time.Now(), sockets: map[string]*Socket{}}
+	s.polling = slices.Contains(s.options.Transports, transportPolling)
+	s.webSock = slices.Contains(s.options.Transports, transportWebSocket)
+	if err := opts.Validate(); err != nil {
+		s.options.Logger.Error("engineio: options left out", "error", err)
+	}
+	if s.options.AllowAnyOrigin {
+		s.options.Logger.Warn("engineio: AllowAnyOrigin lets pages of every site open sessions with the user's cookies")
+	}
+	return s
+}
+
+// Options returns the options with their defaults filled in.
+func (s *Server) Options() Options { return s.options }
+
+// Count is the number of open sessions.
+func (s *Server) Count() int {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return len(s.sockets)
+}
+
+// Sockets calls yield for each session that is open now. Sessions may open and close meanwhile.
+func (s *Server) Sockets(yield func(*Socket) bool) {
+	for _, sock := range s.snapshot() {
+		if !yield(sock) {
+			return
+		}
+	}
+}
+
+func (s *Server) snapshot() []*Socket {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	all := make([]*Socket, 0, len(s.sockets))
+	for _, sock := range s.sockets {
+		all = append(all, sock)
+	}
+	return all
+}
+
+// Shutdown refuses new sessions (503), closes the open ones after their queues are sent, and waits until nothing of
+// them is left or ctx is done; then it does what Close does and returns the cause of ctx. Handlers are told ForcedClose
+// and ErrServerClosed. It leaves the http.Server alone; shut that down afterwards. It may be called more than once.
+func (s *Server) Shutdown(ctx context.Context) error {
+	for _, sock := range s.shut() {
+		sock.drain(serverClosed)
+	}
+	done := make(chan struct{})
+	go func() { // owned by Shutdown; ends when the last session is gone
+		s.running.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		s.Close()
+		return context.Cause(ctx)
+	}
+}
+
+// Close refuses new sessions (503) and closes the open ones at once, dropping what is queued. It does not wait: what
+// remains is handlers that have not returned, and for at most five seconds WebSockets whose peers do not answer the close
+// frame. It returns nil, and may be called more than once, also during Shutdown.
+func (s *Server) Close() error {
+	for _, sock := range s.shut() {
+		sock.close(serverClosed, false)
+	}
+	return nil
+}
+
+var serverClosed = ending{
+	reason: ForcedClose, err: ErrServerClosed, status: websocket.GoingAway, text: "server shutting down",
+}
+
+// shut lets no new session in, and returns those that are open.
+func (s *Server) shut() []*Socket {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	return s.snapshot()
+}
+
+// add makes the session known, unless its id is in use.
+func (s *Server) add(sock *Socket) *refusal {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return errShutdown
+	}
+	if s.sockets[sock.id] != nil {
+		return errID
+	}
+	s.sockets[sock.id] = sock
+	s.running.Add(1)
+	return nil
+}
+
+func (s *Server) remove(sock *Socket) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.sockets, sock.id)
+}
+
+func (s *Server) socket(id string) *Socket {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.sockets[id]
+}
+
+// open makes a session for a handshake that has passed all checks. If it returns nil, the request is answered.
+func (s *Server) open(w http.ResponseWriter, r *http.Request, q query) {
+	ws := q.transport == transportWebSocket
+	id, ok := s.newID(r)
+	if !ok {
+		s.refuse(w, r, ws, errID)
+		return
+	}
+	h := w.Header()
+	if ws {
+		h = corsOf(h) // the 101 is not written by w
+	}
+	if !s.hook("Headers", func() { s.headers(h, r, true) }) {
+		s.fail(w, ws)
+		return
+	}
+	sock := s.newSocket(id, r, q)
+	if ws {
+		sock.upgrade = upgradeDone
+		sock.out.Push(s.openPacket(id, nil))
+	} else {
+		sock.poll = newPolling()
+	}
+	if e := s.add(sock); e != nil {
+		s.refuse(w, r, ws, e)
+		return
+	}
+	defer sock.release()
+	s.counters.opened.Add(1)
+	if ws {
+		s.counters.webSocket.Add(1)
+	} else {
+		s.counters.polling.Add(1)
+	}
+	if !s.admit(sock, r) {
+		s.fail(w, ws)
+		return
+	}
+	if ws {
+		s.openWebSocket(w, r, sock, h)
+	} else {
+		s.openPolling(w, r, sock)
+	}
+}
+
+// newID asks for an id. There is no fallback.
+func (s *Server) newID(r *http.Request) (id string, ok bool) {
+	var err error
+	if s.options.NewID == nil {
+		id, err = sid.New(rand.Reader)
+	} else if !s.hook("NewID", func() { id, err = s.options.NewID(r) }) {
+		return "", false
+	}
+	return id, err == nil && id != ""
+}
+
+// admit calls accept, and sees to it that no session stays behind if that does not return.
+func (s *Server) admit(sock *Socket, r *http.Request) bool {
+	returned := false
+	defer func() {
+		if !returned { // a panic that is not ours to recover, or runtime.Goexit
+			s.discard(sock)
+		}
+	}()
+	var handler Handler
+	ok := s.hook("accept", func() { handler = s.accept(sock, r) })
+	returned = true
+	if !ok {
+		s.discard(sock)
+		return false
+	}
+	sock.mu.Lock()
+	sock.handler = handler
+	sock.mu.Unlock()
+	if handler == nil {
+		sock.close(ending{reason: ForcedClose, err: errNoHandler, status: websocket.NormalClosure}, true)
+	}
+	if sock.gate.leave() {
+		sock.lastCall()
+	}
+	return true
+}
+
+// discard closes a session that has no handler.
+func (s *Server) discard(sock *Socket) {
+	sock.close(ending{reason: TransportError, err: errPanic, status: websocket.InternalError}, true)
+	if sock.gate.leave() {
+		sock.lastCall()
+	}
+}
+
+// openPolling answers a handshake by polling.
+func (s *Server) openPolling(w http.ResponseWriter, r *http.Request, sock *Socket) {
+	if c := s.options.Cookie; c != nil {
+		d := *c
+		d.Value = sock.id
+		http.SetCookie(w, &d)
+	}
+	var upgrades []string
+	if s.webSock && !s.options.DisableUpgrades {
+		upgrades = []string{transportWebSocket}
+	}
+	sock.mu.Lock()
+	if sock.state == sessionOpen {
+		sock.arm(s.options.PingInterval)
+	}
+	sock.mu.Unlock()
+	if err := s.answerPayload(w, r, []*Prepared{s.openPacket(sock.id, upgrades)}, false); err != nil {
+		sock.close(ending{reason: TransportError, err: err, reject: RejectPollAborted}, true)
+	}
+}
+
+func (s *Server) openPacket(id string, upgrades []string) *Prepared {
+	return &Prepared{typ: packet.Open, m: Message{Data: packet.AppendHandshake(nil, packet.Handshake{
+		SID:            id,
+		Upgrades:       upgrades,
+		PingIntervalMS: s.options.PingInterval.Milliseconds(),
+		PingTimeoutMS:  s.options.PingTimeout.Milliseconds(),
+		MaxPayload:     s.options.MaxPayload,
+	})}}
+}
+
+// headers adds the user's headers to an answer.
+func (s *Server) headers(h http.Header, r *http.Request, initial bool) {
+	if s.options.Headers != nil {
+		s.options.Headers(h, r, initial)
+	}
+}
+
+// hook calls user code on the request's goroutine and reports whether it returned. A panic is logged and counted;
+// http.ErrAbortHandler is left to net/http, which knows what it means.
+func (s *Server) hook(name string, call func()) (ok bool) {
+	defer func() {
+		if ok {
+			return
+		}
+		if v := recover(); v == http.ErrAbortHandler {
+			panic(v)
+		} else if v != nil {
+			s.panicked(name, v)
+		}
+	}()
+	call()
+	return true
+}

@@ -1,0 +1,291 @@
+package engineio
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"sio.example/socketio/engineio/packet"
+	"sio.example/socketio/internal/ring"
+	"sio.example/socketio/internal/websocket"
+)
+
+// A Socket is one session. Its methods are safe for concurrent use and never block.
+//
+// Each session is counted in Server.running until its handler has been told of the end and each goroutine that works for
+// it is gone; holds counts those.
+type Socket struct {
+	server  *Server
+	handler Handler // set before the gate opens
+	id      string
+	remote  string
+	base64  bool // the client asked for text only (query parameter b64)
+
+	gate    gate
+	pongDue atomic.Bool // a packet that is not the pong extends the wait for the pong
+	deaf    atomic.Bool // closing or closed: messages of the peer are dropped
+
+	mu       sync.Mutex
+	state    sessionState
+	upgrade  upgradeState
+	beat     heartbeat
+	flushing bool          // somebody writes to conn
+	blocked  time.Duration // since when it waits for the peer to read, on the server's clock; 0 if it does not
+	holds    int32
+	conn     *websocket.Conn // the transport; nil while it is polling
+	poll     *polling        // nil when no request can come any more
+	probe    *probe          // the WebSocket that upgrades
+	out      ring.Ring[*Prepared]
+	bytes    int // of the messages in out and on their way, with overhead
+	messages int // in out and on their way
+	plain    int // of them, messages that must not be compressed
+	timer    *time.Timer
+	due      time.Duration // on the server's clock: what the timer does before is stale
+	ctx      context.Context
+	cancel   context.CancelCauseFunc
+	end      ending // with state closed, or in part with draining
+}
+
+type sessionState uint8
+
+const (
+	sessionOpen     sessionState = iota
+	sessionDraining              // Close was called; what is queued is still sent
+	sessionClosed
+)
+
+// An ending is why and how a session ends.
+type ending struct {
+	reason Reason
+	err    error
+	status websocket.Status // said to a WebSocket
+	text   string           // said with it; constant
+	final  *Prepared        // answers the pending GET; nil means a close packet
+	reject string           // counted if this is what ends the session
+}
+
+// newSocket makes a session that nobody knows yet, with a hold of its own and one of the handshake's request. Its gate is
+// closed until accept has returned.
+func (s *Server) newSocket(id string, r *http.Request, q query) *Socket {
+	sock := &Socket{server: s, id: id, remote: r.RemoteAddr, base64: q.base64, holds: 2}
+	sock.gate.enter()
+	return sock
+}
+
+// ID is the session id. It is a credential: do not show it to others.
+func (s *Socket) ID() string { return s.id }
+
+// Transport is "polling" or "websocket".
+func (s *Socket) Transport() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.conn != nil || s.poll == nil {
+		return transportWebSocket
+	}
+	return transportPolling
+}
+
+// Protocol is the protocol revision: 4.
+func (s *Socket) Protocol() int { return 4 }
+
+// RemoteAddr is the peer's address as net/http gave it with the first request.
+func (s *Socket) RemoteAddr() string { return s.remote }
+
+// Context is cancelled when the session begins to close, with its Reason as the cause.
+func (s *Socket) Context() context.Context {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ctx == nil {
+		s.ctx, s.cancel = context.WithCancelCause(context.Background())
+		if s.state != sessionOpen {
+			s.cancel(s.end.reason) // nobody can have derived from it yet
+		}
+	}
+	return s.ctx
+}
+
+// Close ends the session with ForcedClose after the queue is sent. The client sees a close packet or frame. A polling
+// client that has no request pending has 30 seconds to fetch what is queued.
+func (s *Socket) Close() {
+	s.drain(ending{reason: ForcedClose, status: websocket.NormalClosure})
+}
+
+// CloseWith ends the session at once because of what the peer did or failed to do: the WebSocket status is
+// ProtocolError or PolicyViolation with a constant text, which is cut at 123 bytes.
+func (s *Socket) CloseWith(reason Reason, policy bool, text string) {
+	e := ending{reason: reason, status: websocket.ProtocolError, text: text}
+	if policy {
+		e.status = websocket.PolicyViolation
+	}
+	s.close(e, false)
+}
+
+// drain ends the session when its queue is sent. Only the first call counts.
+func (s *Socket) drain(e ending) {
+	s.mu.Lock()
+	if s.state != sessionOpen {
+		s.mu.Unlock()
+		return
+	}
+	s.state, s.end = sessionDraining, e
+	s.deaf.Store(true)
+	cancel := s.cancel
+	if s.conn == nil && s.poll != nil {
+		s.beat = beatDraining
+		s.arm(drainTimeout)
+		s.poll.signal()
+	}
+	s.startFlushLocked()
+	s.mu.Unlock()
+	if cancel != nil {
+		cancel(e.reason)
+	}
+}
+
+// close ends the session at once. If inline is true and nobody else is calling the Handler, its last call is made here;
+// otherwise by whoever is inside it, or by a goroutine.
+func (s *Socket) close(e ending, inline bool) {
+	s.mu.Lock()
+	fx := s.closeLocked(e)
+	s.mu.Unlock()
+	s.finish(fx, inline)
+}
+
+// closing is what is left to do when the lock is released.
+type closing struct {
+	done    bool // there is something to do
+	conn    *websocket.Conn
+	probe   *websocket.Conn
+	cancel  context.CancelCauseFunc
+	ending  ending
+	handler bool // the last call of the Handler is ours
+}
+
+// closeLocked makes the session closed. Nothing can be sent or received any more, the goroutines in its requests are
+// woken, and the caller passes what is returned to finish.
+func (s *Socket) closeLocked(e ending) closing {
+	if s.state == sessionClosed {
+		return closing{}
+	}
+	if s.state == sessionDraining {
+		e.reason, e.err = s.end.reason, s.end.err // it ends for the reason it began to end
+	}
+	if e.final == nil {
+		e.final = closePacket
+	}
+	if e.reject != "" {
+		s.server.counters.reject(e.reject)
+	}
+	fx := closing{done: true, conn: s.conn, cancel: s.cancel, ending: e}
+	if s.state == sessionDraining {
+		fx.cancel = nil // done when it began
+	}
+	if s.conn == nil && s.upgrade != upgradeDone {
+		s.server.counters.polling.Add(-1)
+	} else {
+		s.server.counters.webSocket.Add(-1)
+	}
+	s.state, s.end = sessionClosed, e
+	s.deaf.Store(true)
+	if _, x := s.stepLocked(inClosed); x != nil {
+		fx.probe = x
+	}
+	if s.timer != nil {
+		s.timer.Stop()
+	}
+	if s.poll != nil {
+		s.poll.abort()
+	}
+	s.out.Reset()
+	s.bytes, s.messages, s.plain = 0, 0, 0
+	fx.handler = s.gate.shut()
+	return fx
+}
+
+// finish does what closeLocked left, without the lock.
+func (s *Socket) finish(fx closing, inline bool) {
+	if !fx.done {
+		return
+	}
+	s.server.remove(s)
+	s.server.counters.close(fx.ending.reason)
+	if fx.cancel != nil {
+		fx.cancel(fx.ending.reason)
+	}
+	if fx.conn != nil {
+		fx.conn.Close(fx.ending.status, fx.ending.text)
+	}
+	if fx.probe != nil {
+		fx.probe.Close(fx.ending.status, fx.ending.text)
+	}
+	if l := s.server.options.Logger; l.Enabled(context.Background(), slog.LevelDebug) {
+		l.Debug("engineio: session closed", "sid", s.id, "reason", string(fx.ending.reason), "error", fx.ending.err)
+	}
+	switch {
+	case !fx.handler: // whoever is inside the Handler calls lastCall
+	case inline:
+		s.lastCall()
+	default:
+		go s.lastCall() // owned by the session, ends with HandleClose, and release lets Shutdown go on
+	}
+}
+
+// lastCall tells the handler, and lets the session go.
+func (s *Socket) lastCall() {
+	defer s.release()
+	s.mu.Lock()
+	e, h := s.end, s.handler
+	s.mu.Unlock()
+	if h == nil {
+		return
+	}
+	defer s.contain("HandleClose")
+	h.HandleClose(e.reason, e.err)
+}
+
+// deliver calls the Handler. The caller has entered the gate.
+func (s *Socket) deliver(m packet.Packet) {
+	defer s.contain("HandleMessage")
+	s.handler.HandleMessage(Message{Binary: m.Binary, Data: m.Data})
+}
+
+// contain ends the session, and nothing else, when the Handler panics. It is to be deferred.
+func (s *Socket) contain(where string) {
+	if v := recover(); v != nil {
+		s.server.panicked(where, v)
+		s.close(ending{reason: TransportError, err: errPanic, status: websocket.InternalError, text: "internal error"}, true)
+	}
+}
+
+// panicked logs and counts a panic of user code.
+func (s *Server) panicked(where string, v any) {
+	s.counters.reject(RejectPanic)
+	s.options.Logger.Error("engineio: panic in "+where, "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
+}
+
+// hold keeps the session on the server's count until release; it fails when the session is closed.
+func (s *Socket) hold() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state == sessionClosed {
+		return false
+	}
+	s.holds++
+	return true
+}
+
+// release gives back one of holds. The last one takes the session off the server's count.
+func (s *Socket) release() {
+	s.mu.Lock()
+	s.holds--
+	last := s.holds == 0
+	s.mu.Unlock()
+	if last {
+		s.server.running.Done()
+	}
+}

@@ -1,0 +1,358 @@
+package engineio
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestDeferAndFlush(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, e *env) {
+		p, rec := e.ws()
+		s := rec.socket
+		s.Send(SendOptions{Defer: true}, text("a"), text("b"))
+		synctest.Wait()
+		if p.r.Buffered() != 0 {
+			t.Error("a deferred message is on its way")
+		}
+		s.Flush()
+		s.Flush()
+		p.want("4a", "4b")
+		s.Flush()
+		s.Send(SendOptions{Defer: true}, text("c"))
+		s.Send(SendOptions{}, text("d"))
+		p.want("4c", "4d")
+
+		q, rec := e.open()
+		get := e.later("GET", q, "")
+		rec.socket.Send(SendOptions{Defer: true}, text("a"))
+		synctest.Wait()
+		select {
+		case a := <-get:
+			t.Errorf("answered %q", a.body)
+		default:
+		}
+		rec.socket.Flush()
+		(<-get).want(t, 200, "4a")
+		rec.socket.Close()
+		rec.socket.Flush()
+	})
+}
+
+func TestAdjacentMessages(t *testing.T) { // B-32
+	bubble(t, nil, func(t *testing.T, e *env) {
+		p, rec := e.ws()
+		var wg sync.WaitGroup
+		for g := range 4 {
+			wg.Go(func() {
+				for i := range 200 {
+					rec.socket.Send(SendOptions{}, text(fmt.Sprint(g, ":", i)), bin(byte(g), byte(i)), bin(byte(g), byte(i)))
+				}
+			})
+		}
+		var next [4]int
+		for range 4 * 200 {
+			var g, i int
+			if n, _ := fmt.Sscanf(p.read(), "4%d:%d", &g, &i); n != 2 {
+				t.Fatal("no header")
+			}
+			if next[g] != i {
+				t.Fatalf("goroutine %d: message %d, want %d", g, i, next[g])
+			}
+			next[g]++
+			attachment := fmt.Sprintf("[%02x%02x]", g, byte(i))
+			p.want(attachment, attachment)
+		}
+		wg.Wait()
+	})
+}
+
+// One Prepared to many sessions: the frame is made once, and every session gets the same bytes.
+func TestPreparedIsShared(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, e *env) {
+		for _, m := range []Message{{Data: []byte("hello")}, {Binary: true, Data: []byte("hello")}, {Data: []byte(strings.Repeat("x", copyLimit+1))}} {
+			m := Prepare(m)
+			want := "4" + string(m.Message().Data)
+			if m.Message().Binary {
+				want = "[68656c6c6f]"
+			}
+			var peers []*peer
+			for range 5 {
+				p, rec := e.ws()
+				peers = append(peers, p)
+				rec.socket.Send(SendOptions{}, m)
+				p.want(want)
+				rec.socket.Send(SendOptions{}, text("and"), m)
+			}
+			for _, p := range peers {
+				p.want("4and", want)
+				p.conn.Close()
+			}
+			if kept := m.frame != nil; kept != (len(want) < copyLimit) {
+				t.Errorf("frame kept: %v", kept)
+			}
+		}
+	})
+}
+
+func TestVolatile(t *testing.T) {
+	v := SendOptions{Volatile: true}
+	bubble(t, nil, func(t *testing.T, e *env) { // polling: only when a poll is pending
+		q, rec := e.open()
+		rec.socket.Send(v, text("dropped"))
+		get := e.later("GET", q, "")
+		rec.socket.Send(v, text("a"))
+		(<-get).want(t, 200, "4a")
+		rec.socket.Send(v, text("dropped"), bin(1))
+		rec.socket.Send(SendOptions{}, text("b"))
+		e.do("GET", q, "").want(t, 200, "4b")
+		if n := e.Stats().DroppedVolatile; n != 3 {
+			t.Errorf("%d dropped", n)
+		}
+		rec.alive()
+	})
+	bubble(t, nil, func(t *testing.T, e *env) { // WebSocket: unless the peer holds up a write
+		e.net.Buffer = 4096
+		p, rec := e.ws()
+		for range 3 {
+			rec.socket.Send(v, text("x"))
+		}
+		p.want("4x", "4x", "4x")
+		rec.socket.Send(SendOptions{}, text(strings.Repeat("y", 100_000)))
+		synctest.Wait()
+		rec.socket.Send(v, text("at once"))
+		<-time.After(2 * patience)
+		rec.socket.Send(v, text("dropped"))
+		p.want("4"+strings.Repeat("y", 100_000), "4at once")
+		synctest.Wait()
+		rec.socket.Send(v, text("z"))
+		p.want("4z")
+		if n := e.Stats().DroppedVolatile; n != 1 {
+			t.Errorf("%d dropped", n)
+		}
+	})
+	bubble(t, &Options{MaxQueuePackets: 2}, func(t *testing.T, e *env) { // over the budget
+		p, rec := e.ws()
+		for range 3 {
+			rec.socket.Send(SendOptions{Volatile: true, Defer: true}, text("x"))
+		}
+		rec.socket.Flush()
+		p.want("4x", "4x")
+		rec.alive()
+		if n := e.Stats().DroppedVolatile; n != 1 {
+			t.Errorf("%d dropped", n)
+		}
+	})
+}
+
+func TestSlowConsumer(t *testing.T) { // S-1, S-5
+	for _, o := range []*Options{{MaxQueueBytes: 10_000}, {MaxQueuePackets: 10}} {
+		bubble(t, o, func(t *testing.T, e *env) { // a polling client that does not come back
+			q, rec := e.open()
+			n := 0
+			for rec.socket.Send(SendOptions{}, text(strings.Repeat("x", 1000-packetOverhead))) == nil {
+				n++
+			}
+			if n != 10 {
+				t.Errorf("%d messages are taken", n)
+			}
+			if err := rec.socket.Send(SendOptions{}, text("x")); err != ErrSlowConsumer {
+				t.Errorf("the next Send: %v", err)
+			}
+			rec.want(TransportError)
+			if !errors.Is(rec.err, ErrSlowConsumer) {
+				t.Errorf("HandleClose is told %v", rec.err)
+			}
+			e.rejected(RejectSlowConsumer, 1)
+			e.do("GET", q, "").want(t, 400, code1)
+		})
+		bubble(t, o, func(t *testing.T, e *env) { // a WebSocket client that does not read
+			e.net.Buffer = 4096
+			p, rec := e.ws()
+			for range 9 {
+				rec.socket.Send(SendOptions{}, text(strings.Repeat("x", 1000-packetOverhead)))
+			}
+			synctest.Wait()
+			<-time.After(2 * patience) // what is being written counts as well
+			for i := range 3 {
+				err := rec.socket.Send(SendOptions{}, text(strings.Repeat("x", 1000-packetOverhead)))
+				if want := map[bool]error{true: ErrSlowConsumer}[i > 0]; err != want {
+					t.Errorf("Send %d: %v", i, err)
+				}
+			}
+			rec.want(TransportError)
+			for m := p.read(); ; m = p.read() { // what the writer had taken, and why it is over
+				if m == "close 1008 slow consumer" {
+					break
+				}
+				if m != "4"+strings.Repeat("x", 1000-packetOverhead) {
+					t.Fatalf("got %.50q", m)
+				}
+			}
+			p.conn.Write(frame(8, "\x03\xe8"))
+			p.want("EOF")
+		})
+	}
+}
+
+// A message of any size goes into an empty queue.
+func TestLargeMessage(t *testing.T) {
+	bubble(t, &Options{MaxQueueBytes: 1000, MaxQueuePackets: 3}, func(t *testing.T, e *env) {
+		p, rec := e.ws()
+		large := strings.Repeat("x", 100_000)
+		if err := rec.socket.Send(SendOptions{}, text(large), bin(1), bin(2), bin(3)); err != nil {
+			t.Fatal(err)
+		}
+		p.want("4"+large, "[01]", "[02]", "[03]")
+		rec.alive()
+	})
+}
+
+// A burst that is over the budget does not end the session of a client that reads.
+func TestBurst(t *testing.T) {
+	end := make(chan error, 1)
+	open := make(chan *Socket, 1)
+	_, l := tcp(t, &Options{MaxQueuePackets: 500}, func(s *Socket, r *http.Request) Handler {
+		open <- s
+		return funcHandler{s.testEcho, closedInto(end)}
+	})
+	c := dialTCP(t, l)
+	defer c.Close()
+	s := <-open
+	p := newTCPPeer(t, c)
+	p.skip()
+	const n = 2000
+	go func() { // ends after n messages
+		for i := range n {
+			if err := s.Send(SendOptions{Defer: i%2 == 0}, text(fmt.Sprint(i))); err != nil {
+				t.Errorf("Send %d: %v", i, err)
+				return
+			}
+		}
+		s.Flush()
+	}()
+	for i := range n {
+		if got := p.message(); got != fmt.Sprint("4", i) {
+			t.Fatalf("got %q, want message %d", got, i)
+		}
+	}
+}
+
+func TestSendAfterTheEnd(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, e *env) {
+		p, rec := e.ws()
+		p.conn.Close()
+		rec.want(TransportClose)
+		for _, o := range []SendOptions{{}, {Volatile: true}, {Defer: true}} {
+			if err := rec.socket.Send(o, text("x")); err != ErrClosed {
+				t.Errorf("%+v: %v", o, err)
+			}
+		}
+		rec.socket.Flush()
+		rec.socket.Close()
+		rec.socket.CloseWith(ParseError, false, "")
+		rec.want(TransportClose)
+	})
+}
+
+func TestClosePolling(t *testing.T) {
+	bubble(t, &Options{MaxPayload: 10}, func(t *testing.T, e *env) {
+		q, rec := e.open() // a poll is pending
+		get := e.later("GET", q, "")
+		rec.socket.Close()
+		(<-get).want(t, 200, "1")
+		rec.want(ForcedClose)
+		e.do("GET", q, "").want(t, 400, code1)
+
+		q, rec = e.open() // none is: the queue is fetched, in several answers
+		for _, m := range []string{"aaaa", "bbbb", "cccc"} {
+			rec.socket.Send(SendOptions{}, text(m))
+		}
+		rec.socket.Close()
+		if err := rec.socket.Send(SendOptions{}, text("x")); err != ErrClosed {
+			t.Errorf("Send: %v", err)
+		}
+		if rec.socket.Context().Err() == nil {
+			t.Error("the context is not done")
+		}
+		rec.alive()
+		<-time.After(29 * time.Second)
+		e.do("POST", q, "4ignored").want(t, 200, "ok")
+		e.do("GET", q, "").want(t, 200, "4aaaa")
+		e.do("GET", q, "").want(t, 200, "4bbbb")
+		e.do("GET", q, "").want(t, 200, "4cccc\x1e1")
+		rec.want(ForcedClose)
+		if rec.texts() != "" {
+			t.Errorf("delivered %q", rec.texts())
+		}
+
+		q, rec = e.open() // nobody fetches it
+		rec.socket.Send(SendOptions{}, text("lost"))
+		start := time.Now()
+		rec.socket.Close()
+		rec.want(ForcedClose)
+		if d := time.Since(start); d != drainTimeout {
+			t.Errorf("after %v", d)
+		}
+		e.rejected(RejectDrainTimeout, 1)
+		e.do("GET", q, "").want(t, 400, code1)
+
+		q, rec = e.open() // the client closes as well: it is still our close
+		rec.socket.Close()
+		e.do("POST", q, "1").want(t, 200, "ok")
+		rec.want(ForcedClose)
+	})
+}
+
+// A polite end does not wait longer for a WebSocket that does not read than its write deadline.
+func TestCloseOfASlowWebSocket(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, e *env) {
+		e.net.Buffer = 4096
+		p, rec := e.ws()
+		rec.socket.Send(SendOptions{}, text(strings.Repeat("x", 50_000)))
+		rec.socket.Close()
+		<-time.After(10 * time.Second)
+		rec.alive()
+		p.want("4" + strings.Repeat("x", 50_000))
+		p.wantClose("close 1000")
+		rec.want(ForcedClose)
+	})
+}
+
+func TestAllocations(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
+	s := NewServer(nil, nil)
+	sock := &Socket{server: s, poll: newPolling()}
+	m := text("hello")
+	b := getBatch()
+	if n := testing.AllocsPerRun(1000, func() {
+		sock.Send(SendOptions{}, m)
+		sock.mu.Lock()
+		sock.takeLocked(b, batchBytes)
+		sock.wroteLocked(b)
+		sock.mu.Unlock()
+	}); n != 0 {
+		t.Errorf("Send allocates %v times", n)
+	}
+	if n := testing.AllocsPerRun(1000, func() {
+		b.items = append(b.items, m, m)
+		b.encode(false)
+		b.reset()
+	}); n != 0 {
+		t.Errorf("framing allocates %v times", n)
+	}
+	if n := testing.AllocsPerRun(1000, func() {
+		sock.beat = beatWaiting
+		sock.pong()
+	}); n != 0 {
+		t.Errorf("a pong allocates %v times", n)
+	}
+	sock.timer.Stop()
+}

@@ -1,0 +1,521 @@
+package engineio
+
+import (
+	"compress/gzip"
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"sio.example/socketio/engineio/packet"
+	"sio.example/socketio/internal/bufpool"
+	"sio.example/socketio/internal/websocket"
+)
+
+// polling is the state of a session's HTTP requests, under Socket.mu. It outlives an upgrade until the last of them is
+// answered.
+type polling struct {
+	wake      chan struct{} // capacity 1: the parked GET is to look again
+	parked    bool          // a GET waits for something to answer
+	writing   bool          // a GET is writing messages
+	noop      bool          // the parked GET is to answer with a noop
+	late      bool          // the parked GET came when an upgrade was under way already; see answerPollLocked
+	arrived   chan struct{} // closed when a GET parks or the session closes, if somebody waits for that
+	posting   bool          // a POST is being read or delivered
+	delivered chan struct{} // closed when the POST has delivered, if somebody waits for that
+	inside    bool          // the POST is delivering
+	cut       func()        // ends the reading of the POST's body at once
+}
+
+func newPolling() *polling { return &polling{wake: make(chan struct{}, 1)} }
+
+// signal makes the parked GET look again; without one it does nothing that matters.
+func (p *polling) signal() {
+	select {
+	case p.wake <- struct{}{}:
+	default:
+	}
+}
+
+// abort wakes everybody because the session is closed.
+func (p *polling) abort() {
+	p.signal()
+	p.arrive()
+	if p.cut != nil {
+		p.cut()
+	}
+}
+
+// arrive wakes a POST that waits for a GET.
+func (p *polling) arrive() {
+	if p.arrived != nil {
+		close(p.arrived)
+		p.arrived = nil
+	}
+}
+
+func (p *polling) idle() bool { return !p.parked && !p.writing && !p.posting }
+
+// servePoll answers a GET with what is queued, as soon as there is something.
+func (s *Socket) servePoll(w http.ResponseWriter, r *http.Request) {
+	unlimit(w, r)
+	s.mu.Lock()
+	p := s.poll
+	switch {
+	case s.state == sessionClosed:
+		s.mu.Unlock()
+		s.server.refuse(w, r, false, errSession)
+		return
+	case s.conn != nil:
+		s.mu.Unlock()
+		s.server.refuse(w, r, false, errTransportMismatch)
+		return
+	case p.parked:
+		fx := s.closeLocked(ending{reason: TransportError, err: errOverlap, reject: RejectPollOverlap})
+		s.mu.Unlock()
+		s.finish(fx, true)
+		answerEmpty(w, http.StatusBadRequest)
+		return
+	}
+	p.parked, p.late = true, s.upgrade != upgradePolling
+	p.arrive()
+	for !s.pollReadyLocked(p) {
+		s.mu.Unlock()
+		select {
+		case <-p.wake:
+		case <-r.Context().Done():
+			s.mu.Lock()
+			p.parked = false
+			fx := s.closeLocked(ending{reason: TransportError, err: errPollAborted, reject: RejectPollAborted})
+			s.mu.Unlock()
+			s.finish(fx, true)
+			return
+		}
+		s.mu.Lock()
+	}
+	s.answerPollLocked(w, r, p)
+}
+
+func (s *Socket) pollReadyLocked(p *polling) bool {
+	return s.state == sessionClosed || s.conn != nil || p.noop ||
+		!p.writing && (s.out.Len() > 0 || s.state == sessionDraining)
+}
+
+// answerPollLocked answers the GET that is ready. It unlocks.
+//
+// A client that upgrades by the book has no GET pending when it completes the upgrade: the probe, or the tick after it,
+// has ended the last one. Of those that have, a GET from before the upgrade is ended with a noop all the same; one that
+// came later raced with the end of polling, and is refused as if it had come after it; a moment later, so that the client
+// hears of the upgrade first.
+func (s *Socket) answerPollLocked(w http.ResponseWriter, r *http.Request, p *polling) {
+	raced := s.state != sessionClosed && s.conn != nil && p.late && !p.noop
+	p.parked, p.noop = false, false
+	if raced {
+		s.forgetPollingLocked()
+		s.mu.Unlock()
+		pause(r, grace)
+		s.server.refuse(w, r, false, errTransportMismatch)
+		return
+	}
+	b := getBatch()
+	defer b.put()
+	var fx closing
+	writing, compress := false, false
+	switch {
+	case s.state == sessionClosed:
+		b.items = append(b.items, s.end.final)
+	case s.conn != nil || p.writing:
+		b.items = append(b.items, noopPacket)
+		s.forgetPollingLocked()
+	default:
+		writing = s.takeLocked(b, int(s.server.options.MaxPayload))
+		compress = s.plain == 0
+		s.plain = max(0, s.plain-b.messages)
+		switch {
+		case s.state == sessionDraining && s.out.Len() == 0:
+			b.items = append(b.items, closePacket)
+			fx = s.closeLocked(s.end)
+		case !writing:
+			b.items = append(b.items, noopPacket)
+		}
+		p.writing = writing
+	}
+	s.mu.Unlock()
+
+	b.err = s.server.answerPayload(w, r, b.items, compress)
+	err := b.err
+	s.mu.Lock()
+	if writing {
+		p.writing = false
+	}
+	s.wroteLocked(b)
+	s.startLocked()
+	s.forgetPollingLocked()
+	s.mu.Unlock()
+	s.finish(fx, true)
+	if err != nil {
+		s.close(ending{reason: TransportError, err: err, reject: RejectPollAborted}, true)
+	}
+}
+
+// pause waits, unless the client goes away.
+func pause(r *http.Request, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-r.Context().Done():
+	}
+}
+
+// forgetPollingLocked lets the state of polling go when an upgraded session has answered its last request.
+func (s *Socket) forgetPollingLocked() {
+	if s.conn != nil && s.poll != nil && s.poll.idle() {
+		s.poll = nil
+	}
+}
+
+// servePost reads the payload of a POST and delivers it.
+func (s *Socket) servePost(w http.ResponseWriter, r *http.Request) {
+	c := &s.server.counters
+	if strings.HasPrefix(r.Header.Get("Content-Type"), "application/octet-stream") {
+		s.close(ending{reason: TransportError, err: errOctetStream, reject: RejectContentType}, true)
+		hangUp(w)
+		answerEmpty(w, http.StatusBadRequest)
+		return
+	}
+	if e := r.Header.Get("Content-Encoding"); e != "" && !strings.EqualFold(e, "identity") {
+		c.reject(RejectContentEncoding)
+		hangUp(w)
+		answerEmpty(w, http.StatusUnsupportedMediaType)
+		return
+	}
+	if r.ContentLength > s.server.options.MaxPayload {
+		c.reject(RejectBodySize)
+		hangUp(w)
+		answerEmpty(w, http.StatusRequestEntityTooLarge)
+		return
+	}
+	rc := http.NewResponseController(w)
+	s.mu.Lock()
+	p := s.poll
+	switch {
+	case s.state == sessionClosed:
+		s.mu.Unlock()
+		s.server.refuse(w, r, false, errSession)
+		return
+	case s.conn != nil:
+		s.mu.Unlock()
+		s.server.refuse(w, r, false, errTransportMismatch)
+		return
+	case p.posting:
+		fx := s.closeLocked(ending{reason: TransportError, err: errOverlap, reject: RejectPostOverlap})
+		s.mu.Unlock()
+		s.finish(fx, true)
+		hangUp(w)
+		answerEmpty(w, http.StatusBadRequest)
+		return
+	}
+	p.posting = true
+	p.cut = func() { rc.SetReadDeadline(time.Unix(1, 0)) } // under s.mu, while this handler has not returned
+	s.mu.Unlock()
+	defer s.endPost(p)
+
+	rc.SetReadDeadline(time.Now().Add(s.server.options.PingTimeout + bodyGrace))
+	body, err := readBody(r, s.server.options.MaxPayload)
+	s.mu.Lock()
+	p.cut = nil
+	closed, upgraded := s.state == sessionClosed, s.conn != nil
+	p.inside = !closed && !upgraded && err == nil
+	s.mu.Unlock()
+	if err == nil {
+		rc.SetReadDeadline(time.Time{}) // net/http watches the connection from here on
+	}
+	switch {
+	case closed:
+		hangUp(w)
+		answerEmpty(w, http.StatusBadRequest)
+	case upgraded:
+		s.server.refuse(w, r, false, errTransportMismatch)
+	case err != nil:
+		s.failPost(w, err)
+	default:
+		s.deliverPost(w, r, body)
+	}
+}
+
+// endPost is the last thing a POST does.
+func (s *Socket) endPost(p *polling) {
+	s.mu.Lock()
+	p.posting, p.inside, p.cut = false, false, nil
+	if p.delivered != nil {
+		close(p.delivered)
+		p.delivered = nil
+	}
+	s.forgetPollingLocked()
+	s.mu.Unlock()
+}
+
+// failPost answers a POST whose body could not be read. A body that is too long costs only the request.
+func (s *Socket) failPost(w http.ResponseWriter, err error) {
+	hangUp(w)
+	switch {
+	case errors.Is(err, errBodySize):
+		s.server.counters.reject(RejectBodySize)
+		answerEmpty(w, http.StatusRequestEntityTooLarge)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		s.close(ending{reason: TransportError, err: err, reject: RejectPostTimeout}, true)
+		answerEmpty(w, http.StatusRequestTimeout)
+	default:
+		s.close(ending{reason: TransportError, err: err, reject: RejectPostAborted}, true)
+		answerEmpty(w, http.StatusBadRequest)
+	}
+}
+
+// deliverPost hands the packets of body on, one after the other up to the first that is wrong, and answers.
+func (s *Socket) deliverPost(w http.ResponseWriter, r *http.Request, body []byte) {
+	var e ending
+	ok := true
+	var messages, data int
+	for p, err := range packet.Payload(body) {
+		if err != nil {
+			e, ok = ending{reason: ParseError, err: err, reject: RejectPayload}, false
+			break
+		}
+		if p.Type == packet.Message {
+			messages++
+			data += len(p.Data)
+		}
+		if e, ok = s.receive(p); !ok {
+			break
+		}
+	}
+	if !ok && e.reason == TransportClose {
+		s.awaitPoll()
+	}
+	s.server.counters.messagesIn.Add(uint64(messages))
+	s.server.counters.bytesIn.Add(uint64(data))
+	if !ok {
+		s.close(e, true)
+		if e.reason != TransportClose {
+			answerEmpty(w, http.StatusBadRequest)
+			return
+		}
+	}
+	h := w.Header()
+	h.Set("Content-Type", "text/html")
+	h.Set("Cache-Control", "no-store")
+	oldBrowser(h, r)
+	io.WriteString(w, "ok")
+}
+
+// awaitPoll gives the GET that a closing client has pending the time to get here, if the close packet was faster: both
+// come on connections of their own, and the GET is to be answered, not refused.
+func (s *Socket) awaitPoll() {
+	s.mu.Lock()
+	p := s.poll
+	if s.state != sessionOpen || p == nil || p.parked {
+		s.mu.Unlock()
+		return
+	}
+	arrived := make(chan struct{})
+	p.arrived = arrived
+	s.mu.Unlock()
+	t := time.NewTimer(grace)
+	defer t.Stop()
+	select {
+	case <-arrived:
+	case <-t.C:
+	}
+}
+
+// receive handles one packet of the current transport. If ok is false, the session is to end with e.
+func (s *Socket) receive(p packet.Packet) (e ending, ok bool) {
+	if p.Type != packet.Pong && s.pongDue.Load() {
+		s.heard()
+	}
+	switch p.Type {
+	case packet.Message:
+		if !s.deaf.Load() && s.gate.enter() {
+			s.deliver(p)
+			if s.gate.leave() {
+				s.lastCall()
+			}
+		}
+	case packet.Pong:
+		s.pong()
+	case packet.Ping: // EIO v4 §heartbeat: the server pings
+		return ending{
+			reason: TransportError, err: errHeartbeat, reject: RejectHeartbeat,
+			status: websocket.ProtocolError, text: "invalid heartbeat direction",
+		}, false
+	case packet.Close:
+		return ending{
+			reason: TransportClose, final: noopPacket, status: websocket.NormalClosure, text: string(TransportClose),
+		}, false
+	case packet.Noop:
+	default:
+		s.server.counters.reject(RejectUnexpected)
+	}
+	return ending{}, true
+}
+
+var errBodySize = errors.New("engineio: body too large")
+
+// readBody reads a body of at most limit bytes. Memory grows with what has come, not with what was announced.
+func readBody(r *http.Request, limit int64) ([]byte, error) {
+	const first = 16 << 10
+	known := r.ContentLength // at most limit
+	size := min(limit, first) + 1
+	if known >= 0 {
+		size = min(known, first)
+	}
+	body := make([]byte, 0, size)
+	for {
+		if len(body) == cap(body) {
+			if int64(len(body)) == known {
+				return body, nil
+			}
+			next := 4 * int64(cap(body))
+			if known >= 0 {
+				next = min(next, known)
+			} else {
+				next = min(next, limit+1)
+			}
+			body = append(make([]byte, 0, next), body...)
+		}
+		n, err := r.Body.Read(body[len(body):cap(body)])
+		body = body[:len(body)+n]
+		if int64(len(body)) > limit {
+			return nil, errBodySize
+		}
+		if err == io.EOF {
+			return body, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+}
+
+// answerPayload writes the answer to a GET.
+func (s *Server) answerPayload(w http.ResponseWriter, r *http.Request, items []*Prepared, compress bool) error {
+	size := 0
+	for _, m := range items {
+		size += packet.PayloadSize(m.packet())
+	}
+	buf := bufpool.Get(size)
+	defer func() { bufpool.Put(buf) }()
+	for _, m := range items {
+		*buf = packet.AppendPayload(*buf, 0, m.packet())
+	}
+	h := w.Header()
+	h.Set("Content-Type", "text/plain; charset=UTF-8")
+	h.Set("Cache-Control", "no-store")
+	oldBrowser(h, r)
+	if compress && !s.options.DisableCompression && len(*buf) >= compressMinimum {
+		h.Add("Vary", "Accept-Encoding")
+		if acceptsGzip(r.Header["Accept-Encoding"]) && h.Get("Content-Encoding") == "" {
+			h.Set("Content-Encoding", "gzip")
+			small := bufpool.Get(len(*buf))
+			zip(small, *buf)
+			bufpool.Put(buf)
+			buf = small
+		}
+	}
+	h.Set("Content-Length", strconv.Itoa(len(*buf)))
+	return write(w, *buf)
+}
+
+// buffered is what net/http keeps of an answer without writing it: up to here, Write does not block.
+const buffered = 2048
+
+// write writes the whole body. A long one has a deadline, after which it fails; the deadline does not stay on the
+// connection.
+func write(w http.ResponseWriter, body []byte) error {
+	if len(body) < buffered {
+		_, err := w.Write(body)
+		return err
+	}
+	rc := http.NewResponseController(w)
+	rc.SetWriteDeadline(time.Now().Add(writeBase + time.Duration(len(body)/writeRate)*time.Second))
+	if _, err := w.Write(body); err != nil {
+		return err
+	}
+	if err := rc.Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return err
+	}
+	rc.SetWriteDeadline(time.Time{})
+	return nil
+}
+
+// unlimit lifts the deadlines of the http.Server, if it has any, from a request that is to wait.
+func unlimit(w http.ResponseWriter, r *http.Request) {
+	srv, _ := r.Context().Value(http.ServerContextKey).(*http.Server)
+	if srv == nil || srv.ReadTimeout <= 0 && srv.WriteTimeout <= 0 {
+		return
+	}
+	rc := http.NewResponseController(w)
+	rc.SetReadDeadline(time.Time{})
+	rc.SetWriteDeadline(time.Time{})
+}
+
+// The level is the fastest: answers are small and each is compressed once for one reader.
+var zippers = sync.Pool{New: func() any {
+	z, _ := gzip.NewWriterLevel(nil, gzip.BestSpeed) // fails for unknown levels only
+	return z
+}}
+
+// zip appends the compressed src to *dst.
+func zip(dst *[]byte, src []byte) {
+	z := zippers.Get().(*gzip.Writer)
+	w := appender{dst}
+	z.Reset(w)
+	z.Write(src) // an appender does not fail
+	z.Close()
+	z.Reset(nil)
+	zippers.Put(z)
+}
+
+type appender struct{ buf *[]byte }
+
+func (a appender) Write(p []byte) (int, error) {
+	*a.buf = append(*a.buf, p...)
+	return len(p), nil
+}
+
+// acceptsGzip reports whether an Accept-Encoding allows gzip.
+func acceptsGzip(lines []string) bool {
+	for _, line := range lines {
+		for item := range strings.SplitSeq(line, ",") {
+			name, params, _ := strings.Cut(item, ";")
+			name = strings.TrimSpace(name)
+			if !strings.EqualFold(name, "gzip") && name != "*" {
+				continue
+			}
+			q, has := strings.CutPrefix(strings.ReplaceAll(params, " ", ""), "q=")
+			weight, err := strconv.ParseFloat(q, 64)
+			return !has || err == nil && weight > 0
+		}
+	}
+	return false
+}
+
+// oldBrowser does what the official server does for Internet Explorer, whose filter breaks on payloads.
+func oldBrowser(h http.Header, r *http.Request) {
+	if ua := r.UserAgent(); strings.Contains(ua, ";MSIE") || strings.Contains(ua, "Trident/") {
+		h.Set("X-XSS-Protection", "0")
+	}
+}
+
+// hangUp makes net/http close the connection after the answer, so that it does not read the body.
+func hangUp(w http.ResponseWriter) { w.Header().Set("Connection", "close") }
+
+func answerEmpty(w http.ResponseWriter, code int) {
+	w.Header().Set("Content-Length", "0")
+	w.WriteHeader(code)
+}

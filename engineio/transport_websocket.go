@@ -1,0 +1,276 @@
+package engineio
+
+import (
+	"errors"
+	"net/http"
+	"os"
+	"time"
+
+	"sio.example/socketio/engineio/packet"
+	"sio.example/socketio/internal/websocket"
+)
+
+// A probe is a WebSocket that wants to become the transport of a polling session.
+type probe struct {
+	conn  *websocket.Conn
+	timer *time.Timer   // for the end of the upgrade, and for ticks before that
+	until time.Duration // the end, on the server's clock
+}
+
+// webSocketOptions are what each connection of this server has in common.
+func (s *Server) webSocketOptions(h http.Header) *websocket.Options {
+	return &websocket.Options{Header: h, MaxMessage: s.options.MaxPayload, Counters: &s.counters.frames}
+}
+
+// openWebSocket finishes a handshake whose session has been accepted: the session gets its transport and its reader.
+func (s *Server) openWebSocket(w http.ResponseWriter, r *http.Request, sock *Socket, h http.Header) {
+	conn, err := websocket.Upgrade(w, r, s.webSocketOptions(h))
+	if err != nil {
+		sock.close(ending{reason: TransportError, err: err, reject: RejectHandshake}, true)
+		s.upgradeFailed(w, err)
+		return
+	}
+	sock.mu.Lock()
+	e := sock.end
+	closed := sock.state == sessionClosed
+	if !closed {
+		sock.conn = conn
+		sock.arm(s.options.PingInterval)
+		sock.startFlushLocked()
+	}
+	sock.holds++
+	sock.mu.Unlock()
+	if closed { // by what accept did
+		conn.Close(e.status, e.text)
+	}
+	go sock.read(conn) // the reader: owned by the session, ends with the connection, and release lets Shutdown go on
+}
+
+// upgradeFailed answers when nothing has been written yet.
+func (s *Server) upgradeFailed(w http.ResponseWriter, err error) {
+	var he *websocket.HandshakeError
+	switch {
+	case errors.As(err, &he):
+		s.refuseHandshake(w, he)
+	case errors.Is(err, http.ErrNotSupported):
+		http.Error(w, http.StatusText(http.StatusNotImplemented), http.StatusNotImplemented)
+	}
+}
+
+// openProbe lets a second transport begin an upgrade of sock, or closes it.
+func (s *Server) openProbe(w http.ResponseWriter, r *http.Request, sock *Socket, h http.Header) {
+	conn, err := websocket.Upgrade(w, r, s.webSocketOptions(h))
+	if err != nil {
+		s.counters.reject(RejectHandshake)
+		s.upgradeFailed(w, err)
+		return
+	}
+	sock.mu.Lock()
+	sock.holds++
+	fx := fxRefuse
+	if !s.options.DisableUpgrades {
+		fx, _ = sock.stepLocked(inOpened)
+	}
+	if fx&fxRefuse != 0 {
+		sock.mu.Unlock()
+		s.counters.reject(RejectUpgrade)
+		conn.Close(websocket.ProtocolError, "no upgrade possible")
+		go sock.readOut(conn) // owned by the session, ends with the connection: at most the close timeout from now
+		return
+	}
+	p := &probe{conn: conn, until: s.now() + s.options.UpgradeTimeout}
+	p.timer = time.AfterFunc(s.options.UpgradeTimeout, func() { sock.onProbeTimer(p) })
+	sock.probe = p
+	sock.mu.Unlock()
+	go sock.readUpgrade(p) // the reader, as in openWebSocket
+}
+
+// stepLocked takes the upgrade one step and applies what can be applied under the lock. The caller answers the probe
+// and closes the WebSocket that is returned.
+func (s *Socket) stepLocked(in upgradeInput) (fx upgradeEffect, abandoned *websocket.Conn) {
+	s.upgrade, fx = s.upgrade.step(in)
+	p := s.probe
+	if fx&fxNoop != 0 && s.poll != nil && s.poll.parked && (in == inTick || !s.poll.late) {
+		s.poll.noop = true
+		s.poll.signal()
+	}
+	if fx&fxTick != 0 {
+		p.timer.Reset(max(0, min(upgradeTick, p.until-s.server.now())))
+	}
+	if fx&fxSwitch != 0 {
+		s.switchLocked(p.conn)
+	}
+	if fx&fxAbandon != 0 {
+		abandoned = p.conn
+	}
+	if fx&fxForget != 0 {
+		p.timer.Stop()
+		s.probe = nil
+	}
+	return fx, abandoned
+}
+
+// switchLocked makes the WebSocket the transport. A GET that is pending is answered (see polling.late), and what is queued
+// goes out here; what a GET has taken and is still writing goes first.
+func (s *Socket) switchLocked(c *websocket.Conn) {
+	s.conn = c
+	n := &s.server.counters
+	n.polling.Add(-1)
+	n.webSocket.Add(1)
+	n.upgraded.Add(1)
+	s.poll.signal()
+	if s.poll.inside {
+		s.poll.delivered = make(chan struct{})
+	}
+	s.forgetPollingLocked()
+	s.startFlushLocked()
+}
+
+// onProbeTimer runs on a goroutine of the timer.
+func (s *Socket) onProbeTimer(p *probe) {
+	s.mu.Lock()
+	if s.probe != p {
+		s.mu.Unlock()
+		return
+	}
+	in := inTick
+	if s.server.now() >= p.until {
+		in = inTimeout
+		s.server.counters.reject(RejectUpgradeTimeout)
+	}
+	_, abandoned := s.stepLocked(in)
+	s.mu.Unlock()
+	if abandoned != nil {
+		abandoned.Close(websocket.PolicyViolation, "upgrade timeout")
+	}
+}
+
+// readUpgrade is the reader of a WebSocket that upgrades.
+func (s *Socket) readUpgrade(p *probe) {
+	defer s.release()
+	if s.probing(p) {
+		s.close(s.serve(p.conn), true)
+	}
+	drain(p.conn)
+}
+
+// read is the reader of a WebSocket.
+func (s *Socket) read(c *websocket.Conn) {
+	defer s.release()
+	s.close(s.serve(c), true)
+	drain(c)
+}
+
+// readOut waits for the end of a WebSocket that was refused.
+func (s *Socket) readOut(c *websocket.Conn) {
+	defer s.release()
+	drain(c)
+}
+
+// drain reads until the closing handshake is over. After Close a Conn returns no more messages.
+func drain(c *websocket.Conn) {
+	for {
+		if _, _, err := c.Read(); err != nil {
+			return
+		}
+	}
+}
+
+// probing reads the packets of an upgrade and reports whether the WebSocket is the transport now.
+func (s *Socket) probing(p *probe) bool {
+	for {
+		op, data, err := p.conn.Read()
+		in := inViolation
+		switch {
+		case err != nil:
+			in = inLost
+		case op == websocket.Binary:
+		case string(data) == "2probe":
+			in = inProbe
+		case string(data) == "5":
+			in = inCommit
+		}
+		s.mu.Lock()
+		if s.probe != p { // timed out, or the session is closed
+			s.mu.Unlock()
+			return false
+		}
+		fx, abandoned := s.stepLocked(in)
+		var wait chan struct{}
+		if fx&fxSwitch != 0 && s.poll != nil {
+			wait = s.poll.delivered
+		}
+		s.mu.Unlock()
+		switch {
+		case fx&fxSwitch != 0:
+			if wait != nil {
+				<-wait // the last POST is still delivering; ends when the Handler has taken its messages
+			}
+			return true
+		case fx&fxPong != 0:
+			if p.conn.WriteFrames(probeFrame) != nil {
+				continue // Read tells
+			}
+		case abandoned != nil:
+			s.server.counters.reject(RejectUpgradeViolation)
+			abandoned.Close(websocket.ProtocolError, "probe expected")
+			return false
+		default:
+			s.server.counters.reject(RejectUpgradeLost)
+			return false
+		}
+	}
+}
+
+var probeFrame = websocket.AppendFrame(nil, websocket.Text, []byte("3probe"))
+
+// serve reads and delivers until the session is to end, and says how.
+func (s *Socket) serve(c *websocket.Conn) ending {
+	n := &s.server.counters
+	var messages, data uint64
+	for {
+		op, raw, err := c.Read()
+		if err != nil {
+			return readEnding(err)
+		}
+		p, err := packet.Decode(raw, op == websocket.Binary)
+		if err != nil {
+			return ending{
+				reason: ParseError, err: err, reject: RejectPacket,
+				status: websocket.ProtocolError, text: "malformed packet",
+			}
+		}
+		if p.Type == packet.Message {
+			messages++
+			data += uint64(len(p.Data))
+			if !c.Buffered() {
+				n.messagesIn.Add(messages)
+				n.bytesIn.Add(data)
+				messages, data = 0, 0
+			}
+		}
+		if e, ok := s.receive(p); !ok {
+			return e
+		}
+	}
+}
+
+// readEnding is what a failed read does to the session.
+func readEnding(err error) ending {
+	if errors.Is(err, os.ErrDeadlineExceeded) { // of a write: Read has no deadline that it does not explain
+		return writeEnding(err)
+	}
+	e := ending{reason: TransportClose, err: err, status: websocket.NormalClosure}
+	var ce *websocket.CloseError
+	if !errors.As(err, &ce) || ce.Received {
+		return e // a connection that just ends is a close, as the official server sees it
+	}
+	e.reason, e.reject = TransportError, RejectWebSocket
+	switch {
+	case errors.Is(err, websocket.ErrMessageTooBig):
+		e.reject = RejectMessageSize
+	case errors.Is(err, websocket.ErrTooManyFragments), errors.Is(err, websocket.ErrMessageTimeout), errors.Is(err, websocket.ErrTooManyPings):
+		e.reject = RejectWebSocketLimit
+	}
+	return e
+}
