@@ -1,0 +1,147 @@
+package adapter
+
+import (
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"sio.example/socketio/parser"
+)
+
+type fakeMember struct {
+	id        string
+	delivered int
+}
+
+func (m *fakeMember) ID() string                   { return m.id }
+func (m *fakeMember) Deliver(_ Encoded, _ *Target) { m.delivered++ }
+func (m *fakeMember) DeliverWithAck(*parser.Packet, *Target, func(parser.Args)) func() {
+	return func() {}
+}
+func (m *fakeMember) Describe() Socket { return Socket{ID: m.id} }
+func (m *fakeMember) Disconnect(bool)  {}
+
+// empty fails the test unless a holds no memory for rooms and members.
+func empty(t *testing.T, a *Memory) {
+	t.Helper()
+	for i := range a.shards {
+		if s := a.shards[i].Load(); s != nil && (s.rooms.m != nil || s.ids.m != nil || s.list != nil) {
+			t.Errorf("shard %d holds %d rooms and %d members", i, len(s.rooms.m), len(s.ids.m))
+		}
+	}
+	if len(a.waits.set) != 0 {
+		t.Errorf("%d broadcasts wait", len(a.waits.set))
+	}
+}
+
+func TestMemoryGivesEverythingBack(t *testing.T) {
+	a := New(nil)
+	m := &fakeMember{id: "a"}
+	rooms := make([]string, 100_000)
+	for i := range rooms {
+		rooms[i] = fmt.Sprint("room ", i)
+	}
+	for range 2 {
+		for _, room := range rooms {
+			if err := a.Join(m, room); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := a.Leave(m, rooms...); err != nil {
+			t.Fatal(err)
+		}
+		if e := a.lookup("a"); cap(e.rooms.list) != 0 || e.rooms.index != nil {
+			t.Errorf("a member of no room holds memory for %d", cap(e.rooms.list))
+		}
+		if err := a.Join(m, rooms...); err != nil {
+			t.Fatal(err)
+		}
+		a.LeaveAll(m)
+		empty(t, a)
+	}
+	var members []*fakeMember
+	for i := range 10_000 {
+		m := &fakeMember{id: fmt.Sprint("m", i)}
+		members = append(members, m)
+		if err := a.Join(m, m.id, "all", rooms[i%100]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, m := range members {
+		a.LeaveAll(m)
+	}
+	empty(t, a)
+}
+
+func TestEmptyRoomIsDeletedAtOnce(t *testing.T) {
+	a := New(nil)
+	m := &fakeMember{id: "a"}
+	for _, leave := range []func(){
+		func() { _ = a.Leave(m, "room", "a") },
+		func() { a.LeaveAll(m) },
+	} {
+		if err := a.Join(m, "room", "a"); err != nil {
+			t.Fatal(err)
+		}
+		if !a.HasRoom("room") || !a.HasRoom("a") {
+			t.Error("no room")
+		}
+		leave()
+		if a.HasRoom("room") || a.HasRoom("a") {
+			t.Error("the empty room is still there")
+		}
+	}
+}
+
+func TestSet(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(1, 2))
+	var s set[int]
+	model := map[int]bool{}
+	for i := range 200_000 {
+		v := rnd.IntN(1 + i%300)
+		if rnd.IntN(400) < i/150%400 { // sometimes it grows, sometimes it shrinks
+			if got := s.remove(v); got != model[v] {
+				t.Fatalf("remove(%d) = %v", v, got)
+			}
+			delete(model, v)
+		} else {
+			if got := s.add(v); got == model[v] {
+				t.Fatalf("add(%d) = %v", v, got)
+			}
+			model[v] = true
+		}
+		if len(s.list) != len(model) || s.has(v) != model[v] {
+			t.Fatalf("%d elements, want %d", len(s.list), len(model))
+		}
+		if c := cap(s.list); c > 32 && c > 4*len(s.list)+4 {
+			t.Fatalf("capacity %d for %d elements", c, len(s.list))
+		}
+		if len(s.list) > indexAbove && len(s.index) != len(s.list) {
+			t.Fatalf("index of %d for %d elements", len(s.index), len(s.list))
+		}
+	}
+	slices.Sort(s.list)
+	if want := slices.Sorted(maps.Keys(model)); !slices.Equal(s.list, want) {
+		t.Errorf("elements %v, want %v", s.list, want)
+	}
+}
+
+func TestTableShrinks(t *testing.T) {
+	var s table[int]
+	for i := range 10_000 {
+		s.put(fmt.Sprint(i), i)
+	}
+	for i := range 9_990 {
+		s.remove(fmt.Sprint(i))
+		if s.peak > 64 && s.peak > 4*len(s.m)+4 {
+			t.Fatalf("a map made for %d holds %d", s.peak, len(s.m))
+		}
+	}
+	for i := 9_990; i < 10_000; i++ {
+		if s.m[fmt.Sprint(i)] != i {
+			t.Errorf("lost %d", i)
+		}
+	}
+}

@@ -1,0 +1,476 @@
+package adapter
+
+import (
+	"context"
+	"fmt"
+	"hash/maphash"
+	"iter"
+	"math/bits"
+	"sync"
+	"sync/atomic"
+
+	"sio.example/socketio/parser"
+)
+
+const shards = 64 // rooms spread over as many locks; a set of them is a uint64
+
+var seed = maphash.MakeSeed()
+
+// Memory is the adapter of a single node, and the local half of those for clusters, which embed *Memory.
+//
+// Its methods never wait, so that those that take a ctx only look at it where their comment says so. A room exists
+// while it has members: the last one to leave deletes it.
+//
+// Lock order: membership.mu, then one shard. Broadcasts take any number of shards for reading, in ascending order, and
+// never membership.mu.
+type Memory struct {
+	ns     Local
+	shards [shards]atomic.Pointer[shard] // made when first needed, since namespaces can be many
+	waits  ackWaits
+}
+
+// A shard holds the rooms and the members of some names. The room that a member has for itself, which is called by its
+// id as it joins one on connecting, costs nothing but a flag of its membership.
+type shard struct {
+	mu    sync.RWMutex
+	rooms table[*set[Member]] // never empty ones; without the members for whom it is their own
+	ids   table[*membership]
+	list  []Member // what ids holds, to be iterated
+}
+
+// A membership is a member and its rooms.
+type membership struct {
+	m   Member
+	pos int  // in shard.list, guarded by shard.mu
+	own bool // is in the room called by its id; changed with both locks held
+
+	mu    sync.Mutex // held while the member enters or leaves rooms, so that these always agree with shard.rooms
+	gone  bool       // LeaveAll has run
+	rooms set[string]
+}
+
+// A room is one in a locked shard.
+type room struct {
+	own     Member // nil, or the one whose id is the room's name
+	members *set[Member]
+}
+
+func (r room) has(m Member) bool { return r.own == m || r.members != nil && r.members.has(m) }
+
+// list returns the members but own.
+func (r room) list() []Member {
+	if r.members == nil {
+		return nil
+	}
+	return r.members.list
+}
+
+// NewMemory is the Factory of in-memory adapters.
+func NewMemory(ns Local) (Adapter, error) { return New(ns), nil }
+
+// New returns an in-memory adapter. It is for adapters that embed one; NewMemory is the Factory.
+func New(ns Local) *Memory {
+	return &Memory{ns: ns, waits: ackWaits{closed: make(chan struct{})}}
+}
+
+func (a *Memory) sealed() {}
+
+// Close ends the broadcasts that wait for acknowledgements with ErrClosed and lets nobody join any more.
+func (a *Memory) Close() error {
+	a.waits.close()
+	return nil
+}
+
+// Join puts m into rooms; see Adapter. It returns ErrExists if another member has the same id, and ErrClosed.
+func (a *Memory) Join(m Member, rooms ...string) error {
+	if a.waits.isClosed() {
+		return fmt.Errorf("adapter: join: %w", ErrClosed)
+	}
+	for {
+		e := a.membership(m)
+		if e.m != m {
+			return fmt.Errorf("adapter: join: %w", ErrExists)
+		}
+		if a.enter(e, rooms) {
+			return nil
+		}
+		// LeaveAll came first: e is in no table any more, so the next one is new.
+	}
+}
+
+// Leave takes m out of rooms; see Adapter. The error is always nil.
+func (a *Memory) Leave(m Member, rooms ...string) error {
+	if e := a.lookup(m.ID()); e != nil && e.m == m {
+		a.exit(e, rooms)
+	}
+	return nil
+}
+
+// LeaveAll takes m out of all rooms and the namespace; see Adapter.
+func (a *Memory) LeaveAll(m Member) {
+	e := a.lookup(m.ID())
+	if e == nil || e.m != m {
+		return
+	}
+	e.mu.Lock()
+	if !e.gone {
+		e.gone = true
+		for _, name := range e.rooms.list {
+			a.removeFrom(name, m)
+		}
+		e.rooms = set[string]{}
+		a.forgetMember(e) // before unlocking: who finds e gone can rely on it
+	}
+	e.mu.Unlock()
+	a.waits.leave(m)
+}
+
+// Rooms returns the rooms of the member called id, in no particular order.
+func (a *Memory) Rooms(id string) []string {
+	e := a.lookup(id)
+	if e == nil {
+		return nil
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var rooms []string
+	if e.own {
+		rooms = append(make([]string, 0, len(e.rooms.list)+1), id)
+	}
+	return append(rooms, e.rooms.list...)
+}
+
+// Broadcast delivers p to the target's members; see Adapter. The only error is the one of Local.Encode, as it is.
+func (a *Memory) Broadcast(p *parser.Packet, to Target) error {
+	e, err := a.ns.Encode(p, &to)
+	if err != nil {
+		return err
+	}
+	a.Deliver(e, &to)
+	return nil
+}
+
+// Deliver is the second half of Broadcast, for adapters that embed Memory: it hands e to the target's members and
+// flushes it.
+func (a *Memory) Deliver(e Encoded, to *Target) {
+	a.each(to, func(m Member) { m.Deliver(e, to) })
+	a.ns.Flush(e)
+}
+
+// Fetch describes the target's members; see Adapter. The error is always nil.
+func (a *Memory) Fetch(_ context.Context, to Target) ([]Socket, error) {
+	members := a.Members(&to)
+	sockets := make([]Socket, len(members))
+	for i, m := range members {
+		sockets[i] = m.Describe()
+	}
+	return sockets, nil
+}
+
+// JoinAll puts the target's members into rooms; see Adapter. The error is always nil.
+func (a *Memory) JoinAll(_ context.Context, to Target, rooms ...string) error {
+	for _, m := range a.Members(&to) {
+		// Not Join: a member that has left since must not come back.
+		if e := a.lookup(m.ID()); e != nil && e.m == m {
+			a.enter(e, rooms)
+		}
+	}
+	return nil
+}
+
+// LeaveRooms takes the target's members out of rooms; see Adapter. The error is always nil.
+func (a *Memory) LeaveRooms(_ context.Context, to Target, rooms ...string) error {
+	for _, m := range a.Members(&to) {
+		if err := a.Leave(m, rooms...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// DisconnectAll disconnects the target's members; see Adapter. The error is always nil.
+func (a *Memory) DisconnectAll(_ context.Context, to Target, close bool) error {
+	for _, m := range a.Members(&to) {
+		m.Disconnect(close)
+	}
+	return nil
+}
+
+// ServerSideEmit yields nothing, since there is no other node.
+func (a *Memory) ServerSideEmit(context.Context, string, parser.Args, bool) iter.Seq2[parser.Args, error] {
+	return func(func(parser.Args, error) bool) {}
+}
+
+// ServerCount is 1.
+func (a *Memory) ServerCount(context.Context) (int, error) { return 1, nil }
+
+// HasRoom reports whether room has members on this node.
+func (a *Memory) HasRoom(room string) bool {
+	s := a.shard(hash(room))
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	_, ok := s.room(room)
+	return ok
+}
+
+// Members returns a snapshot of the target's members, in no particular order.
+func (a *Memory) Members(to *Target) []Member {
+	var members []Member
+	a.each(to, func(m Member) { members = append(members, m) })
+	return members
+}
+
+// each calls fn once for each member of the target, with read locks held.
+func (a *Memory) each(to *Target, fn func(Member)) {
+	if len(to.Rooms) == 1 && len(to.Except) == 0 {
+		s := a.shard(hash(to.Rooms[0]))
+		s.mu.RLock()
+		defer s.mu.RUnlock()
+		r, _ := s.room(to.Rooms[0])
+		if r.own != nil {
+			fn(r.own)
+		}
+		for _, m := range r.list() {
+			fn(m)
+		}
+		return
+	}
+
+	// With the shards of all rooms locked together, nobody slips from one room to another unseen.
+	locked := a.lockForReading(to)
+	defer a.unlock(locked)
+	var roomBuf, exceptBuf [8]room // keeps the usual case off the heap
+	except := a.resolve(exceptBuf[:0], to.Except)
+	if len(to.Rooms) == 0 {
+		a.eachInNamespace(locked, except, fn)
+		return
+	}
+	rooms := a.resolve(roomBuf[:0], to.Rooms)
+	if len(rooms) <= maxSearched {
+		eachInFew(rooms, except, fn)
+		return
+	}
+	eachInMany(rooms, except, fn)
+}
+
+// eachInNamespace locks one shard after the other, except those that are.
+func (a *Memory) eachInNamespace(locked uint64, except []room, fn func(Member)) {
+	for i := range a.shards {
+		s := a.shards[i].Load()
+		switch {
+		case s == nil:
+		case locked&(1<<i) != 0:
+			s.eachBut(except, fn)
+		default:
+			s.mu.RLock()
+			func() {
+				defer s.mu.RUnlock()
+				s.eachBut(except, fn)
+			}()
+		}
+	}
+}
+
+func (s *shard) eachBut(except []room, fn func(Member)) {
+	for _, m := range s.list {
+		if !inAny(except, m) {
+			fn(m)
+		}
+	}
+}
+
+// maxSearched is how many rooms are searched for members met before: that costs no memory, but time that grows with the
+// square of their number.
+const maxSearched = 8
+
+func eachInFew(rooms, except []room, fn func(Member)) {
+	for i, r := range rooms {
+		if r.own != nil && !inAny(rooms[:i], r.own) && !inAny(except, r.own) {
+			fn(r.own)
+		}
+		for _, m := range r.list() {
+			if !inAny(rooms[:i], m) && !inAny(except, m) {
+				fn(m)
+			}
+		}
+	}
+}
+
+func eachInMany(rooms, except []room, fn func(Member)) {
+	seen := make(map[Member]struct{})
+	visit := func(m Member) {
+		if _, ok := seen[m]; !ok && !inAny(except, m) {
+			seen[m] = struct{}{}
+			fn(m)
+		}
+	}
+	for _, r := range rooms {
+		if r.own != nil {
+			visit(r.own)
+		}
+		for _, m := range r.list() {
+			visit(m)
+		}
+	}
+}
+
+func inAny(rooms []room, m Member) bool {
+	for _, r := range rooms {
+		if r.has(m) {
+			return true
+		}
+	}
+	return false
+}
+
+// room returns the one called name, if it exists. The shard is locked.
+func (s *shard) room(name string) (r room, ok bool) {
+	r.members = s.rooms.m[name]
+	if e := s.ids.m[name]; e != nil && e.own {
+		r.own = e.m
+	}
+	return r, r.members != nil || r.own != nil
+}
+
+// resolve appends those of the named rooms that exist. Their shards are locked.
+func (a *Memory) resolve(dst []room, names []string) []room {
+	for _, name := range names {
+		if r, ok := a.shard(hash(name)).room(name); ok {
+			dst = append(dst, r)
+		}
+	}
+	return dst
+}
+
+// lockForReading locks the shards of all rooms that the target names and returns them as a set of bits.
+func (a *Memory) lockForReading(to *Target) uint64 {
+	var set uint64
+	for _, name := range to.Rooms {
+		set |= 1 << hash(name)
+	}
+	for _, name := range to.Except {
+		set |= 1 << hash(name)
+	}
+	for rest := set; rest != 0; rest &= rest - 1 {
+		a.shard(bits.TrailingZeros64(rest)).mu.RLock()
+	}
+	return set
+}
+
+func (a *Memory) unlock(set uint64) {
+	for ; set != 0; set &= set - 1 {
+		a.shard(bits.TrailingZeros64(set)).mu.RUnlock()
+	}
+}
+
+// enter puts the member into rooms, unless it is gone.
+func (a *Memory) enter(e *membership, rooms []string) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.gone {
+		return false
+	}
+	id := e.m.ID()
+	for _, name := range rooms {
+		if name == id {
+			a.setOwn(e, id, true)
+		} else if e.rooms.add(name) {
+			a.addTo(name, e.m)
+		}
+	}
+	return true
+}
+
+func (a *Memory) exit(e *membership, rooms []string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	id := e.m.ID()
+	for _, name := range rooms {
+		if name == id {
+			a.setOwn(e, id, false)
+		} else if e.rooms.remove(name) {
+			a.removeFrom(name, e.m)
+		}
+	}
+}
+
+func (a *Memory) setOwn(e *membership, id string, own bool) {
+	s := a.shard(hash(id))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e.own = own
+}
+
+func (a *Memory) addTo(name string, m Member) {
+	s := a.shard(hash(name))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.rooms.m[name]
+	if r == nil {
+		r = new(set[Member])
+		s.rooms.put(name, r)
+	}
+	r.add(m)
+}
+
+func (a *Memory) removeFrom(name string, m Member) {
+	s := a.shard(hash(name))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.rooms.m[name]
+	r.remove(m)
+	if len(r.list) == 0 {
+		s.rooms.remove(name)
+	}
+}
+
+// lookup returns the membership of the member called id, or nil.
+func (a *Memory) lookup(id string) *membership {
+	s := a.shard(hash(id))
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.ids.m[id]
+}
+
+// membership returns that of the member with m's id, and makes m one if there is none.
+func (a *Memory) membership(m Member) *membership {
+	id := m.ID()
+	if e := a.lookup(id); e != nil {
+		return e
+	}
+	s := a.shard(hash(id))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if e := s.ids.m[id]; e != nil {
+		return e
+	}
+	e := &membership{m: m, pos: len(s.list)}
+	s.ids.put(id, e)
+	s.list = append(s.list, m)
+	return e
+}
+
+// forgetMember removes e from the namespace, and from its own room.
+func (a *Memory) forgetMember(e *membership) {
+	id := e.m.ID()
+	s := a.shard(hash(id))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e.own = false
+	if last := s.list[len(s.list)-1]; last != e.m {
+		s.ids.m[last.ID()].pos = e.pos
+	}
+	s.list, _ = cut(s.list, e.pos)
+	s.ids.remove(id)
+}
+
+// hash tells the shard of a room or an id.
+func hash(name string) int { return int(maphash.String(seed, name) % shards) }
+
+func (a *Memory) shard(i int) *shard {
+	if s := a.shards[i].Load(); s != nil {
+		return s
+	}
+	a.shards[i].CompareAndSwap(nil, new(shard))
+	return a.shards[i].Load()
+}
