@@ -24,6 +24,9 @@ type user struct {
 	Age  int    `json:"age"`
 }
 
+// mark is the key of a value in the context of handlers.
+type mark struct{}
+
 // loop is both ends: what is emitted goes through the wire form to its own listeners.
 type loop struct {
 	handlers map[string]event.Handler
@@ -67,7 +70,7 @@ func (l *loop) deliver(name string, args []any, reply func(args []any) error) er
 		return err
 	}
 	if h := l.handlers[p.Name]; h != nil {
-		l.handled = h(context.WithValue(context.Background(), "key", "value"), event.New(p.Name, p.Args, reply))
+		l.handled = h(context.WithValue(context.Background(), mark{}, "value"), event.New(p.Name, p.Args, reply))
 	}
 	return nil
 }
@@ -117,7 +120,7 @@ func on[T any](t *testing.T, l *loop, n event.Of[T], v T, wire string) (got T) {
 	t.Helper()
 	calls := 0
 	off := n.On(l, func(ctx context.Context, v T) error {
-		if ctx.Value("key") != "value" {
+		if ctx.Value(mark{}) != "value" {
 			t.Error("another context")
 		}
 		got = v

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"math"
 	"reflect"
 	"strings"
 	"testing"
@@ -167,7 +168,7 @@ func checkStable(t *testing.T, p *Packet) {
 func FuzzEncode(f *testing.F) {
 	f.Add("m", "/", uint64(0), true, "text", 1.5, []byte("bytes"), "key")
 	f.Add("\xff\x00", "/a", uint64(1<<53), false, "\"\\\u2028\x1e", 1e-7, []byte{}, "_placeholder")
-	f.Add("connect", "/a,b", uint64(7), true, "", -0.0, []byte(nil), "")
+	f.Add("connect", "/a,b", uint64(7), true, "", math.Copysign(0, -1), []byte(nil), "")
 	f.Fuzz(func(t *testing.T, name, namespace string, id uint64, hasID bool, text string, number float64, data []byte, key string) {
 		p := &Packet{Type: Event, Namespace: namespace, ID: id, HasID: hasID, Name: name, Args: NewArgs(
 			text, number, data, object{key: list{text, data}}, struct {
