@@ -50,7 +50,7 @@ func (s *Socket) onTimer() {
 		s.extendLocked()
 		s.mu.Unlock()
 	case s.beat == beatDraining:
-		e := s.end
+		e := *s.end
 		e.reject = RejectDrainTimeout
 		fx := s.closeLocked(e)
 		s.mu.Unlock()

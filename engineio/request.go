@@ -1,14 +1,13 @@
 package engineio
 
 import (
+	"encoding/json"
 	"errors"
 	"html"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
-
-	"encoding/json"
 
 	"sio.example/socketio/internal/websocket"
 )
@@ -123,6 +122,9 @@ func (s *Server) serveSession(w http.ResponseWriter, r *http.Request, q query, u
 	defer sock.release()
 	switch {
 	case upgrade != (q.transport == transportWebSocket), !upgrade && sock.Transport() != q.transport:
+		if r.Method == http.MethodGet && !upgrade {
+			pause(r, grace) // it may have raced with an upgrade, see answerPollLocked
+		}
 		s.refuse(w, r, upgrade, errTransportMismatch)
 		return
 	case q.eio != "4":

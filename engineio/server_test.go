@@ -224,8 +224,8 @@ func TestAccounting(t *testing.T) {
 						<-rec.closed
 						<-time.After(6 * time.Second) // a closing handshake that nobody answers
 						synctest.Wait()
-						if rec.socket.holds != 0 {
-							t.Fatalf("%d holds are left", rec.socket.holds)
+						if s := rec.socket; s.holds != 0 || s.out.Len() != 0 || s.bytes != 0 || s.messages != 0 || s.timer.Stop() {
+							t.Fatalf("left: %d holds, %d packets, or the timer", s.holds, s.out.Len())
 						}
 					}
 					st := e.Stats()

@@ -24,8 +24,9 @@ type Socket struct {
 	handler Handler // set before the gate opens
 	id      string
 	remote  string
-	base64  bool // the client asked for text only (query parameter b64)
+	base64  bool // the client takes text only, and may send base64 (query parameter b64)
 
+	in      incoming
 	gate    gate
 	pongDue atomic.Bool // a packet that is not the pong extends the wait for the pong
 	deaf    atomic.Bool // closing or closed: messages of the peer are dropped
@@ -48,7 +49,7 @@ type Socket struct {
 	due      time.Duration // on the server's clock: what the timer does before is stale
 	ctx      context.Context
 	cancel   context.CancelCauseFunc
-	end      ending // with state closed, or in part with draining
+	end      *ending // from draining on
 }
 
 type sessionState uint8
@@ -132,7 +133,7 @@ func (s *Socket) drain(e ending) {
 		s.mu.Unlock()
 		return
 	}
-	s.state, s.end = sessionDraining, e
+	s.state, s.end = sessionDraining, &e
 	s.deaf.Store(true)
 	cancel := s.cancel
 	if s.conn == nil && s.poll != nil {
@@ -190,7 +191,7 @@ func (s *Socket) closeLocked(e ending) closing {
 	} else {
 		s.server.counters.webSocket.Add(-1)
 	}
-	s.state, s.end = sessionClosed, e
+	s.state, s.end = sessionClosed, &e
 	s.deaf.Store(true)
 	if _, x := s.stepLocked(inClosed); x != nil {
 		fx.probe = x

@@ -220,7 +220,7 @@ func (s *Socket) flush(b *batch) {
 	}
 	var fx closing
 	if s.state == sessionDraining {
-		fx = s.closeLocked(s.end)
+		fx = s.closeLocked(*s.end)
 	}
 	s.flushing = false
 	s.mu.Unlock()

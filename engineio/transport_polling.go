@@ -1,14 +1,12 @@
 package engineio
 
 import (
-	"compress/gzip"
 	"errors"
 	"io"
 	"net/http"
 	"os"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"sio.example/socketio/engineio/packet"
@@ -138,7 +136,7 @@ func (s *Socket) answerPollLocked(w http.ResponseWriter, r *http.Request, p *pol
 		switch {
 		case s.state == sessionDraining && s.out.Len() == 0:
 			b.items = append(b.items, closePacket)
-			fx = s.closeLocked(s.end)
+			fx = s.closeLocked(*s.end)
 		case !writing:
 			b.items = append(b.items, noopPacket)
 		}
@@ -225,6 +223,7 @@ func (s *Socket) servePost(w http.ResponseWriter, r *http.Request) {
 	s.mu.Unlock()
 	defer s.endPost(p)
 
+	// net/http lifts it when the body is read.
 	rc.SetReadDeadline(time.Now().Add(s.server.options.PingTimeout + bodyGrace))
 	body, err := readBody(r, s.server.options.MaxPayload)
 	s.mu.Lock()
@@ -232,9 +231,6 @@ func (s *Socket) servePost(w http.ResponseWriter, r *http.Request) {
 	closed, upgraded := s.state == sessionClosed, s.conn != nil
 	p.inside = !closed && !upgraded && err == nil
 	s.mu.Unlock()
-	if err == nil {
-		rc.SetReadDeadline(time.Time{}) // net/http watches the connection from here on
-	}
 	switch {
 	case closed:
 		hangUp(w)
@@ -434,75 +430,26 @@ func (s *Server) answerPayload(w http.ResponseWriter, r *http.Request, items []*
 // buffered is what net/http keeps of an answer without writing it: up to here, Write does not block.
 const buffered = 2048
 
-// write writes the whole body. A long one has a deadline, after which it fails; the deadline does not stay on the
-// connection.
+// write writes the whole body with a deadline, which net/http lifts when the request is done. A long body is out when it
+// returns.
 func write(w http.ResponseWriter, body []byte) error {
-	if len(body) < buffered {
-		_, err := w.Write(body)
-		return err
-	}
 	rc := http.NewResponseController(w)
 	rc.SetWriteDeadline(time.Now().Add(writeBase + time.Duration(len(body)/writeRate)*time.Second))
-	if _, err := w.Write(body); err != nil {
+	if _, err := w.Write(body); err != nil || len(body) < buffered {
 		return err
 	}
 	if err := rc.Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return err
 	}
-	rc.SetWriteDeadline(time.Time{})
 	return nil
 }
 
-// unlimit lifts the deadlines of the http.Server, if it has any, from a request that is to wait.
+// unlimit lifts the WriteTimeout of the http.Server, if it has one, from a request that is to wait. The ReadTimeout is for
+// the body, and net/http lifts it when that is read.
 func unlimit(w http.ResponseWriter, r *http.Request) {
-	srv, _ := r.Context().Value(http.ServerContextKey).(*http.Server)
-	if srv == nil || srv.ReadTimeout <= 0 && srv.WriteTimeout <= 0 {
-		return
+	if srv, _ := r.Context().Value(http.ServerContextKey).(*http.Server); srv != nil && srv.WriteTimeout > 0 {
+		http.NewResponseController(w).SetWriteDeadline(time.Time{})
 	}
-	rc := http.NewResponseController(w)
-	rc.SetReadDeadline(time.Time{})
-	rc.SetWriteDeadline(time.Time{})
-}
-
-// The level is the fastest: answers are small and each is compressed once for one reader.
-var zippers = sync.Pool{New: func() any {
-	z, _ := gzip.NewWriterLevel(nil, gzip.BestSpeed) // fails for unknown levels only
-	return z
-}}
-
-// zip appends the compressed src to *dst.
-func zip(dst *[]byte, src []byte) {
-	z := zippers.Get().(*gzip.Writer)
-	w := appender{dst}
-	z.Reset(w)
-	z.Write(src) // an appender does not fail
-	z.Close()
-	z.Reset(nil)
-	zippers.Put(z)
-}
-
-type appender struct{ buf *[]byte }
-
-func (a appender) Write(p []byte) (int, error) {
-	*a.buf = append(*a.buf, p...)
-	return len(p), nil
-}
-
-// acceptsGzip reports whether an Accept-Encoding allows gzip.
-func acceptsGzip(lines []string) bool {
-	for _, line := range lines {
-		for item := range strings.SplitSeq(line, ",") {
-			name, params, _ := strings.Cut(item, ";")
-			name = strings.TrimSpace(name)
-			if !strings.EqualFold(name, "gzip") && name != "*" {
-				continue
-			}
-			q, has := strings.CutPrefix(strings.ReplaceAll(params, " ", ""), "q=")
-			weight, err := strconv.ParseFloat(q, 64)
-			return !has || err == nil && weight > 0
-		}
-	}
-	return false
 }
 
 // oldBrowser does what the official server does for Internet Explorer, whose filter breaks on payloads.

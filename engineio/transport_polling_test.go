@@ -458,6 +458,11 @@ func TestSlowReaderOfAnAnswer(t *testing.T) {
 				t.Fatalf("%d bytes, %v", len(a.body), a.err)
 			}
 			<-time.After(10 * time.Minute)
+			rec.socket.Send(SendOptions{}, text("short")) // on the same connection
+			e.do("GET", q, "").want(t, 200, "4short")
+		}
+		if n := e.net.Dials(); n != 1 {
+			t.Errorf("%d connections", n)
 		}
 		c, _ := e.net.Dial(t.Context())
 		fmt.Fprintf(c, "GET /engine.io/?%s HTTP/1.1\r\nHost: s\r\n\r\n", q)
@@ -523,6 +528,22 @@ func TestHandlerBlocksThePost(t *testing.T) {
 		rec.socket.CloseWith(ParseError, false, "enough") // HandleClose waits for HandleMessage
 		(<-post).want(t, 200, "ok")
 		rec.want(ParseError)
+	})
+}
+
+// A POST that is delivered may take longer than its body may; its connection lives on.
+func TestDeadlineOfTheBodyIsLifted(t *testing.T) {
+	bubble(t, &Options{PingInterval: time.Hour}, func(t *testing.T, e *env) {
+		e.onMsg = func(*recorder, Message) { <-time.After(time.Minute) }
+		q, rec := e.open()
+		e.do("POST", q, "4x").want(t, 200, "ok")
+		get := e.later("GET", q, "")
+		rec.alive()
+		rec.socket.Send(SendOptions{}, text("y"))
+		(<-get).want(t, 200, "4y")
+		if n := e.net.Dials(); n != 1 {
+			t.Errorf("%d connections", n)
+		}
 	})
 }
 

@@ -31,7 +31,7 @@ func (s *Server) openWebSocket(w http.ResponseWriter, r *http.Request, sock *Soc
 		return
 	}
 	sock.mu.Lock()
-	e := sock.end
+	end := sock.end
 	closed := sock.state == sessionClosed
 	if !closed {
 		sock.conn = conn
@@ -41,7 +41,7 @@ func (s *Server) openWebSocket(w http.ResponseWriter, r *http.Request, sock *Soc
 	sock.holds++
 	sock.mu.Unlock()
 	if closed { // by what accept did
-		conn.Close(e.status, e.text)
+		conn.Close(end.status, end.text)
 	}
 	go sock.read(conn) // the reader: owned by the session, ends with the connection, and release lets Shutdown go on
 }
@@ -147,33 +147,49 @@ func (s *Socket) onProbeTimer(p *probe) {
 
 // readUpgrade is the reader of a WebSocket that upgrades.
 func (s *Socket) readUpgrade(p *probe) {
-	defer s.release()
 	if s.probing(p) {
-		s.close(s.serve(p.conn), true)
+		s.read(p.conn)
+		return
 	}
-	drain(p.conn)
+	s.readOut(p.conn)
 }
+
+// A verdict is what the reader does next.
+type verdict uint8
+
+const (
+	readOn     verdict = iota
+	readAnew           // on a fresh stack
+	readNoMore         // but for the end of the closing handshake
+)
 
 // read is the reader of a WebSocket.
+//
+// Its goroutine is most of what an idle session costs, so the chain of calls in which it waits is kept short enough for
+// the 2 KiB that a stack begins with, and what handles a message, which makes the stack grow, is not part of it. A stack
+// that has grown does not shrink below 4 KiB, so the reader goes on with a fresh one when it is likely to wait for long.
 func (s *Socket) read(c *websocket.Conn) {
-	defer s.release()
-	s.close(s.serve(c), true)
-	drain(c)
-}
-
-// readOut waits for the end of a WebSocket that was refused.
-func (s *Socket) readOut(c *websocket.Conn) {
-	defer s.release()
-	drain(c)
-}
-
-// drain reads until the closing handshake is over. After Close a Conn returns no more messages.
-func drain(c *websocket.Conn) {
 	for {
-		if _, _, err := c.Read(); err != nil {
+		op, data, err := c.Read()
+		switch s.handle(c, op, data, err) {
+		case readAnew:
+			go s.read(c) // the same reader with its hold, on a fresh stack
+			return
+		case readNoMore:
+			s.readOut(c)
 			return
 		}
 	}
+}
+
+// readOut waits for the end of a WebSocket that has been told to close. After Close a Conn returns no more messages.
+func (s *Socket) readOut(c *websocket.Conn) {
+	for {
+		if _, _, err := c.Read(); err != nil {
+			break
+		}
+	}
+	s.release()
 }
 
 // probing reads the packets of an upgrade and reports whether the WebSocket is the transport now.
@@ -224,35 +240,59 @@ func (s *Socket) probing(p *probe) bool {
 
 var probeFrame = websocket.AppendFrame(nil, websocket.Text, []byte("3probe"))
 
-// serve reads and delivers until the session is to end, and says how.
-func (s *Socket) serve(c *websocket.Conn) ending {
-	n := &s.server.counters
-	var messages, data uint64
-	for {
-		op, raw, err := c.Read()
-		if err != nil {
-			return readEnding(err)
-		}
-		p, err := packet.Decode(raw, op == websocket.Binary)
-		if err != nil {
-			return ending{
-				reason: ParseError, err: err, reject: RejectPacket,
-				status: websocket.ProtocolError, text: "malformed packet",
-			}
-		}
-		if p.Type == packet.Message {
-			messages++
-			data += uint64(len(p.Data))
-			if !c.Buffered() {
-				n.messagesIn.Add(messages)
-				n.bytesIn.Add(data)
-				messages, data = 0, 0
-			}
-		}
-		if e, ok := s.receive(p); !ok {
-			return e
-		}
+// handle does what is to be done about what was read.
+//
+//go:noinline
+func (s *Socket) handle(c *websocket.Conn, op websocket.Opcode, data []byte, err error) verdict {
+	if err != nil {
+		s.close(readEnding(err), true)
+		return readNoMore
 	}
+	var p packet.Packet
+	if s.base64 && op == websocket.Text {
+		p, err = packet.DecodeTextOnly(data)
+	} else {
+		p, err = packet.Decode(data, op == websocket.Binary)
+	}
+	if err != nil {
+		s.close(ending{
+			reason: ParseError, err: err, reject: RejectPacket,
+			status: websocket.ProtocolError, text: "malformed packet",
+		}, true)
+		return readNoMore
+	}
+	if p.Type == packet.Message {
+		s.in.messages++
+		s.in.data += uint64(len(p.Data))
+	}
+	idle := !c.Buffered()
+	if idle && s.in.messages > 0 {
+		s.server.counters.messagesIn.Add(uint64(s.in.messages))
+		s.server.counters.bytesIn.Add(s.in.data)
+		s.in.messages, s.in.data, s.in.grown = 0, 0, true
+	}
+	if e, ok := s.receive(p); !ok {
+		s.close(e, true)
+		return readNoMore
+	}
+	if idle && s.in.grown && (p.Type == packet.Pong || s.in.fresh < freshStacks) {
+		s.in.grown = false
+		s.in.fresh = min(s.in.fresh+1, freshStacks)
+		return readAnew
+	}
+	return readOn
+}
+
+// freshStacks is how often a session's reader takes a fresh stack after its first messages; from then on it does so after
+// the pongs of a session that has received messages since the last one.
+const freshStacks = 3
+
+// incoming belongs to the reader.
+type incoming struct {
+	data     uint64 // bytes of messages that are not in the counters yet
+	messages uint32 // and their number
+	grown    bool   // messages were handled on this stack
+	fresh    uint8
 }
 
 // readEnding is what a failed read does to the session.

@@ -134,6 +134,29 @@ func TestBase64Client(t *testing.T) {
 		p.want("bAQID")
 		s.Send(SendOptions{}, text("x"), bin(), bin(1), text("y"))
 		p.want("4x", "b", "bAQ==", "4y")
+		p.send("bAQID", "4z", "b", "4bAQ==")
+		p.conn.Write(frame(2, "\x04"))
+		synctest.Wait()
+		if got := e.session(0).texts(); got != "[010203] z [] bAQ== [04]" {
+			t.Errorf("received %q", got)
+		}
+		p.send("bAQID\x1e4x")
+		p.wantClose("close 1002 malformed packet")
+		e.session(0).want(ParseError)
+		e.rejected(RejectPacket, 1)
+	})
+	bubble(t, nil, func(t *testing.T, e *env) { // through an upgrade
+		e.onMsg = echo
+		a := e.do("GET", handshakeQuery+"&b64=1", "")
+		_, id, _ := strings.Cut(a.body, `"sid":"`)
+		p := e.probe(handshakeQuery + "&sid=" + id[:20])
+		p.send("2probe", "5", "bAQID")
+		p.want("3probe", "bAQID")
+		p.send("bBA==")
+		p.want("bBA==")
+		if got := e.session(0).texts(); got != "[010203] [04]" {
+			t.Errorf("received %q", got)
+		}
 		p.conn.Close()
 	})
 }

@@ -109,6 +109,15 @@ func Decode(data []byte, binary bool) (Packet, error) {
 	return Packet{Type: t, Data: data[1:len(data):len(data)]}, nil
 }
 
+// DecodeTextOnly is Decode for the text messages of a client that said it sends no binary frames: its binary
+// messages come as "b" and base64, and are decoded into a slice of their own.
+func DecodeTextOnly(data []byte) (Packet, error) {
+	if len(data) > 0 && data[0] == binaryMark {
+		return decodeBase64(data[1:], 1)
+	}
+	return Decode(data, false)
+}
+
 // decodeText decodes one packet of a polling payload, which begins at offset there.
 func decodeText(data []byte, offset int) (Packet, error) {
 	if len(data) > 0 && data[0] == binaryMark {

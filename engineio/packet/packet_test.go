@@ -72,7 +72,7 @@ func TestDecodeRefuses(t *testing.T) {
 	for _, c := range []struct{ id, wire, msg string }{
 		{"E-13", "", msgEmpty},
 		{"E-13", "9", msgType},
-		{"E-13", "bAQID", msgType}, // base64 is the form of payloads only
+		{"E-13", "bAQID", msgType}, // base64 is for payloads and DecodeTextOnly
 		{"E-1", "abc", msgType},
 		{"E-1", "7x", msgType},
 		{"E-17", "/", msgType},
@@ -82,6 +82,30 @@ func TestDecodeRefuses(t *testing.T) {
 		_, err := Decode([]byte(c.wire), false)
 		if want := wantError(0, c.msg); err == nil || err.Error() != want.Error() {
 			t.Errorf("%s: Decode(%q) = %v, want %v", c.id, c.wire, err, want)
+		}
+	}
+}
+
+func TestDecodeTextOnly(t *testing.T) {
+	for _, c := range []struct {
+		wire string
+		p    Packet
+		err  error
+	}{
+		{"bAQID", binaryMessage("\x01\x02\x03"), nil},
+		{"bAQ==", binaryMessage("\x01"), nil},
+		{"b", binaryMessage(""), nil},
+		{"4bAQID", text(Message, "bAQID"), nil},
+		{"2probe", text(Ping, "probe"), nil},
+		{"", Packet{}, wantError(0, msgEmpty)},
+		{"c", Packet{}, wantError(0, msgType)},
+		{"b!!!!", Packet{}, wantError(1, msgBase64)},
+		{"bAQI", Packet{}, wantError(1, msgBase64)},
+		{"bAQID\x1e4xy", Packet{}, wantError(5, msgBase64)}, // a message is one packet
+	} {
+		got, err := DecodeTextOnly([]byte(c.wire))
+		if show([]Packet{got}) != show([]Packet{c.p}) || fmt.Sprint(err) != fmt.Sprint(c.err) {
+			t.Errorf("DecodeTextOnly(%q) = %s, %v, want %s, %v", c.wire, show([]Packet{got}), err, show([]Packet{c.p}), c.err)
 		}
 	}
 }

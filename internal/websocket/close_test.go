@@ -159,6 +159,15 @@ func TestPeerCloses(t *testing.T) {
 			}
 		})
 	}
+	// A reset would show if input was left unread.
+	t.Run("and goes on", func(t *testing.T) {
+		c, p := connect(t, "tcp", nil)
+		done := receive(c)
+		p.sendBytes(t, append(closing(1000, "").masked(), make([]byte, 5*readSize/2)...))
+		closedWith(t, (<-done).err, 1000, true)
+		p.want(t, closing(1000, ""))
+		p.wantEnd(t)
+	})
 	t.Run("while a writer is stuck", func(t *testing.T) {
 		c, p := connect(t, "tcp", nil)
 		done := receive(c)
@@ -236,6 +245,20 @@ func TestLinger(t *testing.T) {
 		if d := time.Since(begun); d < 5*time.Second || d > 5200*time.Millisecond {
 			t.Errorf("ended after %v", d)
 		}
+	})
+}
+
+// The time of the message that took too long does not cut the lingering short.
+func TestLingerAfterMessageTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client, server := memnet.Pipe(100)
+		c, p := newConn(server, nil, nil), &peer{client, bufio.NewReader(client)}
+		done := receive(c)
+		p.sendBytes(t, []byte{fin | 1})
+		closedWith(t, (<-done).err, PolicyViolation, false)
+		p.sendBytes(t, make([]byte, 1000))
+		p.want(t, closing(PolicyViolation, "message takes too long"))
+		p.Close()
 	})
 }
 

@@ -15,19 +15,23 @@ import (
 // Lock order: mu is a leaf and never held over a system call. The right to write is not a lock but the field busy, so
 // that whoever only has a control frame to send can leave it in owed instead of waiting.
 type Conn struct {
-	nc      net.Conn
-	raw     syscall.RawConn // the descriptor beneath, if system calls may be made on it; otherwise nil
-	limits  limits
-	closing atomic.Bool // our close frame is queued: no frame may follow it
+	nc     net.Conn
+	raw    syscall.RawConn // the descriptor beneath, if system calls may be made on it; otherwise nil
+	limits *limits
 
 	// What follows up to mu belongs to the goroutine that reads.
 
 	in       *[]byte // borrowed read buffer, nil while waiting; unread is (*in)[pos:]
-	pos      int
+	pos      int32
+	fragment int32    // frames of the message so far
 	stash    [16]byte // start of a header that is not complete, kept here while no buffer is held
 	stashed  int8
-	mayWait  bool      // for rawRead: wait if there is nothing to read
-	dirty    bool      // this goroutine has queued a control frame that may not be on its way yet
+	op       Opcode // of the message that has begun, 0 if none has
+	mayWait  bool   // for rawRead: wait if there is nothing to read
+	dirty    bool   // this goroutine has queued a control frame that may not be on its way yet
+
+	closing atomic.Bool // for all: our close frame is queued, no frame may follow it
+
 	until    time.Time // when the message that has begun must be complete; zero if none was waited for
 	deadline time.Time // the read deadline of nc, not after until; zero if none is set
 	rawRead  func(fd uintptr) bool
@@ -35,18 +39,16 @@ type Conn struct {
 	rawN     int    // result of rawRead
 	rawErr   error  // result of rawRead
 	msg      []byte // the message so far
-	op       Opcode // of the message that has begun, 0 if none has
-	fragment int32  // frames of the message so far
 	checked  int    // bytes of msg known to be valid text
 	readErr  error  // what Read returns from now on
 
 	mu       sync.Mutex
 	busy     bool          // some goroutine has the right to write
-	turn     chan struct{} // closed when owed is taken or busy ends; nil if nobody waits for that
-	owed     *[]byte       // borrowed; goes out before anything else, ends at the end of a frame; nil if empty
-	pongs    int           // answers to pings in owed
-	writeErr error         // why nothing can be written any more
 	ended    bool          // nc is closed
+	pongs    int32         // answers to pings in owed
+	owed     *[]byte       // borrowed; goes out before anything else, ends at the end of a frame; nil if empty
+	turn     chan struct{} // closed when owed is taken or busy ends; nil if nobody waits for that
+	writeErr error         // why nothing can be written any more
 	own      *CloseError   // what Close said, or what we said to a violation
 	timer    *time.Timer   // ends the connection when the closing handshake takes too long
 }
@@ -94,7 +96,7 @@ func (c *Conn) Buffered() bool {
 }
 
 // unread reports whether there is input in the read buffer.
-func (c *Conn) unread() bool { return c.in != nil && c.pos < len(*c.in) }
+func (c *Conn) unread() bool { return c.in != nil && int(c.pos) < len(*c.in) }
 
 // release gives the read buffer back. Unread bytes are lost.
 func (c *Conn) release() {

@@ -28,6 +28,23 @@ func TestPongsEveryLength(t *testing.T) {
 	}
 }
 
+// A pong does not wait for the next call of Read, which may be long in coming.
+func TestPongBeforeMessage(t *testing.T) {
+	for _, kind := range kinds {
+		c, p := connect(t, kind, nil)
+		read := make(chan error, 1)
+		go func() { // ends with the message
+			_, _, err := c.Read()
+			read <- err
+		}()
+		go p.Write(stream(mk(9, "ping"), text("message"), text("more"))) // ends when it is read, or with the connection
+		p.want(t, mk(10, "ping"))
+		if err := <-read; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // F-22: pongs that nobody asked for are counted and nothing else.
 func TestPongFlood(t *testing.T) {
 	var counters Counters

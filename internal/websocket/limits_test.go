@@ -194,6 +194,38 @@ func TestSlowMessages(t *testing.T) {
 	})
 }
 
+// The deadline of one message does not count for the next, nor that of a ping for the message behind it.
+func TestDeadlinesDoNotAddUp(t *testing.T) {
+	for name, first := range map[string]frame{"message": text("first"), "ping": mk(9, "first"), "fragments": part(1, "fi")} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c, p := connect(t, "pipe", nil)
+				echo(c)
+				pause := func() { <-time.After(20 * time.Second) }
+				b := first.masked()
+				p.sendBytes(t, b[:8])
+				pause()
+				p.sendBytes(t, b[8:])
+				switch name {
+				case "message":
+					p.want(t, text("first"))
+				case "ping":
+					p.want(t, mk(10, "first"))
+				case "fragments":
+					p.send(t, mk(0, "rst"))
+					p.want(t, text("first"))
+				}
+				b = text("second").masked()
+				p.sendBytes(t, b[:8])
+				pause()
+				p.sendBytes(t, b[8:])
+				p.want(t, text("second"))
+				p.Close()
+			})
+		})
+	}
+}
+
 // An idle connection has no deadline, whatever was received on it before.
 func TestIdleForADay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -382,4 +414,16 @@ func TestBuffered(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestBufferedAfterClose(t *testing.T) {
+	buf := bufpool.Get(readSize)
+	*buf = append(*buf, stream(text("a"), text("b"))...)
+	c := newConn(newScript(), buf, nil)
+	before := c.Buffered()
+	c.Close(1000, "")
+	if !before || c.Buffered() {
+		t.Errorf("%v before, %v after", before, c.Buffered())
+	}
+	c.Abort()
 }

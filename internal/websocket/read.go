@@ -89,7 +89,7 @@ func (c *Conn) header() (header, error) {
 		if c.in != nil {
 			h, n, err := parseHeader((*c.in)[c.pos:], c.op != 0, c.limits.maxMessage-int64(len(c.msg)))
 			if n > 0 || err != nil {
-				c.pos += n
+				c.pos += int32(n)
 				return h, err
 			}
 		}
@@ -127,7 +127,7 @@ func (c *Conn) data(h header) (msg []byte, ok bool, err error) {
 func (c *Conn) whole(h header, have []byte) (msg []byte, ok bool, err error) {
 	msg = make([]byte, h.length)
 	maskCopy(msg, have[:h.length], h.key)
-	c.pos += int(h.length)
+	c.pos += int32(h.length)
 	if c.op == Text && !utf8.Valid(msg) {
 		return nil, false, errNotText()
 	}
@@ -146,7 +146,7 @@ func (c *Conn) payload(h header) error {
 			have = have[:min(rest, len(have))]
 			c.grow(rest, len(have), h.fin)
 			c.msg = append(c.msg, have...)
-			c.pos += len(have)
+			c.pos += int32(len(have))
 		} else if rest < directSize {
 			if err := c.fill(nil, true); err != nil {
 				return err
@@ -206,8 +206,8 @@ func (c *Conn) discard(h header) error {
 			}
 			continue
 		}
-		k := min(n, int64(len(*c.in)-c.pos))
-		c.pos += int(k)
+		k := min(n, int64(len(*c.in)-int(c.pos)))
+		c.pos += int32(k)
 		n -= k
 	}
 	return nil
@@ -219,7 +219,7 @@ func (c *Conn) control(h header) error {
 	var p []byte
 	if have := (*c.in)[c.pos:]; n <= len(have) {
 		p = have[:n]
-		c.pos += n
+		c.pos += int32(n)
 	} else {
 		p = make([]byte, 0, n)
 		for len(p) < n {
@@ -231,7 +231,7 @@ func (c *Conn) control(h header) error {
 			have := (*c.in)[c.pos:]
 			have = have[:min(n-len(p), len(have))]
 			p = append(p, have...)
-			c.pos += len(have)
+			c.pos += int32(len(have))
 		}
 	}
 	maskCopy(p, p, h.key)
@@ -382,7 +382,9 @@ func (c *Conn) fillConn(inside bool) error {
 		c.release()
 	}
 	if inside {
-		c.setDeadline(c.until)
+		if c.deadline.IsZero() {
+			c.setDeadline(c.until)
+		}
 		if testWait != nil {
 			testWait(c)
 		}

@@ -83,7 +83,7 @@ type Counters struct {
 	Pongs atomic.Uint64 // received; nobody asked for them, as a Conn sends no pings
 }
 
-// limits are the Options that outlive the handshake.
+// limits are the Options that outlive the handshake. Connections with the same limits share them.
 type limits struct {
 	maxMessage     int64
 	maxFragments   int32
@@ -93,11 +93,13 @@ type limits struct {
 	counters       *Counters
 }
 
-func (o *Options) limits() limits {
+var lastLimits atomic.Pointer[limits]
+
+func (o *Options) limits() *limits {
 	if o == nil {
 		o = new(Options)
 	}
-	return limits{
+	l := limits{
 		maxMessage:     or(o.MaxMessage, defaultMaxMessage),
 		maxFragments:   int32(or(min(o.MaxFragments, 1<<30), defaultMaxFragments)),
 		messageTimeout: or(o.MessageTimeout, defaultMessageTimeout),
@@ -105,6 +107,11 @@ func (o *Options) limits() limits {
 		closeTimeout:   or(o.CloseTimeout, defaultCloseTimeout),
 		counters:       o.Counters,
 	}
+	if last := lastLimits.Load(); last != nil && *last == l {
+		return last
+	}
+	lastLimits.Store(&l)
+	return &l
 }
 
 // or is v, or the default if v is not positive.

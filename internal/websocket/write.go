@@ -359,10 +359,16 @@ func (c *Conn) send(p []byte, timeout time.Duration) error {
 		return nil
 	}
 	c.nc.SetWriteDeadline(time.Now().Add(timeout))
+	if testBlock != nil {
+		testBlock(c)
+	}
 	_, err := c.nc.Write(p)
 	c.noDeadline()
 	return err
 }
+
+// testBlock, set by tests, is called when a write is about to block.
+var testBlock func(*Conn)
 
 // noDeadline takes the deadline away: one that has passed would keep the kernel from being tried. Where that is not done
 // the next write sets its own.

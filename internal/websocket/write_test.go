@@ -2,6 +2,7 @@ package websocket
 
 import (
 	"bytes"
+	"crypto/tls"
 	"errors"
 	"io"
 	"math/rand/v2"
@@ -174,27 +175,64 @@ func TestWriteTimeout(t *testing.T) {
 	}
 }
 
-// A write on a descriptor that has once been late leaves no deadline behind, and one that is too late ends the connection.
+// stuff fills the buffers of a connection whose peer does not read.
+func stuff(t *testing.T, c *Conn) (sent int) {
+	t.Helper()
+	f := AppendFrame(nil, Binary, make([]byte, 9_000))
+	for {
+		if all, err := c.TryWriteFrames(f); err != nil {
+			t.Fatal(err)
+		} else if sent += len(f); !all {
+			return sent
+		}
+	}
+}
+
+// A write on a descriptor that has once been late leaves no deadline behind.
+func TestLateWriteLeavesNoDeadline(t *testing.T) {
+	if !haveRaw {
+		t.Skip("no descriptors here")
+	}
+	for name, bufs := range map[string][][]byte{
+		"one":    {AppendFrame(nil, Text, []byte("more"))},
+		"vector": {AppendHeader(nil, Binary, 33_000), make([]byte, 33_000)}, // too large to be copied together
+	} {
+		t.Run(name, func(t *testing.T) {
+			if name == "vector" && testing.Short() {
+				t.Skip("takes four seconds")
+			}
+			c, p := connect(t, "tcp", &Options{WriteTimeout: time.Second})
+			sent, last := stuff(t, c), 0
+			blocked := make(chan struct{}, 1)
+			testBlock = func(*Conn) { blocked <- struct{}{} }
+			defer func() { testBlock = nil }()
+			wrote := make(chan error, 1)
+			go func() { wrote <- c.WriteFrames(bufs...) }() // ends when the peer has read
+			for _, b := range bufs {
+				last += len(b)
+			}
+			if name == "one" {
+				<-blocked
+			}
+			if _, err := io.CopyN(io.Discard, p.br, int64(sent+last)); err != nil {
+				t.Fatal(err)
+			}
+			if err := <-wrote; err != nil {
+				t.Fatal(err)
+			}
+			<-time.After(c.timeout(last) + 100*time.Millisecond) // a deadline left behind has passed
+			if all, err := c.TryWriteFrames(AppendFrame(nil, Text, []byte("small"))); !all || err != nil {
+				t.Fatal(all, err)
+			}
+			p.want(t, text("small"))
+		})
+	}
+}
+
+// One that is too late ends the connection, and takes what the peer has not read out of the kernel's memory.
 func TestWriteTimeoutTCP(t *testing.T) {
-	c, p := connect(t, "tcp", &Options{WriteTimeout: 200 * time.Millisecond})
+	c, p := connect(t, "tcp", &Options{WriteTimeout: 100 * time.Millisecond})
 	done := receive(c)
-	big := AppendFrame(nil, Binary, make([]byte, 30<<20))
-	for _, bufs := range [][][]byte{{big}, {big[:10_000], big[10_000:]}} {
-		wrote := make(chan error, 1)
-		go func() { wrote <- c.WriteFrames(bufs...) }() // ends when the peer has read
-		if f, err := p.readFrame(); err != nil || len(f.payload) != 30<<20 {
-			t.Fatal(err)
-		}
-		if err := <-wrote; err != nil {
-			t.Fatal(err)
-		}
-	}
-	small := AppendFrame(nil, Text, []byte("small"))
-	<-time.After(250 * time.Millisecond) // a deadline left behind would have passed by now
-	if all, err := c.TryWriteFrames(small); !all || err != nil {
-		t.Fatal(all, err)
-	}
-	p.want(t, text("small"))
 	var err error
 	for err == nil {
 		err = c.WriteFrames(make([]byte, 9_000)) // one of them fills the buffers
@@ -205,6 +243,39 @@ func TestWriteTimeoutTCP(t *testing.T) {
 	if r := <-done; !errors.Is(r.err, os.ErrDeadlineExceeded) {
 		t.Errorf("reader got %v", r.err)
 	}
+	if _, err := io.Copy(io.Discard, p.br); err == nil || !strings.Contains(err.Error(), "reset") {
+		t.Errorf("the peer got %v", err)
+	}
+}
+
+// Abort does not wait for a peer to take a TLS alert.
+func TestAbortTLS(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := net.Pipe()
+		config, roots := tlsConfig()
+		server, client := tls.Server(a, config), tls.Client(b, roots)
+		done := make(chan error, 1)
+		go func() { // ends with the handshake
+			err := client.Handshake()
+			if err == nil {
+				_, err = client.Read(make([]byte, 1))
+			}
+			done <- err
+		}()
+		c := newConn(server, nil, nil)
+		if err := c.WriteFrames([]byte("x")); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+		begun := time.Now()
+		c.Abort()
+		if d := time.Since(begun); d != 0 {
+			t.Errorf("took %v", d)
+		}
+		b.Close()
+	})
 }
 
 // Abort lets readers and writers go.
