@@ -1,0 +1,234 @@
+package socketio
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"sio.example/socketio/adapter"
+	"sio.example/socketio/engineio"
+	"sio.example/socketio/event"
+	"sio.example/socketio/parser"
+)
+
+// A BroadcastOperator sends to many: to the sockets that are in any of the rooms given with To, or to all sockets of
+// the namespace without any, and in none of those given with Except. A socket gets one copy however many rooms it is
+// in. An operator is an immutable value: its methods return another one. Only connected sockets are reached.
+type BroadcastOperator struct {
+	ns     *Namespace
+	rooms  []string
+	except []string
+	flags  adapter.Flags
+}
+
+// To adds rooms.
+func (b BroadcastOperator) To(rooms ...string) BroadcastOperator {
+	b.rooms = append(b.rooms[:len(b.rooms):len(b.rooms)], rooms...)
+	return b
+}
+
+// In is To.
+func (b BroadcastOperator) In(rooms ...string) BroadcastOperator { return b.To(rooms...) }
+
+// Except excludes the members of rooms.
+func (b BroadcastOperator) Except(rooms ...string) BroadcastOperator {
+	b.except = append(b.except[:len(b.except):len(b.except)], rooms...)
+	return b
+}
+
+// Local reaches only the sockets of this process.
+func (b BroadcastOperator) Local() BroadcastOperator {
+	b.flags.Local = true
+	return b
+}
+
+// Volatile drops the event for those whose connection can't take it at once.
+func (b BroadcastOperator) Volatile() BroadcastOperator {
+	b.flags.Volatile = true
+	return b
+}
+
+// Compress compresses the event, where the transport can do it, or not.
+func (b BroadcastOperator) Compress(on bool) BroadcastOperator {
+	b.flags.NoCompress = !on
+	return b
+}
+
+// Emit sends an event. It is encoded once and queued for each; that is never waited for. The error is one of encoding,
+// or the adapter's.
+func (b BroadcastOperator) Emit(name string, args ...any) error {
+	p, err := b.packet(name, args)
+	if err != nil {
+		return err
+	}
+	if err := b.ns.adapter.Broadcast(p, b.target()); err != nil {
+		return fmt.Errorf("socketio: broadcast: %w", err)
+	}
+	return nil
+}
+
+// EmitWithAck sends an event, and collects the acknowledgements in the order they come: one a client. It returns when
+// all have answered, at once if there is nobody. ctx is the timeout: when it is done first, or clients have gone, the
+// answers that have come are returned with an error.
+func (b BroadcastOperator) EmitWithAck(ctx context.Context, name string, args ...any) ([]Args, error) {
+	p, err := b.packet(name, args)
+	if err != nil {
+		return nil, err
+	}
+	var all []Args
+	for a, err := range b.ns.adapter.BroadcastWithAck(ctx, p, b.target()) {
+		if err != nil {
+			return all, fmt.Errorf("socketio: broadcast: acknowledgements of %s: %w", plain(name), err)
+		}
+		all = append(all, a)
+	}
+	return all, nil
+}
+
+// FetchSockets describes the sockets, those of other processes of the cluster too.
+func (b BroadcastOperator) FetchSockets(ctx context.Context) ([]*RemoteSocket, error) {
+	if err := b.usable(); err != nil {
+		return nil, err
+	}
+	found, err := b.ns.adapter.Fetch(ctx, b.target())
+	if err != nil {
+		err = fmt.Errorf("socketio: fetch sockets: %w", err)
+	}
+	all := make([]*RemoteSocket, len(found))
+	for i := range found {
+		all[i] = &RemoteSocket{ns: b.ns, flags: b.flags, socket: found[i]}
+	}
+	return all, err
+}
+
+// SocketsJoin puts the sockets into rooms.
+func (b BroadcastOperator) SocketsJoin(ctx context.Context, rooms ...string) error {
+	return b.each("join", func(a adapter.Adapter) error { return a.JoinAll(ctx, b.target(), rooms...) })
+}
+
+// SocketsLeave takes the sockets out of rooms.
+func (b BroadcastOperator) SocketsLeave(ctx context.Context, rooms ...string) error {
+	return b.each("leave", func(a adapter.Adapter) error { return a.LeaveRooms(ctx, b.target(), rooms...) })
+}
+
+// DisconnectSockets disconnects the sockets; with close their connections too. See Socket.Disconnect.
+func (b BroadcastOperator) DisconnectSockets(ctx context.Context, close bool) error {
+	return b.each("disconnect", func(a adapter.Adapter) error { return a.DisconnectAll(ctx, b.target(), close) })
+}
+
+func (b BroadcastOperator) each(what string, fn func(adapter.Adapter) error) error {
+	if err := b.usable(); err != nil {
+		return err
+	}
+	if err := fn(b.ns.adapter); err != nil {
+		return fmt.Errorf("socketio: sockets: %s: %w", what, err)
+	}
+	return nil
+}
+
+var errNoNamespace = errors.New("socketio: operator without a namespace")
+
+// usable reports why nothing can be sent: the namespace has no adapter, or there is no namespace, because the operator is
+// the zero value or was got from a socket for which none has been found yet.
+func (b BroadcastOperator) usable() error {
+	if b.ns == nil {
+		return errNoNamespace
+	}
+	return b.ns.adapterErr
+}
+
+func (b BroadcastOperator) target() adapter.Target {
+	return adapter.Target{Rooms: b.rooms, Except: b.except, Flags: b.flags}
+}
+
+func (b BroadcastOperator) packet(name string, args []any) (*parser.Packet, error) {
+	if err := checkName(name); err != nil {
+		return nil, err
+	}
+	if err := b.usable(); err != nil {
+		return nil, err
+	}
+	return &parser.Packet{Type: parser.Event, Namespace: b.ns.name, Name: name, Args: parser.NewArgs(args...)}, nil
+}
+
+// local is a Namespace as its adapter sees it.
+type local Namespace
+
+var _ adapter.Local = (*local)(nil)
+
+// A broadcast is a packet on its way to the members of a namespace.
+type broadcast struct {
+	packet   *parser.Packet
+	messages []*engineio.Prepared
+	reached  []*Socket // in whose queues it is
+}
+
+var broadcasts = sync.Pool{New: func() any { return new(broadcast) }}
+
+// Name is the namespace's name.
+func (l *local) Name() string { return l.name }
+
+// Encode makes the wire form.
+func (l *local) Encode(p *parser.Packet, _ *adapter.Target) (adapter.Encoded, error) {
+	b := broadcasts.Get().(*broadcast)
+	var err error
+	if b.messages, err = l.srv.encode(b.messages[:0], p); err != nil {
+		b.free()
+		return nil, err
+	}
+	b.packet = p
+	return b, nil
+}
+
+// Flush starts sending what Deliver has queued, and tells the listeners for outgoing events.
+func (l *local) Flush(e adapter.Encoded) {
+	b := e.(*broadcast)
+	for _, s := range b.reached {
+		s.conn.eng.Flush()
+	}
+	l.srv.stats.eventsOut.Add(uint64(len(b.reached)))
+	for _, s := range b.reached {
+		s.notifyOutgoing(b.packet)
+	}
+	b.free()
+}
+
+// free makes b usable for another broadcast.
+func (b *broadcast) free() {
+	clear(b.messages)
+	clear(b.reached)
+	b.packet, b.messages, b.reached = nil, b.messages[:0], b.reached[:0]
+	broadcasts.Put(b)
+}
+
+// ServerSide gives an event of another server to the namespace's listeners.
+func (l *local) ServerSide(ctx context.Context, name string, args Args, wantAck bool) (Args, error) {
+	n := (*Namespace)(l)
+	answer := make(chan Args, 1)
+	var reply func(args []any) error
+	if wantAck {
+		reply = func(args []any) error {
+			answer <- parser.NewArgs(args...)
+			return nil
+		}
+	}
+	e := event.New(name, args, reply)
+	for _, h := range n.remote.Snapshot() {
+		if h.Name != name {
+			continue
+		}
+		if err := n.srv.protect(func() error { return h.Handler(ctx, e) }); err != nil {
+			n.srv.report(ctx, nil, e, err)
+		}
+	}
+	if !wantAck {
+		return Args{}, nil
+	}
+	select {
+	case a := <-answer:
+		return a, nil
+	case <-ctx.Done():
+		return Args{}, ctx.Err()
+	}
+}

@@ -1,0 +1,396 @@
+package socketio
+
+import (
+	"cmp"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"sio.example/socketio/engineio"
+	"sio.example/socketio/internal/sid"
+	"sio.example/socketio/parser"
+)
+
+// A conn is one Engine.IO session, which carries the sockets of a client in any number of namespaces.
+type conn struct {
+	srv     *server
+	eng     *engineio.Socket
+	opening opening
+
+	// Used by the reader only, which the engine calls from one goroutine at a time.
+	decoder     parser.Decoder
+	size        int         // bytes read of the packet
+	attachments *time.Timer // runs while attachments are missing
+
+	mu      sync.Mutex
+	sockets []*Socket     // few, so a slice; connecting ones too
+	living  int           // of them, and of those that are no longer there, whose runner has not done its last job
+	fewer   chan struct{} // closed when living gets smaller; nil if nobody waits for that
+	left    []string      // namespaces that the client was in, the latest last
+	timer   *time.Timer   // until the first socket is connected
+	settled bool          // it was
+	closed  bool
+}
+
+func newConn(s *server, e *engineio.Socket, r *http.Request) *conn {
+	c := &conn{srv: s, eng: e, opening: newOpening(r, e.RemoteAddr()), decoder: s.opts.Parser.NewDecoder()}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.timer = time.AfterFunc(s.opts.ConnectTimeout, c.connectTimeout)
+	return c
+}
+
+// HandleMessage takes one frame of a packet.
+func (c *conn) HandleMessage(m engineio.Message) {
+	c.size += len(m.Data)
+	p, err := c.decoder.Add(parser.Frame(m))
+	if err != nil {
+		c.srv.log.Debug("socketio: parse error", "address", c.opening.address, "error", err)
+		c.violation(RejectParse, ReasonParseError, "parse error")
+		return
+	}
+	if p == nil {
+		c.awaitAttachments()
+		return
+	}
+	size := c.size
+	c.size = 0
+	c.stopAttachments()
+	p.Namespace = cmp.Or(p.Namespace, "/")
+	c.handle(p, size)
+}
+
+// HandleClose ends all sockets.
+func (c *conn) HandleClose(reason engineio.Reason, err error) {
+	c.stopAttachments()
+	why := DisconnectReason(reason)
+	if errors.Is(err, engineio.ErrServerClosed) {
+		why = ReasonServerShuttingDown
+	}
+	mode := closeDrop
+	if reason == engineio.TransportClose || reason == engineio.TransportError {
+		mode = closeDrain
+	}
+	c.end(why, mode)
+}
+
+func (c *conn) handle(p *parser.Packet, size int) {
+	if p.Type == parser.Connect {
+		c.connect(p)
+		return
+	}
+	s, known := c.find(p.Namespace)
+	if !known || p.Type == parser.ConnectError {
+		c.violation(RejectViolation, ReasonForcedServerClose, "protocol error")
+		return
+	}
+	if s == nil {
+		return // the client could not know yet that it is no longer in the namespace
+	}
+	switch p.Type {
+	case parser.Event:
+		s.receive(p, size)
+	case parser.Ack:
+		if p.HasID {
+			s.acks.Resolve(p.ID, p.Args)
+		}
+	case parser.Disconnect:
+		s.close(ReasonClientDisconnect, closeDrop)
+	}
+}
+
+// find returns the socket that may receive packets of a namespace, and whether the client may send any: it may if it
+// is, or was, in the namespace.
+func (c *conn) find(name string) (s *Socket, known bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if s := c.socket(name); s != nil {
+		return s, !s.is(connecting)
+	}
+	return nil, c.closed || slices.Contains(c.left, name)
+}
+
+func (c *conn) socket(name string) *Socket {
+	for _, s := range c.sockets {
+		if s.name == name {
+			return s
+		}
+	}
+	return nil
+}
+
+// connect answers a CONNECT packet, or has a new socket's gates do it.
+func (c *conn) connect(p *parser.Packet) {
+	name := p.Namespace
+	c.mu.Lock()
+	closed, again, many := c.closed, c.socket(name) != nil, len(c.sockets) >= c.srv.opts.MaxNamespaces
+	c.mu.Unlock()
+	switch {
+	case closed:
+		return
+	case again: // also if the first one has not been answered: else there would be two sockets
+		c.violation(RejectViolation, ReasonForcedServerClose, "protocol error")
+		return
+	case many:
+		c.srv.stats.reject(RejectNamespaces)
+		c.refuse(name, &ConnectError{Message: "Too many namespaces"})
+		return
+	}
+	if !c.awaitFewer() {
+		return
+	}
+	id, err := sid.New(rand.Reader)
+	if err != nil {
+		c.srv.report(c.eng.Context(), nil, nil, err)
+		c.refuse(name, &ConnectError{Message: InternalError})
+		return
+	}
+	s := newSocket(c, id, name, p.Args)
+	ok, err := c.srv.begin(s, name)
+	if err != nil {
+		return // the connection is about to be closed
+	}
+	if !ok {
+		c.srv.stats.reject(RejectNamespace)
+		c.refuse(name, errUnknown)
+		return
+	}
+	// Only the reader adds sockets, so that nobody can have come in between.
+	c.mu.Lock()
+	c.living++
+	if closed = c.closed; !closed {
+		c.sockets = append(c.sockets, s)
+		c.left = slices.DeleteFunc(c.left, func(n string) bool { return n == name })
+	}
+	c.mu.Unlock()
+	s.inbox.Push(nil, job{kind: jobConnect}, 0)
+	if closed {
+		s.close(ReasonForcedServerClose, closeDrop)
+	}
+}
+
+// remove forgets a socket. If it was connected, what the client still sends to it is not held against it.
+func (c *conn) remove(s *Socket, was bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	i := slices.Index(c.sockets, s)
+	if i < 0 {
+		return
+	}
+	c.sockets = slices.Delete(c.sockets, i, i+1)
+	if was && !c.closed {
+		if len(c.left) >= c.srv.opts.MaxNamespaces {
+			c.left = slices.Delete(c.left, 0, 1)
+		}
+		c.left = append(c.left, s.name)
+	}
+}
+
+// awaitFewer holds the client up while twice as many of its sockets live as there may be namespaces, so that one that
+// comes and goes while its handlers hang does not pile them up. It reports false if the connection ends meanwhile.
+func (c *conn) awaitFewer() bool {
+	for {
+		c.mu.Lock()
+		if c.closed || c.living < 2*c.srv.opts.MaxNamespaces {
+			defer c.mu.Unlock()
+			return !c.closed
+		}
+		if c.fewer == nil {
+			c.fewer = make(chan struct{})
+		}
+		fewer := c.fewer
+		c.mu.Unlock()
+		select {
+		case <-fewer:
+		case <-c.eng.Context().Done():
+			return false
+		}
+	}
+}
+
+// finished is called when a socket's runner has done its last job.
+func (c *conn) finished() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.living--
+	if c.fewer != nil {
+		close(c.fewer)
+		c.fewer = nil
+	}
+}
+
+// settle stops the timer: the client has joined a namespace.
+func (c *conn) settle() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.settled = true
+	if c.timer != nil {
+		c.timer.Stop()
+		c.timer = nil
+	}
+}
+
+// connectTimeout runs on the timer's goroutine.
+func (c *conn) connectTimeout() {
+	c.mu.Lock()
+	settled := c.settled
+	c.mu.Unlock()
+	if !settled {
+		c.limit(RejectConnectTimeout, "connect timeout")
+	}
+}
+
+// awaitAttachments gives the client some time, from a packet's header to its last attachment.
+func (c *conn) awaitAttachments() {
+	if c.attachments != nil {
+		return
+	}
+	if d, ok := c.decoder.(parser.Peeker); ok {
+		if p := d.Peek(); p != nil {
+			if _, known := c.find(cmp.Or(p.Namespace, "/")); !known {
+				c.violation(RejectViolation, ReasonForcedServerClose, "protocol error")
+				return
+			}
+		}
+	}
+	c.attachments = time.AfterFunc(c.srv.opts.AttachmentTimeout, c.attachmentTimeout)
+}
+
+func (c *conn) stopAttachments() {
+	if c.attachments != nil {
+		c.attachments.Stop()
+		c.attachments = nil
+	}
+}
+
+// attachmentTimeout runs on the timer's goroutine.
+func (c *conn) attachmentTimeout() { c.limit(RejectAttachments, "attachment timeout") }
+
+// violation ends the connection because of what the client sent.
+func (c *conn) violation(label string, why DisconnectReason, text string) {
+	reason := engineio.ForcedClose
+	if why == ReasonParseError {
+		reason = engineio.ParseError
+	}
+	c.srv.stats.reject(label)
+	c.srv.log.Debug("socketio: client breaks the protocol", "address", c.opening.address, "reject", label)
+	c.end(why, closeDrop)
+	c.eng.CloseWith(reason, false, text)
+}
+
+// limit ends the connection because of what the client did not do.
+func (c *conn) limit(label, text string) {
+	c.srv.stats.reject(label)
+	c.srv.log.Debug("socketio: client over a limit", "address", c.opening.address, "reject", label)
+	c.end(ReasonForcedServerClose, closeDrop)
+	c.eng.CloseWith(engineio.ForcedClose, true, text)
+}
+
+// disconnect tells the client that it is disconnected from all of its namespaces, and ends the connection when that is
+// sent.
+func (c *conn) disconnect() {
+	for _, s := range c.all() {
+		if !s.is(connecting) {
+			s.close(ReasonServerDisconnect, closeTell)
+		}
+	}
+	c.end(ReasonForcedServerClose, closeDrop)
+	c.eng.Close()
+}
+
+// end ends all sockets, and lets no other in.
+func (c *conn) end(why DisconnectReason, mode closeMode) {
+	c.mu.Lock()
+	c.closed = true
+	sockets := slices.Clone(c.sockets)
+	if c.timer != nil {
+		c.timer.Stop()
+		c.timer = nil
+	}
+	c.mu.Unlock()
+	for _, s := range sockets {
+		s.close(why, mode)
+	}
+}
+
+func (c *conn) all() []*Socket {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.sockets)
+}
+
+// refuse sends CONNECT_ERROR.
+func (c *conn) refuse(name string, why *ConnectError) {
+	reply := connectErrorReply{Message: why.Message, Data: why.Data}
+	p := &parser.Packet{Type: parser.ConnectError, Namespace: name, Args: parser.NewArgs(reply)}
+	err := c.send(p, engineio.SendOptions{})
+	if err == nil || errors.Is(err, ErrDisconnected) || errors.Is(err, ErrSlowConsumer) {
+		return
+	}
+	// The data can't be encoded.
+	c.srv.report(c.eng.Context(), nil, nil, err)
+	reply.Data = nil
+	p.Args = parser.NewArgs(reply)
+	_ = c.send(p, engineio.SendOptions{})
+}
+
+type connectErrorReply struct {
+	Message string `json:"message"`
+	Data    any    `json:"data,omitzero"`
+}
+
+var messageSlices = sync.Pool{New: func() any {
+	s := make([]*engineio.Prepared, 0, 4)
+	return &s
+}}
+
+// send encodes a packet and queues it.
+func (c *conn) send(p *parser.Packet, o engineio.SendOptions) error {
+	ms := messageSlices.Get().(*[]*engineio.Prepared)
+	defer func() {
+		clear(*ms)
+		messageSlices.Put(ms)
+	}()
+	var err error
+	if *ms, err = c.srv.encode((*ms)[:0], p); err != nil {
+		return err
+	}
+	switch err := c.eng.Send(o, (*ms)...); {
+	case err == nil:
+		return nil
+	case errors.Is(err, engineio.ErrSlowConsumer):
+		return ErrSlowConsumer
+	default:
+		return ErrDisconnected
+	}
+}
+
+var frameSlices = sync.Pool{New: func() any {
+	s := make([]parser.Frame, 0, 4)
+	return &s
+}}
+
+// encode appends the wire form of p to dst. A value that can't be encoded is an error, even if it panics when asked.
+func (s *server) encode(dst []*engineio.Prepared, p *parser.Packet) (_ []*engineio.Prepared, err error) {
+	frames := frameSlices.Get().(*[]parser.Frame)
+	defer func() {
+		clear(*frames)
+		frameSlices.Put(frames)
+	}()
+	err = s.protect(func() (err error) {
+		*frames, err = s.opts.Parser.Encode((*frames)[:0], p)
+		return err
+	})
+	if err != nil {
+		*frames = nil
+		return dst, fmt.Errorf("socketio: encode: %w", err)
+	}
+	for _, f := range *frames {
+		dst = append(dst, engineio.Prepare(engineio.Message(f)))
+	}
+	return dst, nil
+}

@@ -1,0 +1,268 @@
+package socketio
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"sio.example/socketio/adapter"
+	"sio.example/socketio/event"
+	"sio.example/socketio/internal/dispatch"
+	"sio.example/socketio/parser"
+)
+
+// SocketHandler handles one event of any socket of a namespace.
+type SocketHandler func(ctx context.Context, s *Socket, e *Event) error
+
+// A Namespace is the operator with no room filter, and the place of gates and handlers. Its methods are safe for
+// concurrent use. What is registered counts for sockets that connect, and events that arrive, from then on.
+type Namespace struct {
+	BroadcastOperator
+
+	srv    *server
+	name   string
+	parent *ParentNamespace // that made it; nil for those made by Of
+	hooks  hooks
+	remote dispatch.Table[Handler] // OnServerSide
+
+	ready      chan struct{} // closed when the two below are set
+	adapter    adapter.Adapter
+	adapterErr error
+	refs       int       // sockets that use it, connecting ones too; guarded by server.mu
+	closing    sync.Once // of the adapter
+
+	mu      sync.RWMutex
+	sockets map[string]*Socket // by id: from CONNECT until OnDisconnect was called
+}
+
+// newNamespace returns a namespace that open must be called for.
+func newNamespace(s *server, name string, p *ParentNamespace) *Namespace {
+	n := &Namespace{srv: s, name: name, parent: p, ready: make(chan struct{}), sockets: make(map[string]*Socket)}
+	n.BroadcastOperator.ns = n
+	if p != nil {
+		n.hooks.set.Store(p.hooks.set.Load())
+	}
+	return n
+}
+
+// open makes the adapter, or waits until somebody else has made it. Factories may use a network, so no lock is held.
+func (n *Namespace) open(mine bool) {
+	if !mine {
+		<-n.ready
+		return
+	}
+	defer close(n.ready)
+	n.adapterErr = ErrServerClosed // should the factory call runtime.Goexit
+	n.adapterErr = n.srv.protect(func() (err error) {
+		n.adapter, err = n.srv.opts.Adapter((*local)(n))
+		return err
+	})
+	if n.adapterErr != nil {
+		n.adapterErr = fmt.Errorf("socketio: adapter of %s: %w", plain(n.name), n.adapterErr)
+		n.srv.report(context.Background(), nil, nil, n.adapterErr)
+	}
+}
+
+// close closes the adapter.
+func (n *Namespace) close() (err error) {
+	<-n.ready
+	n.closing.Do(func() {
+		if n.adapter != nil {
+			err = n.srv.protect(n.adapter.Close)
+		}
+	})
+	return err
+}
+
+// Name is the name, with its leading slash.
+func (n *Namespace) Name() string { return n.name }
+
+// Use adds a gate. Gates decide, in the order they were added and one after another, whether a socket may connect: an
+// error refuses it. A *ConnectError is sent as it is; any other error is logged and the client gets InternalError. ctx
+// is the socket's context. What a gate emits to the socket arrives before the client learns that it is connected.
+func (n *Namespace) Use(gate func(ctx context.Context, s *Socket) error) { n.hooks.use(gate) }
+
+// UseEvents adds middleware around the handlers of all events of all sockets, outside of that of Socket.Use. The first
+// one is the outermost. SocketFromContext tells the socket.
+func (n *Namespace) UseEvents(mw ...Middleware) { n.hooks.useEvents(mw) }
+
+// OnConnection adds a function that is called for each socket once it is connected, before its first event is handled.
+func (n *Namespace) OnConnection(fn func(s *Socket)) { n.hooks.onConnection(fn) }
+
+// Handle adds a handler for an event of all sockets. It runs after the socket's own listeners of that name. Its error
+// is treated as that of a Handler, see Socket.On.
+func (n *Namespace) Handle(name string, h SocketHandler) { n.hooks.handle(name, h) }
+
+// Sockets iterates over the sockets that are connected to this process, in no particular order.
+func (n *Namespace) Sockets() iter.Seq[*Socket] {
+	return func(yield func(*Socket) bool) {
+		for _, s := range n.snapshot() {
+			if s.Connected() && !yield(s) {
+				return
+			}
+		}
+	}
+}
+
+// Socket returns the socket with this id, if it is connected to this process.
+func (n *Namespace) Socket(id string) (*Socket, bool) {
+	n.mu.RLock()
+	s, ok := n.sockets[id]
+	n.mu.RUnlock()
+	if !ok || !s.Connected() {
+		return nil, false
+	}
+	return s, true
+}
+
+// ServerSideEmit sends an event to the other servers of the cluster, where OnServerSide receives it. With the adapter
+// in memory there are none.
+func (n *Namespace) ServerSideEmit(name string, args ...any) error {
+	_, err := n.serverSideEmit(context.Background(), name, args, false)
+	return err
+}
+
+// ServerSideEmitWithAck asks the other servers of the cluster. It returns one answer a server; when ctx is done first,
+// those that have come and an error.
+func (n *Namespace) ServerSideEmitWithAck(ctx context.Context, name string, args ...any) ([]Args, error) {
+	return n.serverSideEmit(ctx, name, args, true)
+}
+
+func (n *Namespace) serverSideEmit(ctx context.Context, name string, args []any, ack bool) (all []Args, err error) {
+	switch name {
+	case "connect", "connection", "new_namespace": // names of the official server's own events
+		return nil, fmt.Errorf("socketio: server-side emit: %w: %q", errReserved, name)
+	}
+	if n.adapterErr != nil {
+		return nil, n.adapterErr
+	}
+	for a, err := range n.adapter.ServerSideEmit(ctx, name, parser.NewArgs(args...), ack) {
+		if err != nil {
+			return all, fmt.Errorf("socketio: server-side emit: %w", err)
+		}
+		if ack {
+			all = append(all, a)
+		}
+	}
+	return all, nil
+}
+
+// OnServerSide adds a listener for an event that another server of the cluster sent. The returned function removes it.
+func (n *Namespace) OnServerSide(name string, h Handler) (off func()) {
+	return n.remote.Add(name, h, false)
+}
+
+func (n *Namespace) add(s *Socket) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.sockets[s.id] = s
+}
+
+func (n *Namespace) remove(s *Socket) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.sockets[s.id] == s {
+		delete(n.sockets, s.id)
+	}
+}
+
+func (n *Namespace) snapshot() []*Socket {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	all := make([]*Socket, 0, len(n.sockets))
+	for _, s := range n.sockets {
+		all = append(all, s)
+	}
+	return all
+}
+
+// Handle registers a typed handler for all sockets of n. Arguments that do not fit T are an error of the handler, and
+// fn is not called.
+func Handle[T any](n *Namespace, name event.Of[T], fn func(ctx context.Context, s *Socket, v T) error) {
+	name.On(typedHandlers{n}, func(ctx context.Context, v T) error {
+		s, _ := SocketFromContext(ctx)
+		return fn(ctx, s, v)
+	})
+}
+
+// HandleWithAck registers a typed, acknowledging handler for all sockets of n. What fn returns is the acknowledgement;
+// see event.WithAck.On for errors.
+func HandleWithAck[Req, Res any](n *Namespace, name event.WithAck[Req, Res], fn func(context.Context, *Socket, Req) (Res, error)) {
+	name.On(typedHandlers{n}, func(ctx context.Context, req Req) (Res, error) {
+		s, _ := SocketFromContext(ctx)
+		return fn(ctx, s, req)
+	})
+}
+
+// typedHandlers makes a namespace the listener that contracts expect.
+type typedHandlers struct{ n *Namespace }
+
+// On registers a handler that finds its socket in the context, also if middleware has put another one in place. It can't
+// be removed.
+func (t typedHandlers) On(name string, h Handler) (off func()) {
+	t.n.Handle(name, func(ctx context.Context, s *Socket, e *Event) error {
+		if got, _ := SocketFromContext(ctx); got != s {
+			ctx = context.WithValue(ctx, contextKey{}, s)
+		}
+		return h(ctx, e)
+	})
+	return nil
+}
+
+// hooks is what users register. A set is never changed, so that it can be read without a lock and shared with the
+// children of a parent.
+type hooks struct {
+	set atomic.Pointer[hookSet]
+
+	mu sync.Mutex // held by change
+}
+
+type hookSet struct {
+	gates      []func(ctx context.Context, s *Socket) error
+	events     []Middleware
+	connection []func(s *Socket)
+	handlers   map[string][]SocketHandler
+}
+
+var noHooks = new(hookSet)
+
+func (h *hooks) load() *hookSet {
+	if set := h.set.Load(); set != nil {
+		return set
+	}
+	return noHooks
+}
+
+func (h *hooks) change(fn func(set *hookSet)) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	set := *h.load()
+	fn(&set)
+	h.set.Store(&set)
+}
+
+func (h *hooks) use(gate func(ctx context.Context, s *Socket) error) {
+	h.change(func(set *hookSet) { set.gates = append(slices.Clip(set.gates), gate) })
+}
+
+func (h *hooks) useEvents(mw []Middleware) {
+	h.change(func(set *hookSet) { set.events = append(slices.Clip(set.events), mw...) })
+}
+
+func (h *hooks) onConnection(fn func(s *Socket)) {
+	h.change(func(set *hookSet) { set.connection = append(slices.Clip(set.connection), fn) })
+}
+
+func (h *hooks) handle(name string, fn SocketHandler) {
+	h.change(func(set *hookSet) {
+		handlers := make(map[string][]SocketHandler, len(set.handlers)+1)
+		for k, v := range set.handlers {
+			handlers[k] = v
+		}
+		handlers[name] = append(slices.Clip(handlers[name]), fn)
+		set.handlers = handlers
+	})
+}

@@ -1,0 +1,72 @@
+package socketio
+
+import (
+	"context"
+	"errors"
+	"iter"
+)
+
+// A ParentNamespace stands for the namespaces a function lets in. Each of them gets the gates, handlers and callbacks
+// that the parent has when it is made. Its methods are safe for concurrent use.
+type ParentNamespace struct {
+	srv   *server
+	match func(ctx context.Context, name string, auth Args) bool
+	hooks hooks
+}
+
+// Use adds a gate; see Namespace.Use.
+func (p *ParentNamespace) Use(gate func(ctx context.Context, s *Socket) error) { p.hooks.use(gate) }
+
+// UseEvents adds middleware; see Namespace.UseEvents.
+func (p *ParentNamespace) UseEvents(mw ...Middleware) { p.hooks.useEvents(mw) }
+
+// OnConnection adds a function that is called for each socket once it is connected; see Namespace.OnConnection.
+func (p *ParentNamespace) OnConnection(fn func(s *Socket)) { p.hooks.onConnection(fn) }
+
+// Handle adds a handler; see Namespace.Handle.
+func (p *ParentNamespace) Handle(name string, h SocketHandler) { p.hooks.handle(name, h) }
+
+// Emit emits to all sockets of all children that there are.
+func (p *ParentNamespace) Emit(name string, args ...any) error {
+	var errs []error
+	for n := range p.Children() {
+		errs = append(errs, n.Emit(name, args...))
+	}
+	return errors.Join(errs...)
+}
+
+// Children iterates over the namespaces that were made and are still there, in no particular order.
+func (p *ParentNamespace) Children() iter.Seq[*Namespace] {
+	return func(yield func(*Namespace) bool) {
+		for _, n := range p.srv.all() {
+			if n.parent != p {
+				continue
+			}
+			<-n.ready
+			if !yield(n) {
+				return
+			}
+		}
+	}
+}
+
+// find returns the first parent that lets name in.
+func (s *server) find(sock *Socket, auth Args) *ParentNamespace {
+	s.mu.Lock()
+	parents := s.parents
+	s.mu.Unlock()
+	for _, p := range parents {
+		ok := false
+		err := s.protect(func() error {
+			ok = p.match(sock.ctx, sock.name, auth)
+			return nil
+		})
+		if err != nil {
+			s.report(sock.ctx, sock, nil, err)
+		}
+		if ok {
+			return p
+		}
+	}
+	return nil
+}

@@ -1,0 +1,111 @@
+package socketio
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"time"
+
+	"sio.example/socketio/adapter"
+	"sio.example/socketio/engineio"
+	"sio.example/socketio/internal/dispatch"
+	"sio.example/socketio/parser"
+)
+
+// Options of a Server. The zero value of each means its default; nil means all defaults.
+type Options struct {
+	// Engine are the options of the sessions below. Path is "/socket.io/" by default here, and Logger is the Logger
+	// below.
+	Engine engineio.Options
+
+	// Parser makes the wire form of packets; clients must use the same. The default is parser.JSON with MaxBytes of
+	// twice Engine.MaxPayload.
+	Parser parser.Parser
+
+	// Adapter makes the adapter of each namespace; the default is adapter.NewMemory. If it fails, the error is logged,
+	// the namespace refuses all clients, and its methods return the error.
+	Adapter adapter.Factory
+
+	// ConnectTimeout closes a connection that has joined no namespace after this time; default 45 s. A gate that takes
+	// longer has its context cancelled.
+	ConnectTimeout time.Duration
+
+	// AttachmentTimeout closes a connection when the attachments of a packet have not come after this time; default
+	// 30 s.
+	AttachmentTimeout time.Duration
+
+	// MaxNamespaces is how many namespaces one connection may be in; default 100. More are refused.
+	MaxNamespaces int
+
+	// MaxInbox is how many events may wait for the handlers of one socket; default 256. Then its connection is not read
+	// until a handler has returned, so that TCP slows the client down. The waiting events hold at most 1 MiB, or one
+	// event if that is larger.
+	MaxInbox int
+
+	// DisableClient stops the server from handing out the browser client under its path.
+	DisableClient bool
+
+	// DisableRecover lets panics of user code end the process. By default they are recovered, logged with their stack,
+	// counted and given to OnError, and the socket lives on.
+	DisableRecover bool
+
+	// KeepEmptyChildren keeps a namespace made by OfFunc when its last socket has left. With it, clients that connect to
+	// ever new names make the process grow.
+	KeepEmptyChildren bool
+
+	// Logger gets what goes wrong; the default discards. What a client sent is quoted and cut to 256 bytes.
+	Logger *slog.Logger
+
+	// OnError is called after a handler's error, or a panic in any user code, was logged. s and e are nil where there is
+	// none. It must return quickly.
+	OnError func(ctx context.Context, s *Socket, e *Event, err error)
+}
+
+const (
+	defaultPath       = "/socket.io/"
+	defaultMaxPayload = 1_000_000
+	maxInboxBytes     = 1 << 20
+)
+
+// withDefaults returns a copy in which each option has a value.
+func (o *Options) withDefaults() Options {
+	var d Options
+	if o != nil {
+		d = *o
+	}
+	d.Engine.Path = cmp.Or(d.Engine.Path, defaultPath)
+	if d.Engine.MaxPayload <= 0 {
+		d.Engine.MaxPayload = defaultMaxPayload
+	}
+	if d.Parser == nil {
+		d.Parser = parser.JSON(&parser.JSONOptions{MaxBytes: int(2 * d.Engine.MaxPayload)})
+	}
+	if d.Adapter == nil {
+		d.Adapter = adapter.NewMemory
+	}
+	if d.ConnectTimeout <= 0 {
+		d.ConnectTimeout = 45 * time.Second
+	}
+	if d.AttachmentTimeout <= 0 {
+		d.AttachmentTimeout = 30 * time.Second
+	}
+	if d.MaxNamespaces <= 0 {
+		d.MaxNamespaces = 100
+	}
+	if d.MaxInbox <= 0 {
+		d.MaxInbox = 256
+	}
+	if d.Logger == nil {
+		d.Logger = slog.New(slog.DiscardHandler)
+	} else if !d.DisableRecover {
+		d.Logger = slog.New(guardedHandler{d.Logger.Handler()})
+	}
+	if d.Engine.Logger == nil {
+		d.Engine.Logger = d.Logger
+	}
+	return d
+}
+
+func (o *Options) inboxLimits() dispatch.Limits {
+	return dispatch.Limits{Items: o.MaxInbox, Bytes: maxInboxBytes}
+}

@@ -1,0 +1,292 @@
+package socketio
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+
+	"sio.example/socketio/engineio"
+	"sio.example/socketio/internal/dispatch"
+)
+
+// mainNamespace is embedded under a name that is not exported, so that its methods are promoted and the field is not.
+type mainNamespace = Namespace
+
+// A Server is an http.Handler and its main namespace: what can be done with a Namespace can be done with a Server. Its
+// methods are safe for concurrent use.
+type Server struct{ *mainNamespace }
+
+// NewServer returns a server. nil means all defaults.
+//
+// The caller serves it, under its path or under all, and calls Shutdown in the end: http.Server.Shutdown does not wait
+// for WebSocket connections.
+func NewServer(opts *Options) *Server {
+	o := opts.withDefaults()
+	s := &server{
+		opts:       o,
+		limits:     o.inboxLimits(),
+		log:        o.Logger,
+		namespaces: make(map[string]*Namespace),
+		pending:    make(map[*Socket]struct{}),
+		idle:       make(chan struct{}),
+	}
+	s.engine = engineio.NewServer(s.accept, &o.Engine)
+	return &Server{s.of("/")}
+}
+
+// ServeHTTP serves Engine.IO requests, and the browser client's files below the path.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	srv := s.srv
+	if !srv.opts.DisableClient && srv.serveFile(w, r) {
+		return
+	}
+	srv.engine.ServeHTTP(w, r)
+}
+
+// Of returns the namespace called name, and makes it if needed. A leading slash is added. A namespace made by Of lets
+// every client in that its gates let in; the functions given to OfFunc are not asked.
+func (s *Server) Of(name string) *Namespace { return s.srv.of(name) }
+
+// OfFunc lets clients connect to each namespace for which match returns true; it is made when the first one does, and
+// goes when the last one has left, unless Options.KeepEmptyChildren is set. Functions are asked in the order they were
+// given, on the goroutine of the socket that wants to connect; ctx is done when its connection is gone. auth holds what
+// the client sent along: none or one value.
+func (s *Server) OfFunc(match func(ctx context.Context, name string, auth Args) bool) *ParentNamespace {
+	return s.srv.ofFunc(match)
+}
+
+// Engine is the Engine.IO server below.
+func (s *Server) Engine() *engineio.Server { return s.srv.engine }
+
+// Shutdown refuses new connections, tells all sockets ReasonServerShuttingDown, closes their connections once what was
+// queued for them is sent, and waits for the handlers and callbacks in progress, then closes the adapters. Clients
+// are not told to stay away: they will try to connect again.
+//
+// When ctx is done first, Shutdown closes what is left at once, and returns an error that matches ctx.Err() and names
+// the handlers that have not returned. A handler must not wait for Shutdown, which waits for the handler.
+func (s *Server) Shutdown(ctx context.Context) error { return s.srv.shutdown(ctx) }
+
+// Close is Shutdown without waiting: neither for what is queued nor for handlers. It may be called by a handler.
+func (s *Server) Close() error { return s.srv.close() }
+
+// server is what the namespaces of a Server share.
+type server struct {
+	opts   Options
+	engine *engineio.Server
+	limits dispatch.Limits
+	log    *slog.Logger
+	stats  counters
+	files  clientFiles
+
+	mu         sync.Mutex
+	namespaces map[string]*Namespace
+	parents    []*ParentNamespace
+	pending    map[*Socket]struct{} // connecting: in no namespace yet
+	live       int                  // sockets whose runner has not done its last job
+	closed     bool
+	idle       chan struct{} // closed when closed and no socket lives
+}
+
+// accept is called by the engine for each new session.
+func (s *server) accept(e *engineio.Socket, r *http.Request) engineio.Handler {
+	return newConn(s, e, r)
+}
+
+func slashed(name string) string {
+	if strings.HasPrefix(name, "/") {
+		return name
+	}
+	return "/" + name
+}
+
+func (s *server) of(name string) *Namespace {
+	s.mu.Lock()
+	n, made := s.namespaceLocked(slashed(name), nil)
+	s.mu.Unlock()
+	n.open(made)
+	return n
+}
+
+// namespaceLocked returns the namespace called name, and whether it had to be made; then open makes its adapter.
+func (s *server) namespaceLocked(name string, p *ParentNamespace) (n *Namespace, made bool) {
+	if n, ok := s.namespaces[name]; ok {
+		return n, false
+	}
+	n = newNamespace(s, name, p)
+	s.namespaces[name] = n
+	if s.closed { // nobody would close its adapter
+		n.adapterErr = ErrServerClosed
+		close(n.ready)
+		return n, false
+	}
+	return n, true
+}
+
+func (s *server) ofFunc(match func(ctx context.Context, name string, auth Args) bool) *ParentNamespace {
+	p := &ParentNamespace{srv: s, match: match}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.parents = append(slices.Clip(s.parents), p)
+	return p
+}
+
+// begin registers a socket that wants to connect to a namespace. The namespace is nil if it must be asked for; then
+// some parent may know it. It reports false if nobody can.
+func (s *server) begin(sock *Socket, name string) (ok bool, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false, ErrServerClosed
+	}
+	if n := s.namespaces[name]; n != nil {
+		n.refs++
+		sock.ns = n
+	} else if len(s.parents) == 0 {
+		return false, nil
+	}
+	s.pending[sock] = struct{}{}
+	s.live++
+	return true, nil
+}
+
+// acquire returns the namespace called name for one more socket, and makes it a child of p if there is none.
+func (s *server) acquire(name string, p *ParentNamespace) *Namespace {
+	s.mu.Lock()
+	n, made := s.namespaceLocked(name, p)
+	n.refs++
+	s.mu.Unlock()
+	n.open(made)
+	return n
+}
+
+// connected moves a socket from the pending ones to those of its namespace. It reports false after Shutdown.
+func (s *server) connected(sock *Socket) bool {
+	sock.ns.add(sock)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.pending, sock)
+	return !s.closed
+}
+
+// release forgets a socket that begin has registered; its runner does nothing more.
+func (s *server) release(sock *Socket) {
+	n := sock.ns
+	s.mu.Lock()
+	delete(s.pending, sock)
+	orphan := false
+	if n != nil {
+		n.refs--
+		orphan = n.refs == 0 && n.parent != nil && !s.opts.KeepEmptyChildren && !s.closed
+		if orphan {
+			delete(s.namespaces, n.name)
+		}
+	}
+	s.mu.Unlock()
+	if orphan {
+		n.close()
+	}
+
+	// Only now, since Shutdown closes the adapters when nothing lives.
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.live--
+	if s.closed && s.live == 0 {
+		close(s.idle)
+	}
+}
+
+// all returns the namespaces of this moment.
+func (s *server) all() []*Namespace {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make([]*Namespace, 0, len(s.namespaces))
+	for _, n := range s.namespaces {
+		all = append(all, n)
+	}
+	return all
+}
+
+// sockets returns all that live, connected or not.
+func (s *server) sockets() []*Socket {
+	var all []*Socket
+	for _, n := range s.all() {
+		all = append(all, n.snapshot()...)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for sock := range s.pending {
+		all = append(all, sock)
+	}
+	return all
+}
+
+// end refuses what is new and disconnects all sockets.
+func (s *server) end() {
+	s.mu.Lock()
+	if !s.closed {
+		s.closed = true
+		if s.live == 0 {
+			close(s.idle)
+		}
+	}
+	s.mu.Unlock()
+	for _, sock := range s.sockets() {
+		sock.close(ReasonServerShuttingDown, closeDrop)
+	}
+}
+
+func (s *server) shutdown(ctx context.Context) error {
+	s.end()
+	err := s.engine.Shutdown(ctx)
+	select {
+	case <-s.idle:
+	case <-ctx.Done():
+		select {
+		case <-s.idle: // both at once
+		default:
+			err = s.unfinished(ctx.Err())
+		}
+	}
+	return errors.Join(err, s.closeAdapters())
+}
+
+func (s *server) close() error {
+	s.end()
+	return errors.Join(s.engine.Close(), s.closeAdapters())
+}
+
+func (s *server) closeAdapters() error {
+	var errs []error
+	for _, n := range s.all() {
+		errs = append(errs, n.close())
+	}
+	return errors.Join(errs...)
+}
+
+// unfinished is the error that names what still runs.
+func (s *server) unfinished(err error) error {
+	const most = 5
+	var names []string
+	n := 0
+	for _, sock := range s.sockets() {
+		j, busy := sock.inbox.Current()
+		if !busy {
+			continue
+		}
+		if n++; n <= most {
+			names = append(names, fmt.Sprintf("%s of %s in %s", j.describe(), sock.id, plain(sock.name)))
+		}
+	}
+	if n > most {
+		names = append(names, fmt.Sprintf("and %d more", n-most))
+	}
+	if n == 0 {
+		return fmt.Errorf("socketio: shutdown: %w", err)
+	}
+	return fmt.Errorf("socketio: shutdown: %w: still running: %s", err, strings.Join(names, ", "))
+}

@@ -1,0 +1,484 @@
+package socketio
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+	"weak"
+
+	"sio.example/socketio/engineio"
+	"sio.example/socketio/internal/dispatch"
+	"sio.example/socketio/parser"
+)
+
+// A Socket is one client in one namespace. Its methods are safe for concurrent use, and none but EmitWithAck waits.
+//
+// Gates, handlers and callbacks of one socket run one at a time, on a goroutine that belongs to the socket; those of
+// different sockets run at the same time.
+type Socket struct {
+	id     string
+	name   string // of the namespace
+	conn   *conn
+	ns     *Namespace // nil until a parent is found; not changed once connected
+	auth   *Args      // nil without any
+	issued int64      // nanoseconds since 1970
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	state  atomic.Int32 // a state; changed with mu held
+
+	inbox     dispatch.Inbox[job]
+	acks      dispatch.Acks[Args]
+	listeners dispatch.Table[Handler]
+	gone      dispatch.Table[func(DisconnectReason)]
+	more      atomic.Pointer[extras]
+
+	// Used by the runner only, but for left.
+	admitted bool // it has been connected
+	chain    *chain
+	left     atomic.Bool // LeaveAll was called, or is about to be
+
+	mu        sync.Mutex
+	reason    DisconnectReason // set when state becomes disconnected, like drain
+	drain     *time.Time       // until when events that wait are handled; nil if they are not
+	data      any
+	rooms     *[]string // joined by gates; entered when connected
+	handshake weak.Pointer[Handshake]
+}
+
+// extras is what most sockets do without.
+type extras struct {
+	any           dispatch.Table[func(ctx context.Context, e *Event)]
+	outgoing      dispatch.Table[func(name string, args Args)]
+	disconnecting dispatch.Table[func(DisconnectReason)]
+	middleware    dispatch.Table[Middleware]
+}
+
+// The states of a socket. They only ever grow.
+type state int32
+
+const (
+	connecting state = iota // gates run; the client may send nothing
+	answering               // CONNECT is about to be sent; the client may send events
+	connected
+	disconnected
+)
+
+func newSocket(c *conn, id, name string, auth Args) *Socket {
+	s := &Socket{id: id, name: name, conn: c, issued: time.Now().UnixNano()}
+	if auth.Len() > 0 { // else it would keep the packet alive
+		s.auth = &auth
+	}
+	s.ctx, s.cancel = context.WithCancelCause((*root)(s))
+	s.inbox.Init((*runner)(s), &c.srv.limits)
+	return s
+}
+
+// ID is the public id of the socket. It differs from the id of the Engine.IO session, which is a credential.
+func (s *Socket) ID() string { return s.id }
+
+// Namespace is the namespace the socket belongs to.
+func (s *Socket) Namespace() *Namespace { return s.ns }
+
+// Handshake describes how the socket connected. It is shared: do not change it. It is made when asked for, and goes
+// when nobody holds it any more.
+func (s *Socket) Handshake() *Handshake {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	h := s.handshake.Value()
+	if h == nil {
+		var auth Args
+		if s.auth != nil {
+			auth = *s.auth
+		}
+		h = s.conn.opening.handshake(time.Unix(0, s.issued), auth)
+		s.handshake = weak.Make(h)
+	}
+	return h
+}
+
+// Connected reports whether the socket is connected: after its gates have let it in, and before it is disconnected.
+func (s *Socket) Connected() bool { return s.is(connected) }
+
+// Recovered reports whether the socket took up an earlier one's id, rooms and data. Connection state recovery is not
+// there yet: it is always false.
+func (s *Socket) Recovered() bool { return false }
+
+// Data is what SetData stored last, or nil.
+func (s *Socket) Data() any {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.data
+}
+
+// SetData stores any value with the socket. Others see it with FetchSockets.
+func (s *Socket) SetData(v any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.data = v
+}
+
+// Context is cancelled when the socket is disconnected; context.Cause is the DisconnectReason. It is also the context
+// that gates and handlers get.
+func (s *Socket) Context() context.Context { return s.ctx }
+
+// Conn is the Engine.IO session, which the client's sockets in other namespaces share.
+func (s *Socket) Conn() *engineio.Socket { return s.conn.eng }
+
+// Rooms are the rooms the socket is in, in no particular order; one of them has its id as the name.
+func (s *Socket) Rooms() []string {
+	s.mu.Lock()
+	if s.is(connecting) || s.is(answering) {
+		defer s.mu.Unlock()
+		if s.rooms == nil {
+			return nil
+		}
+		return slices.Clone(*s.rooms)
+	}
+	s.mu.Unlock()
+	if s.ns == nil || s.ns.adapter == nil {
+		return nil
+	}
+	return s.ns.adapter.Rooms(s.id)
+}
+
+// Join puts the socket into rooms. A gate may call it; the rooms count from when the socket is connected. It returns
+// ErrDisconnected after that, or the adapter's error.
+func (s *Socket) Join(rooms ...string) error {
+	s.mu.Lock()
+	if s.is(connecting) {
+		if s.rooms == nil {
+			s.rooms = new([]string)
+		}
+		for _, room := range rooms {
+			if !slices.Contains(*s.rooms, room) {
+				*s.rooms = append(*s.rooms, room)
+			}
+		}
+		s.mu.Unlock()
+		return nil
+	}
+	s.mu.Unlock()
+	if s.is(disconnected) {
+		return ErrDisconnected
+	}
+	err := s.ns.adapter.Join((*member)(s), rooms...)
+	if s.left.Load() { // the runner may have called LeaveAll before Join was through
+		s.ns.adapter.LeaveAll((*member)(s))
+		return ErrDisconnected
+	}
+	return err
+}
+
+// Leave takes the socket out of rooms. It returns ErrDisconnected, or the adapter's error.
+func (s *Socket) Leave(rooms ...string) error {
+	s.mu.Lock()
+	if s.is(connecting) {
+		if s.rooms != nil {
+			*s.rooms = slices.DeleteFunc(*s.rooms, func(room string) bool { return slices.Contains(rooms, room) })
+		}
+		s.mu.Unlock()
+		return nil
+	}
+	s.mu.Unlock()
+	if s.is(disconnected) {
+		return ErrDisconnected
+	}
+	return s.ns.adapter.Leave((*member)(s), rooms...)
+}
+
+// Disconnect takes the socket out of its namespace, and tells the client, which will not come back by itself. With
+// close it does so in all namespaces of the client, and closes its connection. The second call does nothing.
+func (s *Socket) Disconnect(close bool) {
+	switch {
+	case s.is(disconnected):
+	case close:
+		s.conn.disconnect()
+	case !s.is(connecting): // a gate refuses by its error
+		s.close(ReasonServerDisconnect, closeTell)
+	}
+}
+
+func (s *Socket) is(st state) bool { return state(s.state.Load()) == st }
+
+// advance changes the state, unless the socket is disconnected.
+func (s *Socket) advance(to state) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.is(disconnected) {
+		return false
+	}
+	s.state.Store(int32(to))
+	return true
+}
+
+// How a socket is closed.
+type closeMode byte
+
+const (
+	closeDrop  closeMode = iota // events that wait are dropped
+	closeTell                   // likewise, and the client gets a DISCONNECT packet
+	closeDrain                  // events that wait are handled, for a while
+)
+
+// drainTime is how long events that wait may be handled when the client went away without a word: it may well have sent
+// them as its last act.
+const drainTime = time.Second
+
+// close begins to end the socket, once; the runner does the rest after what it is doing now. It takes no lock that user
+// code or adapters hold, and never waits.
+func (s *Socket) close(reason DisconnectReason, mode closeMode) {
+	s.mu.Lock()
+	was := state(s.state.Load())
+	if was == disconnected {
+		s.mu.Unlock()
+		return
+	}
+	s.reason = reason
+	if mode == closeDrain {
+		until := time.Now().Add(drainTime)
+		s.drain = &until
+	}
+	s.state.Store(int32(disconnected))
+	s.mu.Unlock()
+
+	s.conn.remove(s, was != connecting) // before the client knows, since it may connect again at once
+	if mode == closeTell {
+		_ = s.conn.send(&parser.Packet{Type: parser.Disconnect, Namespace: s.name}, engineio.SendOptions{})
+	}
+	s.acks.Close(ErrDisconnected) // before ctx, so that who waits for both sees ErrDisconnected
+	s.cancel(reason)
+	s.inbox.Close(job{kind: jobEnd}, mode != closeDrain)
+}
+
+// A job is what the runner does.
+type job struct {
+	kind  jobKind
+	event *Event
+}
+
+type jobKind byte
+
+const (
+	jobConnect jobKind = iota
+	jobEvent
+	jobEnd
+)
+
+func (j job) describe() string {
+	switch j.kind {
+	case jobConnect:
+		return "connecting"
+	case jobEvent:
+		return "event " + plain(j.event.Name)
+	default:
+		return "disconnecting"
+	}
+}
+
+// runner is a Socket as its inbox sees it. All of its methods run on the inbox's goroutine.
+type runner Socket
+
+// Run does one job.
+func (r *runner) Run(j job) {
+	switch j.kind {
+	case jobConnect:
+		r.connect()
+	case jobEvent:
+		r.handle(j.event)
+	case jobEnd:
+		r.end()
+	}
+}
+
+// connect asks the gates, and answers the client.
+func (r *runner) connect() {
+	s := (*Socket)(r)
+	err := errExited
+	defer func() { // also if a gate calls runtime.Goexit
+		if err != nil {
+			s.refuse(err)
+		}
+	}()
+	if err = s.find(); err != nil {
+		return
+	}
+	err = errExited
+	for _, gate := range s.ns.hooks.load().gates {
+		if s.is(disconnected) {
+			break
+		}
+		if err = s.conn.srv.protect(func() error { return gate(s.ctx, s) }); err != nil {
+			return
+		}
+		err = errExited
+	}
+	err = nil
+	r.admit()
+}
+
+var errUnknown = &ConnectError{Message: "Invalid namespace"}
+
+// find sets the namespace, if it was not known at once.
+func (s *Socket) find() error {
+	srv := s.conn.srv
+	if s.ns == nil {
+		var auth Args
+		if s.auth != nil {
+			auth = *s.auth
+		}
+		p := srv.find(s, auth)
+		if p == nil {
+			return errUnknown
+		}
+		s.ns = srv.acquire(s.name, p)
+	}
+	<-s.ns.ready
+	return s.ns.adapterErr
+}
+
+// refuse tells the client that it may not connect.
+func (s *Socket) refuse(err error) {
+	srv := s.conn.srv
+	var refusal *ConnectError
+	switch {
+	case s.is(disconnected) && errors.Is(err, s.ctx.Err()):
+		return // the client has gone, and the gate gave up
+	case err == errUnknown:
+		srv.stats.reject(RejectNamespace)
+		refusal = errUnknown
+	case errors.As(err, &refusal):
+		srv.stats.reject(RejectGate)
+	default:
+		srv.stats.reject(RejectGate)
+		srv.report(s.ctx, s, nil, err)
+		refusal = &ConnectError{Message: InternalError}
+	}
+	if s.is(disconnected) {
+		return
+	}
+	s.conn.remove(s, false) // before the client knows, since it may connect again at once
+	s.conn.refuse(s.name, refusal)
+	s.close(ReasonServerDisconnect, closeDrop)
+}
+
+// admit makes the socket a connected one, in an order such that a broadcast is neither sent before CONNECT nor missed
+// once the client has it: CONNECT waits in the queue until all is done.
+func (r *runner) admit() {
+	s := (*Socket)(r)
+	if !s.advance(answering) {
+		return
+	}
+	p := &parser.Packet{Type: parser.Connect, Namespace: s.name, Args: parser.NewArgs(connectReply{s.id})}
+	if err := s.conn.send(p, engineio.SendOptions{Defer: true}); err != nil {
+		return // the connection is gone, or about to be
+	}
+	if !s.advance(connected) {
+		return
+	}
+	s.admitted = true
+	defer s.greet()
+	s.conn.settle()
+	s.conn.srv.stats.connects.Add(1)
+	open := s.conn.srv.connected(s)
+	s.mu.Lock()
+	rooms := []string{s.id}
+	if s.rooms != nil {
+		rooms = append(rooms, *s.rooms...)
+		s.rooms = nil
+	}
+	s.mu.Unlock()
+	err := s.conn.srv.protect(func() error { return s.ns.adapter.Join((*member)(s), rooms...) })
+	if err != nil && open {
+		s.conn.srv.report(s.ctx, s, nil, err)
+		s.close(ReasonServerDisconnect, closeTell)
+	}
+	if !open {
+		s.close(ReasonServerShuttingDown, closeDrop)
+	}
+	s.conn.eng.Flush()
+}
+
+type connectReply struct {
+	SID string `json:"sid"`
+}
+
+// greet calls the connection callbacks.
+func (s *Socket) greet() {
+	callAll(s.conn.srv, s, s.ns.hooks.load().connection, func(fn func(*Socket)) { fn(s) })
+}
+
+// end is the last job of each socket. What is deferred runs even if a callback calls runtime.Goexit.
+func (r *runner) end() {
+	s := (*Socket)(r)
+	srv := s.conn.srv
+	defer srv.release(s)
+	defer s.conn.finished()
+	if !s.admitted {
+		s.leaveAll()
+		return
+	}
+	reason := s.reason // not changed any more
+	call := func(l dispatch.Listener[func(DisconnectReason)]) { l.Handler(reason) }
+	defer s.ns.remove(s) // not before, so that Shutdown can name a callback that hangs
+	defer func() {
+		srv.stats.disconnect(reason)
+		callAll(srv, s, s.gone.Snapshot(), call)
+	}()
+	defer s.leaveAll()
+	if x := s.more.Load(); x != nil {
+		callAll(srv, s, x.disconnecting.Snapshot(), call)
+	}
+}
+
+func (s *Socket) leaveAll() {
+	if s.ns == nil || s.ns.adapter == nil {
+		return
+	}
+	s.left.Store(true)
+	err := s.conn.srv.protect(func() error {
+		s.ns.adapter.LeaveAll((*member)(s))
+		return nil
+	})
+	if err != nil {
+		s.conn.srv.report(s.ctx, s, nil, err)
+	}
+}
+
+// callAll calls all of fns, whatever each of them does.
+func callAll[F any](srv *server, s *Socket, fns []F, call func(F)) {
+	if len(fns) == 0 {
+		return
+	}
+	defer callAll(srv, s, fns[1:], call)
+	err := srv.protect(func() error {
+		call(fns[0])
+		return nil
+	})
+	if err != nil {
+		srv.report(s.ctx, s, nil, err)
+	}
+}
+
+// root is the parent of a socket's context: it is never done, and knows the socket.
+type root Socket
+
+type contextKey struct{}
+
+func (r *root) Deadline() (time.Time, bool) { return time.Time{}, false }
+func (r *root) Done() <-chan struct{}       { return nil }
+func (r *root) Err() error                  { return nil }
+func (r *root) Value(key any) any {
+	if key == (contextKey{}) {
+		return (*Socket)(r)
+	}
+	return nil
+}
+
+// SocketFromContext returns the socket whose gate, middleware or handler got ctx, or a context derived from it.
+func SocketFromContext(ctx context.Context) (*Socket, bool) {
+	s, ok := ctx.Value(contextKey{}).(*Socket)
+	return s, ok
+}

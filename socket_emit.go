@@ -1,0 +1,187 @@
+package socketio
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"sio.example/socketio/adapter"
+	"sio.example/socketio/engineio"
+	"sio.example/socketio/event"
+	"sio.example/socketio/parser"
+)
+
+var errReserved = errors.New("reserved event name")
+
+// checkName refuses the names that mean something else to clients.
+func checkName(name string) error {
+	switch name {
+	case "connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener":
+		return fmt.Errorf("socketio: emit: %w: %q", errReserved, name)
+	}
+	return nil
+}
+
+// Emit sends an event to the client. It never waits: the event is encoded and queued. The error is one of encoding,
+// ErrDisconnected, or ErrSlowConsumer, after which the connection is closed.
+func (s *Socket) Emit(name string, args ...any) error {
+	return s.emit(name, args, engineio.SendOptions{})
+}
+
+// EmitWithAck sends an event, and waits for the client to acknowledge it. ctx is the timeout: without one, and without
+// an answer, it waits until the socket is disconnected. It returns the values of the acknowledgement; ErrDisconnected;
+// an error that matches ctx.Err(); or an error of Emit. A handler may wait for the client whose event it handles; a
+// gate should not, since clients answer only when they are connected.
+func (s *Socket) EmitWithAck(ctx context.Context, name string, args ...any) (Args, error) {
+	if err := checkName(name); err != nil {
+		return Args{}, err
+	}
+	type answer struct {
+		args Args
+		err  error
+	}
+	ch := make(chan answer, 1)
+	id, ok := s.acks.Add(func(args Args, err error) { ch <- answer{args, err} })
+	if !ok {
+		return Args{}, ErrDisconnected
+	}
+	p := &parser.Packet{Type: parser.Event, Namespace: s.name, ID: id, HasID: true, Name: name, Args: parser.NewArgs(args...)}
+	if err := s.sendEvent(p, engineio.SendOptions{}); err != nil {
+		s.acks.Forget(id)
+		return Args{}, err
+	}
+	select {
+	case a := <-ch:
+		return a.args, a.err
+	case <-ctx.Done():
+		if s.acks.Forget(id) {
+			return Args{}, fmt.Errorf("socketio: acknowledgement of %s: %w", plain(name), ctx.Err())
+		}
+		a := <-ch // it is being settled
+		return a.args, a.err
+	}
+}
+
+// Volatile returns an emitter whose events are dropped when the connection can't take them at once.
+func (s *Socket) Volatile() event.Emitter {
+	return emitter{s, engineio.SendOptions{Volatile: true}}
+}
+
+// Compress returns an emitter whose events are compressed, if the transport can do it, or not.
+func (s *Socket) Compress(on bool) event.Emitter {
+	return emitter{s, engineio.SendOptions{NoCompress: !on}}
+}
+
+type emitter struct {
+	s *Socket
+	o engineio.SendOptions
+}
+
+func (e emitter) Emit(name string, args ...any) error { return e.s.emit(name, args, e.o) }
+
+func (s *Socket) emit(name string, args []any, o engineio.SendOptions) error {
+	if err := checkName(name); err != nil {
+		return err
+	}
+	p := &parser.Packet{Type: parser.Event, Namespace: s.name, Name: name, Args: parser.NewArgs(args...)}
+	return s.sendEvent(p, o)
+}
+
+func (s *Socket) sendEvent(p *parser.Packet, o engineio.SendOptions) error {
+	if s.is(disconnected) {
+		return ErrDisconnected
+	}
+	s.notifyOutgoing(p)
+	if err := s.conn.send(p, o); err != nil {
+		return err
+	}
+	s.conn.srv.stats.eventsOut.Add(1)
+	return nil
+}
+
+// sendAck answers an event of the client.
+func (s *Socket) sendAck(id uint64, args []any) error {
+	if s.is(disconnected) {
+		return ErrDisconnected
+	}
+	p := &parser.Packet{Type: parser.Ack, Namespace: s.name, ID: id, HasID: true, Args: parser.NewArgs(args...)}
+	return s.conn.send(p, engineio.SendOptions{})
+}
+
+func (s *Socket) notifyOutgoing(p *parser.Packet) {
+	x := s.more.Load()
+	if x == nil {
+		return
+	}
+	for _, l := range x.outgoing.Snapshot() {
+		err := s.conn.srv.protect(func() error {
+			l.Handler(p.Name, p.Args)
+			return nil
+		})
+		if err != nil {
+			s.conn.srv.report(s.ctx, s, nil, err)
+		}
+	}
+}
+
+// To returns an operator that reaches the other members of rooms: s itself is excluded.
+func (s *Socket) To(rooms ...string) BroadcastOperator { return s.Broadcast().To(rooms...) }
+
+// Except returns an operator that reaches all but s and the members of rooms.
+func (s *Socket) Except(rooms ...string) BroadcastOperator { return s.Broadcast().Except(rooms...) }
+
+// Broadcast returns an operator that reaches all but s.
+func (s *Socket) Broadcast() BroadcastOperator {
+	return BroadcastOperator{ns: s.ns, except: []string{s.id}}
+}
+
+// member is a Socket as its adapter sees it.
+type member Socket
+
+var _ adapter.Member = (*member)(nil)
+
+// ID is the socket's id.
+func (m *member) ID() string { return m.id }
+
+// Deliver queues a broadcast. Adapters may call it with a lock held, so no user code runs here.
+func (m *member) Deliver(e adapter.Encoded, to *adapter.Target) {
+	s, b := (*Socket)(m), e.(*broadcast)
+	if !s.Connected() {
+		return
+	}
+	o := sendOptions(to.Flags)
+	o.Defer = true
+	if s.conn.eng.Send(o, b.messages...) == nil {
+		b.reached = append(b.reached, s)
+	}
+}
+
+// DeliverWithAck queues a packet with an id of the socket's.
+func (m *member) DeliverWithAck(p *parser.Packet, to *adapter.Target, ack func(Args)) (forget func()) {
+	s := (*Socket)(m)
+	id, ok := s.acks.Add(func(args Args, err error) {
+		if err == nil {
+			ack(args)
+		}
+	})
+	if !ok { // the adapter will be told that the socket has left
+		return func() {}
+	}
+	own := *p
+	own.ID, own.HasID = id, true
+	_ = s.sendEvent(&own, sendOptions(to.Flags)) // who can't answer is waited for, as who doesn't
+	return func() { s.acks.Forget(id) }
+}
+
+// Describe returns a snapshot.
+func (m *member) Describe() adapter.Socket {
+	s := (*Socket)(m)
+	return adapter.Socket{ID: s.id, Handshake: s.Handshake(), Rooms: s.Rooms(), Data: s.Data()}
+}
+
+// Disconnect does what Socket.Disconnect does.
+func (m *member) Disconnect(close bool) { (*Socket)(m).Disconnect(close) }
+
+func sendOptions(f adapter.Flags) engineio.SendOptions {
+	return engineio.SendOptions{Volatile: f.Volatile, NoCompress: f.NoCompress}
+}

@@ -1,0 +1,218 @@
+package socketio
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"sio.example/socketio/event"
+	"sio.example/socketio/internal/dispatch"
+	"sio.example/socketio/parser"
+)
+
+// Event is one received event. It may be kept.
+type Event = event.Event
+
+// Handler handles one event.
+type Handler = event.Handler
+
+// Middleware wraps a handler.
+type Middleware = event.Middleware
+
+// Args are arguments, decoded when asked for.
+type Args = parser.Args
+
+// On adds a listener for the event called name; several are called in the order they were added. The returned function
+// removes it. ctx is the socket's context, but for the last events of a client that has gone: see the package comment.
+//
+// An error is logged and given to OnError. If the client wants an acknowledgement and has not got one when the last
+// listener returned, it gets {"error": message}, with the message of an *event.Error, or InternalError for any other
+// error. A listener that wants to acknowledge later must return nil.
+func (s *Socket) On(name string, h Handler) (off func()) {
+	return s.listeners.Add(name, h, false)
+}
+
+// Once adds a listener that is called for the first event only.
+func (s *Socket) Once(name string, h Handler) (off func()) {
+	return s.listeners.Add(name, h, true)
+}
+
+// OnAny adds a listener for all events. It is called before the middleware, thus also for events that this stops.
+func (s *Socket) OnAny(h func(ctx context.Context, e *Event)) (off func()) {
+	return s.extras().any.Add("", h, false)
+}
+
+// OnAnyOutgoing adds a listener for all events that are sent to the client, by Emit and by broadcasts. It is called on
+// the sender's goroutine, at the same time by several, and must return quickly.
+func (s *Socket) OnAnyOutgoing(h func(name string, args Args)) (off func()) {
+	return s.extras().outgoing.Add("", h, false)
+}
+
+// Use adds middleware around the listeners and handlers of all events, inside of that of Namespace.UseEvents. It counts
+// from the next event on.
+func (s *Socket) Use(mw ...Middleware) {
+	x := s.extras()
+	for _, m := range mw {
+		x.middleware.Add("", m, false)
+	}
+}
+
+// OnDisconnecting adds a function that is called when the socket has been disconnected, and is still in its rooms.
+func (s *Socket) OnDisconnecting(fn func(DisconnectReason)) {
+	s.extras().disconnecting.Add("", fn, false)
+}
+
+// OnDisconnect adds a function that is called when the socket has been disconnected and has left its rooms. It is
+// called exactly once for a socket that was connected, after the handler in progress has returned, and never for one
+// that was refused, nor if it is added when the others have been called.
+func (s *Socket) OnDisconnect(fn func(DisconnectReason)) {
+	s.gone.Add("", fn, false)
+}
+
+func (s *Socket) extras() *extras {
+	if x := s.more.Load(); x != nil {
+		return x
+	}
+	s.more.CompareAndSwap(nil, new(extras))
+	return s.more.Load()
+}
+
+// receive puts an event into the inbox, and waits while that is full. size is that of the packet on the wire.
+func (s *Socket) receive(p *parser.Packet, size int) {
+	var reply func(args []any) error
+	if p.HasID {
+		id := p.ID
+		reply = func(args []any) error { return s.sendAck(id, args) }
+	}
+	e := event.New(p.Name, p.Args, reply)
+	j := job{kind: jobEvent, event: e}
+	if s.inbox.Offer(j, size) || s.inbox.Push(s.conn.eng.Context().Done(), j, size) {
+		s.conn.srv.stats.eventsIn.Add(1)
+	}
+}
+
+// handle gives an event to all that want it.
+func (r *runner) handle(e *Event) {
+	s := (*Socket)(r)
+	ctx, cancel := s.ctx, context.CancelFunc(nil)
+	if s.is(disconnected) {
+		if s.drain == nil {
+			return
+		}
+		ctx, cancel = context.WithDeadline(context.WithoutCancel(s.ctx), *s.drain)
+		defer cancel()
+		if ctx.Err() != nil {
+			return
+		}
+	}
+	err := errExited
+	defer func() { // also if a handler calls runtime.Goexit
+		if err != nil {
+			s.failed(e, err)
+		}
+	}()
+	if x := s.more.Load(); x != nil {
+		for _, l := range x.any.Snapshot() {
+			s.observe(ctx, e, l.Handler)
+		}
+	}
+	err = s.conn.srv.protect(func() error {
+		if h := r.handler(); h != nil {
+			return h(ctx, e)
+		}
+		return s.deliver(ctx, e)
+	})
+}
+
+func (s *Socket) observe(ctx context.Context, e *Event, fn func(ctx context.Context, e *Event)) {
+	err := s.conn.srv.protect(func() error {
+		fn(ctx, e)
+		return nil
+	})
+	if err != nil {
+		s.conn.srv.report(s.ctx, s, e, err)
+	}
+}
+
+// A chain is the middleware of a socket put together, as long as nothing is added to it.
+type chain struct {
+	hooks   *hookSet
+	own     int // listeners of Socket.Use; none is ever removed
+	handler Handler
+}
+
+// handler is deliver with the middleware around it, or nil without any.
+func (r *runner) handler() Handler {
+	s := (*Socket)(r)
+	hooks := s.ns.hooks.load()
+	var own []dispatch.Listener[Middleware]
+	if x := s.more.Load(); x != nil {
+		own = x.middleware.Snapshot()
+	}
+	if len(own) == 0 && len(hooks.events) == 0 {
+		return nil
+	}
+	if c := s.chain; c != nil && c.hooks == hooks && c.own == len(own) {
+		return c.handler
+	}
+	h := s.deliver
+	for _, l := range slices.Backward(own) {
+		h = l.Handler(h)
+	}
+	for _, mw := range slices.Backward(hooks.events) {
+		h = mw(h)
+	}
+	s.chain = &chain{hooks, len(own), h}
+	return h
+}
+
+// deliver calls the socket's listeners, then the namespace's handlers, whatever errors they return.
+func (s *Socket) deliver(ctx context.Context, e *Event) error {
+	srv := s.conn.srv
+	var first error
+	var rest []error
+	note := func(err error) {
+		switch {
+		case err == nil:
+		case first == nil:
+			first = err
+		default:
+			rest = append(rest, err)
+		}
+	}
+	if s.is(disconnected) && s.drain == nil { // by middleware
+		return nil
+	}
+	listeners := s.listeners.Snapshot()
+	for i := range listeners {
+		l := &listeners[i]
+		if l.Name == e.Name && s.listeners.Take(l) {
+			note(srv.protect(func() error { return l.Handler(ctx, e) }))
+		}
+	}
+	for _, h := range s.ns.hooks.load().handlers[e.Name] {
+		note(srv.protect(func() error { return h(ctx, s, e) }))
+	}
+	if rest == nil {
+		return first
+	}
+	return errors.Join(append([]error{first}, rest...)...)
+}
+
+// failed reports what handlers returned, and gives the client the answer it waits for.
+func (s *Socket) failed(e *Event, err error) {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		for _, err := range joined.Unwrap() {
+			s.conn.srv.report(s.ctx, s, e, err)
+		}
+	} else {
+		s.conn.srv.report(s.ctx, s, e, err)
+	}
+	if e.WantsAck() && !e.Acked() {
+		_ = e.Ack(errorReply{forClient(err)}) // nobody waits any more if it fails
+	}
+}
+
+type errorReply struct {
+	Error string `json:"error"`
+}
