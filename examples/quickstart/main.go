@@ -1,0 +1,35 @@
+// Command quickstart is a whole Socket.IO application: what one page says, all pages show.
+package main
+
+import (
+	"context"
+	"fmt"
+	"log"
+	"net/http"
+
+	"sio.example/socketio"
+)
+
+const page = `<!doctype html><title>quickstart</title><input id="say" placeholder="say" autofocus><ul id="said"></ul>
+<script src="/socket.io/socket.io.js"></script>
+<script>
+  const socket = io();
+  say.onchange = () => { socket.emit("say", say.value); say.value = ""; };
+  socket.on("say", (id, text) => said.append(Object.assign(document.createElement("li"), { textContent: id + ": " + text })));
+</script>`
+
+func main() {
+	io := socketio.NewServer(nil)
+	io.OnConnection(func(s *socketio.Socket) {
+		s.On("say", func(ctx context.Context, e *socketio.Event) error {
+			var text string
+			if err := e.Bind(&text); err != nil {
+				return err
+			}
+			return io.Emit("say", s.ID(), text)
+		})
+	})
+	http.Handle("/socket.io/", io)
+	http.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, page) })
+	log.Fatal(http.ListenAndServe("127.0.0.1:3000", nil))
+}
