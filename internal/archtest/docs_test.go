@@ -1,0 +1,225 @@
+package archtest
+
+import (
+	"bytes"
+	"compress/gzip"
+	"go/ast"
+	"go/token"
+	"math"
+	"path"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+func TestPackageDocs(t *testing.T) {
+	for _, p := range packages(t, "work") {
+		if len(p.GoFiles) == 0 { // tests only
+			continue
+		}
+		want := "Package " + p.Name + " "
+		if p.Name == "main" {
+			want = "Command " + path.Base(p.ImportPath) + " "
+		}
+		if !strings.HasPrefix(p.Doc, want) {
+			t.Errorf("%s: the package comment should begin with %q, it is %q", p.ImportPath, want, p.Doc)
+		}
+	}
+}
+
+// TestExportedDocs wants a comment on each exported name, beginning with it; constants, variables and fields may share one.
+func TestExportedDocs(t *testing.T) {
+	goFiles(t, func(file string, fset *token.FileSet, f *ast.File) {
+		if strings.HasSuffix(file, "_test.go") || strings.HasPrefix(file, "test/") || f.Name.Name == "main" {
+			return
+		}
+		for _, d := range f.Decls {
+			switch d := d.(type) {
+			case *ast.FuncDecl:
+				if !d.Name.IsExported() || !ast.IsExported(receiver(d)) || selfEvident[d.Name.Name] && d.Recv != nil {
+					continue
+				}
+				needDoc(t, fset, d.Name, d.Doc)
+			case *ast.GenDecl:
+				checkSpecs(t, fset, d)
+			}
+		}
+	})
+}
+
+// selfEvident methods do what their interface says.
+var selfEvident = map[string]bool{"Error": true, "String": true, "Unwrap": true, "Is": true, "GoString": true}
+
+func checkSpecs(t *testing.T, fset *token.FileSet, d *ast.GenDecl) {
+	t.Helper()
+	for _, s := range d.Specs {
+		switch s := s.(type) {
+		case *ast.TypeSpec:
+			switch {
+			case !s.Name.IsExported():
+			case s.Doc != nil:
+				needDoc(t, fset, s.Name, s.Doc)
+			case s.Comment != nil, d.Lparen.IsValid() && d.Doc != nil: // a group of types with a common comment
+			default:
+				needDoc(t, fset, s.Name, d.Doc)
+			}
+		case *ast.ValueSpec:
+			for _, name := range s.Names {
+				if name.IsExported() && s.Doc == nil && s.Comment == nil && d.Doc == nil {
+					t.Errorf("%s: %s has no comment", fset.Position(name.Pos()), name.Name)
+				}
+			}
+		}
+	}
+}
+
+func needDoc(t *testing.T, fset *token.FileSet, name *ast.Ident, doc *ast.CommentGroup) {
+	t.Helper()
+	text := doc.Text()
+	for _, article := range []string{"A ", "An ", "The "} {
+		text = strings.TrimPrefix(text, article)
+	}
+	if rest, ok := strings.CutPrefix(text, name.Name); !ok || rest == "" || token.IsIdentifier(rest[:1]) {
+		t.Errorf("%s: the comment of %s should begin with its name", fset.Position(name.Pos()), name.Name)
+	}
+}
+
+// receiver is the name of the type that a method belongs to; of a function, something exported.
+func receiver(d *ast.FuncDecl) string {
+	if d.Recv == nil {
+		return "Func"
+	}
+	for x := d.Recv.List[0].Type; ; {
+		switch y := x.(type) {
+		case *ast.StarExpr:
+			x = y.X
+		case *ast.IndexExpr:
+			x = y.X
+		case *ast.IndexListExpr:
+			x = y.X
+		case *ast.Ident:
+			return y.Name
+		default:
+			return ""
+		}
+	}
+}
+
+// TestSnippets: Go code in a document is part of an example that is compiled.
+func TestSnippets(t *testing.T) {
+	var examples []string
+	files(t, ".go", func(file string) {
+		if strings.HasPrefix(file, "examples/") || strings.HasPrefix(path.Base(file), "example") && strings.HasSuffix(file, "_test.go") {
+			examples = append(examples, normalize(read(t, file)))
+		}
+	})
+	files(t, ".md", func(file string) {
+		for _, block := range codeBlocks(read(t, file), "go") {
+			want := normalize(block)
+			found := false
+			for _, e := range examples {
+				found = found || strings.Contains(e, want)
+			}
+			if !found {
+				t.Errorf("%s: this code is in no example:\n%s", file, block)
+			}
+		}
+	})
+}
+
+// normalize drops indentation and empty lines, and begins and ends with a line break.
+func normalize(code string) string {
+	var b strings.Builder
+	b.WriteByte('\n')
+	for line := range strings.Lines(code) {
+		if line = strings.TrimSpace(line); line != "" {
+			b.WriteString(line)
+			b.WriteByte('\n')
+		}
+	}
+	return b.String()
+}
+
+func codeBlocks(doc, language string) []string {
+	var blocks []string
+	var block strings.Builder
+	inside, wanted := false, false
+	for line := range strings.Lines(doc) {
+		fence := strings.HasPrefix(strings.TrimSpace(line), "```")
+		switch {
+		case fence && !inside:
+			inside, wanted = true, strings.TrimSpace(line) == "```"+language
+		case fence:
+			if wanted {
+				blocks = append(blocks, block.String())
+			}
+			block.Reset()
+			inside, wanted = false, false
+		case wanted:
+			block.WriteString(line)
+		}
+	}
+	return blocks
+}
+
+var mdLink = regexp.MustCompile(`\]\(([^)#\s]+)`)
+
+// TestLinks: what a document refers to in the repository exists.
+func TestLinks(t *testing.T) {
+	files(t, ".md", func(file string) {
+		for _, m := range mdLink.FindAllStringSubmatch(read(t, file), -1) {
+			if strings.Contains(m[1], "://") {
+				continue
+			}
+			if matches, err := filepath.Glob(filepath.Join(root, path.Dir(file), m[1])); err != nil || len(matches) == 0 {
+				t.Errorf("%s links to %s, which does not exist", file, m[1])
+			}
+		}
+	})
+}
+
+// TestClientSize: the README says how large the browser client is.
+func TestClientSize(t *testing.T) {
+	var z bytes.Buffer
+	w, err := gzip.NewWriterLevel(&z, gzip.BestCompression)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Write([]byte(read(t, "browser/dist/socket.io.min.js"))); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	size := float64(z.Len()) / 1024
+	if size > 8 {
+		t.Errorf("the browser client has %.2f KiB, more than 8", size)
+	}
+	m := regexp.MustCompile(`\((\d+\.\d) KiB, minified and gzipped\)`).FindStringSubmatch(read(t, "README.md"))
+	if m == nil {
+		t.Fatal("README.md does not say how large the browser client is")
+	}
+	if said, err := strconv.ParseFloat(m[1], 64); err != nil || math.Abs(said-size) > 0.2 {
+		t.Errorf("README.md says %s KiB, the browser client has %.2f", m[1], size)
+	}
+}
+
+// TestRules: the tests of this package notice what they are for.
+func TestRules(t *testing.T) {
+	if got := codeBlocks("a\n```go\nx\n```\n```sh\ny\n```\n\n```go\nz\n```\n", "go"); len(got) != 2 || got[0] != "x\n" || got[1] != "z\n" {
+		t.Errorf("code blocks %q", got)
+	}
+	if !strings.Contains(normalize("\tfoo()\n\n\tbar() \n"), normalize("foo()\nbar()")) {
+		t.Error("indentation matters to normalize")
+	}
+	if strings.Contains(normalize("foo()\nbaz()\nbar()"), normalize("foo()\nbar()")) {
+		t.Error("normalize leaves out lines")
+	}
+	for path, want := range map[string]bool{"net/http": false, "example.com/x": true, thirdParty[0]: false, thirdParty[0] + "/y": false, thirdParty[0] + "y": true} {
+		if isThirdParty(path) != want {
+			t.Errorf("isThirdParty(%s) = %v", path, !want)
+		}
+	}
+}

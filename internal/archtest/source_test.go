@@ -1,0 +1,142 @@
+package archtest
+
+import (
+	"fmt"
+	"go/ast"
+	"go/token"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const (
+	maxFile = 700 // lines
+	maxFunc = 70
+	maxLong = 120 // with a comment that begins with "long:" and gives the reason
+)
+
+func TestFileLength(t *testing.T) {
+	check := func(file string) {
+		if n := strings.Count(read(t, file), "\n"); n > maxFile {
+			t.Errorf("%s has %d lines, more than %d", file, n, maxFile)
+		}
+	}
+	files(t, ".go", check)
+	files(t, ".js", check)
+}
+
+func TestFunctionLength(t *testing.T) {
+	goFiles(t, func(file string, fset *token.FileSet, f *ast.File) {
+		if strings.HasSuffix(file, "_test.go") { // tables may be long
+			return
+		}
+		for _, d := range f.Decls {
+			fn, ok := d.(*ast.FuncDecl)
+			if !ok {
+				continue
+			}
+			limit := maxFunc
+			if hasReason(f, fn) {
+				limit = maxLong
+			}
+			if n := fset.Position(fn.End()).Line - fset.Position(fn.Pos()).Line + 1; n > limit {
+				t.Errorf("%s: %s has %d lines, more than %d", fset.Position(fn.Pos()), fn.Name.Name, n, limit)
+			}
+		}
+	})
+}
+
+var longReason = regexp.MustCompile(`(?m)^// long: \S`)
+
+func hasReason(f *ast.File, fn *ast.FuncDecl) bool {
+	return slices.ContainsFunc(f.Comments, func(c *ast.CommentGroup) bool {
+		if c != fn.Doc && (c.Pos() < fn.Pos() || c.End() > fn.End()) {
+			return false
+		}
+		return slices.ContainsFunc(c.List, func(c *ast.Comment) bool { return longReason.MatchString(c.Text) })
+	})
+}
+
+// TestNoSleep: what sleeps is slow or flaky, and mostly both. Use testing/synctest, or wait for what you wait for.
+func TestNoSleep(t *testing.T) {
+	goFiles(t, func(file string, fset *token.FileSet, f *ast.File) {
+		if !strings.HasSuffix(file, "_test.go") && !strings.HasPrefix(file, "test/") && !strings.HasPrefix(file, "adapter/adaptertest/") {
+			return
+		}
+		ast.Inspect(f, func(n ast.Node) bool {
+			if s, ok := n.(*ast.SelectorExpr); ok && s.Sel.Name == "Sleep" {
+				if x, ok := s.X.(*ast.Ident); ok && x.Name == "time" {
+					t.Errorf("%s: a test sleeps", fset.Position(n.Pos()))
+				}
+			}
+			return true
+		})
+	})
+}
+
+func TestNoSkeletons(t *testing.T) {
+	goFiles(t, func(file string, fset *token.FileSet, f *ast.File) {
+		ast.Inspect(f, func(n ast.Node) bool {
+			c, ok := n.(*ast.CallExpr)
+			if !ok || len(c.Args) != 1 {
+				return true
+			}
+			fn, ok := c.Fun.(*ast.Ident)
+			lit, isLit := c.Args[0].(*ast.BasicLit)
+			if ok && isLit && fn.Name == "panic" && lit.Value == `"skeleton"` {
+				t.Errorf("%s: not written yet", fset.Position(n.Pos()))
+			}
+			return true
+		})
+	})
+}
+
+// TestGoroutines: each go statement says in a comment, on its line or just above, who owns the goroutine and what ends it.
+func TestGoroutines(t *testing.T) {
+	goFiles(t, func(file string, fset *token.FileSet, f *ast.File) {
+		if strings.HasSuffix(file, "_test.go") || strings.HasPrefix(file, "test/") {
+			return
+		}
+		commented := map[int]bool{}
+		for _, c := range f.Comments {
+			for line := fset.Position(c.Pos()).Line; line <= fset.Position(c.End()).Line; line++ {
+				commented[line] = true
+			}
+		}
+		ast.Inspect(f, func(n ast.Node) bool {
+			if g, ok := n.(*ast.GoStmt); ok {
+				if line := fset.Position(g.Pos()).Line; !commented[line] && !commented[line-1] {
+					t.Errorf("%s: a goroutine without a comment that names its owner and its end", fset.Position(g.Pos()))
+				}
+			}
+			return true
+		})
+	})
+}
+
+// TestPackageNames: a package is called after what it is about.
+func TestPackageNames(t *testing.T) {
+	for _, p := range packages(t, "work") {
+		switch base := path.Base(p.ImportPath); base {
+		case "util", "utils", "common", "helper", "helpers", "types", "misc", "pkg", "shared", "base":
+			t.Errorf("%s: %q says nothing", p.ImportPath, base)
+		}
+	}
+}
+
+// TestPortable: nothing in the repository names a machine's folders or a package registry.
+func TestPortable(t *testing.T) {
+	foreign := regexp.MustCompile(`(?m)(^|[\s"'=(])/(home|root|Users|work)/\w|registry\.np` + `mjs\.org|proxy\.gol` + `ang\.org`)
+	check := func(file string) {
+		for i, line := range strings.Split(read(t, file), "\n") {
+			if m := foreign.FindString(line); m != "" {
+				t.Errorf("%s:%d: %s", file, i+1, fmt.Sprintf("%q", m))
+			}
+		}
+	}
+	for _, suffix := range []string{".go", ".js", ".json", ".md", "Makefile"} {
+		files(t, suffix, check)
+	}
+}
