@@ -46,7 +46,8 @@ func TestShutdown(t *testing.T) { // D-1
 			t.Fatalf("Shutdown does not wait: %v", err)
 		default:
 		}
-		e.do("GET", q2, "").want(t, 200, "4last\x1e1")
+		e.do("GET", q2, "").want(t, 200, "4last")
+		e.do("GET", q2, "").want(t, 200, "1")
 		if err := <-done; err != nil {
 			t.Errorf("Shutdown: %v", err)
 		}

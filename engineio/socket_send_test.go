@@ -278,7 +278,8 @@ func TestClosePolling(t *testing.T) {
 		e.do("POST", q, "4ignored").want(t, 200, "ok")
 		e.do("GET", q, "").want(t, 200, "4aaaa")
 		e.do("GET", q, "").want(t, 200, "4bbbb")
-		e.do("GET", q, "").want(t, 200, "4cccc\x1e1")
+		e.do("GET", q, "").want(t, 200, "4cccc")
+		e.do("GET", q, "").want(t, 200, "1")
 		rec.want(ForcedClose)
 		if rec.texts() != "" {
 			t.Errorf("delivered %q", rec.texts())

@@ -134,7 +134,8 @@ func (s *Socket) answerPollLocked(w http.ResponseWriter, r *http.Request, p *pol
 		compress = s.plain == 0
 		s.plain = max(0, s.plain-b.messages)
 		switch {
-		case s.state == sessionDraining && s.out.Len() == 0:
+		case s.state == sessionDraining && !writing:
+			// Alone in its payload, as officially: a client acts on it before it looks at the messages it came with.
 			b.items = append(b.items, closePacket)
 			fx = s.closeLocked(*s.end)
 		case !writing:

@@ -218,7 +218,8 @@ func TestCloseInsideTheHandler(t *testing.T) {
 		q, rec := e.open()
 		get := e.later("GET", q, "")
 		e.do("POST", q, "4close\x1e4x").want(t, 200, "ok")
-		(<-get).want(t, 200, "4bye\x1e1")
+		(<-get).want(t, 200, "4bye")
+		e.do("GET", q, "").want(t, 200, "1")
 		rec.want(ForcedClose)
 		if rec.texts() != "close" {
 			t.Errorf("delivered %q", rec.texts())
@@ -241,7 +242,8 @@ func TestCloseInAccept(t *testing.T) {
 		p.wantClose("close 1000")
 		rec.want(ForcedClose)
 		q, rec := e.open()
-		e.do("GET", q, "").want(t, 200, "4hi\x1e1")
+		e.do("GET", q, "").want(t, 200, "4hi")
+		e.do("GET", q, "").want(t, 200, "1")
 		rec.want(ForcedClose)
 		e.onOpen = func(s *Socket, r *http.Request) { s.CloseWith(ParseError, true, "no") }
 		p, _ = e.dial("EIO=4&transport=websocket")
