@@ -33,7 +33,7 @@ type Listener struct {
 
 // Listen returns a listener.
 func Listen() *Listener {
-	return &Listener{incoming: make(chan net.Conn), closed: make(chan struct{}), port: 40000}
+	return &Listener{incoming: make(chan net.Conn), closed: make(chan struct{}), port: firstPort}
 }
 
 var serverAddr = &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 80}
@@ -75,6 +75,16 @@ func (l *Listener) Dial(ctx context.Context) (*Conn, error) {
 	}
 }
 
+// Dials is how many connections were dialed so far.
+func (l *Listener) Dials() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.port - firstPort
+}
+
+// firstPort is below the port of the first connection.
+const firstPort = 40000
+
 // DialContext is Dial for an http.Transport; network and address are ignored.
 func (l *Listener) DialContext(ctx context.Context, _, _ string) (net.Conn, error) {
 	return l.Dial(ctx)
@@ -82,7 +92,7 @@ func (l *Listener) DialContext(ctx context.Context, _, _ string) (net.Conn, erro
 
 // Pipe returns the two ends of a connection whose buffers take size bytes each; 0 means DefaultBuffer.
 func Pipe(size int) (client, server *Conn) {
-	return pair(size, &net.TCPAddr{IP: net.IPv4(192, 0, 2, 2), Port: 40000}, serverAddr)
+	return pair(size, &net.TCPAddr{IP: net.IPv4(192, 0, 2, 2), Port: firstPort}, serverAddr)
 }
 
 func pair(size int, a, b net.Addr) (*Conn, *Conn) {

@@ -141,3 +141,22 @@ func benchmarkEcho(b *testing.B, kind string, window, size int) {
 		}
 	}
 }
+
+// BenchmarkPings is a ping there and its pong back, 2,000 of them at a time, client included: what a flood can cost.
+func BenchmarkPings(b *testing.B) {
+	c, p := connect(b, "tcp", nil)
+	go c.Read() // ends with the connection
+	const batch = 2000
+	in := bytes.Repeat(mk(9, "").masked(), batch)
+	back := make([]byte, 2*batch)
+	b.ReportAllocs()
+	b.ResetTimer()
+	for n := 0; n < b.N; n += batch {
+		if _, err := p.Write(in); err != nil {
+			b.Fatal(err)
+		}
+		if _, err := io.ReadFull(p.br, back); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
