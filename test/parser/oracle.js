@@ -1,0 +1,76 @@
+"use strict";
+// Decodes what comes on stdin, a case a line, with the official packages, and prints what came out, a line each.
+//
+//   {"frames": [{"text": "..."}, {"binary": "base64"}]}   for socket.io-parser
+//   {"payload": "..."}                                    for engine.io-parser
+//
+// Run in the folder that holds node_modules.
+
+const { createRequire } = require("node:module");
+const load = createRequire(process.cwd() + "/");
+const { Decoder, Encoder } = load("socket.io-parser");
+const { decodePayload, encodePayload } = load("engine.io-parser");
+
+// value puts a value into a form that JSON keeps whole: [kind, ...].
+function value(v) {
+  if (v === null) return ["null"];
+  if (Buffer.isBuffer(v)) return ["bytes", v.toString("base64")];
+  if (Array.isArray(v)) return ["array", v.map(value)];
+  switch (typeof v) {
+    case "undefined":
+      return ["undefined"];
+    case "number": {
+      const bits = Buffer.alloc(8);
+      bits.writeDoubleBE(v);
+      return ["number", bits.toString("hex")];
+    }
+    case "object":
+      return ["object", Object.keys(v).map((k) => [k, value(v[k])])];
+  }
+  return [typeof v, v];
+}
+
+function frame(f) {
+  return typeof f === "string" ? { text: f } : { binary: f.toString("base64") };
+}
+
+// parse stops after the first error, as a connection would.
+function parse(frames) {
+  const out = { packets: [] };
+  const decoder = new Decoder();
+  decoder.on("decoded", (p) => {
+    const data = p.data;
+    out.packets.push({ type: p.type, nsp: p.nsp, id: value(p.id), data: value(data) });
+    try {
+      out.packets.at(-1).again = new Encoder().encode(p).map(frame);
+    } catch (e) {
+      out.packets.at(-1).again = [];
+    }
+  });
+  try {
+    for (const f of frames) decoder.add("text" in f ? f.text : Buffer.from(f.binary, "base64"));
+  } catch (e) {
+    out.error = String(e.message);
+  }
+  return out;
+}
+
+function payload(text) {
+  const out = { packets: [] };
+  const packets = decodePayload(text);
+  for (const p of packets) {
+    if (p.type === "error") out.error = p.data;
+    else out.packets.push({ type: p.type, data: value(p.data) });
+  }
+  encodePayload(packets.filter((p) => p.type !== "error"), (encoded) => (out.again = encoded));
+  return out;
+}
+
+const lines = require("node:fs").readFileSync(0, "utf8").split("\n");
+const answers = [];
+for (const line of lines) {
+  if (!line) continue;
+  const c = JSON.parse(line);
+  answers.push(JSON.stringify(c.frames ? parse(c.frames) : payload(c.payload)) + "\n");
+}
+process.stdout.write(answers.join(""));
