@@ -260,6 +260,9 @@ func (s *Server) answerUpgrade(w http.ResponseWriter, status int, message string
 	body := html.EscapeString(message)
 	h := w.Header()
 	hangUp(w)
+	if h.Get("Upgrade") != "" { // RFC 9110 7.8; it goes second, as net/http looks at the first only
+		h.Add("Connection", "Upgrade")
+	}
 	h.Set("Content-Type", "text/html")
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)

@@ -3,6 +3,8 @@ package engineio
 import (
 	"errors"
 	"net/http"
+	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -119,6 +121,20 @@ func TestRefusedUpgrades(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// W-2: who sends Upgrade has to name it in Connection as well (RFC 9110 7.8), and net/http hangs up if that begins with
+// close.
+func TestConnectionOfAnUpgradeRequired(t *testing.T) {
+	s := NewServer(func(*Socket, *http.Request) Handler { return nil }, nil)
+	r := httptest.NewRequest("GET", "/engine.io/?EIO=4&transport=websocket", nil)
+	r.Header = http.Header{"Connection": {"Upgrade"}, "Upgrade": {"websocket"}, "Sec-Websocket-Version": {"8"}}
+	w := httptest.NewRecorder()
+	s.ServeHTTP(w, r)
+	h := w.Result().Header
+	if got := h["Connection"]; w.Code != 426 || !slices.Equal(got, []string{"close", "Upgrade"}) || h.Get("Upgrade") != "websocket" {
+		t.Errorf("status %d, Connection %q, Upgrade %q", w.Code, got, h["Upgrade"])
 	}
 }
 

@@ -32,12 +32,15 @@ const (
 
 	// burst is by how much a queue may go over its budget while the peer takes what is written.
 	burst = 4
+
+	// absence is how long after its last GET a client on polling counts as one that fetches what is queued.
+	absence = time.Second
 )
 
 // Send queues messages that stay adjacent. It returns ErrClosed after the session closed, and closes it and returns
 // ErrSlowConsumer when the queue, what is being written included, is over its budget. Into an empty queue it takes
-// messages of any size, and a WebSocket whose peer takes what is written may be over the budget four times for the length
-// of a burst.
+// messages of any size, and for the length of a burst the queue may be over the budget four times: that of a WebSocket
+// whose peer takes what is written, and that of a client on polling that made a GET within the last second.
 func (s *Socket) Send(o SendOptions, ms ...*Prepared) error {
 	cost := 0
 	for _, m := range ms {
@@ -102,9 +105,14 @@ func (s *Socket) overLocked(cost, n, times int) bool {
 // peer slow. As long as the peer takes what is written, the flusher gets the chance to write, and the queue may grow to
 // burst times its budget. It reports whether that is not enough. It unlocks meanwhile, and takes a millisecond at most.
 func (s *Socket) relieveLocked(cost, n int) bool {
+	if s.conn == nil {
+		p := s.poll
+		fetches := p != nil && (p.parked || p.writing || s.server.now()-p.polled < absence)
+		return !fetches || s.overLocked(cost, n, burst)
+	}
 	start := time.Now()
 	for range 10_000 {
-		if s.state != sessionOpen || s.conn == nil || s.heldUpLocked() {
+		if s.state != sessionOpen || s.heldUpLocked() {
 			return true
 		}
 		s.mu.Unlock()

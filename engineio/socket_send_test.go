@@ -154,6 +154,7 @@ func TestSlowConsumer(t *testing.T) { // S-1, S-5
 	for _, o := range []*Options{{MaxQueueBytes: 10_000}, {MaxQueuePackets: 10}} {
 		bubble(t, o, func(t *testing.T, e *env) { // a polling client that does not come back
 			q, rec := e.open()
+			<-time.After(absence)
 			n := 0
 			for rec.socket.Send(SendOptions{}, text(strings.Repeat("x", 1000-packetOverhead))) == nil {
 				n++
@@ -349,4 +350,67 @@ func TestAllocations(t *testing.T) {
 		t.Errorf("a pong allocates %v times", n)
 	}
 	sock.timer.Stop()
+}
+
+// A client on polling that asks for more than the budget holds, and fetches it, is not slow.
+func TestPostWaitsForRoom(t *testing.T) {
+	bubble(t, &Options{MaxQueueBytes: 10_000}, func(t *testing.T, e *env) {
+		e.onMsg = echo
+		q, rec := e.open()
+		<-time.After(2 * absence)
+		many := strings.Repeat("4"+strings.Repeat("x", 900)+"\x1e", 50)
+		post := e.later("POST", q, many[:len(many)-1])
+		synctest.Wait()
+		if rec.socket.bytes > 10_000 || len(rec.messages) == 50 {
+			t.Errorf("%d bytes are queued, %d messages delivered", rec.socket.bytes, len(rec.messages))
+		}
+		got := 0
+		for got < 50 {
+			got += strings.Count(e.do("GET", q, "").body, "4x")
+		}
+		(<-post).want(t, 200, "ok")
+		rec.alive()
+
+		post = e.later("POST", q, many[:len(many)-1]) // nobody fetches it: the session ends, and the POST with it
+		rec.want(PingTimeout)
+		<-post
+	})
+	bubble(t, &Options{MaxQueueBytes: 10_000}, func(t *testing.T, e *env) { // an upgrade needs the answer to the POST
+		e.onMsg = echo
+		q, rec := e.open()
+		<-time.After(2 * absence)
+		many := strings.Repeat("4"+strings.Repeat("x", 900)+"\x1e", 9)
+		post := e.later("POST", q, many[:len(many)-1])
+		synctest.Wait()
+		p := e.probe(q)
+		p.send("2probe")
+		p.want("3probe")
+		(<-post).want(t, 200, "ok")
+		rec.alive()
+		p.send("5")
+		for range 9 {
+			p.want("4" + strings.Repeat("x", 900))
+		}
+		rec.socket.Close()
+		p.wantClose("close 1000")
+		rec.want(ForcedClose)
+	})
+}
+
+// A burst for a client that has just polled may be over the budget.
+func TestBurstOnPolling(t *testing.T) {
+	bubble(t, &Options{MaxQueuePackets: 10}, func(t *testing.T, e *env) {
+		q, rec := e.open()
+		<-time.After(2 * absence)
+		rec.socket.Send(SendOptions{}, text("a"))
+		e.do("GET", q, "").want(t, 200, "4a")
+		n := 0
+		for rec.socket.Send(SendOptions{}, text("x")) == nil {
+			n++
+		}
+		if n != 40 {
+			t.Errorf("%d messages are taken", n)
+		}
+		rec.want(TransportError)
+	})
 }

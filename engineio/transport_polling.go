@@ -23,6 +23,8 @@ type polling struct {
 	noop      bool          // the parked GET is to answer with a noop
 	late      bool          // the parked GET came when an upgrade was under way already; see answerPollLocked
 	arrived   chan struct{} // closed when a GET parks or the session closes, if somebody waits for that
+	room      chan struct{} // closed when a POST that waits for room in the queue should look again
+	polled    time.Duration // when the latest GET came or was answered, on the server's clock
 	posting   bool          // a POST is being read or delivered
 	delivered chan struct{} // closed when the POST has delivered, if somebody waits for that
 	inside    bool          // the POST is delivering
@@ -43,6 +45,7 @@ func (p *polling) signal() {
 func (p *polling) abort() {
 	p.signal()
 	p.arrive()
+	p.makeRoom()
 	if p.cut != nil {
 		p.cut()
 	}
@@ -53,6 +56,14 @@ func (p *polling) arrive() {
 	if p.arrived != nil {
 		close(p.arrived)
 		p.arrived = nil
+	}
+}
+
+// makeRoom wakes a POST that waits for room in the queue.
+func (p *polling) makeRoom() {
+	if p.room != nil {
+		close(p.room)
+		p.room = nil
 	}
 }
 
@@ -79,7 +90,7 @@ func (s *Socket) servePoll(w http.ResponseWriter, r *http.Request) {
 		answerEmpty(w, http.StatusBadRequest)
 		return
 	}
-	p.parked, p.late = true, s.upgrade != upgradePolling
+	p.parked, p.late, p.polled = true, s.upgrade != upgradePolling, s.server.now()
 	p.arrive()
 	for !s.pollReadyLocked(p) {
 		s.mu.Unlock()
@@ -151,7 +162,9 @@ func (s *Socket) answerPollLocked(w http.ResponseWriter, r *http.Request, p *pol
 	if writing {
 		p.writing = false
 	}
+	p.polled = s.server.now()
 	s.wroteLocked(b)
+	p.makeRoom()
 	s.startLocked()
 	s.forgetPollingLocked()
 	s.mu.Unlock()
@@ -286,6 +299,7 @@ func (s *Socket) deliverPost(w http.ResponseWriter, r *http.Request, body []byte
 		if p.Type == packet.Message {
 			messages++
 			data += len(p.Data)
+			s.awaitRoom()
 		}
 		if e, ok = s.receive(p); !ok {
 			break
@@ -327,6 +341,28 @@ func (s *Socket) awaitPoll() {
 	select {
 	case <-arrived:
 	case <-t.C:
+	}
+}
+
+// awaitRoom holds a POST back while the client has yet to fetch more than half of what may be queued, so that one that
+// asks for much and fetches it is not taken for slow. It does not during an upgrade, for which the client waits for the
+// answer to its POST and makes no more GETs.
+func (s *Socket) awaitRoom() {
+	o := &s.server.options
+	for {
+		s.mu.Lock()
+		p := s.poll
+		if s.state != sessionOpen || s.conn != nil || s.upgrade != upgradePolling || p == nil ||
+			s.bytes <= o.MaxQueueBytes/2 && s.messages <= o.MaxQueuePackets/2 {
+			s.mu.Unlock()
+			return
+		}
+		if p.room == nil {
+			p.room = make(chan struct{})
+		}
+		room := p.room
+		s.mu.Unlock()
+		<-room // ends with the next GET, with an upgrade, or with the session: by the ping timeout at the latest
 	}
 }
 

@@ -90,6 +90,9 @@ func (s *Server) openProbe(w http.ResponseWriter, r *http.Request, sock *Socket,
 func (s *Socket) stepLocked(in upgradeInput) (fx upgradeEffect, abandoned *websocket.Conn) {
 	s.upgrade, fx = s.upgrade.step(in)
 	p := s.probe
+	if s.poll != nil {
+		s.poll.makeRoom()
+	}
 	if fx&fxNoop != 0 && s.poll != nil && s.poll.parked && (in == inTick || !s.poll.late) {
 		s.poll.noop = true
 		s.poll.signal()
