@@ -363,8 +363,11 @@ func TestAutobahn7Close(t *testing.T) {
 
 func TestAutobahn9Limits(t *testing.T) {
 	most := 16 << 20
-	if testing.Short() || raceEnabled {
+	if testing.Short() {
 		most = 1 << 20
+	}
+	if raceEnabled {
+		most = 256 << 10
 	}
 	opts := &Options{MaxMessage: 16 << 20, MaxFragments: 1 << 20}
 	unit := []byte("Lorem ipsum dolor \xc3\xa4 sit amet, ")

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -288,7 +289,9 @@ func TestCloseFromEverywhere(t *testing.T) {
 				}
 			})
 		}
-		p.readAll()
+		if _, err := p.readAll(); errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Error(err)
+		}
 		wg.Wait()
 		if (<-done).err == nil {
 			t.Error("no error")

@@ -66,7 +66,7 @@ func parseHeader(b []byte, inside bool, room int64) (h header, n int, err error)
 		}
 	}
 	if h.length > room && !h.control() {
-		return h, 0, &CloseError{Status: MessageTooBig, Reason: "message too big", cause: ErrMessageTooBig}
+		return h, 0, &CloseError{Status: MessageTooBig, cause: ErrMessageTooBig} // the code says it all, as officially
 	}
 	if len(b) < n+4 {
 		return h, 0, nil

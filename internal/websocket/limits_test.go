@@ -65,7 +65,7 @@ func TestNastyFrames(t *testing.T) {
 				if row.cause != nil && !errors.Is(e, row.cause) || row.cause == nil && e.Unwrap() != nil {
 					t.Errorf("cause is %v", e.Unwrap())
 				}
-				if e.Reason == "" || len(e.Reason) > 40 || e.Reason != string(f.payload[2:]) {
+				if (e.Reason == "") != (row.status == MessageTooBig) || len(e.Reason) > 40 || e.Reason != string(f.payload[2:]) {
 					t.Errorf("reason is %q, sent %q", e.Reason, f.payload[2:])
 				}
 				if _, _, again := c.Read(); again != error(e) {

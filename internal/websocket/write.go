@@ -311,7 +311,7 @@ func (c *Conn) timeout(n int) time.Duration {
 
 // vector writes many bytes: runs of small buffers copied together, large ones where they are.
 func (c *Conn) vector(bufs [][]byte, timeout time.Duration) error {
-	c.nc.SetWriteDeadline(time.Now().Add(timeout))
+	c.setWriteDeadline(timeout)
 	defer c.noDeadline()
 	run := bufpool.Get(copyMax)
 	defer bufpool.Put(run)
@@ -358,10 +358,7 @@ func (c *Conn) send(p []byte, timeout time.Duration) error {
 	if len(p) == 0 {
 		return nil
 	}
-	c.nc.SetWriteDeadline(time.Now().Add(timeout))
-	if testBlock != nil {
-		testBlock(c)
-	}
+	c.setWriteDeadline(timeout)
 	_, err := c.nc.Write(p)
 	c.noDeadline()
 	return err
@@ -369,6 +366,14 @@ func (c *Conn) send(p []byte, timeout time.Duration) error {
 
 // testBlock, set by tests, is called when a write is about to block.
 var testBlock func(*Conn)
+
+// setWriteDeadline precedes a write that may block.
+func (c *Conn) setWriteDeadline(timeout time.Duration) {
+	c.nc.SetWriteDeadline(time.Now().Add(timeout))
+	if testBlock != nil {
+		testBlock(c)
+	}
+}
 
 // noDeadline takes the deadline away: one that has passed would keep the kernel from being tried. Where that is not done
 // the next write sets its own.
