@@ -1,0 +1,37 @@
+package browser
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+)
+
+// TestScenarios runs what a page does with a client, on each way of transport.
+func TestScenarios(t *testing.T) {
+	browser := chromium(t)
+	for _, client := range clients {
+		t.Run(client.name, func(t *testing.T) {
+			s := newSite(t, client.file, scenarioPages)
+			for _, transport := range []string{"polling", "websocket", "upgrade"} {
+				t.Run(transport, func(t *testing.T) {
+					p := newPage(t, browser, client.name+" "+transport, s.url())
+					for _, scenario := range []string{"events", "acknowledgements", "order", "namespaces", "kicked"} {
+						t.Run(scenario, func(t *testing.T) {
+							p := p.in(t)
+							eval[chromedp.Void](p, fmt.Sprintf("scenarios.%s(%q)", scenario, transport))
+						})
+					}
+					t.Run("restart", func(t *testing.T) {
+						p := p.in(t)
+						eval[chromedp.Void](p, fmt.Sprintf("scenarios.connect(%q)", transport))
+						s.end()
+						eval[chromedp.Void](p, "scenarios.lost()")
+						s.start()
+						eval[chromedp.Void](p, "scenarios.reconnected()")
+					})
+				})
+			}
+		})
+	}
+}
