@@ -41,7 +41,9 @@ func (s *Socket) onTimer() {
 	case s.beat == beatResting:
 		s.beat = beatWaiting
 		s.pongDue.Store(true)
-		s.arm(s.server.options.PingTimeout)
+		// From when the ping was due, unless the process stood still: then the peer could not have known.
+		late := min(s.server.now()-s.due, s.server.options.PingTimeout/2)
+		s.arm(s.server.options.PingTimeout - late)
 		s.out.Push(pingPacket)
 		s.startLocked()
 		s.mu.Unlock()
@@ -61,6 +63,17 @@ func (s *Socket) onTimer() {
 		})
 		s.mu.Unlock()
 		s.finish(fx, true)
+	}
+}
+
+// overdue does what the timer is late to do, so that a request that comes after the ping timeout finds no session however
+// busy the machine is.
+func (s *Socket) overdue() {
+	s.mu.Lock()
+	late := (s.beat == beatWaiting || s.beat == beatExtended) && s.server.now() >= s.due
+	s.mu.Unlock()
+	if late {
+		s.onTimer()
 	}
 }
 

@@ -256,3 +256,18 @@ func TestADayOfHeartbeats(t *testing.T) {
 		rec.alive()
 	})
 }
+
+// A timer may be late on a busy machine; the session has ended all the same.
+func TestRequestAfterThePingTimeout(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, e *env) {
+		q, rec := e.open()
+		<-time.After(26 * time.Second)
+		e.do("GET", q, "").want(t, 200, "2")
+		s := rec.socket
+		s.mu.Lock()
+		s.due = e.now() // the timer itself is set for later
+		s.mu.Unlock()
+		e.do("GET", q, "").want(t, 400, code1)
+		rec.want(PingTimeout)
+	})
+}

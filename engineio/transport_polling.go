@@ -72,6 +72,7 @@ func (p *polling) idle() bool { return !p.parked && !p.writing && !p.posting }
 // servePoll answers a GET with what is queued, as soon as there is something.
 func (s *Socket) servePoll(w http.ResponseWriter, r *http.Request) {
 	unlimit(w, r)
+	s.overdue()
 	s.mu.Lock()
 	p := s.poll
 	switch {
