@@ -67,12 +67,14 @@ func (c *conn) HandleMessage(m engineio.Message) {
 // HandleClose ends all sockets.
 func (c *conn) HandleClose(reason engineio.Reason, err error) {
 	c.stopAttachments()
+	c.decoder = nil // and what it holds; the connection itself may linger
 	why := DisconnectReason(reason)
 	if errors.Is(err, engineio.ErrServerClosed) {
 		why = ReasonServerShuttingDown
 	}
 	mode := closeDrop
-	if reason == engineio.TransportClose || reason == engineio.TransportError {
+	switch reason {
+	case engineio.TransportClose, engineio.TransportError, engineio.ParseError: // and it may have sent events before
 		mode = closeDrain
 	}
 	c.end(why, mode)
@@ -99,7 +101,7 @@ func (c *conn) handle(p *parser.Packet, size int) {
 			s.acks.Resolve(p.ID, p.Args)
 		}
 	case parser.Disconnect:
-		s.close(ReasonClientDisconnect, closeDrop)
+		s.close(ReasonClientDisconnect, closeDrain)
 	}
 }
 
@@ -272,13 +274,13 @@ func (c *conn) attachmentTimeout() { c.limit(RejectAttachments, "attachment time
 
 // violation ends the connection because of what the client sent.
 func (c *conn) violation(label string, why DisconnectReason, text string) {
-	reason := engineio.ForcedClose
+	reason, mode := engineio.ForcedClose, closeDrop
 	if why == ReasonParseError {
-		reason = engineio.ParseError
+		reason, mode = engineio.ParseError, closeDrain
 	}
 	c.srv.stats.reject(label)
 	c.srv.log.Debug("socketio: client breaks the protocol", "address", c.opening.address, "reject", label)
-	c.end(why, closeDrop)
+	c.end(why, mode)
 	c.eng.CloseWith(reason, false, text)
 }
 

@@ -223,8 +223,8 @@ const (
 	closeDrain                  // events that wait are handled, for a while
 )
 
-// drainTime is how long events that wait may be handled when the client went away without a word: it may well have sent
-// them as its last act.
+// drainTime is how long events that wait may be handled when it was the client that ended the connection, or broke it: it
+// may well have sent them as its last act.
 const drainTime = time.Second
 
 // close begins to end the socket, once; the runner does the rest after what it is doing now. It takes no lock that user
