@@ -414,3 +414,40 @@ func TestBurstOnPolling(t *testing.T) {
 		rec.want(TransportError)
 	})
 }
+
+// The handshake counts as a GET: what is sent before the first one comes may be a burst too.
+func TestBurstBeforeTheFirstPoll(t *testing.T) {
+	bubble(t, &Options{MaxQueuePackets: 10}, func(t *testing.T, e *env) {
+		<-time.After(2 * absence)
+		_, rec := e.open()
+		for i := range 40 {
+			if err := rec.socket.Send(SendOptions{}, text("x")); err != nil {
+				t.Fatalf("message %d: %v", i, err)
+			}
+		}
+		rec.alive()
+	})
+}
+
+// A POST that waits for room is let go when the session begins to close: its messages are dropped anyway.
+func TestPostThatWaitsForRoomIsLetGo(t *testing.T) {
+	bubble(t, &Options{MaxQueuePackets: 10}, func(t *testing.T, e *env) {
+		e.onMsg = echo
+		q, rec := e.open()
+		post := e.later("POST", q, strings.Repeat("4x\x1e", 20)+"4x")
+		if len(post) != 0 {
+			t.Fatal("the POST does not wait")
+		}
+		rec.socket.Close()
+		synctest.Wait()
+		select {
+		case a := <-post:
+			a.want(t, 200, "ok")
+		default:
+			t.Error("the POST still waits")
+		}
+		e.do("GET", q, "").want(t, 200, strings.Repeat("4x\x1e", 5)+"4x")
+		e.do("GET", q, "").want(t, 200, "1")
+		rec.want(ForcedClose)
+	})
+}

@@ -8,10 +8,14 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"sio.example/socketio/internal/bufpool"
 )
 
 func text(s string) *Prepared { return Prepare(Message{Data: []byte(s)}) }
@@ -584,4 +588,74 @@ func TestAnnouncedBodyTakesNoMemory(t *testing.T) {
 	if n > 20<<10 {
 		t.Errorf("%d bytes", n)
 	}
+}
+
+// An http.Server may still be reading the bytes of a Write that has failed (HTTP/2 does): they are not reused.
+func TestFailedAnswerKeepsItsBytes(t *testing.T) {
+	bufpool.SetPoison(true)
+	defer bufpool.SetPoison(false)
+	bubble(t, nil, func(t *testing.T, e *env) {
+		for _, gzip := range []string{"", "gzip"} {
+			_, rec := e.open()
+			rec.socket.Send(SendOptions{}, text(strings.Repeat("x", 50_000)))
+			r := httptest.NewRequest("GET", "/", nil)
+			r.Header.Set("Accept-Encoding", gzip)
+			w := &failingWriter{ResponseWriter: httptest.NewRecorder()}
+			rec.socket.servePoll(w, r)
+			rec.want(TransportError)
+			if len(w.seen) == 0 || !bytes.Equal(w.kept, w.seen) {
+				t.Errorf("%q: the %d bytes of the answer have changed", gzip, len(w.seen))
+			}
+		}
+	})
+}
+
+// A failingWriter keeps what is written and fails.
+type failingWriter struct {
+	http.ResponseWriter
+	kept, seen []byte
+}
+
+func (w *failingWriter) Write(p []byte) (int, error) {
+	w.kept, w.seen = p, bytes.Clone(p)
+	return 0, io.ErrClosedPipe
+}
+
+// A message that waits somewhere does not hold the memory of the whole body that it came with: queues count its bytes.
+func TestMessagesDoNotHoldTheBody(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, e *env) {
+		q, rec := e.open()
+		const bodies, size = 60, 900_000
+		var before, after runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		body := "6" + strings.Repeat("x", size) + "\x1e4hi"
+		for range bodies {
+			e.do("POST", q, body).want(t, 200, "ok")
+		}
+		body = ""
+		runtime.GC()
+		runtime.ReadMemStats(&after)
+		if n := int64(after.HeapAlloc) - int64(before.HeapAlloc); n > bodies*size/3 {
+			t.Errorf("%d messages of 2 bytes hold %d bytes", bodies, n)
+		}
+		if n := len(rec.messages); n != bodies {
+			t.Errorf("%d messages", n)
+		}
+	})
+}
+
+// Nor do the server's deadlines end a POST whose messages the Handler does not take yet.
+func TestServerDeadlinesDoNotEndPosts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newEnv(t, &Options{PingInterval: time.Hour}, func(s *http.Server) {
+			s.ReadTimeout, s.WriteTimeout = 5*time.Second, 5*time.Second
+		})
+		e.onMsg = func(*recorder, Message) { <-time.After(20 * time.Second) }
+		q, rec := e.open()
+		e.do("POST", q, "4x").want(t, 200, "ok")
+		rec.alive()
+		e.Close()
+		e.stop()
+	})
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"runtime"
 	"strings"
 	"testing"
@@ -453,4 +454,36 @@ func TestReadEndings(t *testing.T) {
 			t.Errorf("%v: %q, %q", c.err, e.reason, e.reject)
 		}
 	}
+}
+
+// Some proxies add the default port to Host; browsers leave it out of Origin.
+func TestDefaultPortsOfOrigins(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, e *env) {
+		for _, c := range []struct {
+			origin, host string
+			ok           bool
+		}{
+			{"https://a.com", "a.com:443", true},
+			{"http://a.com", "A.com:80", true},
+			{"https://a.com:443", "a.com", true},
+			{"https://[::1]", "[::1]:443", true},
+			{"http://[::1]:3000", "[::1]:3000", true},
+			{"https://a.com", "a.com:80", false},
+			{"http://a.com", "a.com:443", false},
+			{"https://a.com:444", "a.com:443", false},
+			{"https://a.com", "a.com:4443", false},
+			{"https://a.com", "b.com:443", false},
+			{"https://:443", "", false},
+			{"https://a.com:", "a.com", true},
+			{"https://", ":443", false},
+			{"ws://a.com", "a.com", false},
+		} {
+			r := httptest.NewRequest("GET", "/", nil)
+			r.Host = c.host
+			r.Header.Set("Origin", c.origin)
+			if got := e.originAllowed(r); got != c.ok {
+				t.Errorf("%s at %s: %v", c.origin, c.host, got)
+			}
+		}
+	})
 }

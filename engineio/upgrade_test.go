@@ -1,8 +1,11 @@
 package engineio
 
 import (
+	"context"
 	"fmt"
+	"io"
 	"math/rand/v2"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -521,4 +524,52 @@ func TestCloseAtEachStateOfTheUpgrade(t *testing.T) {
 			})
 		}
 	}
+}
+
+// A GET that the client gives up while it completes the upgrade does not end the session, which needs it no more.
+func TestGetGivenUpDuringTheUpgrade(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, e *env) {
+		q, rec := e.open()
+		sock := rec.socket
+		p := e.probe(q)
+		ctx, cancel := context.WithCancel(context.Background())
+		done := make(chan struct{})
+		go func() { // ends when the GET is given up
+			defer close(done)
+			sock.servePoll(httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, "GET", "/", nil))
+		}()
+		synctest.Wait()
+		sock.mu.Lock()
+		cancel() // decides what the GET wakes up for
+		fx, _ := sock.stepLocked(inCommit)
+		sock.mu.Unlock()
+		if fx&fxSwitch == 0 {
+			t.Fatal("not upgraded")
+		}
+		<-done
+		rec.alive()
+		if sock.Send(SendOptions{}, text("x")) != nil || sock.poll != nil {
+			t.Error("the upgraded session does not work, or keeps the state of polling")
+		}
+		p.want("4x")
+		e.rejected(RejectPollAborted, 0)
+		p.conn.Close()
+	})
+}
+
+// So is a POST that is given up.
+func TestPostGivenUpDuringTheUpgrade(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, e *env) {
+		q, rec := e.open()
+		sock := rec.socket
+		p := e.probe(q)
+		synctest.Wait()
+		sock.mu.Lock()
+		sock.stepLocked(inCommit)
+		sock.mu.Unlock()
+		sock.failPost(httptest.NewRecorder(), io.ErrUnexpectedEOF) // its body had failed a moment before
+		rec.alive()
+		e.rejected(RejectPostAborted, 0)
+		p.conn.Close()
+	})
 }
