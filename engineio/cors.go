@@ -74,7 +74,20 @@ func (s *Server) originAllowed(r *http.Request) bool {
 	}
 	// The scheme is not compared: behind a proxy that ends TLS the server does not know its own.
 	u, err := url.Parse(lines[0])
-	return err == nil && u.Host != "" && (u.Scheme == "http" || u.Scheme == "https") && strings.EqualFold(u.Host, r.Host)
+	if err != nil {
+		return false
+	}
+	var port string
+	switch u.Scheme {
+	case "http":
+		port = ":80"
+	case "https":
+		port = ":443"
+	default:
+		return false
+	}
+	host := strings.TrimSuffix(u.Host, port)
+	return host != "" && strings.EqualFold(host, strings.TrimSuffix(r.Host, port)) // some proxies add it to Host
 }
 
 // validOrigin reports whether the lines hold only what a header value may (RFC 9110 5.5), as the official server checks.

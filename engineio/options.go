@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net/http"
 	"slices"
 	"strings"
@@ -116,6 +117,7 @@ func (o *Options) withDefaults() Options {
 	def(&d.PingTimeout, 20*time.Second)
 	def(&d.UpgradeTimeout, 10*time.Second)
 	def(&d.MaxPayload, 1_000_000)
+	d.MaxPayload = min(d.MaxPayload, math.MaxInt/2) // sizes in memory are ints, of 32 bits on some machines
 	def(&d.MaxQueueBytes, 1<<20)
 	def(&d.MaxQueuePackets, 16_384)
 	if len(d.Transports) == 0 {

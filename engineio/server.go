@@ -168,7 +168,7 @@ func (s *Server) open(w http.ResponseWriter, r *http.Request, q query) {
 		sock.upgrade = upgradeDone
 		sock.out.Push(s.openPacket(id, nil))
 	} else {
-		sock.poll = newPolling()
+		sock.poll = newPolling(s.now())
 	}
 	if e := s.add(sock); e != nil {
 		s.refuse(w, r, ws, e)

@@ -140,6 +140,7 @@ func (s *Socket) drain(e ending) {
 		s.beat = beatDraining
 		s.arm(drainTimeout)
 		s.poll.signal()
+		s.poll.makeRoom() // what comes now is dropped anyway
 	}
 	s.startFlushLocked()
 	s.mu.Unlock()

@@ -324,7 +324,7 @@ func TestAllocations(t *testing.T) {
 		t.Skip("the race detector allocates")
 	}
 	s := NewServer(nil, nil)
-	sock := &Socket{server: s, poll: newPolling()}
+	sock := &Socket{server: s, poll: newPolling(0)}
 	m := text("hello")
 	b := getBatch()
 	if n := testing.AllocsPerRun(1000, func() {
@@ -422,10 +422,10 @@ func TestBurstBeforeTheFirstPoll(t *testing.T) {
 		_, rec := e.open()
 		for i := range 40 {
 			if err := rec.socket.Send(SendOptions{}, text("x")); err != nil {
-				t.Fatalf("message %d: %v", i, err)
+				t.Errorf("message %d: %v", i, err)
+				break
 			}
 		}
-		rec.alive()
 	})
 }
 

@@ -24,14 +24,16 @@ type polling struct {
 	late      bool          // the parked GET came when an upgrade was under way already; see answerPollLocked
 	arrived   chan struct{} // closed when a GET parks or the session closes, if somebody waits for that
 	room      chan struct{} // closed when a POST that waits for room in the queue should look again
-	polled    time.Duration // when the latest GET came or was answered, on the server's clock
+	polled    time.Duration // when the latest GET, the handshake included, came or was answered, on the server's clock
 	posting   bool          // a POST is being read or delivered
 	delivered chan struct{} // closed when the POST has delivered, if somebody waits for that
 	inside    bool          // the POST is delivering
 	cut       func()        // ends the reading of the POST's body at once
 }
 
-func newPolling() *polling { return &polling{wake: make(chan struct{}, 1)} }
+func newPolling(now time.Duration) *polling {
+	return &polling{wake: make(chan struct{}, 1), polled: now}
+}
 
 // signal makes the parked GET look again; without one it does nothing that matters.
 func (p *polling) signal() {
@@ -100,9 +102,8 @@ func (s *Socket) servePoll(w http.ResponseWriter, r *http.Request) {
 		case <-r.Context().Done():
 			s.mu.Lock()
 			p.parked = false
-			fx := s.closeLocked(ending{reason: TransportError, err: errPollAborted, reject: RejectPollAborted})
 			s.mu.Unlock()
-			s.finish(fx, true)
+			s.closePolling(ending{reason: TransportError, err: errPollAborted, reject: RejectPollAborted})
 			return
 		}
 		s.mu.Lock()
@@ -171,8 +172,25 @@ func (s *Socket) answerPollLocked(w http.ResponseWriter, r *http.Request, p *pol
 	s.mu.Unlock()
 	s.finish(fx, true)
 	if err != nil {
-		s.close(ending{reason: TransportError, err: err, reject: RejectPollAborted}, true)
+		e := ending{reason: TransportError, err: err, reject: RejectPollAborted}
+		if writing { // messages are lost, and must not be missing silently
+			s.close(e, true)
+		} else {
+			s.closePolling(e)
+		}
 	}
+}
+
+// closePolling ends the session because a request failed, unless it has been upgraded and has no more use for that.
+func (s *Socket) closePolling(e ending) {
+	s.mu.Lock()
+	var fx closing
+	if s.conn == nil {
+		fx = s.closeLocked(e)
+	}
+	s.forgetPollingLocked()
+	s.mu.Unlock()
+	s.finish(fx, true)
 }
 
 // pause waits, unless the client goes away.
@@ -279,16 +297,17 @@ func (s *Socket) failPost(w http.ResponseWriter, err error) {
 		s.server.counters.reject(RejectBodySize)
 		answerEmpty(w, http.StatusRequestEntityTooLarge)
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		s.close(ending{reason: TransportError, err: err, reject: RejectPostTimeout}, true)
+		s.closePolling(ending{reason: TransportError, err: err, reject: RejectPostTimeout})
 		answerEmpty(w, http.StatusRequestTimeout)
 	default:
-		s.close(ending{reason: TransportError, err: err, reject: RejectPostAborted}, true)
+		s.closePolling(ending{reason: TransportError, err: err, reject: RejectPostAborted})
 		answerEmpty(w, http.StatusBadRequest)
 	}
 }
 
 // deliverPost hands the packets of body on, one after the other up to the first that is wrong, and answers.
 func (s *Socket) deliverPost(w http.ResponseWriter, r *http.Request, body []byte) {
+	unlimit(w, r) // the Handler takes its time
 	var e ending
 	ok := true
 	var messages, data int
@@ -300,6 +319,9 @@ func (s *Socket) deliverPost(w http.ResponseWriter, r *http.Request, body []byte
 		if p.Type == packet.Message {
 			messages++
 			data += len(p.Data)
+			if !p.Binary && 2*len(p.Data) < cap(body) { // whoever keeps it must not keep the rest of the body
+				p.Data = append(make([]byte, 0, len(p.Data)), p.Data...)
+			}
 			s.awaitRoom()
 		}
 		if e, ok = s.receive(p); !ok {
@@ -322,7 +344,7 @@ func (s *Socket) deliverPost(w http.ResponseWriter, r *http.Request, body []byte
 	h.Set("Content-Type", "text/html")
 	h.Set("Cache-Control", "no-store")
 	oldBrowser(h, r)
-	io.WriteString(w, "ok")
+	write(w, []byte("ok"))
 }
 
 // awaitPoll gives the GET that a closing client has pending the time to get here, if the close packet was faster: both
@@ -443,7 +465,6 @@ func (s *Server) answerPayload(w http.ResponseWriter, r *http.Request, items []*
 		size += packet.PayloadSize(m.packet())
 	}
 	buf := bufpool.Get(size)
-	defer func() { bufpool.Put(buf) }()
 	for _, m := range items {
 		*buf = packet.AppendPayload(*buf, 0, m.packet())
 	}
@@ -462,7 +483,11 @@ func (s *Server) answerPayload(w http.ResponseWriter, r *http.Request, items []*
 		}
 	}
 	h.Set("Content-Length", strconv.Itoa(len(*buf)))
-	return write(w, *buf)
+	err := write(w, *buf)
+	if err == nil { // otherwise the http.Server may still be at it: over HTTP/2 a Write that fails does not wait
+		bufpool.Put(buf)
+	}
+	return err
 }
 
 // buffered is what net/http keeps of an answer without writing it: up to here, Write does not block.

@@ -474,7 +474,6 @@ func TestDefaultPortsOfOrigins(t *testing.T) {
 			{"https://a.com", "a.com:4443", false},
 			{"https://a.com", "b.com:443", false},
 			{"https://:443", "", false},
-			{"https://a.com:", "a.com", true},
 			{"https://", ":443", false},
 			{"ws://a.com", "a.com", false},
 		} {

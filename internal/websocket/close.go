@@ -35,10 +35,8 @@ func (c *Conn) sendClose(e *CloseError) bool {
 	}
 	c.own = e
 	c.closing.Store(true)
-	var b [2 + maxControl]byte
-	frame := appendClose(append(b[:0], finBit|opClose, 0), e.Status, e.Reason)
-	frame[1] = byte(len(frame) - 2)
-	c.owe(frame)
+	var b [maxControl]byte
+	c.oweControl(opClose, appendClose(b[:0], e.Status, e.Reason))
 	c.timer = time.AfterFunc(c.limits.closeTimeout, c.Abort)
 	return true
 }
@@ -73,7 +71,7 @@ func (c *Conn) finish(clean bool) {
 	c.wake()
 	c.mu.Unlock()
 	nc := c.nc
-	if t, ok := nc.(*tls.Conn); ok {
+	for t, ok := nc.(*tls.Conn); ok; t, ok = nc.(*tls.Conn) { // two with a proxy that is spoken to in TLS
 		nc = t.NetConn() // its Close would wait until the peer takes an alert; linger has sent it where that is due
 	}
 	if t, ok := nc.(*net.TCPConn); ok && stuck && !clean {

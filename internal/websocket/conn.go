@@ -18,6 +18,7 @@ type Conn struct {
 	nc     net.Conn
 	raw    syscall.RawConn // the descriptor beneath, if system calls may be made on it; otherwise nil
 	limits *limits
+	client bool // our role: what we write is masked, what we read is not (RFC 6455 5.1)
 
 	// What follows up to mu belongs to the goroutine that reads.
 
@@ -79,7 +80,7 @@ func (c *Conn) Buffered() bool {
 	}
 	in, inside, room := (*c.in)[c.pos:], c.op != 0, c.limits.maxMessage-int64(len(c.msg))
 	for range 8 { // more frames than that before the end of a message are not worth looking at
-		h, n, err := parseHeader(in, inside, room)
+		h, n, err := parseHeader(in, inside, room, c.client)
 		if n == 0 || err != nil || h.op == opClose || h.length > int64(len(in)-n) {
 			return false
 		}

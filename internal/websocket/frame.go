@@ -25,10 +25,10 @@ type header struct {
 // control tells a control frame (RFC 6455 5.5).
 func (h header) control() bool { return h.op >= opClose }
 
-// parseHeader reads the header of a client's frame from the front of b, and tells its size: 0 if b does not hold all of
+// parseHeader reads the header of a frame of the peer from the front of b, and tells its size: 0 if b does not hold all of
 // it yet. What is wrong is reported as soon as the byte that shows it is there. Inside tells that a message has begun and
-// not ended, room how many bytes the message may still take.
-func parseHeader(b []byte, inside bool, room int64) (h header, n int, err error) {
+// not ended, room how many bytes the message may still take, client that we are the client.
+func parseHeader(b []byte, inside bool, room int64, client bool) (h header, n int, err error) {
 	if len(b) < 2 {
 		return h, 0, nil
 	}
@@ -46,8 +46,10 @@ func parseHeader(b []byte, inside bool, room int64) (h header, n int, err error)
 		return h, 0, violation(ProtocolError, "fragmented control frame")
 	case h.control() && h.length > maxControl:
 		return h, 0, violation(ProtocolError, "control frame too long")
-	case b[1]&maskBit == 0: // a client will have to refuse the opposite
+	case b[1]&maskBit == 0 && !client:
 		return h, 0, violation(ProtocolError, "unmasked frame")
+	case b[1]&maskBit != 0 && client:
+		return h, 0, violation(ProtocolError, "masked frame")
 	}
 	n = 2
 	switch h.length {
@@ -68,6 +70,9 @@ func parseHeader(b []byte, inside bool, room int64) (h header, n int, err error)
 	if h.length > room && !h.control() {
 		return h, 0, &CloseError{Status: MessageTooBig, cause: ErrMessageTooBig} // the code says it all, as officially
 	}
+	if client {
+		return h, n, nil
+	}
 	if len(b) < n+4 {
 		return h, 0, nil
 	}
@@ -75,7 +80,8 @@ func parseHeader(b []byte, inside bool, room int64) (h header, n int, err error)
 	return h, n + 4, nil
 }
 
-// AppendFrame appends one unfragmented server frame (unmasked). The payload may come in pieces.
+// AppendFrame appends one unfragmented server frame (unmasked). The payload may come in pieces. A client needs the method
+// of the same name, or [AppendMasked].
 func AppendFrame(dst []byte, op Opcode, payload ...[]byte) []byte {
 	n := 0
 	for _, p := range payload {

@@ -8,6 +8,10 @@ import (
 // maskCopy copies src to dst, which must be as long or longer, through the mask. The two may be the same, but must not
 // overlap otherwise. It returns the key as it has to continue after src.
 func maskCopy(dst, src []byte, key uint32) uint32 {
+	if key == 0 { // what a server sends
+		copy(dst, src)
+		return 0
+	}
 	le := binary.LittleEndian
 	if len(src) >= 8 {
 		k := uint64(key)<<32 | uint64(key)

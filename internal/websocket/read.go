@@ -87,7 +87,7 @@ func (c *Conn) take(p []byte, err error) (Opcode, []byte, error) {
 func (c *Conn) header() (header, error) {
 	for {
 		if c.in != nil {
-			h, n, err := parseHeader((*c.in)[c.pos:], c.op != 0, c.limits.maxMessage-int64(len(c.msg)))
+			h, n, err := parseHeader((*c.in)[c.pos:], c.op != 0, c.limits.maxMessage-int64(len(c.msg)), c.client)
 			if n > 0 || err != nil {
 				c.pos += int32(n)
 				return h, err

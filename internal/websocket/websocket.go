@@ -17,6 +17,7 @@ package websocket
 import (
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -100,7 +101,7 @@ func (o *Options) limits() *limits {
 		o = new(Options)
 	}
 	l := limits{
-		maxMessage:     or(o.MaxMessage, defaultMaxMessage),
+		maxMessage:     min(or(o.MaxMessage, defaultMaxMessage), math.MaxInt/2), // an int, of 32 bits on some machines
 		maxFragments:   int32(or(min(o.MaxFragments, 1<<30), defaultMaxFragments)),
 		messageTimeout: or(o.MessageTimeout, defaultMessageTimeout),
 		writeTimeout:   or(o.WriteTimeout, defaultWriteTimeout),

@@ -255,9 +255,7 @@ func (c *Conn) pong(payload []byte) error {
 			return nil
 		}
 		if c.pongs < maxPongs {
-			var b [2 + maxControl]byte
-			frame := append(b[:0], finBit|opPong, byte(len(payload)))
-			c.owe(append(frame, payload...))
+			c.oweControl(opPong, payload)
 			c.pongs++
 			c.mu.Unlock()
 			c.dirty = true

@@ -472,7 +472,6 @@ var frameControlRows = []row{
 	}},
 	{id: "F-29", run: func(e *env) {
 		s := e.connect("websocket")
-		_ = s.WebSocket().Conn().SetReadBuffer(256 << 10) // so that less is needed to fill it
 		done := make(chan struct{})
 		go func() { // ends when the server has given up reading, or the row is over
 			defer close(done)
