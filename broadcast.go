@@ -22,7 +22,8 @@ type BroadcastOperator struct {
 	flags  adapter.Flags
 }
 
-// To adds rooms.
+// To adds rooms. Without any it adds nothing: an operator that had none reaches the whole namespace, so look at the
+// length of a slice of rooms before passing it.
 func (b BroadcastOperator) To(rooms ...string) BroadcastOperator {
 	b.rooms = append(b.rooms[:len(b.rooms):len(b.rooms)], rooms...)
 	return b
@@ -74,6 +75,9 @@ func (b BroadcastOperator) Emit(name string, args ...any) error {
 func (b BroadcastOperator) EmitWithAck(ctx context.Context, name string, args ...any) ([]Args, error) {
 	p, err := b.packet(name, args)
 	if err != nil {
+		return nil, err
+	}
+	if err := b.ns.srv.encodable(p); err != nil {
 		return nil, err
 	}
 	var all []Args
@@ -184,8 +188,12 @@ func (l *local) Encode(p *parser.Packet, _ *adapter.Target) (adapter.Encoded, er
 // Flush starts sending what Deliver has queued, and tells the listeners for outgoing events.
 func (l *local) Flush(e adapter.Encoded) {
 	b := e.(*broadcast)
-	for _, s := range b.reached {
-		s.conn.eng.Flush()
+	if len(b.reached) > few {
+		l.srv.flush.add(b.reached)
+	} else {
+		for _, s := range b.reached {
+			s.conn.eng.Flush()
+		}
 	}
 	l.srv.stats.eventsOut.Add(uint64(len(b.reached)))
 	for _, s := range b.reached {

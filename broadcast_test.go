@@ -11,6 +11,7 @@ import (
 	"time"
 
 	socketio "sio.example/socketio"
+	"sio.example/socketio/adapter"
 )
 
 // crowd connects clients called a, b, c...; the nth is in the room of its name and in "all".
@@ -92,6 +93,28 @@ func TestBroadcastBinary(t *testing.T) {
 		c, _ := f.join("/n")
 		_ = f.Of("/n").Emit("x", []byte{1}, map[string]any{"b": []byte{2}})
 		c.expect(`452-/n,["x",{"_placeholder":true,"num":0},{"b":{"_placeholder":true,"num":1}}]`, "b\x01", "b\x02")
+	})
+}
+
+// What can't be encoded is an error, and not an answer that does not come.
+func TestBroadcastWithAckCannotBeEncoded(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, f *fixture) {
+		_, s := f.connected("/")
+		began := time.Now()
+		_, err := f.EmitWithAck(t.Context(), "ask", make(chan int))
+		if err == nil || errors.Is(err, adapter.ErrGone) || time.Since(began) != 0 {
+			t.Errorf("%v after %v", err, time.Since(began))
+		}
+		all, err := f.FetchSockets(t.Context())
+		if err != nil || len(all) != 1 {
+			t.Fatal(all, err)
+		}
+		if _, err := all[0].EmitWithAck(t.Context(), "ask", make(chan int)); err == nil || time.Since(began) != 0 {
+			t.Errorf("%v after %v", err, time.Since(began))
+		}
+		if n := socketio.PendingAcks(s); n != 0 {
+			t.Errorf("%d acknowledgements are waited for", n)
+		}
 	})
 }
 

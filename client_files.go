@@ -22,7 +22,8 @@ type clientFiles struct {
 // serveFile answers requests for the browser client, which is below the path of the sessions. It reports false for any
 // other request.
 func (s *server) serveFile(w http.ResponseWriter, r *http.Request) bool {
-	name, ok := strings.CutPrefix(r.URL.Path, "/"+strings.Trim(s.opts.Engine.Path, "/")+"/")
+	path := "/" + strings.Trim(s.opts.Engine.Path, "/")
+	name, ok := strings.CutPrefix(r.URL.Path, strings.TrimSuffix(path, "/")+"/")
 	if !ok || name == "" {
 		return false
 	}

@@ -94,6 +94,7 @@ func TestClientFilesElsewhere(t *testing.T) {
 	}{
 		{"path without slash", socketio.Options{Engine: engineio.Options{Path: "/x"}}, "/x/" + name, 200},
 		{"path with slash", socketio.Options{Engine: engineio.Options{Path: "/x/"}}, "/x/" + name, 200},
+		{"root path", socketio.Options{Engine: engineio.Options{Path: "/"}}, "/" + name, 200},
 		{"other path", socketio.Options{Engine: engineio.Options{Path: "/x/"}}, "/socket.io/" + name, 404},
 		{"disabled", socketio.Options{DisableClient: true}, "/socket.io/" + name, 404},
 		{"unknown", socketio.Options{}, "/socket.io/unknown.js", 404},

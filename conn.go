@@ -371,6 +371,19 @@ func (c *conn) send(p *parser.Packet, o engineio.SendOptions) error {
 	}
 }
 
+// encodable reports why p can't be encoded. Each member of a broadcast with acknowledgements has an id of its own, so
+// that the packet is encoded for each; that it can't be must not look as if nobody had answered.
+func (s *server) encodable(p *parser.Packet) error {
+	ms := messageSlices.Get().(*[]*engineio.Prepared)
+	defer func() {
+		clear(*ms)
+		messageSlices.Put(ms)
+	}()
+	var err error
+	*ms, err = s.encode((*ms)[:0], p)
+	return err
+}
+
 var frameSlices = sync.Pool{New: func() any {
 	s := make([]parser.Frame, 0, 4)
 	return &s

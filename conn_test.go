@@ -2,7 +2,9 @@ package socketio_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"math"
 	"runtime"
 	"slices"
 	"strings"
@@ -13,6 +15,7 @@ import (
 	"weak"
 
 	socketio "sio.example/socketio"
+	"sio.example/socketio/engineio"
 	"sio.example/socketio/parser"
 )
 
@@ -309,6 +312,20 @@ func TestConnectTimeout(t *testing.T) {
 			advance(5 * time.Second)
 			c.connect("/", "")
 		})
+	})
+}
+
+// However large a message may be, so may what it carries.
+func TestAttachmentsOfUnlimitedSize(t *testing.T) {
+	bubble(t, &socketio.Options{Engine: engineio.Options{MaxPayload: math.MaxInt64}}, func(t *testing.T, f *fixture) {
+		f.Handle("x", func(_ context.Context, s *socketio.Socket, e *socketio.Event) error {
+			var data []byte
+			return errors.Join(e.Bind(&data), s.Emit("size", len(data)))
+		})
+		c, _ := f.join("/")
+		c.send(`451-["x",{"_placeholder":true,"num":0}]`)
+		c.sendBinary(make([]byte, 3<<20))
+		c.expect(fmt.Sprintf(`42["size",%d]`, 3<<20))
 	})
 }
 

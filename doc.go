@@ -21,9 +21,9 @@
 // [ErrDisconnected] once the socket is disconnected.
 //
 // A socket that was connected is told so exactly once: OnConnection callbacks run before its first event, OnDisconnect
-// callbacks after its last one. Events that still wait when it is disconnected are dropped, as by the official server;
-// but when the client went away without a word (its connection was closed or lost), what it had sent before is still
-// handled for up to a second, with a context that lasts as long, while Emit already returns [ErrDisconnected].
+// callbacks after its last one. When it was the client that left, was lost, or sent what is no packet, what it had sent
+// before and still waits is handled for up to a second, with a context that lasts as long, while Emit already returns
+// [ErrDisconnected]. In all other cases the events that wait are dropped, as by the official server.
 //
 // # User code
 //

@@ -20,8 +20,9 @@ var (
 
 // InternalError is the text that a client gets instead of the text of an error which was not meant for it: as the
 // message of CONNECT_ERROR when a gate returned something else than a *ConnectError, and as the acknowledgement
-// {"error": InternalError} when a handler returned something else than an *event.Error. The error itself is logged.
-const InternalError = "internal error"
+// {"error": InternalError} when a handler returned something else than an *event.Error, unless arguments that did not fit
+// were the reason. The error itself is logged.
+const InternalError = event.InternalText
 
 // A ConnectError refuses a connection: what a gate returns is what the client gets.
 type ConnectError struct {
@@ -50,7 +51,8 @@ func (e *PanicError) Unwrap() error {
 // errExited is the error of user code that ended its goroutine with runtime.Goexit.
 var errExited = errors.New("socketio: user code called runtime.Goexit")
 
-// protect calls fn. If fn panics, and recovering is not disabled, it returns a *PanicError.
+// protect calls fn. If fn panics, and recovering is not disabled, it returns a *PanicError; likewise if the text of the
+// error that fn returns can't be had, as that of a nil pointer in an error: whoever logs it later has no protection.
 func (s *server) protect(fn func() error) (err error) {
 	if s.opts.DisableRecover {
 		return fn()
@@ -61,14 +63,8 @@ func (s *server) protect(fn func() error) (err error) {
 			err = &PanicError{Value: v, Stack: debug.Stack()}
 		}
 	}()
-	return fn()
-}
-
-// forClient is what a client may know about err.
-func forClient(err error) string {
-	var shown *event.Error
-	if errors.As(err, &shown) {
-		return shown.Message
+	if err = fn(); err != nil {
+		_ = err.Error()
 	}
-	return InternalError
+	return err
 }

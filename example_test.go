@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"time"
 
@@ -53,8 +54,8 @@ func Example_typedEvents() {
 	io := socketio.NewServer(nil)
 
 	// One handler for all sockets of a namespace costs no memory for each of them.
-	socketio.Handle(io.Of("/board"), Moved, func(_ context.Context, s *socketio.Socket, m Move) error {
-		return Moved.Emit(s.Broadcast(), m)
+	socketio.Handle(io.Of("/"), Moved, func(_ context.Context, s *socketio.Socket, m Move) error {
+		return Moved.Emit(s, Move{X: -m.X, Y: -m.Y})
 	})
 
 	// What it returns is the acknowledgement.
@@ -66,6 +67,27 @@ func Example_typedEvents() {
 		s.SetData(u)
 		return u, nil
 	})
+
+	server := httptest.NewServer(io)
+	defer server.Close()
+	defer io.Close()
+	client := dialExample(server.URL)
+	fmt.Println(client.connect("/", ""))
+	client.send(`42["moved",1,2]`)
+	fmt.Println(client.read())
+	client.send(`421["login",{"Name":"ada","Password":"sesame"}]`)
+	fmt.Println(client.read())
+	client.send(`422["login",{"Name":"eve","Password":"?"}]`)
+	fmt.Println(client.read())
+	client.send(`423["login","no credentials at all"]`)
+	fmt.Println(client.read())
+
+	// Output:
+	// connected
+	// 42["moved",-1,-2]
+	// 431[{"Name":"ada"}]
+	// 432[{"error":"wrong password"}]
+	// 433[{"error":"invalid arguments"}]
 }
 
 // A gate decides who may connect.
@@ -73,30 +95,91 @@ func ExampleNamespace_Use() {
 	io := socketio.NewServer(nil)
 	io.Use(func(ctx context.Context, s *socketio.Socket) error {
 		var auth struct{ Token string }
-		if err := s.Handshake().Auth.Bind(&auth); err != nil || auth.Token == "" {
+		if err := s.Handshake().Auth.Bind(&auth); err != nil {
+			return err // the client learns no more than that there was an error
+		}
+		if auth.Token == "" {
 			return &socketio.ConnectError{Message: "not allowed", Data: map[string]string{"code": "E_TOKEN"}}
 		}
-		return s.Join("user:" + auth.Token)
+		return s.Join("user:" + auth.Token) // from when it is connected
 	})
+
+	server := httptest.NewServer(io)
+	defer server.Close()
+	defer io.Close()
+	client := dialExample(server.URL)
+	fmt.Println(client.connect("/", `{"token":5}`))
+	fmt.Println(client.connect("/", ""))
+	fmt.Println(client.connect("/", `{"token":"secret"}`))
+
+	// Output:
+	// 44{"message":"internal error"}
+	// 44{"message":"not allowed","data":{"code":"E_TOKEN"}}
+	// connected
 }
 
-// Acknowledgements are waited for with a context, which is the timeout too.
+// Acknowledgements are waited for with a context, which is the timeout too. A handler may wait for the client whose event
+// it handles.
 func ExampleSocket_EmitWithAck() {
-	ask := func(s *socketio.Socket) (string, error) {
-		ctx, cancel := context.WithTimeout(s.Context(), 5*time.Second)
+	io := socketio.NewServer(nil)
+	io.Handle("hello", func(ctx context.Context, s *socketio.Socket, _ *socketio.Event) error {
+		ctx, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
 		defer cancel()
 		args, err := s.EmitWithAck(ctx, "your name?")
 		switch {
 		case errors.Is(err, context.DeadlineExceeded):
-			return "", fmt.Errorf("no answer: %w", err)
+			return s.Emit("welcome", "stranger")
 		case err != nil:
-			return "", err // an error that matches socketio.ErrDisconnected, for one
+			return err // an error that matches socketio.ErrDisconnected, for one
 		}
 		var name string
-		err = args.Bind(&name)
-		return name, err
-	}
-	_ = ask
+		if err := args.Bind(&name); err != nil {
+			return err
+		}
+		return s.Emit("welcome", name)
+	})
+
+	server := httptest.NewServer(io)
+	defer server.Close()
+	defer io.Close()
+	client := dialExample(server.URL)
+	fmt.Println(client.connect("/", ""))
+	client.send(`42["hello"]`)
+	fmt.Println(client.read())
+	fmt.Println(client.read()) // without having answered
+
+	// Output:
+	// connected
+	// 420["your name?"]
+	// 42["welcome","stranger"]
+}
+
+// Contracts ask with types, one client or many.
+func ExampleBroadcastOperator_EmitWithAck() {
+	const vote event.WithAck[string, bool] = "vote"
+	io := socketio.NewServer(nil)
+	io.Handle("call", func(ctx context.Context, s *socketio.Socket, _ *socketio.Event) error {
+		votes, err := vote.EmitAll(ctx, io, "pizza?")
+		if err != nil {
+			return err // votes are those that came all the same
+		}
+		return s.Emit("result", votes)
+	})
+
+	server := httptest.NewServer(io)
+	defer server.Close()
+	defer io.Close()
+	client := dialExample(server.URL)
+	fmt.Println(client.connect("/", ""))
+	client.send(`42["call"]`)
+	fmt.Println(client.read())
+	client.send(`430[true]`)
+	fmt.Println(client.read())
+
+	// Output:
+	// connected
+	// 420["vote","pizza?"]
+	// 42["result",[true]]
 }
 
 // Operators name who is to get an event.
@@ -104,11 +187,37 @@ func ExampleBroadcastOperator() {
 	io := socketio.NewServer(nil)
 	io.OnConnection(func(s *socketio.Socket) {
 		_ = s.Join("lobby")
-		_ = io.Emit("all of the namespace")
-		_ = io.To("lobby", "bar").Except("muted").Emit("in either room, but not muted")
-		_ = s.To("lobby").Emit("the others in the lobby")
-		_ = s.Broadcast().Volatile().Emit("all others, if they can take it now")
+		s.On("say", func(_ context.Context, e *socketio.Event) error {
+			return errors.Join(
+				io.Emit("to all of the namespace", e.Args),
+				io.To("lobby", "bar").Except("muted").Emit("to either room, but not to the muted", e.Args),
+				s.To("lobby").Emit("to the others in the lobby", e.Args),
+				s.Broadcast().Emit("to all others", e.Args),
+			)
+		})
 	})
+
+	server := httptest.NewServer(io)
+	defer server.Close()
+	defer io.Close()
+	ada, bob := dialExample(server.URL), dialExample(server.URL)
+	fmt.Println(ada.connect("/", ""), bob.connect("/", ""))
+	ada.send(`42["say","hi"]`)
+	for range 2 {
+		fmt.Println("ada:", ada.read())
+	}
+	for range 4 {
+		fmt.Println("bob:", bob.read())
+	}
+
+	// Output:
+	// connected connected
+	// ada: 42["to all of the namespace","hi"]
+	// ada: 42["to either room, but not to the muted","hi"]
+	// bob: 42["to all of the namespace","hi"]
+	// bob: 42["to either room, but not to the muted","hi"]
+	// bob: 42["to the others in the lobby","hi"]
+	// bob: 42["to all others","hi"]
 }
 
 // Middleware surrounds the handlers of all events.
@@ -116,36 +225,92 @@ func ExampleNamespace_UseEvents() {
 	io := socketio.NewServer(nil)
 	io.UseEvents(func(next socketio.Handler) socketio.Handler {
 		return func(ctx context.Context, e *socketio.Event) error {
-			began := time.Now()
-			err := next(ctx, e)
 			s, _ := socketio.SocketFromContext(ctx)
-			log.Printf("%s: %s took %v: %v", s.ID(), e.Name, time.Since(began), err)
-			return err
+			if s.Data() == nil && e.Name != "login" {
+				return &event.Error{Message: "log in first"}
+			}
+			return next(ctx, e)
 		}
 	})
+	io.Handle("login", func(_ context.Context, s *socketio.Socket, e *socketio.Event) error {
+		s.SetData("ada")
+		return e.Ack("welcome")
+	})
+	io.Handle("who am I?", func(_ context.Context, s *socketio.Socket, e *socketio.Event) error {
+		return e.Ack(s.Data())
+	})
+
+	server := httptest.NewServer(io)
+	defer server.Close()
+	defer io.Close()
+	client := dialExample(server.URL)
+	fmt.Println(client.connect("/", ""))
+	for id, name := range []string{"who am I?", "login", "who am I?"} {
+		client.send(fmt.Sprintf("42%d[%q]", id, name))
+		fmt.Println(client.read())
+	}
+
+	// Output:
+	// connected
+	// 430[{"error":"log in first"}]
+	// 431["welcome"]
+	// 432["ada"]
 }
 
-// Clients may connect to any namespace that a function lets in.
+// Clients may connect to any namespace that a function lets in. What is registered with the parent counts for each.
 func ExampleServer_OfFunc() {
 	io := socketio.NewServer(nil)
 	games := io.OfFunc(func(_ context.Context, name string, _ socketio.Args) bool {
 		return strings.HasPrefix(name, "/game/")
 	})
 	games.OnConnection(func(s *socketio.Socket) {
-		_ = s.Namespace().Emit("joined", s.ID()) // all players of this game
+		_ = s.Namespace().Emit("joined", s.Namespace().Name()) // to all players of this game
 	})
+
+	server := httptest.NewServer(io)
+	defer server.Close()
+	defer io.Close()
+	client := dialExample(server.URL)
+	fmt.Println(client.connect("/game/7", ""))
+	fmt.Println(client.read())
+	fmt.Println(client.connect("/chess", ""))
+
+	// Child finds a game that is being played. Of would make one without the parent's gates and handlers.
+	if game, ok := games.Child("/game/7"); ok {
+		_ = game.Emit("score", 1, 2)
+	}
+	fmt.Println(client.read())
+
+	// Output:
+	// connected
+	// 42/game/7,["joined","/game/7"]
+	// 44/chess,{"message":"Invalid namespace"}
+	// 42/game/7,["score",1,2]
 }
 
 // The server outlives the listener, so that connections can be closed in peace.
 func ExampleServer_Shutdown() {
 	io := socketio.NewServer(nil)
-	server := &http.Server{Addr: "127.0.0.1:3000", Handler: io}
-	go func() { log.Print(server.ListenAndServe()) }() // ends with Shutdown below
+	io.OnConnection(func(s *socketio.Socket) {
+		s.OnDisconnect(func(why socketio.DisconnectReason) { fmt.Println("disconnected:", why) })
+	})
+	server := httptest.NewServer(io)
+	client := dialExample(server.URL)
+	fmt.Println(client.connect("/", ""))
 
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
+	_ = io.Emit("goodbye") // is still sent
+	last := make(chan string)
+	go func() { last <- client.read() + ", then " + client.read() }() // ends with what it reads
 	if err := io.Shutdown(ctx); err != nil {
 		log.Print(err) // names the handlers that have not returned
 	}
-	_ = server.Shutdown(ctx)
+	fmt.Println(<-last)
+	server.Close() // or Shutdown, of an http.Server
+
+	// Output:
+	// connected
+	// disconnected: server shutting down
+	// 42["goodbye"], then 1
 }

@@ -2,6 +2,7 @@ package socketio
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -35,7 +36,7 @@ type Namespace struct {
 	closing    sync.Once // of the adapter
 
 	mu      sync.RWMutex
-	sockets map[string]*Socket // by id: from CONNECT until OnDisconnect was called
+	sockets map[string]*Socket // by id: from shortly before CONNECT until OnDisconnect was called
 }
 
 // newNamespace returns a namespace that open must be called for.
@@ -54,21 +55,44 @@ func (n *Namespace) open(mine bool) {
 		<-n.ready
 		return
 	}
-	defer close(n.ready)
-	n.adapterErr = ErrServerClosed // should the factory call runtime.Goexit
-	n.adapterErr = n.srv.protect(func() (err error) {
-		n.adapter, err = n.srv.opts.Adapter((*local)(n))
-		return err
-	})
-	if n.adapterErr != nil {
-		n.adapterErr = fmt.Errorf("socketio: adapter of %s: %w", plain(n.name), n.adapterErr)
-		n.srv.report(context.Background(), nil, nil, n.adapterErr)
+	n.make()
+	if n.srv.isClosed() { // close may have come too early
+		_ = n.close()
+	}
+	if err := n.adapterErr; err != nil { // not before the namespace is ready: OnError may ask for it
+		n.srv.report(context.Background(), nil, nil, err)
 	}
 }
 
-// close closes the adapter.
+var errNoAdapter = errors.New("the factory returned nil")
+
+// make has the factory make the adapter.
+func (n *Namespace) make() {
+	defer close(n.ready)
+	n.adapterErr = ErrServerClosed // should the factory call runtime.Goexit
+	var made adapter.Adapter
+	err := n.srv.protect(func() (err error) {
+		made, err = n.srv.opts.Adapter((*local)(n))
+		return err
+	})
+	if err == nil && made == nil {
+		err = errNoAdapter
+	}
+	if err != nil {
+		n.adapterErr = fmt.Errorf("socketio: adapter of %s: %w", plain(n.name), err)
+		return
+	}
+	n.adapter, n.adapterErr = made, nil
+}
+
+// close closes the adapter. One that is still being made is closed by open, so that a factory which takes long does not
+// hold up Shutdown.
 func (n *Namespace) close() (err error) {
-	<-n.ready
+	select {
+	case <-n.ready:
+	default:
+		return nil
+	}
 	n.closing.Do(func() {
 		if n.adapter != nil {
 			err = n.srv.protect(n.adapter.Close)

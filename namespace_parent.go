@@ -35,6 +35,18 @@ func (p *ParentNamespace) Emit(name string, args ...any) error {
 	return errors.Join(errs...)
 }
 
+// Child returns the namespace called name, if it is one of the parent's and there now. A leading slash is added.
+func (p *ParentNamespace) Child(name string) (*Namespace, bool) {
+	p.srv.mu.Lock()
+	n := p.srv.namespaces[slashed(name)]
+	p.srv.mu.Unlock()
+	if n == nil || n.parent != p {
+		return nil, false
+	}
+	<-n.ready
+	return n, true
+}
+
 // Children iterates over the namespaces that were made and are still there, in no particular order.
 func (p *ParentNamespace) Children() iter.Seq[*Namespace] {
 	return func(yield func(*Namespace) bool) {

@@ -242,6 +242,14 @@ func TestDynamicNamespaces(t *testing.T) {
 		if !slices.Equal(names, []string{"/dyn-1"}) {
 			t.Errorf("children are %q", names)
 		}
+		if n, ok := first.Child("dyn-1"); !ok || n != f.Of("/dyn-1") {
+			t.Errorf("child is %v, %v", n, ok)
+		}
+		for _, name := range []string{"/dyn-2", "/dyn-x", "/dyn-static", "/"} {
+			if _, ok := first.Child(name); ok {
+				t.Errorf("%s is no child", name)
+			}
+		}
 	})
 }
 
@@ -543,9 +551,9 @@ func TestAdapterPanics(t *testing.T) {
 		c, _ := f.join("/")
 		c.send("41")
 		rec.expect(t, "client namespace disconnect")
-		c.connect("/", "{}")
-		c.expect("41")
-		rec.expect(t, "server namespace disconnect")
+		c.send("40{}")
+		c.expect(`44{"message":"internal error"}`) // it was never connected
+		rec.expect(t)
 		if err := f.Close(); err == nil || !strings.Contains(err.Error(), "panic: close") {
 			t.Errorf("Close: %v", err)
 		}

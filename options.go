@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"log/slog"
+	"math"
 	"time"
 
 	"sio.example/socketio/adapter"
@@ -78,7 +79,7 @@ func (o *Options) withDefaults() Options {
 		d.Engine.MaxPayload = defaultMaxPayload
 	}
 	if d.Parser == nil {
-		d.Parser = parser.JSON(&parser.JSONOptions{MaxBytes: int(2 * d.Engine.MaxPayload)})
+		d.Parser = parser.JSON(&parser.JSONOptions{MaxBytes: int(min(d.Engine.MaxPayload, math.MaxInt/2) * 2)})
 	}
 	if d.Adapter == nil {
 		d.Adapter = adapter.NewMemory
@@ -95,15 +96,22 @@ func (o *Options) withDefaults() Options {
 	if d.MaxInbox <= 0 {
 		d.MaxInbox = 256
 	}
-	if d.Logger == nil {
-		d.Logger = slog.New(slog.DiscardHandler)
-	} else if !d.DisableRecover {
-		d.Logger = slog.New(guardedHandler{d.Logger.Handler()})
-	}
 	if d.Engine.Logger == nil {
 		d.Engine.Logger = d.Logger
 	}
+	d.Logger, d.Engine.Logger = d.logger(d.Logger), d.logger(d.Engine.Logger)
 	return d
+}
+
+// logger returns l such that its panics, unless they are wanted, do no harm.
+func (o *Options) logger(l *slog.Logger) *slog.Logger {
+	switch {
+	case l == nil:
+		return slog.New(slog.DiscardHandler)
+	case o.DisableRecover:
+		return l
+	}
+	return slog.New(guardedHandler{l.Handler()})
 }
 
 func (o *Options) inboxLimits() dispatch.Limits {

@@ -36,6 +36,9 @@ func (r *RemoteSocket) EmitWithAck(ctx context.Context, name string, args ...any
 	if err != nil {
 		return Args{}, err
 	}
+	if err := r.ns.srv.encodable(p); err != nil {
+		return Args{}, err
+	}
 	for a, err := range r.ns.adapter.BroadcastWithAck(ctx, p, r.operator().target()) {
 		if err != nil {
 			return Args{}, fmt.Errorf("socketio: acknowledgement of %s: %w", plain(name), err)

@@ -49,7 +49,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // Of returns the namespace called name, and makes it if needed. A leading slash is added. A namespace made by Of lets
-// every client in that its gates let in; the functions given to OfFunc are not asked.
+// every client in that its gates let in, and stays; the functions given to OfFunc are not asked, and the gates of their
+// parents do not count. So do not use Of to reach what clients make by connecting: ParentNamespace.Child does not make
+// anything.
 func (s *Server) Of(name string) *Namespace { return s.srv.of(name) }
 
 // OfFunc lets clients connect to each namespace for which match returns true; it is made when the first one does, and
@@ -82,6 +84,7 @@ type server struct {
 	log    *slog.Logger
 	stats  counters
 	files  clientFiles
+	flush  flusher
 
 	mu         sync.Mutex
 	namespaces map[string]*Namespace
@@ -164,13 +167,20 @@ func (s *server) acquire(name string, p *ParentNamespace) *Namespace {
 	return n
 }
 
-// connected moves a socket from the pending ones to those of its namespace. It reports false after Shutdown.
+// connected moves a socket that is about to be connected from the pending ones to those of its namespace. It reports
+// false after Shutdown.
 func (s *server) connected(sock *Socket) bool {
 	sock.ns.add(sock)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.pending, sock)
 	return !s.closed
+}
+
+func (s *server) isClosed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closed
 }
 
 // release forgets a socket that begin has registered; its runner does nothing more.

@@ -61,8 +61,8 @@ type state int32
 
 const (
 	connecting state = iota // gates run; the client may send nothing
-	answering               // CONNECT is about to be sent; the client may send events
-	connected
+	answering               // gates have let it in; it joins its rooms, and CONNECT is about to be queued
+	connected               // CONNECT is queued
 	disconnected
 )
 
@@ -130,7 +130,7 @@ func (s *Socket) Conn() *engineio.Socket { return s.conn.eng }
 // Rooms are the rooms the socket is in, in no particular order; one of them has its id as the name.
 func (s *Socket) Rooms() []string {
 	s.mu.Lock()
-	if s.is(connecting) || s.is(answering) {
+	if s.is(connecting) {
 		defer s.mu.Unlock()
 		if s.rooms == nil {
 			return nil
@@ -202,17 +202,6 @@ func (s *Socket) Disconnect(close bool) {
 }
 
 func (s *Socket) is(st state) bool { return state(s.state.Load()) == st }
-
-// advance changes the state, unless the socket is disconnected.
-func (s *Socket) advance(to state) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.is(disconnected) {
-		return false
-	}
-	s.state.Store(int32(to))
-	return true
-}
 
 // How a socket is closed.
 type closeMode byte
@@ -345,60 +334,89 @@ func (s *Socket) refuse(err error) {
 	var refusal *ConnectError
 	switch {
 	case s.is(disconnected) && errors.Is(err, s.ctx.Err()):
-		return // the client has gone, and the gate gave up
+		// The client has gone, and the gate gave up.
 	case err == errUnknown:
 		srv.stats.reject(RejectNamespace)
-		refusal = errUnknown
-	case errors.As(err, &refusal):
+		s.turnAway(errUnknown)
+	case errors.As(err, &refusal) && refusal != nil:
 		srv.stats.reject(RejectGate)
+		s.turnAway(refusal)
 	default:
 		srv.stats.reject(RejectGate)
+		defer s.turnAway(&ConnectError{Message: InternalError}) // also if OnError calls runtime.Goexit
 		srv.report(s.ctx, s, nil, err)
-		refusal = &ConnectError{Message: InternalError}
 	}
+}
+
+// turnAway sends CONNECT_ERROR, unless the connection has gone.
+func (s *Socket) turnAway(why *ConnectError) {
 	if s.is(disconnected) {
 		return
 	}
-	s.conn.remove(s, false) // before the client knows, since it may connect again at once
-	s.conn.refuse(s.name, refusal)
-	s.close(ReasonServerDisconnect, closeDrop)
+	defer s.close(ReasonServerDisconnect, closeDrop) // also if the data calls runtime.Goexit when asked for its JSON
+	s.conn.remove(s, false)                          // before the client knows, since it may connect again at once
+	s.conn.refuse(s.name, why)
 }
 
 // admit makes the socket a connected one, in an order such that a broadcast is neither sent before CONNECT nor missed
-// once the client has it: CONNECT waits in the queue until all is done.
+// once the client has it: the socket is in its rooms before CONNECT is queued, and gets what is sent there from then on.
 func (r *runner) admit() {
 	s := (*Socket)(r)
-	if !s.advance(answering) {
+	srv := s.conn.srv
+	rooms, ok := s.answer()
+	if !ok {
 		return
 	}
-	p := &parser.Packet{Type: parser.Connect, Namespace: s.name, Args: parser.NewArgs(connectReply{s.id})}
-	if err := s.conn.send(p, engineio.SendOptions{Defer: true}); err != nil {
-		return // the connection is gone, or about to be
+	if err := srv.protect(func() error { return s.ns.adapter.Join((*member)(s), rooms...) }); err != nil && !srv.isClosed() {
+		s.refuse(err)
+		return
 	}
-	if !s.advance(connected) {
+	if !srv.connected(s) {
+		s.close(ReasonServerShuttingDown, closeDrop)
+		return
+	}
+	if !s.welcome() {
 		return
 	}
 	s.admitted = true
 	defer s.greet()
 	s.conn.settle()
-	s.conn.srv.stats.connects.Add(1)
-	open := s.conn.srv.connected(s)
+	srv.stats.connects.Add(1)
+	s.conn.eng.Flush()
+}
+
+// answer ends the time of the gates, and returns the rooms to be in.
+func (s *Socket) answer() (rooms []string, ok bool) {
 	s.mu.Lock()
-	rooms := []string{s.id}
+	defer s.mu.Unlock()
+	if s.is(disconnected) {
+		return nil, false
+	}
+	s.state.Store(int32(answering))
+	rooms = []string{s.id}
 	if s.rooms != nil {
 		rooms = append(rooms, *s.rooms...)
 		s.rooms = nil
 	}
-	s.mu.Unlock()
-	err := s.conn.srv.protect(func() error { return s.ns.adapter.Join((*member)(s), rooms...) })
-	if err != nil && open {
-		s.conn.srv.report(s.ctx, s, nil, err)
-		s.close(ReasonServerDisconnect, closeTell)
+	return rooms, true
+}
+
+// welcome queues CONNECT. It reports false if the socket or the connection has gone. What queues DISCONNECT comes before
+// all of it, or after.
+func (s *Socket) welcome() bool {
+	p := &parser.Packet{Type: parser.Connect, Namespace: s.name, Args: parser.NewArgs(connectReply{s.id})}
+	ms, err := s.conn.srv.encode(nil, p)
+	if err != nil { // by a parser of the user's
+		s.refuse(err)
+		return false
 	}
-	if !open {
-		s.close(ReasonServerShuttingDown, closeDrop)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.is(disconnected) || s.conn.eng.Send(engineio.SendOptions{Defer: true}, ms...) != nil {
+		return false
 	}
-	s.conn.eng.Flush()
+	s.state.Store(int32(connected))
+	return true
 }
 
 type connectReply struct {
@@ -418,6 +436,9 @@ func (r *runner) end() {
 	defer s.conn.finished()
 	if !s.admitted {
 		s.leaveAll()
+		if s.ns != nil {
+			s.ns.remove(s)
+		}
 		return
 	}
 	reason := s.reason // not changed any more

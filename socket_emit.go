@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	"sio.example/socketio/adapter"
 	"sio.example/socketio/engineio"
@@ -35,6 +36,9 @@ func (s *Socket) Emit(name string, args ...any) error {
 func (s *Socket) EmitWithAck(ctx context.Context, name string, args ...any) (Args, error) {
 	if err := checkName(name); err != nil {
 		return Args{}, err
+	}
+	if err := ctx.Err(); err != nil { // nobody would wait for the answer
+		return Args{}, fmt.Errorf("socketio: acknowledgement of %s: %w", plain(name), err)
 	}
 	type answer struct {
 		args Args
@@ -83,8 +87,19 @@ func (s *Socket) emit(name string, args []any, o engineio.SendOptions) error {
 	if err := checkName(name); err != nil {
 		return err
 	}
-	p := &parser.Packet{Type: parser.Event, Namespace: s.name, Name: name, Args: parser.NewArgs(args...)}
-	return s.sendEvent(p, o)
+	p := packets.Get().(*parser.Packet)
+	*p = parser.Packet{Type: parser.Event, Namespace: s.name, Name: name, Args: parser.NewArgs(args...)}
+	err := s.sendEvent(p, o)
+	free(p)
+	return err
+}
+
+// packets are those that have been sent.
+var packets = sync.Pool{New: func() any { return new(parser.Packet) }}
+
+func free(p *parser.Packet) {
+	*p = parser.Packet{}
+	packets.Put(p)
 }
 
 func (s *Socket) sendEvent(p *parser.Packet, o engineio.SendOptions) error {
@@ -104,8 +119,11 @@ func (s *Socket) sendAck(id uint64, args []any) error {
 	if s.is(disconnected) {
 		return ErrDisconnected
 	}
-	p := &parser.Packet{Type: parser.Ack, Namespace: s.name, ID: id, HasID: true, Args: parser.NewArgs(args...)}
-	return s.conn.send(p, engineio.SendOptions{})
+	p := packets.Get().(*parser.Packet)
+	*p = parser.Packet{Type: parser.Ack, Namespace: s.name, ID: id, HasID: true, Args: parser.NewArgs(args...)}
+	err := s.conn.send(p, engineio.SendOptions{})
+	free(p)
+	return err
 }
 
 func (s *Socket) notifyOutgoing(p *parser.Packet) {
@@ -146,7 +164,7 @@ func (m *member) ID() string { return m.id }
 // Deliver queues a broadcast. Adapters may call it with a lock held, so no user code runs here.
 func (m *member) Deliver(e adapter.Encoded, to *adapter.Target) {
 	s, b := (*Socket)(m), e.(*broadcast)
-	if !s.Connected() {
+	if !s.Connected() && !s.isWelcomed() {
 		return
 	}
 	o := sendOptions(to.Flags)
@@ -154,6 +172,16 @@ func (m *member) Deliver(e adapter.Encoded, to *adapter.Target) {
 	if s.conn.eng.Send(o, b.messages...) == nil {
 		b.reached = append(b.reached, s)
 	}
+}
+
+// isWelcomed is Connected for who must not miss what follows CONNECT: it waits while that is being queued.
+func (s *Socket) isWelcomed() bool {
+	if !s.is(answering) {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.Connected()
 }
 
 // DeliverWithAck queues a packet with an id of the socket's.

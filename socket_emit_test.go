@@ -286,6 +286,22 @@ func TestAckRacesTimeout(t *testing.T) {
 	})
 }
 
+// Nobody is asked when nobody would wait for the answer.
+func TestEmitWithAckWhenItIsTooLate(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, f *fixture) {
+		c, s := f.connected("/")
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if _, err := s.EmitWithAck(ctx, "ask"); !errors.Is(err, context.Canceled) {
+			t.Errorf("error is %v", err)
+		}
+		if _, err := f.EmitWithAck(ctx, "ask"); !errors.Is(err, context.Canceled) {
+			t.Errorf("error is %v", err)
+		}
+		c.expectSilence()
+	})
+}
+
 func TestTypedEmit(t *testing.T) {
 	const (
 		say event.Of[string]           = "say"

@@ -26,8 +26,9 @@ type Args = parser.Args
 // removes it. ctx is the socket's context, but for the last events of a client that has gone: see the package comment.
 //
 // An error is logged and given to OnError. If the client wants an acknowledgement and has not got one when the last
-// listener returned, it gets {"error": message}, with the message of an *event.Error, or InternalError for any other
-// error. A listener that wants to acknowledge later must return nil.
+// listener returned, it gets {"error": message}, with the message of an *event.Error, event.InvalidText if arguments did
+// not fit, or InternalError for any other error; see event.Event.AckError. A listener that wants to acknowledge later
+// must return nil.
 func (s *Socket) On(name string, h Handler) (off func()) {
 	return s.listeners.Add(name, h, false)
 }
@@ -196,23 +197,26 @@ func (s *Socket) deliver(ctx context.Context, e *Event) error {
 	if rest == nil {
 		return first
 	}
-	return errors.Join(append([]error{first}, rest...)...)
+	return handlerErrors(append([]error{first}, rest...))
 }
 
-// failed reports what handlers returned, and gives the client the answer it waits for.
+// handlerErrors are those of several handlers of one event. It is a type of its own so that an error which a handler
+// joined of others stays one.
+type handlerErrors []error
+
+func (e handlerErrors) Error() string   { return errors.Join(e...).Error() }
+func (e handlerErrors) Unwrap() []error { return e }
+
+// failed gives the client the answer it waits for, and reports what handlers returned.
 func (s *Socket) failed(e *Event, err error) {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		for _, err := range joined.Unwrap() {
+	if e.WantsAck() && !e.Acked() {
+		_ = e.AckError(err) // nobody waits any more if it fails
+	}
+	if several, ok := err.(handlerErrors); ok {
+		for _, err := range several {
 			s.conn.srv.report(s.ctx, s, e, err)
 		}
-	} else {
-		s.conn.srv.report(s.ctx, s, e, err)
+		return
 	}
-	if e.WantsAck() && !e.Acked() {
-		_ = e.Ack(errorReply{forClient(err)}) // nobody waits any more if it fails
-	}
-}
-
-type errorReply struct {
-	Error string `json:"error"`
+	s.conn.srv.report(s.ctx, s, e, err)
 }

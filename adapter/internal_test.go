@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"testing"
+	"time"
 
 	"sio.example/socketio/parser"
 )
@@ -91,6 +93,89 @@ func TestEmptyRoomIsDeletedAtOnce(t *testing.T) {
 		leave()
 		if a.HasRoom("room") || a.HasRoom("a") {
 			t.Error("the empty room is still there")
+		}
+	}
+}
+
+// A pausingMember is delivered to when released.
+type pausingMember struct {
+	fakeMember
+	paused, release chan struct{}
+}
+
+func (m *pausingMember) Deliver(Encoded, *Target) {
+	m.paused <- struct{}{}
+	<-m.release
+}
+
+// A silentMember may be delivered to by several broadcasts at the same time.
+type silentMember struct{ fakeMember }
+
+func (*silentMember) Deliver(Encoded, *Target) {}
+
+// Two broadcasts to the whole namespace, each except for a room in a shard that the other comes to later, do not wait for
+// each other by way of somebody who joins a room in that shard.
+func TestBroadcastsWithExceptDoNotDeadlock(t *testing.T) {
+	for _, excluded := range []int{0, 1, 100} {
+		t.Run(fmt.Sprint(excluded), func(t *testing.T) {
+			a := New(&fakeLocal{})
+			first := &pausingMember{fakeMember{id: nameIn(0, "m")}, make(chan struct{}), make(chan struct{})}
+			if err := a.Join(first); err != nil {
+				t.Fatal(err)
+			}
+			for i := range excluded {
+				m := &silentMember{fakeMember{id: fmt.Sprint("excluded", i)}}
+				if err := a.Join(m, nameIn(20, "room"), nameIn(40, "room")); err != nil {
+					t.Fatal(err)
+				}
+			}
+			done := make(chan struct{}, 4)
+			run := func(fn func()) {
+				go func() { // ends with fn, which is what is tested
+					fn()
+					done <- struct{}{}
+				}()
+			}
+			for _, shard := range []int{20, 40} {
+				run(func() { _ = a.Broadcast(nil, Target{Except: []string{nameIn(shard, "room")}}) })
+				<-first.paused
+			}
+			for _, shard := range []int{20, 40} {
+				joined := make(chan struct{})
+				run(func() {
+					defer close(joined)
+					_ = a.Join(&silentMember{fakeMember{id: nameIn(shard, "joining")}}, nameIn(shard, "another room"))
+				})
+				for waits := false; !waits; { // for the shard, until it has joined
+					mu := &a.shard(shard).mu
+					if waits = !mu.TryRLock(); !waits {
+						mu.RUnlock()
+					}
+					select {
+					case <-joined:
+						waits = true
+					default:
+						runtime.Gosched()
+					}
+				}
+			}
+			close(first.release)
+			for range cap(done) {
+				select {
+				case <-done:
+				case <-time.After(20 * time.Second):
+					t.Fatal("deadlock")
+				}
+			}
+		})
+	}
+}
+
+// nameIn returns a name that belongs to a shard.
+func nameIn(shard int, prefix string) string {
+	for i := 0; ; i++ {
+		if name := fmt.Sprint(prefix, i); hash(name) == shard {
+			return name
 		}
 	}
 }

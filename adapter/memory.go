@@ -6,6 +6,7 @@ import (
 	"hash/maphash"
 	"iter"
 	"math/bits"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -236,15 +237,16 @@ func (a *Memory) each(to *Target, fn func(Member)) {
 		return
 	}
 
+	if len(to.Rooms) == 0 {
+		a.eachInNamespace(to.Except, fn)
+		return
+	}
+
 	// With the shards of all rooms locked together, nobody slips from one room to another unseen.
 	locked := a.lockForReading(to)
 	defer a.unlock(locked)
 	var roomBuf, exceptBuf [8]room // keeps the usual case off the heap
 	except := a.resolve(exceptBuf[:0], to.Except)
-	if len(to.Rooms) == 0 {
-		a.eachInNamespace(locked, except, fn)
-		return
-	}
 	rooms := a.resolve(roomBuf[:0], to.Rooms)
 	if len(rooms) <= maxSearched {
 		eachInFew(rooms, except, fn)
@@ -253,28 +255,68 @@ func (a *Memory) each(to *Target, fn func(Member)) {
 	eachInMany(rooms, except, fn)
 }
 
-// eachInNamespace locks one shard after the other, except those that are.
-func (a *Memory) eachInNamespace(locked uint64, except []room, fn func(Member)) {
+// maxExcluded is how many excluded members are written down.
+const maxExcluded = 16
+
+// eachInNamespace holds one shard after the other, and none of those of the excluded rooms meanwhile: that would be a lock
+// out of order. So it writes down who is excluded, or, if these are many, locks all shards together.
+func (a *Memory) eachInNamespace(except []string, fn func(Member)) {
+	var buf [maxExcluded]Member
+	excluded, ok := a.excluded(buf[:0], except)
+	if !ok {
+		a.eachInAll(except, fn)
+		return
+	}
 	for i := range a.shards {
-		s := a.shards[i].Load()
-		switch {
-		case s == nil:
-		case locked&(1<<i) != 0:
-			s.eachBut(except, fn)
-		default:
-			s.mu.RLock()
-			func() {
-				defer s.mu.RUnlock()
-				s.eachBut(except, fn)
-			}()
+		if s := a.shards[i].Load(); s != nil {
+			s.eachBut(excluded, fn)
 		}
 	}
 }
 
-func (s *shard) eachBut(except []room, fn func(Member)) {
+// excluded appends the members of rooms, at one moment, and reports whether they fit.
+func (a *Memory) excluded(dst []Member, except []string) (excluded []Member, ok bool) {
+	if len(except) == 0 {
+		return dst, true
+	}
+	locked := a.lockForReading(&Target{Except: except})
+	defer a.unlock(locked)
+	for _, name := range except {
+		r, _ := a.shard(hash(name)).room(name)
+		if r.own != nil {
+			dst = append(dst, r.own)
+		}
+		if len(dst)+len(r.list()) > maxExcluded {
+			return nil, false
+		}
+		dst = append(dst, r.list()...)
+	}
+	return dst, true
+}
+
+func (s *shard) eachBut(excluded []Member, fn func(Member)) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
 	for _, m := range s.list {
-		if !inAny(except, m) {
+		if !slices.Contains(excluded, m) {
 			fn(m)
+		}
+	}
+}
+
+func (a *Memory) eachInAll(except []string, fn func(Member)) {
+	const all = 1<<shards - 1
+	for i := range a.shards {
+		a.shard(i).mu.RLock()
+	}
+	defer a.unlock(all)
+	var buf [8]room
+	rooms := a.resolve(buf[:0], except)
+	for i := range a.shards {
+		for _, m := range a.shard(i).list {
+			if !inAny(rooms, m) {
+				fn(m)
+			}
 		}
 	}
 }

@@ -35,7 +35,7 @@ func shown(err error) string {
 	var public *Error
 	var argument *parser.ArgumentError
 	switch {
-	case errors.As(err, &public):
+	case errors.As(err, &public) && public != nil:
 		return public.Message
 	case errors.As(err, &argument):
 		return InvalidText

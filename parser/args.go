@@ -103,12 +103,7 @@ func appendSpread(flat []any, v any) []any {
 		s = s.Elem()
 	}
 	for _, i := range planOf(s.Type()).fields {
-		f := s.Field(i)
-		if f.Type() == argsType {
-			flat = f.Interface().(Args).appendValues(flat)
-		} else {
-			flat = append(flat, f.Interface())
-		}
+		flat = appendSpread(flat, s.Field(i).Interface())
 	}
 	return flat
 }

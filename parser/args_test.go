@@ -344,6 +344,47 @@ func TestArgsOfValues(t *testing.T) {
 	}
 }
 
+// A Tuple within a Tuple is sent as it is received.
+func TestNestedTuples(t *testing.T) {
+	type segment struct {
+		_        Tuple
+		From, To point
+		Via      *point
+		Label    string
+		More     *Args
+	}
+	more := NewArgs(true, "x")
+	args := NewArgs(segment{From: point{X: 1, Y: 2}, To: point{X: 3, Y: 4}, Via: &point{X: 5, Y: 6}, Label: "l", More: &more})
+	if s := args.String(); s != `[1,2,3,4,5,6,"l",true,"x"]` {
+		t.Errorf("arguments are %s", s)
+	}
+	var got segment
+	if err := args.Slice(0, 7).Bind(&got); err != nil || got.To.Y != 4 || got.Via.X != 5 || got.Label != "l" {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if s := NewArgs(segment{}).String(); s != `[0,0,0,0,0,0,""]` {
+		t.Errorf("arguments are %s", s)
+	}
+
+	// One that contains itself is a value.
+	var a, b chain
+	a.Next = &b
+	b.Name = "b"
+	if s := NewArgs(a).String(); s != `[{"Name":"","Next":{"Name":"b","Next":null}}]` {
+		t.Errorf("arguments are %s", s)
+	}
+	var c chain
+	if err := NewArgs(&a).Bind(&c); err != nil || c.Next == nil || c.Next.Name != "b" {
+		t.Errorf("%+v, %v", c, err)
+	}
+}
+
+type chain struct {
+	_    Tuple
+	Name string
+	Next *chain
+}
+
 func TestArgsOfBadValues(t *testing.T) {
 	args := NewArgs(1, make(chan int))
 	if _, err := args.Values(); err == nil {

@@ -3,6 +3,7 @@ package parser
 import (
 	"encoding"
 	"reflect"
+	"slices"
 	"sync"
 
 	jsonv1 "encoding/json"
@@ -19,8 +20,9 @@ import (
 //	}
 //
 // Exported fields count, but for those tagged `json:"-"`. A field of type Args, which makes sense as the
-// last, stands for any number of further arguments. A pointer field is nil if its argument is null or
-// missing.
+// last, stands for any number of further arguments, and a field that is a Tuple for those of its own
+// fields. A pointer field is nil if its argument is null or missing. A Tuple that contains itself is sent
+// and received as one value.
 type Tuple struct{}
 
 // None is the type of no arguments at all.
@@ -40,7 +42,6 @@ type typePlan struct {
 
 var (
 	tupleType = reflect.TypeFor[Tuple]()
-	argsType  = reflect.TypeFor[Args]()
 	bytesType = reflect.TypeFor[[]byte]()
 
 	rawMessageType = reflect.TypeFor[jsonv1.RawMessage]()
@@ -59,6 +60,7 @@ func planOf(t reflect.Type) *typePlan {
 	}
 	if t.Kind() == reflect.Struct {
 		p.tuple, p.fields = tupleFields(t)
+		p.tuple = p.tuple && !nestsItself(t, nil)
 	}
 	actual, _ := typePlans.LoadOrStore(t, p)
 	return actual.(*typePlan)
@@ -75,6 +77,30 @@ func tupleFields(t reflect.Type) (tuple bool, fields []int) {
 		}
 	}
 	return tuple, fields
+}
+
+// nestsItself tells whether t is a Tuple that would spread for ever. around are the Tuples t is a field of.
+func nestsItself(t reflect.Type, around []reflect.Type) bool {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	if t.Kind() != reflect.Struct {
+		return false
+	}
+	tuple, fields := tupleFields(t)
+	if !tuple {
+		return false
+	}
+	if slices.Contains(around, t) {
+		return true
+	}
+	around = append(around, t)
+	for _, i := range fields {
+		if nestsItself(t.Field(i).Type, around) {
+			return true
+		}
+	}
+	return false
 }
 
 // direction tells reaches what it is asked for.
