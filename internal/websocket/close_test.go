@@ -47,7 +47,7 @@ func TestCloseUnanswered(t *testing.T) {
 	for _, reading := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {
 			client, server := memnet.Pipe(0)
-			c, p := newConn(server, nil, nil), &peer{client, bufio.NewReader(client)}
+			c, p := newConn(server, nil, nil), &peer{Conn: client, br: bufio.NewReader(client)}
 			var done <-chan result
 			if reading {
 				done = receive(c)
@@ -221,7 +221,7 @@ func TestEndWithoutClose(t *testing.T) {
 func TestLinger(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client, server := memnet.Pipe(100)
-		c, p := newConn(server, nil, nil), &peer{client, bufio.NewReader(client)}
+		c, p := newConn(server, nil, nil), &peer{Conn: client, br: bufio.NewReader(client)}
 		done := receive(c)
 		begun := time.Now()
 		p.sendBytes(t, []byte("\x81\x05hello"))
@@ -253,7 +253,7 @@ func TestLinger(t *testing.T) {
 func TestLingerAfterMessageTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client, server := memnet.Pipe(100)
-		c, p := newConn(server, nil, nil), &peer{client, bufio.NewReader(client)}
+		c, p := newConn(server, nil, nil), &peer{Conn: client, br: bufio.NewReader(client)}
 		done := receive(c)
 		p.sendBytes(t, []byte{fin | 1})
 		closedWith(t, (<-done).err, PolicyViolation, false)

@@ -264,14 +264,24 @@ func (d *dialer) proxy() (*url.URL, error) {
 	}
 	d.stage = "choose proxy"
 	p, err := d.opts.Proxy(&http.Request{Method: http.MethodGet, URL: d.url, Host: d.url.Host, Header: http.Header{}})
-	if err != nil || p == nil {
-		return nil, err
+	switch {
+	case err != nil:
+		return nil, &proxyError{err}
+	case p == nil:
+		return nil, nil
 	}
 	if defaultPorts[p.Scheme] == "" || p.Hostname() == "" {
 		return nil, errors.New("proxy URL has an unknown scheme or no host")
 	}
 	return p, nil
 }
+
+// A proxyError hides the text of an error of DialOptions.Proxy: that of http.ProxyFromEnvironment has the proxy's URL in it,
+// with user and password.
+type proxyError struct{ cause error }
+
+func (e *proxyError) Error() string { return "no valid proxy" }
+func (e *proxyError) Unwrap() error { return e.cause }
 
 var defaultPorts = map[string]string{"http": "80", "https": "443", "socks5": "1080", "socks5h": "1080"}
 
@@ -337,31 +347,41 @@ func (d *dialer) encrypt(ctx context.Context, nc net.Conn, host string) (net.Con
 
 // readAnswer reads the header of an answer, with a reader that may have read on.
 func readAnswer(nc net.Conn, req *http.Request) (*bufio.Reader, *http.Response, error) {
-	limited := &io.LimitedReader{R: nc, N: maxAnswer}
-	br := bufio.NewReaderSize(limited, 2<<10)
+	in := &answerReader{r: nc, rest: maxAnswer}
+	br := bufio.NewReaderSize(in, 2<<10)
 	for range 1 + maxInterim {
 		res, err := http.ReadResponse(br, req)
 		switch {
-		case err != nil && limited.N <= 0:
-			return nil, nil, errors.New("header of the answer is too long")
+		case err != nil && in.err != nil:
+			return nil, nil, noEOFYet(in.err)
 		case err != nil:
-			return nil, nil, short(err)
+			return nil, nil, fmt.Errorf("malformed answer: %.100q", err.Error()) // may quote the peer at length
 		case res.StatusCode >= 200 || res.StatusCode == http.StatusSwitchingProtocols:
-			limited.N = maxAnswer // for the body of a refusal
+			in.rest = maxAnswer // for the body of a refusal
 			return br, res, nil
 		}
 	}
 	return nil, nil, errors.New("too many interim answers")
 }
 
-// short cuts the text of an error that may quote the peer.
-func short(err error) error {
-	const most = 200
-	if text := err.Error(); len(text) > most {
-		return errors.New(strings.ToValidUTF8(text[:most], "") + "...")
-	}
-	return err
+// An answerReader reads up to rest bytes, and knows whether an error was its own or that of what has been read.
+type answerReader struct {
+	r    io.Reader
+	rest int
+	err  error
 }
+
+func (a *answerReader) Read(p []byte) (n int, err error) {
+	if a.rest <= 0 {
+		a.err = errAnswerTooLong
+		return 0, a.err
+	}
+	n, a.err = a.r.Read(p[:min(len(p), a.rest)])
+	a.rest -= n
+	return n, a.err
+}
+
+var errAnswerTooLong = errors.New("header of the answer is too long")
 
 // refusal makes the error for an answer with another status than wanted.
 func refusal(nc net.Conn, res *http.Response, proxy bool) error {

@@ -1,9 +1,14 @@
 package websocket
 
-import "math/rand/v2"
+import (
+	"encoding/binary"
+	"math/rand/v2"
+	"slices"
+)
 
 // AppendMasked appends one unfragmented client frame: masked, with a fresh key. The payload may come in pieces, which are
-// not changed. It may be called from any goroutine and allocates nothing but what dst lacks.
+// not changed and must not lie in the room behind dst. It may be called from any goroutine and allocates nothing but what
+// dst lacks.
 //
 // The keys come from the generator of the runtime, which is ChaCha8 seeded by the operating system, so that whoever
 // supplies the payload can't foresee them (RFC 6455 5.3), and which costs a connection no memory.
@@ -12,17 +17,18 @@ func AppendMasked(dst []byte, op Opcode, payload ...[]byte) []byte {
 	for _, p := range payload {
 		n += len(p)
 	}
+	dst = slices.Grow(dst, maxHeader+n)
 	start := len(dst)
 	dst = AppendHeader(dst, op, n)
 	dst[start+1] |= maskBit
 	key := rand.Uint32()
-	dst = append(dst, byte(key), byte(key>>8), byte(key>>16), byte(key>>24))
-	body := len(dst)
+	dst = binary.LittleEndian.AppendUint32(dst, key)
+	body := dst[len(dst) : len(dst)+n]
 	for _, p := range payload {
-		dst = append(dst, p...)
+		key = maskCopy(body, p, key)
+		body = body[len(p):]
 	}
-	maskCopy(dst[body:], dst[body:], key)
-	return dst
+	return dst[:len(dst)+n]
 }
 
 // AppendFrame appends one unfragmented frame for this connection to write: [AppendMasked] if it is a client's, otherwise

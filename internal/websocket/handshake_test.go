@@ -85,7 +85,7 @@ func dial(t *testing.T, addr string) *peer {
 	}
 	nc.SetDeadline(time.Now().Add(time.Minute))
 	t.Cleanup(func() { nc.Close() })
-	return &peer{nc, bufio.NewReader(nc)}
+	return &peer{Conn: nc, br: bufio.NewReader(nc)}
 }
 
 // answer reads the HTTP answer.
@@ -305,7 +305,7 @@ func TestDeadlinesAreCleared(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p := &peer{nc, bufio.NewReader(nc)}
+		p := &peer{Conn: nc, br: bufio.NewReader(nc)}
 		p.sendBytes(t, []byte(request()))
 		if res := p.answer(t); res.StatusCode != 101 {
 			t.Fatal(res.Status)

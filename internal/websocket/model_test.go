@@ -21,7 +21,10 @@ var modelLimits = &Options{MaxMessage: 3000, MaxFragments: 20}
 // model is RFC 6455 5 to 8 for a server, written down as plainly as possible: it gets all that a client ever sends and
 // returns the messages, the frames to send, and the status of the close frame that ended it (0 if the input just ended),
 // with who said it.
-func model(in []byte) (messages, sent []frame, end Status, received bool) {
+func model(in []byte) (messages, sent []frame, end Status, received bool) { return modelOf(false, in) }
+
+// modelOf is the model of a server or a client.
+func modelOf(client bool, in []byte) (messages, sent []frame, end Status, received bool) {
 	var msg []byte
 	op, count := byte(0), 0
 	fail := func(s Status) ([]frame, []frame, Status, bool) { return messages, sent, s, false }
@@ -40,7 +43,7 @@ func model(in []byte) (messages, sent []frame, end Status, received bool) {
 		code, isFin, n := first&15, first&128 != 0, uint64(second&127)
 		known := code <= 2 || code >= 8 && code <= 10
 		switch {
-		case first&0x70 != 0, !known, second&128 == 0, code == 0 && op == 0, (code == 1 || code == 2) && op != 0,
+		case first&0x70 != 0, !known, second&128 == 0 != client, code == 0 && op == 0, (code == 1 || code == 2) && op != 0,
 			code >= 8 && (!isFin || n > 125):
 			return fail(1002)
 		}
@@ -61,11 +64,13 @@ func model(in []byte) (messages, sent []frame, end Status, received bool) {
 		if code < 8 && n > uint64(modelLimits.MaxMessage)-uint64(len(msg)) {
 			return fail(1009)
 		}
-		if len(in) < 4 {
-			return fail(0)
+		key := make([]byte, 4)
+		if !client {
+			if len(in) < 4 {
+				return fail(0)
+			}
+			key, in = in[:4], in[4:]
 		}
-		key := in[:4]
-		in = in[4:]
 		have := min(n, uint64(len(in)))
 		payload := make([]byte, have)
 		for i := range payload {
@@ -158,10 +163,17 @@ func (s *script) CloseWrite() error                { return nil }
 // against plays pieces to a Conn and compares with the model.
 func against(t testing.TB, pieces ...[]byte) {
 	t.Helper()
+	againstAs(t, false, pieces...)
+}
+
+func againstAs(t testing.TB, client bool, pieces ...[]byte) {
+	t.Helper()
 	in := slices.Concat(pieces...)
-	messages, sent, end, received := model(in)
+	messages, sent, end, received := modelOf(client, in)
 	nc := newScript(pieces...)
-	r := <-receive(newConn(nc, nil, modelLimits))
+	c := newConn(nc, nil, modelLimits)
+	c.client = client
+	r := <-receive(c)
 	<-nc.closed // by itself, when all is written
 	if !slices.EqualFunc(r.messages, messages, frame.equal) {
 		t.Fatalf("input %x\nmessages %v\nwant %v", in, r.messages, messages)
@@ -184,6 +196,9 @@ func against(t testing.TB, pieces ...[]byte) {
 	nc.mu.Lock()
 	defer nc.mu.Unlock()
 	got := string(nc.wrote)
+	if client {
+		got = string(unmask(nc.wrote))
+	}
 	if got != string(want) && (e != nil || !strings.HasPrefix(string(want), got)) {
 		t.Fatalf("input %x\nwrote %x\nwant %x", in, got, want)
 	}

@@ -68,23 +68,24 @@ func stream(frames ...frame) []byte {
 	return b
 }
 
-// A peer is the client's end of a connection under test.
+// A peer is the other end of a connection under test: the client's, unless server is set.
 type peer struct {
 	net.Conn
-	br *bufio.Reader
+	br     *bufio.Reader
+	server bool
 }
 
-// readFrame reads a frame of the server and insists on its form.
+// readFrame reads a frame of the Conn and insists on its form.
 func (p *peer) readFrame() (frame, error) {
 	var b [8]byte
 	if _, err := io.ReadFull(p.br, b[:2]); err != nil {
 		return frame{}, err
 	}
 	f := frame{first: b[0]}
-	n := uint64(b[1])
+	n := uint64(b[1] &^ maskBit)
 	switch {
-	case n&maskBit != 0:
-		return f, errors.New("server has masked")
+	case b[1]&maskBit != 0 != p.server:
+		return f, errors.New("server has masked, or client has not")
 	case n == 126:
 		if _, err := io.ReadFull(p.br, b[:2]); err != nil {
 			return f, noEOF(err)
@@ -106,8 +107,17 @@ func (p *peer) readFrame() (frame, error) {
 	if f.first&0x0f >= opClose && n > maxControl {
 		return f, fmt.Errorf("server sent a control frame of %d bytes", n)
 	}
+	var key [4]byte
+	if p.server {
+		if _, err := io.ReadFull(p.br, key[:]); err != nil {
+			return f, noEOF(err)
+		}
+	}
 	f.payload = make([]byte, n)
 	_, err := io.ReadFull(p.br, f.payload)
+	for i := range f.payload {
+		f.payload[i] ^= key[i%4]
+	}
 	return f, noEOF(err)
 }
 
@@ -158,7 +168,11 @@ func ended(err error) bool { return errors.Is(err, io.EOF) || errors.Is(err, io.
 
 func (p *peer) send(t testing.TB, frames ...frame) {
 	t.Helper()
-	p.sendBytes(t, stream(frames...))
+	b := stream(frames...)
+	if p.server {
+		b = unmask(b)
+	}
+	p.sendBytes(t, b)
 }
 
 func (p *peer) sendBytes(t testing.TB, b []byte) {
@@ -207,7 +221,7 @@ func connect(t testing.TB, kind string, opts *Options) (*Conn, *peer) {
 		client.Close()
 		c.Abort()
 	})
-	return c, &peer{client, bufio.NewReader(client)}
+	return c, &peer{Conn: client, br: bufio.NewReader(client)}
 }
 
 var tlsConfig = sync.OnceValues(func() (server, client *tls.Config) {
@@ -265,7 +279,7 @@ func echo(c *Conn) <-chan result {
 				return
 			}
 			r.messages = append(r.messages, frame{fin | byte(op), p})
-			if err := c.WriteFrames(AppendFrame(nil, op, p)); err != nil && !errors.Is(err, ErrClosed) {
+			if err := c.WriteFrames(c.AppendFrame(nil, op, p)); err != nil && !errors.Is(err, ErrClosed) {
 				r.err = err
 				done <- r
 				return

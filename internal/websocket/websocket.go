@@ -10,8 +10,14 @@
 // The reader never waits for a writer: what it has to send itself (pongs, close frames) it writes if the kernel takes
 // it, and leaves it to the writer at work, or to a goroutine that lives until it is out, if not.
 //
+// A [Conn] from [Upgrade] has the role of the server, one from [Dial] that of the client. The roles differ in masking alone:
+// frames for a server's connection are made by the function [AppendFrame] and may be written to any number of connections;
+// frames for a client's are made by [AppendMasked], or by the method [Conn.AppendFrame], which knows the role, and are for
+// one connection. WriteFrames does not look into them: with frames of the wrong kind the peer closes with 1002.
+//
 // Decided where RFC 6455 leaves a choice: lengths that are not encoded minimally are accepted, as browsers' peers do;
-// subprotocols and extensions are not negotiated (see [Subprotocols]); text is checked as it arrives, not at its end.
+// a server negotiates no subprotocols (see [Subprotocols]), and neither role extensions; text is checked as it arrives, not
+// at its end; a client that was sent a close frame does not wait for the server to close the TCP connection first.
 package websocket
 
 import (

@@ -26,8 +26,8 @@ const (
 	pongWait = time.Second
 )
 
-// WriteFrames writes complete frames made by AppendFrame with as few system calls as possible: small buffers are
-// copied together, large ones go out by writev. It blocks, at most until its deadline, which is WriteTimeout plus a
+// WriteFrames writes complete frames made by AppendFrame, of the right role, with as few system calls as possible: small
+// buffers are copied together, large ones go out by writev. It blocks, at most until its deadline, which is WriteTimeout plus a
 // second per 10 KB; after that the connection is dead. Calls of several goroutines do not mix frames, nor do control
 // frames of the Conn itself get between the buffers of one call, which may therefore be pieces of frames, as long as they
 // end with a frame. What is owed goes out first; WriteFrames() writes just that. The buffers are not kept.

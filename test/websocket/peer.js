@@ -1,4 +1,4 @@
-// The ws package as a peer. Usage: node peer.js server | node peer.js client <url>
+// The ws package as a peer. Usage: node peer.js server | node peer.js dialed | node peer.js client <url>
 // Both speak JSON, one value per line, on standard output; the client takes commands on standard input.
 'use strict';
 
@@ -11,6 +11,33 @@ if (process.argv[2] === 'server') {
   server.on('connection', (socket) => {
     socket.on('message', (data, isBinary) => socket.send(data, { binary: isBinary }));
     socket.on('error', () => {}); // the close frame tells
+  });
+  server.on('listening', () => say({ port: server.address().port }));
+  process.stdin.on('end', () => process.exit(0)).resume();
+} else if (process.argv[2] === 'dialed') {
+  // Speaks the subprotocol "two", echoes in three fragments, and obeys the texts listed at the type dialed.
+  const server = new WebSocket.Server({ host: '127.0.0.1', port: 0, handleProtocols: () => 'two' });
+  server.on('connection', (socket) => {
+    socket.on('message', (data, isBinary) => {
+      const [name, n, reason] = isBinary || data.length > 100 ? [] : data.toString().split(' ');
+      const third = Math.floor(data.length / 3);
+      switch (name) {
+        case 'close':
+          return socket.close(Number(n), reason);
+        case 'abort':
+          return socket.terminate();
+        case 'ping':
+          return socket.ping('payload');
+        case 'big':
+          return socket.send(Buffer.alloc(Number(n)));
+      }
+      socket.send(data.subarray(0, third), { binary: isBinary, fin: false });
+      socket.send(data.subarray(third, 2 * third), { binary: isBinary, fin: false });
+      socket.send(data.subarray(2 * third), { binary: isBinary, fin: true });
+    });
+    socket.on('pong', (data) => socket.send(data.toString() === 'payload' ? 'pong' : 'wrong'));
+    socket.on('error', () => {}); // the close frame tells
+    socket.on('close', (code, reason) => say({ event: 'close', code, data: reason.toString('base64') }));
   });
   server.on('listening', () => say({ port: server.address().port }));
   process.stdin.on('end', () => process.exit(0)).resume();
