@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"sio.example/socketio/engineio"
@@ -25,6 +26,8 @@ type conn struct {
 	decoder     parser.Decoder
 	size        int         // bytes read of the packet
 	attachments *time.Timer // runs while attachments are missing
+
+	unflushed atomic.Bool // in the queue of the server's flusher
 
 	mu      sync.Mutex
 	sockets []*Socket     // few, so a slice; connecting ones too

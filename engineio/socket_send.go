@@ -64,8 +64,17 @@ func (s *Socket) Send(o SendOptions, ms ...*Prepared) error {
 			reason: TransportError, err: ErrSlowConsumer, reject: RejectSlowConsumer,
 			status: websocket.PolicyViolation, text: "slow consumer",
 		})
+		if o.Defer { // who sends to many may hold locks, and a Logger is user code
+			s.holds++
+			go func() { // owned by the session, ends when it is closed; release lets Shutdown go on
+				s.finish(fx, true)
+				s.release()
+			}()
+		}
 		s.mu.Unlock()
-		s.finish(fx, false)
+		if !o.Defer {
+			s.finish(fx, false)
+		}
 		return ErrSlowConsumer
 	}
 	if s.state != sessionOpen {

@@ -225,7 +225,8 @@ func answerTwice(ctx context.Context, cancel func(), e *env, s *wire.Session) {
 			}
 		})
 	}
-	for n := range questions {
+	var answers []string
+	for range questions { // before any is given up: what is asked with a context that is done is not sent
 		p, err := s.Next()
 		if err != nil {
 			e.Fatal(err)
@@ -234,10 +235,13 @@ func answerTwice(ctx context.Context, cancel func(), e *env, s *wire.Session) {
 		if _, err := fmt.Sscanf(p.String(), `42%d["question",%d]`, &id, &i); err != nil {
 			e.Fatalf("%v: %v", p, err)
 		}
+		answers = append(answers, fmt.Sprintf(`43%d[%d]`, id, i), fmt.Sprintf(`43%d[%d]`, id, -1))
+	}
+	for n := range questions {
 		if n == questions/2 {
 			cancel()
 		}
-		e.says(s, txts(fmt.Sprintf(`43%d[%d]`, id, i), fmt.Sprintf(`43%d[%d]`, id, -1)))
+		e.says(s, txts(answers[2*n], answers[2*n+1]))
 	}
 	wg.Wait()
 	e.alive(s)
