@@ -17,9 +17,6 @@ const few = 4
 
 // add takes the receivers of a broadcast.
 func (f *flusher) add(reached []*Socket) {
-	if len(reached) == 0 {
-		return
-	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, s := range reached {

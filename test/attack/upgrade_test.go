@@ -226,7 +226,7 @@ func upgradeWant(e *env, ws *wire.WebSocket, texts ...string) {
 func upgradePoll(e *env, s *wire.Session) *wire.HTTP {
 	e.Helper()
 	h := upgradeStartPoll(e, s)
-	e.settle(func() bool { return pending(e, s.SID) })
+	e.settle(func() bool { return parked("select", "engineio.(*Socket).servePoll") })
 	return h
 }
 
