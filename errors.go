@@ -25,13 +25,7 @@ var (
 const InternalError = event.InternalText
 
 // A ConnectError refuses a connection: what a gate returns is what the client gets.
-type ConnectError struct {
-	Message string
-	Data    any // if not nil, sent along; any value that may be an event's argument, but without binary
-}
-
-// Error returns the message.
-func (e *ConnectError) Error() string { return e.Message }
+type ConnectError = event.ConnectError
 
 // A PanicError is what became of a panic in user code: it is given to OnError, and to the middleware around a handler.
 type PanicError struct {
