@@ -78,6 +78,22 @@ func (c *Conn) finish(clean bool) {
 		t.SetLinger(0) // a peer that does not read must not keep what it was sent in the kernel's memory
 	}
 	nc.Close()
+	c.mu.Lock()
+	c.gone = true
+	c.wake()
+	c.mu.Unlock()
+}
+
+// Wait waits until the connection beneath is closed, which Close, Abort and an error of Read lead to.
+func (c *Conn) Wait() {
+	c.mu.Lock()
+	for !c.gone {
+		turn := c.wait()
+		c.mu.Unlock()
+		<-turn
+		c.mu.Lock()
+	}
+	c.mu.Unlock()
 }
 
 // end turns what ended next into what Read returns, and sees to the end of the connection.

@@ -45,7 +45,8 @@ type Conn struct {
 
 	mu       sync.Mutex
 	busy     bool          // some goroutine has the right to write
-	ended    bool          // nc is closed
+	ended    bool          // nc is closed, or about to be
+	gone     bool          // nc is closed
 	pongs    int32         // answers to pings in owed
 	owed     *[]byte       // borrowed; goes out before anything else, ends at the end of a frame; nil if empty
 	turn     chan struct{} // closed when owed is taken or busy ends; nil if nobody waits for that

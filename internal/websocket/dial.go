@@ -11,6 +11,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"slices"
 	"strings"
@@ -43,6 +44,10 @@ type DialOptions struct {
 	// NetDial makes the TCP connection, to the server or to the proxy. Default: that of a zero net.Dialer.
 	NetDial func(ctx context.Context, network, addr string) (net.Conn, error)
 
+	// NetDialTLS, if not nil, makes the connection to a wss server that no proxy is used for, TLS included, instead of
+	// NetDial and TLS.
+	NetDialTLS func(ctx context.Context, network, addr string) (net.Conn, error)
+
 	// TLS is for wss and for https proxies; it is not changed. ServerName is by default the host connected to, and
 	// NextProtos is always http/1.1. Default: the zero tls.Config, which verifies certificates against the system's.
 	TLS *tls.Config
@@ -50,6 +55,12 @@ type DialOptions struct {
 	// Proxy chooses the proxy for a request, whose URL has the scheme http or https as http.ProxyFromEnvironment wants
 	// it; nil for none. The schemes http, https, socks5 and socks5h are understood. Default: no proxy.
 	Proxy func(*http.Request) (*url.URL, error)
+
+	// OnRequest, if not nil, is shown the handshake as it is about to be sent to the server, and OnResponse the server's
+	// answer with its header. They must change neither. Beside them the hooks of an httptrace.ClientTrace in the context
+	// are called, those for the connection to a proxy included.
+	OnRequest  func(*http.Request)
+	OnResponse func(*http.Request, *http.Response)
 }
 
 // A HandshakeRefusedError is an answer to the handshake that is not a correct 101. Redirects are such answers, too.
@@ -87,7 +98,7 @@ func Dial(ctx context.Context, u *url.URL, opts *DialOptions) (*Conn, *http.Resp
 	if opts == nil {
 		opts = new(DialOptions)
 	}
-	d := dialer{opts: opts}
+	d := dialer{opts: opts, trace: httptrace.ContextClientTrace(ctx)}
 	if err := d.prepare(u); err != nil {
 		return nil, nil, fmt.Errorf("websocket: dial: %w", err)
 	}
@@ -108,11 +119,13 @@ func Dial(ctx context.Context, u *url.URL, opts *DialOptions) (*Conn, *http.Resp
 
 // A dialer is one call of Dial.
 type dialer struct {
-	opts    *DialOptions
-	url     *url.URL // with scheme http or https, without user and fragment
-	key     string   // Sec-WebSocket-Key
-	request []byte   // the handshake
-	stage   string   // what is under way, for errors
+	opts      *DialOptions
+	url       *url.URL // with scheme http or https, without user and fragment
+	key       string   // Sec-WebSocket-Key
+	request   []byte   // the handshake
+	stage     string   // what is under way, for errors
+	encrypted bool     // by NetDialTLS
+	trace     *httptrace.ClientTrace
 }
 
 // prepare checks the arguments and makes the request.
@@ -237,9 +250,13 @@ func (d *dialer) dial(ctx context.Context) (*Conn, *http.Response, error) {
 		d.stage = "connect to proxy"
 	}
 	netDial := d.opts.NetDial
-	if netDial == nil {
+	switch {
+	case d.opts.NetDialTLS != nil && d.url.Scheme == "https" && proxy == nil:
+		netDial, d.encrypted = d.opts.NetDialTLS, true
+	case netDial == nil:
 		netDial = new(net.Dialer).DialContext
 	}
+	d.onConn(target, nil)
 	base, err := netDial(ctx, "tcp", first)
 	if err != nil {
 		return nil, nil, err
@@ -302,19 +319,26 @@ func (d *dialer) handshake(ctx context.Context, nc net.Conn, proxy *url.URL, tar
 			return nil, nil, err
 		}
 	}
-	if d.url.Scheme == "https" {
+	if d.url.Scheme == "https" && !d.encrypted {
 		d.stage = "TLS handshake"
 		if nc, err = d.encrypt(ctx, nc, d.url.Hostname()); err != nil {
 			return nil, nil, err
 		}
 	}
 	d.stage = "handshake"
-	if _, err := nc.Write(d.request); err != nil {
-		return nil, nil, err
-	}
-	br, res, err := readAnswer(nc, &http.Request{Method: http.MethodGet, URL: d.url, Host: d.url.Host})
+	d.onConn(target, nc)
+	req := d.onRequest()
+	_, err = nc.Write(d.request)
+	d.onWritten(err)
 	if err != nil {
 		return nil, nil, err
+	}
+	br, res, err := d.readAnswer(nc, req)
+	if err != nil {
+		return nil, nil, err
+	}
+	if d.opts.OnResponse != nil {
+		d.opts.OnResponse(req, res)
 	}
 	if res.StatusCode != http.StatusSwitchingProtocols {
 		return nil, nil, refusal(nc, res, false)
@@ -342,7 +366,14 @@ func (d *dialer) encrypt(ctx context.Context, nc net.Conn, host string) (net.Con
 	}
 	config.NextProtos = []string{"http/1.1"} // there is no WebSocket over HTTP/2 here
 	t := tls.Client(nc, config)
-	return t, t.HandshakeContext(ctx)
+	if d.trace != nil && d.trace.TLSHandshakeStart != nil {
+		d.trace.TLSHandshakeStart()
+	}
+	err := t.HandshakeContext(ctx)
+	if d.trace != nil && d.trace.TLSHandshakeDone != nil {
+		d.trace.TLSHandshakeDone(t.ConnectionState(), err)
+	}
+	return t, err
 }
 
 // readAnswer reads the header of an answer, with a reader that may have read on.
