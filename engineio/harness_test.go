@@ -221,7 +221,7 @@ func (e *env) doContext(ctx context.Context, method, query string, body io.Reade
 	}
 	req, err := http.NewRequestWithContext(ctx, method, target, body)
 	if err != nil {
-		e.t.Fatal(err)
+		return answer{err: err}
 	}
 	for i := 0; i < len(header); i += 2 {
 		req.Header.Add(header[i], header[i+1])

@@ -285,7 +285,7 @@ func faults() []fault {
 		{name: "RSV1 on a ping", send: frameBytes(fin|0x40|9, "a"), ours: 1002},
 		{name: "fragmented ping", send: frameBytes(9, "a"), ours: 1002},
 		{name: "long ping", send: frameBytes(fin|9, strings.Repeat("p", 126)), ours: 1002},
-		{name: "continuation of nothing", send: frameBytes(fin|0, "a"), ours: 1002},
+		{name: "continuation of nothing", send: frameBytes(fin, "a"), ours: 1002},
 		{name: "open continuation of nothing", send: frameBytes(0, "a"), ours: 1002},
 		{name: "message in message", send: append(frameBytes(1, "a"), frameBytes(fin|1, "b")...), ours: 1002},
 		{name: "close of one byte", send: frameBytes(fin|8, "a"), ours: 1002, differ: map[string]int{"gorilla": 1005}},
