@@ -20,20 +20,27 @@ const (
 // now is the server's clock. It is monotonic.
 func (s *Server) now() time.Duration { return time.Since(s.start) }
 
-// arm sets the timer. The session is locked.
+// arm sets the time when onTimer is called, until closeLocked. The session is locked.
 func (s *Socket) arm(d time.Duration) {
-	s.due = s.server.now() + d
-	if s.timer == nil {
-		s.timer = time.AfterFunc(d, s.onTimer) // stopped by closeLocked
-	} else {
-		s.timer.Reset(d)
-	}
+	kind := s.beat.kind()
+	s.server.deadlines[kind].set(s, kind, s.server.now()+d)
 }
 
-// onTimer runs on a goroutine of the timer.
+// kind is which of the server's deadlines it is that a session waits for.
+func (b heartbeat) kind() uint8 {
+	switch b {
+	case beatResting:
+		return 0
+	case beatDraining:
+		return 2
+	}
+	return 1
+}
+
+// onTimer runs on a goroutine of deadlines, which it must not hold up.
 func (s *Socket) onTimer() {
 	s.mu.Lock()
-	if s.state == sessionClosed || s.server.now() < s.due {
+	if s.state == sessionClosed || s.server.now() < s.place.due {
 		s.mu.Unlock()
 		return // it fired while somebody stopped it or set it again
 	}
@@ -42,7 +49,7 @@ func (s *Socket) onTimer() {
 		s.beat = beatWaiting
 		s.pongDue.Store(true)
 		// From when the ping was due, unless the process stood still: then the peer could not have known.
-		late := min(s.server.now()-s.due, s.server.options.PingTimeout/2)
+		late := min(s.server.now()-s.place.due, s.server.options.PingTimeout/2)
 		s.arm(s.server.options.PingTimeout - late)
 		s.out.Push(pingPacket)
 		s.startLocked()
@@ -56,13 +63,13 @@ func (s *Socket) onTimer() {
 		e.reject = RejectDrainTimeout
 		fx := s.closeLocked(e)
 		s.mu.Unlock()
-		s.finish(fx, true)
+		s.finish(fx, false)
 	default:
 		fx := s.closeLocked(ending{
 			reason: PingTimeout, reject: RejectPingTimeout, status: websocket.PolicyViolation, text: "ping timeout",
 		})
 		s.mu.Unlock()
-		s.finish(fx, true)
+		s.finish(fx, false)
 	}
 }
 
@@ -70,7 +77,7 @@ func (s *Socket) onTimer() {
 // busy the machine is.
 func (s *Socket) overdue() {
 	s.mu.Lock()
-	late := (s.beat == beatWaiting || s.beat == beatExtended) && s.server.now() >= s.due
+	late := (s.beat == beatWaiting || s.beat == beatExtended) && s.server.now() >= s.place.due
 	s.mu.Unlock()
 	if late {
 		s.onTimer()

@@ -22,6 +22,8 @@ type Server struct {
 	start    time.Time
 	counters counters
 
+	deadlines [3]deadlines // of pings, of pongs, and of polling clients that have not fetched the end yet
+
 	mu      sync.RWMutex
 	sockets map[string]*Socket
 	closed  bool // no new sessions
@@ -37,6 +39,9 @@ type Server struct {
 // are logged at warning level.
 func NewServer(accept func(s *Socket, r *http.Request) Handler, opts *Options) *Server {
 	s := &Server{accept: accept, options: opts.withDefaults(), start: time.Now(), sockets: map[string]*Socket{}}
+	for i := range s.deadlines {
+		s.deadlines[i].server = s
+	}
 	s.polling = slices.Contains(s.options.Transports, transportPolling)
 	s.webSock = slices.Contains(s.options.Transports, transportWebSocket)
 	if err := opts.Validate(); err != nil {

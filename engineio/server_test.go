@@ -225,7 +225,7 @@ func TestAccounting(t *testing.T) {
 						<-rec.closed
 						<-time.After(6 * time.Second) // a closing handshake that nobody answers
 						synctest.Wait()
-						if s := rec.socket; s.holds != 0 || s.out.Len() != 0 || s.bytes != 0 || s.messages != 0 || s.timer.Stop() {
+						if s := rec.socket; s.holds != 0 || s.out.Len() != 0 || s.bytes != 0 || s.messages != 0 || s.place.waiting {
 							t.Fatalf("left: %d holds, %d packets, or the timer", s.holds, s.out.Len())
 						}
 					}
@@ -253,8 +253,14 @@ func TestGate(t *testing.T) {
 	}
 	g = gate{}
 	g.enter()
-	if g.shut() || g.shut() || g.enter() || !g.leave() || g.shut() || g.enter() {
+	if g.shut() {
 		t.Error("shut when busy")
+	}
+	if g.shut() || g.enter() || !g.leave() {
+		t.Error("shut twice when busy")
+	}
+	if g.shut() || g.enter() {
+		t.Error("shut after the last call")
 	}
 	for range 1000 { // exactly one makes the last call
 		var g gate

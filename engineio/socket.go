@@ -42,14 +42,12 @@ type Socket struct {
 	poll     *polling        // nil when no request can come any more
 	probe    *probe          // the WebSocket that upgrades
 	out      ring.Ring[*Prepared]
-	bytes    int // of the messages in out and on their way, with overhead
-	messages int // in out and on their way
-	plain    int // of them, messages that must not be compressed
-	timer    *time.Timer
-	due      time.Duration // on the server's clock: what the timer does before is stale
-	ctx      context.Context
-	cancel   context.CancelCauseFunc
-	end      *ending // from draining on
+	bytes    int       // of the messages in out and on their way, with overhead
+	messages int       // in out and on their way
+	plain    int       // of them, messages that must not be compressed
+	place    place     // among the server's deadlines
+	life     *lifetime // nil until somebody asks for the context
+	end      *ending   // from draining on
 }
 
 type sessionState uint8
@@ -101,13 +99,26 @@ func (s *Socket) RemoteAddr() string { return s.remote }
 func (s *Socket) Context() context.Context {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.ctx == nil {
-		s.ctx, s.cancel = context.WithCancelCause(context.Background())
+	if s.life == nil {
+		s.life = new(lifetime)
+		s.life.ctx, s.life.cancel = context.WithCancelCause(context.Background())
 		if s.state != sessionOpen {
-			s.cancel(s.end.reason) // nobody can have derived from it yet
+			s.life.cancel(s.end.reason) // nobody can have derived from it yet
 		}
 	}
-	return s.ctx
+	return s.life.ctx
+}
+
+type lifetime struct {
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+}
+
+// end cancels the context, if there is one.
+func (l *lifetime) end(r Reason) {
+	if l != nil {
+		l.cancel(r)
+	}
 }
 
 // Close ends the session with ForcedClose after the queue is sent. The client sees a close packet or frame. A polling
@@ -135,7 +146,7 @@ func (s *Socket) drain(e ending) {
 	}
 	s.state, s.end = sessionDraining, &e
 	s.deaf.Store(true)
-	cancel := s.cancel
+	life := s.life
 	if s.conn == nil && s.poll != nil {
 		s.beat = beatDraining
 		s.arm(drainTimeout)
@@ -144,9 +155,7 @@ func (s *Socket) drain(e ending) {
 	}
 	s.startFlushLocked()
 	s.mu.Unlock()
-	if cancel != nil {
-		cancel(e.reason)
-	}
+	life.end(e.reason)
 }
 
 // close ends the session at once. If inline is true and nobody else is calling the Handler, its last call is made here;
@@ -163,7 +172,7 @@ type closing struct {
 	done    bool // there is something to do
 	conn    *websocket.Conn
 	probe   *websocket.Conn
-	cancel  context.CancelCauseFunc
+	life    *lifetime
 	ending  ending
 	handler bool // the last call of the Handler is ours
 }
@@ -183,9 +192,9 @@ func (s *Socket) closeLocked(e ending) closing {
 	if e.reject != "" {
 		s.server.counters.reject(e.reject)
 	}
-	fx := closing{done: true, conn: s.conn, cancel: s.cancel, ending: e}
+	fx := closing{done: true, conn: s.conn, life: s.life, ending: e}
 	if s.state == sessionDraining {
-		fx.cancel = nil // done when it began
+		fx.life = nil // done when it began
 	}
 	if s.conn == nil && s.upgrade != upgradeDone {
 		s.server.counters.polling.Add(-1)
@@ -197,9 +206,7 @@ func (s *Socket) closeLocked(e ending) closing {
 	if _, x := s.stepLocked(inClosed); x != nil {
 		fx.probe = x
 	}
-	if s.timer != nil {
-		s.timer.Stop()
-	}
+	s.stopTimer()
 	if s.poll != nil {
 		s.poll.abort()
 	}
@@ -216,9 +223,7 @@ func (s *Socket) finish(fx closing, inline bool) {
 	}
 	s.server.remove(s)
 	s.server.counters.close(fx.ending.reason)
-	if fx.cancel != nil {
-		fx.cancel(fx.ending.reason)
-	}
+	fx.life.end(fx.ending.reason)
 	if fx.conn != nil {
 		fx.conn.Close(fx.ending.status, fx.ending.text)
 	}

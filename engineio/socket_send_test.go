@@ -349,7 +349,7 @@ func TestAllocations(t *testing.T) {
 	}); n != 0 {
 		t.Errorf("a pong allocates %v times", n)
 	}
-	sock.timer.Stop()
+	sock.stopTimer()
 }
 
 // A client on polling that asks for more than the budget holds, and fetches it, is not slow.
