@@ -6,10 +6,10 @@ import "sync"
 // by Forget. The zero value is ready; it is safe for concurrent use.
 type Acks[T any] struct {
 	mu      sync.Mutex
-	next    uint64
-	peak    int // entries that the map has held at once
-	pending map[uint64]func(T, error)
 	closed  bool
+	peak    int32 // entries that the map has held at once
+	next    uint64
+	pending map[uint64]func(T, error)
 }
 
 // maxKept is how large a map may have been to be kept when it is empty: maps never shrink.
@@ -29,7 +29,7 @@ func (a *Acks[T]) Add(settle func(v T, err error)) (id uint64, ok bool) {
 	id = a.next
 	a.next++
 	a.pending[id] = settle
-	a.peak = max(a.peak, len(a.pending))
+	a.peak = max(a.peak, int32(len(a.pending)))
 	return id, true
 }
 

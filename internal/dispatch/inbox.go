@@ -11,20 +11,25 @@ type Limits struct {
 	Bytes int // of them, at most; an item that is larger goes into an empty inbox
 }
 
-// An Inbox is a queue that starts its own runner: a goroutine that exists only while there is work. It is safe for
-// concurrent use. Init must be called before anything else.
+// An Inbox is a queue that starts its own runner: a goroutine that exists only while there is work. What it needs while there
+// is some is taken from a pool, since most sockets rest most of the time. It is safe for concurrent use. Init must be
+// called before anything else.
 type Inbox[T any] struct {
 	runner Runner[T]
 	limits *Limits
 
-	mu      sync.Mutex
+	mu     sync.Mutex
+	work   *work[T] // nil while there is no runner
+	closed bool
+}
+
+// work is what there is to do.
+type work[T any] struct {
 	queue   []entry[T] // queue[head:] waits
 	head    int
 	bytes   int
 	current T // what the runner is doing, if busy
 	busy    bool
-	running bool
-	closed  bool
 	space   chan struct{} // closed when a waiting Push should look again; nil if none waits
 }
 
@@ -33,8 +38,26 @@ type entry[T any] struct {
 	size int
 }
 
-// keep is the capacity that an empty queue keeps, so that a socket with one event at a time does not allocate.
-const keep = 4
+// works is for all inboxes of a process, which are of one type or two.
+var works sync.Pool
+
+// keep is the capacity of a queue up to which it is used again.
+const keep = 64
+
+func getWork[T any]() *work[T] {
+	if w, ok := works.Get().(*work[T]); ok {
+		return w
+	}
+	return &work[T]{queue: make([]entry[T], 0, 4)}
+}
+
+func (w *work[T]) put() {
+	if cap(w.queue) > keep {
+		return
+	}
+	*w = work[T]{queue: w.queue[:0]} // next has cleared what was in it
+	works.Put(w)
+}
 
 // Init sets what runs the items, and the limits.
 func (q *Inbox[T]) Init(r Runner[T], limits *Limits) {
@@ -66,10 +89,10 @@ func (q *Inbox[T]) Push(done <-chan struct{}, item T, size int) bool {
 			q.mu.Unlock()
 			return true
 		}
-		if q.space == nil {
-			q.space = make(chan struct{})
+		if q.work.space == nil {
+			q.work.space = make(chan struct{})
 		}
-		space := q.space
+		space := q.work.space
 		q.mu.Unlock()
 
 		select {
@@ -78,6 +101,46 @@ func (q *Inbox[T]) Push(done <-chan struct{}, item T, size int) bool {
 			return false
 		}
 	}
+}
+
+// Append takes an item whatever the limits say. It reports false after Close.
+func (q *Inbox[T]) Append(item T) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		return false
+	}
+	q.append(entry[T]{item: item})
+	return true
+}
+
+// AppendLate is Append that goes on after Close: the item is run behind the final one.
+func (q *Inbox[T]) AppendLate(item T) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.append(entry[T]{item: item})
+}
+
+// Drop removes the items that wait and match, and makes room for those that are being pushed. match is called with the
+// inbox's lock held.
+func (q *Inbox[T]) Drop(match func(item T) bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	w := q.work
+	if w == nil {
+		return
+	}
+	rest := w.queue[w.head:w.head]
+	for _, e := range w.queue[w.head:] {
+		if match(e.item) {
+			w.bytes -= e.size
+		} else {
+			rest = append(rest, e)
+		}
+	}
+	clear(w.queue[w.head+len(rest):])
+	w.queue = w.queue[:w.head+len(rest)]
+	w.wake()
 }
 
 // Close appends last as the final item, behind what waits or, with drop, instead of it, and refuses all others. Only the
@@ -89,11 +152,11 @@ func (q *Inbox[T]) Close(last T, drop bool) bool {
 		return false
 	}
 	q.closed = true
-	if drop {
-		q.queue, q.head, q.bytes = nil, 0, 0
+	if w := q.work; w != nil && drop {
+		w.queue, w.head, w.bytes = nil, 0, 0
 	}
 	q.append(entry[T]{item: last})
-	q.wake()
+	q.work.wake()
 	return true
 }
 
@@ -101,39 +164,52 @@ func (q *Inbox[T]) Close(last T, drop bool) bool {
 func (q *Inbox[T]) Current() (item T, busy bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.current, q.busy
+	if q.work == nil {
+		return item, false
+	}
+	return q.work.current, q.work.busy
 }
 
 // Len is how many items wait, and their bytes.
 func (q *Inbox[T]) Len() (items, bytes int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return len(q.queue) - q.head, q.bytes
+	if q.work == nil {
+		return 0, 0
+	}
+	return q.work.len(), q.work.bytes
 }
 
 func (q *Inbox[T]) fits(size int) bool {
-	n := len(q.queue) - q.head
-	return n == 0 || (n < q.limits.Items && q.bytes+size <= q.limits.Bytes)
+	w := q.work
+	if w == nil || w.len() == 0 {
+		return true
+	}
+	return w.len() < q.limits.Items && w.bytes+size <= q.limits.Bytes
 }
 
 func (q *Inbox[T]) append(e entry[T]) {
-	if q.head > cap(q.queue)/2 && len(q.queue) == cap(q.queue) {
-		n := copy(q.queue, q.queue[q.head:])
-		clear(q.queue[n:])
-		q.queue, q.head = q.queue[:n], 0
-	}
-	q.queue = append(q.queue, e)
-	q.bytes += e.size
-	if !q.running {
-		q.running = true
+	w := q.work
+	if w == nil {
+		w = getWork[T]()
+		q.work = w
 		go q.start() // owned by the inbox; ends when it is empty, at the latest after the item given to Close
 	}
+	if w.head > cap(w.queue)/2 && len(w.queue) == cap(w.queue) {
+		n := copy(w.queue, w.queue[w.head:])
+		clear(w.queue[n:])
+		w.queue, w.head = w.queue[:n], 0
+	}
+	w.queue = append(w.queue, e)
+	w.bytes += e.size
 }
 
-func (q *Inbox[T]) wake() {
-	if q.space != nil {
-		close(q.space)
-		q.space = nil
+func (w *work[T]) len() int { return len(w.queue) - w.head }
+
+func (w *work[T]) wake() {
+	if w.space != nil {
+		close(w.space)
+		w.space = nil
 	}
 }
 
@@ -163,23 +239,18 @@ func (q *Inbox[T]) loop() {
 func (q *Inbox[T]) next() (item T, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	var zero T
-	if q.head == len(q.queue) {
-		q.current, q.busy, q.running = zero, false, false
-		q.head = 0
-		if cap(q.queue) > keep {
-			q.queue = nil
-		} else {
-			q.queue = q.queue[:0]
-		}
-		return zero, false
+	w := q.work
+	if w.head == len(w.queue) {
+		q.work = nil
+		w.put()
+		return item, false
 	}
-	e := q.queue[q.head]
-	q.queue[q.head] = entry[T]{}
-	q.head++
-	q.bytes -= e.size
-	q.current, q.busy = e.item, true
-	q.wake()
+	e := w.queue[w.head]
+	w.queue[w.head] = entry[T]{}
+	w.head++
+	w.bytes -= e.size
+	w.current, w.busy = e.item, true
+	w.wake()
 	return e.item, true
 }
 

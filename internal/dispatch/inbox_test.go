@@ -41,7 +41,7 @@ func TestInboxHasNoGoroutineWhenEmpty(t *testing.T) {
 		for range 3 {
 			q.Push(nil, 0, 0)
 			synctest.Wait()
-			if _, busy := q.Current(); busy || q.running {
+			if _, busy := q.Current(); busy || q.work != nil {
 				t.Fatal("runner lives on")
 			}
 		}
@@ -195,8 +195,8 @@ func TestInboxReleasesMemory(t *testing.T) {
 		}
 		close(release)
 		synctest.Wait()
-		if n, bytes := q.Len(); n != 0 || bytes != 0 || cap(q.queue) > keep {
-			t.Errorf("%d items, %d bytes, capacity %d when empty", n, bytes, cap(q.queue))
+		if n, bytes := q.Len(); n != 0 || bytes != 0 || q.work != nil {
+			t.Errorf("%d items, %d bytes, or a runner, when empty", n, bytes)
 		}
 	})
 }
@@ -252,4 +252,74 @@ func BenchmarkInbox(b *testing.B) {
 		q.Push(nil, i, 100)
 	}
 	<-done
+}
+
+func TestInboxAppendIgnoresTheLimits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var got []int
+		hold := make(chan struct{})
+		q := newInbox(Limits{Items: 1, Bytes: 1}, func(i int) {
+			if i == 0 {
+				<-hold
+			}
+			got = append(got, i)
+		})
+		q.Append(0)
+		for i := range 9 {
+			if !q.Append(i + 1) {
+				t.Fatal("refused")
+			}
+		}
+		close(hold)
+		synctest.Wait()
+		if len(got) != 10 || !slices.IsSorted(got) {
+			t.Errorf("got %v", got)
+		}
+		q.Close(99, false)
+		if q.Append(100) {
+			t.Error("taken after Close")
+		}
+		q.AppendLate(101)
+		synctest.Wait()
+		q.AppendLate(102)
+		synctest.Wait()
+		if n := len(got); n != 13 || got[n-1] != 102 || got[n-2] != 101 {
+			t.Errorf("got %v", got)
+		}
+	})
+}
+
+func TestInboxDrop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var got []int
+		hold := make(chan struct{})
+		q := newInbox(Limits{Items: 4, Bytes: 100}, func(i int) {
+			if i == 0 {
+				<-hold
+			}
+			got = append(got, i)
+		})
+		q.Push(nil, 0, 0)
+		synctest.Wait() // it is being run
+		for i := 1; i <= 4; i++ {
+			q.Push(nil, i, 10)
+		}
+		pushed := make(chan bool)
+		go func() { pushed <- q.Push(nil, 5, 100) }() // ends when there is room
+		synctest.Wait()
+		q.Drop(func(i int) bool { return i != 2 })
+		synctest.Wait()
+		if items, bytes := q.Len(); items != 1 || bytes != 10 {
+			t.Errorf("%d items, %d bytes wait", items, bytes)
+		}
+		close(hold)
+		if !<-pushed {
+			t.Error("refused")
+		}
+		synctest.Wait()
+		if !slices.Equal(got, []int{0, 2, 5}) {
+			t.Errorf("got %v", got)
+		}
+		q.Drop(func(int) bool { return true }) // of an empty inbox
+	})
 }

@@ -99,3 +99,33 @@ func TestTableOnceRace(t *testing.T) {
 		t.Errorf("%d of %d were taken, %d left", taken.Load(), n, tab.Len())
 	}
 }
+
+func TestTableRemaining(t *testing.T) {
+	var tab Table[string]
+	names := func(all []Listener[string]) (text string) {
+		for _, l := range all {
+			text += l.Handler
+		}
+		return text
+	}
+	offA, offB := tab.Add("x", "a", false), tab.Add("x", "b", false)
+	before := tab.Snapshot()
+	tab.Add("x", "c", false)
+	if got := names(tab.Remaining(before)); got != "ab" {
+		t.Errorf("after one was added: %s", got)
+	}
+	offA()
+	if got := names(tab.Remaining(before)); got != "b" {
+		t.Errorf("after one was removed: %s", got)
+	}
+	offB()
+	if got := names(tab.Remaining(before)); got != "" {
+		t.Errorf("after both were removed: %s", got)
+	}
+	if got := names(tab.Remaining(nil)); got != "" {
+		t.Errorf("of nothing: %s", got)
+	}
+	if got := names(before); got != "ab" {
+		t.Errorf("the snapshot has changed: %s", got)
+	}
+}
