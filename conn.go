@@ -23,9 +23,10 @@ type conn struct {
 	opening opening
 
 	// Used by the reader only, which the engine calls from one goroutine at a time.
-	decoder     parser.Decoder
-	size        int         // bytes read of the packet
-	attachments *time.Timer // runs while attachments are missing
+	decoder parser.Decoder
+	size    int // bytes read of the packet
+
+	missing atomic.Int64 // one more than since when attachments are missing, on the server's clock; 0 if none are
 
 	unflushed atomic.Bool // in the queue of the server's flusher
 
@@ -35,6 +36,7 @@ type conn struct {
 	fewer   chan struct{} // closed when living gets smaller; nil if nobody waits for that
 	left    []string      // namespaces that the client was in, the latest last
 	timer   *time.Timer   // until the first socket is connected
+	missed  *time.Timer   // looks at missing; nil if it does not
 	settled bool          // it was
 	closed  bool
 }
@@ -52,7 +54,7 @@ func (c *conn) HandleMessage(m engineio.Message) {
 	c.size += len(m.Data)
 	p, err := c.decoder.Add(parser.Frame(m))
 	if err != nil {
-		c.srv.log.Debug("socketio: parse error", "address", c.opening.address, "error", err)
+		c.srv.log.Debug("socketio: parse error", "address", c.opening.address(), "error", err)
 		c.violation(RejectParse, ReasonParseError, "parse error")
 		return
 	}
@@ -62,14 +64,14 @@ func (c *conn) HandleMessage(m engineio.Message) {
 	}
 	size := c.size
 	c.size = 0
-	c.stopAttachments()
+	c.missing.Store(0)
 	p.Namespace = cmp.Or(p.Namespace, "/")
 	c.handle(p, size)
 }
 
 // HandleClose ends all sockets.
 func (c *conn) HandleClose(reason engineio.Reason, err error) {
-	c.stopAttachments()
+	c.missing.Store(0)
 	c.decoder = nil // and what it holds; the connection itself may linger
 	why := DisconnectReason(reason)
 	if errors.Is(err, engineio.ErrServerClosed) {
@@ -251,7 +253,7 @@ func (c *conn) connectTimeout() {
 
 // awaitAttachments gives the client some time, from a packet's header to its last attachment.
 func (c *conn) awaitAttachments() {
-	if c.attachments != nil {
+	if c.missing.Load() != 0 {
 		return
 	}
 	if d, ok := c.decoder.(parser.Peeker); ok {
@@ -262,18 +264,35 @@ func (c *conn) awaitAttachments() {
 			}
 		}
 	}
-	c.attachments = time.AfterFunc(c.srv.opts.AttachmentTimeout, c.attachmentTimeout)
-}
-
-func (c *conn) stopAttachments() {
-	if c.attachments != nil {
-		c.attachments.Stop()
-		c.attachments = nil
+	c.missing.Store(int64(time.Since(c.srv.start)) + 1)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.missed == nil && !c.closed {
+		c.missed = time.AfterFunc(c.srv.opts.AttachmentTimeout, c.attachmentTimeout)
 	}
 }
 
-// attachmentTimeout runs on the timer's goroutine.
-func (c *conn) attachmentTimeout() { c.limit(RejectAttachments, "attachment timeout") }
+// attachmentTimeout runs on the timer's goroutine, at the latest when attachments have been missing for AttachmentTimeout. The
+// timer is not set for each packet, since nearly always the attachments are there at once.
+func (c *conn) attachmentTimeout() {
+	c.mu.Lock()
+	since := c.missing.Load()
+	left := c.srv.opts.AttachmentTimeout - (time.Since(c.srv.start) - time.Duration(since-1))
+	over := false
+	switch {
+	case c.closed:
+	case since == 0:
+		c.missed = nil
+	case left > 0:
+		c.missed.Reset(left)
+	default:
+		over = true
+	}
+	c.mu.Unlock()
+	if over {
+		c.limit(RejectAttachments, "attachment timeout")
+	}
+}
 
 // violation ends the connection because of what the client sent.
 func (c *conn) violation(label string, why DisconnectReason, text string) {
@@ -282,7 +301,7 @@ func (c *conn) violation(label string, why DisconnectReason, text string) {
 		reason, mode = engineio.ParseError, closeDrain
 	}
 	c.srv.stats.reject(label)
-	c.srv.log.Debug("socketio: client breaks the protocol", "address", c.opening.address, "reject", label)
+	c.srv.log.Debug("socketio: client breaks the protocol", "address", c.opening.address(), "reject", label)
 	c.end(why, mode)
 	c.eng.CloseWith(reason, false, text)
 }
@@ -290,7 +309,7 @@ func (c *conn) violation(label string, why DisconnectReason, text string) {
 // limit ends the connection because of what the client did not do.
 func (c *conn) limit(label, text string) {
 	c.srv.stats.reject(label)
-	c.srv.log.Debug("socketio: client over a limit", "address", c.opening.address, "reject", label)
+	c.srv.log.Debug("socketio: client over a limit", "address", c.opening.address(), "reject", label)
 	c.end(ReasonForcedServerClose, closeDrop)
 	c.eng.CloseWith(engineio.ForcedClose, true, text)
 }
@@ -312,9 +331,11 @@ func (c *conn) end(why DisconnectReason, mode closeMode) {
 	c.mu.Lock()
 	c.closed = true
 	sockets := slices.Clone(c.sockets)
-	if c.timer != nil {
-		c.timer.Stop()
-		c.timer = nil
+	for _, t := range []**time.Timer{&c.timer, &c.missed} {
+		if *t != nil {
+			(*t).Stop()
+			*t = nil
+		}
 	}
 	c.mu.Unlock()
 	for _, s := range sockets {

@@ -23,12 +23,14 @@ const dateLayout = "Mon Jan 02 2006 15:04:05 GMT-0700 (Coordinated Universal Tim
 // An opening is what a connection remembers of its first request. The request itself is not kept, and its header only
 // in a form that takes a third of the memory, since most servers never look at it again.
 type opening struct {
-	header  string // name, NUL, value, NUL and so on
-	uri     string
-	address string
-	origin  bool
-	secure  bool
+	text   string // address, URI, and the header: name, NUL, value, NUL and so on
+	uri    uint32 // where it begins
+	header uint32
+	origin bool
+	secure bool
 }
+
+func (o *opening) address() string { return o.text[:o.uri] }
 
 func newOpening(r *http.Request, remote string) opening {
 	if host, _, err := net.SplitHostPort(remote); err == nil {
@@ -39,17 +41,17 @@ func newOpening(r *http.Request, remote string) opening {
 		uri = r.URL.RequestURI()
 	}
 	return opening{
-		header:  pack(r.Header),
-		uri:     strings.Clone(uri), // it may be a part of all that was read
-		address: strings.Clone(remote),
-		origin:  len(r.Header["Origin"]) > 0,
-		secure:  r.TLS != nil,
+		text:   pack(remote+uri, r.Header),
+		uri:    uint32(len(remote)),
+		header: uint32(len(remote) + len(uri)),
+		origin: len(r.Header["Origin"]) > 0,
+		secure: r.TLS != nil,
 	}
 }
 
-// pack writes a header down. Neither names nor values hold NUL (RFC 9110 5.5).
-func pack(h http.Header) string {
-	size := 0
+// pack writes a header down behind text. Neither names nor values hold NUL (RFC 9110 5.5).
+func pack(text string, h http.Header) string {
+	size := len(text)
 	for name, values := range h {
 		for _, v := range values {
 			size += len(name) + len(v) + 2
@@ -57,6 +59,7 @@ func pack(h http.Header) string {
 	}
 	var b strings.Builder
 	b.Grow(size)
+	b.WriteString(text)
 	for name, values := range h {
 		for _, v := range values {
 			b.WriteString(name)
@@ -81,18 +84,18 @@ func unpack(s string) http.Header {
 
 // handshake describes a socket that connected at t.
 func (o *opening) handshake(t time.Time, auth parser.Args) *Handshake {
-	query := url.Values{}
-	if u, err := url.ParseRequestURI(o.uri); err == nil {
+	query, uri := url.Values{}, o.text[o.uri:o.header]
+	if u, err := url.ParseRequestURI(uri); err == nil {
 		query = u.Query()
 	}
 	return &Handshake{
-		Headers: unpack(o.header),
+		Headers: unpack(o.text[o.header:]),
 		Time:    t.UTC().Format(dateLayout),
-		Address: o.address,
+		Address: o.address(),
 		XDomain: o.origin,
 		Secure:  o.secure,
 		Issued:  t.UnixMilli(),
-		URL:     o.uri,
+		URL:     uri,
 		Query:   query,
 		Auth:    auth,
 	}

@@ -62,7 +62,7 @@ func (s *server) report(ctx context.Context, sock *Socket, e *Event, err error) 
 	args := make([]any, 0, 10)
 	if sock != nil {
 		args = append(args, "sid", sock.id, "nsp", plain(sock.name))
-		if !sock.Connected() && (errors.Is(err, sock.ctx.Err()) || errors.Is(err, ErrDisconnected)) {
+		if !sock.Connected() && (errors.Is(err, sock.Context().Err()) || errors.Is(err, ErrDisconnected)) {
 			level = slog.LevelDebug // what was done for the socket has ended with it
 		}
 	}

@@ -70,11 +70,11 @@ func (s *server) find(sock *Socket, auth Args) *ParentNamespace {
 	for _, p := range parents {
 		ok := false
 		err := s.protect(func() error {
-			ok = p.match(sock.ctx, sock.name, auth)
+			ok = p.match(sock.Context(), sock.name, auth)
 			return nil
 		})
 		if err != nil {
-			s.report(sock.ctx, sock, nil, err)
+			s.report(sock.Context(), sock, nil, err)
 		}
 		if ok {
 			return p

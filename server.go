@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"sio.example/socketio/engineio"
 	"sio.example/socketio/internal/dispatch"
@@ -28,6 +29,7 @@ type Server struct{ *mainNamespace }
 func NewServer(opts *Options) *Server {
 	o := opts.withDefaults()
 	s := &server{
+		start:      time.Now(),
 		opts:       o,
 		limits:     o.inboxLimits(),
 		log:        o.Logger,
@@ -85,6 +87,7 @@ type server struct {
 	stats  counters
 	files  clientFiles
 	flush  flusher
+	start  time.Time
 
 	mu         sync.Mutex
 	namespaces map[string]*Namespace

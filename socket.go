@@ -22,12 +22,12 @@ type Socket struct {
 	id     string
 	name   string // of the namespace
 	conn   *conn
-	ns     *Namespace // nil until a parent is found; not changed once connected
-	auth   *Args      // nil without any
-	issued int64      // nanoseconds since 1970
-	ctx    context.Context
-	cancel context.CancelCauseFunc
-	state  atomic.Int32 // a state; changed with mu held
+	ns     *Namespace               // nil until a parent is found; not changed once connected
+	auth   *Args                    // nil without any
+	issued int64                    // nanoseconds since 1970
+	ctx    atomic.Pointer[lifetime] // made when asked for
+	state  atomic.Int32             // a state; changed with mu held
+	left   atomic.Bool              // LeaveAll was called, or is about to be
 
 	inbox     dispatch.Inbox[job]
 	acks      dispatch.Acks[Args]
@@ -35,16 +35,15 @@ type Socket struct {
 	gone      dispatch.Table[func(DisconnectReason)]
 	more      atomic.Pointer[extras]
 
-	// Used by the runner only, but for left.
+	// Used by the runner only.
 	admitted bool // it has been connected
 	chain    *chain
-	left     atomic.Bool // LeaveAll was called, or is about to be
 
 	mu        sync.Mutex
 	reason    DisconnectReason // set when state becomes disconnected, like drain
 	drain     *time.Time       // until when events that wait are handled; nil if they are not
-	data      any
-	rooms     *[]string // joined by gates; entered when connected
+	data      *any             // a pointer, since most have none
+	rooms     *[]string        // joined by gates; entered when connected
 	handshake weak.Pointer[Handshake]
 }
 
@@ -71,7 +70,6 @@ func newSocket(c *conn, id, name string, auth Args) *Socket {
 	if auth.Len() > 0 { // else it would keep the packet alive
 		s.auth = &auth
 	}
-	s.ctx, s.cancel = context.WithCancelCause((*root)(s))
 	s.inbox.Init((*runner)(s), &c.srv.limits)
 	return s
 }
@@ -110,19 +108,44 @@ func (s *Socket) Recovered() bool { return false }
 func (s *Socket) Data() any {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.data
+	if s.data == nil {
+		return nil
+	}
+	return *s.data
 }
 
 // SetData stores any value with the socket. Others see it with FetchSockets.
 func (s *Socket) SetData(v any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.data = v
+	s.data = &v
 }
 
 // Context is cancelled when the socket is disconnected; context.Cause is the DisconnectReason. It is also the context
 // that gates and handlers get.
-func (s *Socket) Context() context.Context { return s.ctx }
+func (s *Socket) Context() context.Context {
+	if l := s.ctx.Load(); l != nil {
+		return l.ctx
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l := s.ctx.Load()
+	if l == nil {
+		l = new(lifetime)
+		l.ctx, l.cancel = context.WithCancelCause((*root)(s))
+		if s.is(disconnected) {
+			l.cancel(s.reason) // nobody can have derived from it yet
+		}
+		s.ctx.Store(l)
+	}
+	return l.ctx
+}
+
+// A lifetime is the context of a socket, which most that only receive do without.
+type lifetime struct {
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+}
 
 // Conn is the Engine.IO session, which the client's sockets in other namespaces share.
 func (s *Socket) Conn() *engineio.Socket { return s.conn.eng }
@@ -237,15 +260,21 @@ func (s *Socket) close(reason DisconnectReason, mode closeMode) {
 	if mode == closeTell {
 		_ = s.conn.send(&parser.Packet{Type: parser.Disconnect, Namespace: s.name}, engineio.SendOptions{})
 	}
+	if mode != closeDrain {
+		s.inbox.Drop(func(j job) bool { return j.kind == jobEvent })
+	}
 	s.acks.Close(ErrDisconnected) // before ctx, so that who waits for both sees ErrDisconnected
-	s.cancel(reason)
-	s.inbox.Close(job{kind: jobEnd}, mode != closeDrain)
+	if l := s.ctx.Load(); l != nil {
+		l.cancel(reason)
+	}
+	s.inbox.Close(job{kind: jobEnd}, false)
 }
 
 // A job is what the runner does.
 type job struct {
 	kind  jobKind
 	event *Event
+	call  func()
 }
 
 type jobKind byte
@@ -253,6 +282,7 @@ type jobKind byte
 const (
 	jobConnect jobKind = iota
 	jobEvent
+	jobCall
 	jobEnd
 )
 
@@ -262,6 +292,8 @@ func (j job) describe() string {
 		return "connecting"
 	case jobEvent:
 		return "event " + plain(j.event.Name)
+	case jobCall:
+		return "acknowledgement"
 	default:
 		return "disconnecting"
 	}
@@ -277,9 +309,16 @@ func (r *runner) Run(j job) {
 		r.connect()
 	case jobEvent:
 		r.handle(j.event)
+	case jobCall:
+		r.call(j.call)
 	case jobEnd:
 		r.end()
 	}
+}
+
+// call calls user code.
+func (r *runner) call(fn func()) {
+	callAll((*Socket)(r).conn.srv, (*Socket)(r), []func(){fn}, func(fn func()) { fn() })
 }
 
 // connect asks the gates, and answers the client.
@@ -299,7 +338,7 @@ func (r *runner) connect() {
 		if s.is(disconnected) {
 			break
 		}
-		if err = s.conn.srv.protect(func() error { return gate(s.ctx, s) }); err != nil {
+		if err = s.conn.srv.protect(func() error { return gate(s.Context(), s) }); err != nil {
 			return
 		}
 		err = errExited
@@ -333,7 +372,7 @@ func (s *Socket) refuse(err error) {
 	srv := s.conn.srv
 	var refusal *ConnectError
 	switch {
-	case s.is(disconnected) && errors.Is(err, s.ctx.Err()):
+	case s.is(disconnected) && errors.Is(err, s.Context().Err()):
 		// The client has gone, and the gate gave up.
 	case err == errUnknown:
 		srv.stats.reject(RejectNamespace)
@@ -344,7 +383,7 @@ func (s *Socket) refuse(err error) {
 	default:
 		srv.stats.reject(RejectGate)
 		defer s.turnAway(&ConnectError{Message: InternalError}) // also if OnError calls runtime.Goexit
-		srv.report(s.ctx, s, nil, err)
+		srv.report(s.Context(), s, nil, err)
 	}
 }
 
@@ -464,7 +503,7 @@ func (s *Socket) leaveAll() {
 		return nil
 	})
 	if err != nil {
-		s.conn.srv.report(s.ctx, s, nil, err)
+		s.conn.srv.report(s.Context(), s, nil, err)
 	}
 }
 
@@ -479,7 +518,7 @@ func callAll[F any](srv *server, s *Socket, fns []F, call func(F)) {
 		return nil
 	})
 	if err != nil {
-		srv.report(s.ctx, s, nil, err)
+		srv.report(s.Context(), s, nil, err)
 	}
 }
 

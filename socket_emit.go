@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"sio.example/socketio/adapter"
 	"sio.example/socketio/engineio"
@@ -64,6 +65,47 @@ func (s *Socket) EmitWithAck(ctx context.Context, name string, args ...any) (Arg
 		a := <-ch // it is being settled
 		return a.args, a.err
 	}
+}
+
+// EmitFunc is EmitWithAck for those who don't wait: fn is called exactly once, as handlers are, with the values or the
+// error. If EmitFunc returns an error, fn is not called. What is emitted with EmitFunc by one goroutine arrives in that
+// order.
+func (s *Socket) EmitFunc(ctx context.Context, fn func(args Args, err error), name string, args ...any) error {
+	if err := checkName(name); err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("socketio: acknowledgement of %s: %w", plain(name), err)
+	}
+	var settled atomic.Bool
+	var stop atomic.Pointer[func() bool]
+	settle := func(args Args, err error) {
+		settled.Store(true)
+		if stop := stop.Load(); stop != nil {
+			(*stop)()
+		}
+		s.inbox.AppendLate(job{kind: jobCall, call: func() { fn(args, err) }})
+	}
+	id, ok := s.acks.Add(settle)
+	if !ok {
+		return ErrDisconnected
+	}
+	p := &parser.Packet{Type: parser.Event, Namespace: s.name, ID: id, HasID: true, Name: name, Args: parser.NewArgs(args...)}
+	if err := s.sendEvent(p, engineio.SendOptions{}); err != nil && s.acks.Forget(id) {
+		return err
+	}
+	if ctx.Done() != nil {
+		end := context.AfterFunc(ctx, func() {
+			if s.acks.Forget(id) {
+				settle(Args{}, fmt.Errorf("socketio: acknowledgement of %s: %w", plain(name), ctx.Err()))
+			}
+		})
+		stop.Store(&end)
+		if settled.Load() {
+			end()
+		}
+	}
+	return nil
 }
 
 // Volatile returns an emitter whose events are dropped when the connection can't take them at once.
@@ -137,7 +179,7 @@ func (s *Socket) notifyOutgoing(p *parser.Packet) {
 			return nil
 		})
 		if err != nil {
-			s.conn.srv.report(s.ctx, s, nil, err)
+			s.conn.srv.report(s.Context(), s, nil, err)
 		}
 	}
 }

@@ -398,3 +398,81 @@ func TestVolatileIsDropped(t *testing.T) {
 		}
 	})
 }
+
+// Callbacks run as handlers do, each exactly once, whatever ends the wait.
+func TestEmitFunc(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, f *fixture) {
+		c, s := f.connected("/")
+		var mu sync.Mutex // virtual time orders nothing for the race detector
+		var got []string
+		check := func(want ...string) {
+			t.Helper()
+			synctest.Wait()
+			mu.Lock()
+			defer mu.Unlock()
+			if !slices.Equal(got, want) {
+				t.Errorf("got %q", got)
+			}
+		}
+		ask := func(ctx context.Context, name string) {
+			t.Helper()
+			err := s.EmitFunc(ctx, func(args socketio.Args, err error) {
+				mu.Lock()
+				defer mu.Unlock()
+				got = append(got, fmt.Sprintf("%s %v %v", name, args, err))
+			}, name)
+			if err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		short, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		ask(t.Context(), "a")
+		ask(short, "b")
+		ask(t.Context(), "c")
+		ask(short, "d")
+		ask(t.Context(), "e")
+		c.expect(`420["a"]`, `421["b"]`, `422["c"]`, `423["d"]`, `424["e"]`)
+		c.send(`432[1]`, `430[2]`, `431[]`, `431[]`)
+		want := []string{"c [1] <nil>", "a [2] <nil>", "b [] <nil>"}
+		check(want...)
+		advance(2 * time.Second)
+		want = append(want, "d [] socketio: acknowledgement of d: context deadline exceeded")
+		check(want...)
+		s.Disconnect(false)
+		want = append(want, "e [] socketio: disconnected")
+		check(want...)
+		if n := socketio.PendingAcks(s); n != 0 {
+			t.Errorf("%d acknowledgements pending", n)
+		}
+		never := func(socketio.Args, error) { t.Error("called") }
+		if err := s.EmitFunc(t.Context(), never, "f"); err != socketio.ErrDisconnected {
+			t.Errorf("after Disconnect: %v", err)
+		}
+		if err := s.EmitFunc(short, never, "f"); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("too late: %v", err)
+		}
+		if err := s.EmitFunc(t.Context(), never, "disconnect"); err == nil {
+			t.Error("a reserved name")
+		}
+	})
+}
+
+// A panic in a callback is one in user code.
+func TestEmitFuncPanics(t *testing.T) {
+	var reported error
+	opts := &socketio.Options{OnError: func(_ context.Context, _ *socketio.Socket, _ *socketio.Event, err error) { reported = err }}
+	bubble(t, opts, func(t *testing.T, f *fixture) {
+		c, s := f.connected("/")
+		if err := s.EmitFunc(t.Context(), func(socketio.Args, error) { panic("oh") }, "a"); err != nil {
+			t.Fatal(err)
+		}
+		c.expect(`420["a"]`)
+		c.send(`430[]`)
+		synctest.Wait()
+		var p *socketio.PanicError
+		if !errors.As(reported, &p) || p.Value != "oh" || !s.Connected() {
+			t.Errorf("reported %v, connected %v", reported, s.Connected())
+		}
+	})
+}

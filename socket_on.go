@@ -95,12 +95,12 @@ func (s *Socket) receive(p *parser.Packet, size int) {
 // handle gives an event to all that want it.
 func (r *runner) handle(e *Event) {
 	s := (*Socket)(r)
-	ctx, cancel := s.ctx, context.CancelFunc(nil)
+	ctx, cancel := s.Context(), context.CancelFunc(nil)
 	if s.is(disconnected) {
 		if s.drain == nil {
 			return
 		}
-		ctx, cancel = context.WithDeadline(context.WithoutCancel(s.ctx), *s.drain)
+		ctx, cancel = context.WithDeadline(context.WithoutCancel(s.Context()), *s.drain)
 		defer cancel()
 		if ctx.Err() != nil {
 			return
@@ -131,7 +131,7 @@ func (s *Socket) observe(ctx context.Context, e *Event, fn func(ctx context.Cont
 		return nil
 	})
 	if err != nil {
-		s.conn.srv.report(s.ctx, s, e, err)
+		s.conn.srv.report(s.Context(), s, e, err)
 	}
 }
 
@@ -214,9 +214,9 @@ func (s *Socket) failed(e *Event, err error) {
 	}
 	if several, ok := err.(handlerErrors); ok {
 		for _, err := range several {
-			s.conn.srv.report(s.ctx, s, e, err)
+			s.conn.srv.report(s.Context(), s, e, err)
 		}
 		return
 	}
-	s.conn.srv.report(s.ctx, s, e, err)
+	s.conn.srv.report(s.Context(), s, e, err)
 }
