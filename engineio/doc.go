@@ -22,6 +22,16 @@
 // It keeps no *http.Request after the answer, reads no body before it knows the session, inflates no input, and sends
 // nothing of what it received back in an error. It starts no listener and closes no http.Server.
 //
+// # Clients
+//
+// [Dial] opens a session from the other end, with the same promises; [ClientSocket.Send] refuses what does not fit into the
+// queue instead of closing the session. A session on WebSocket costs a client what it costs a server. On polling it has one GET
+// and at most one POST under way, over HTTP connections of its own that end with it. While an upgrade pauses polling nothing
+// is sent, so nothing can overtake; an upgrade that fails costs only the WebSocket.
+//
+// A client trusts a server no more than the other way round: handshakes, answers, messages, headers and cookies are bounded,
+// redirects are not followed, and errors do not repeat what a server said.
+//
 // # Who ends a session, and how
 //
 // A session ends once, with one [Reason]. Polite ends ([Socket.Close], [Server.Shutdown]) send the queue first; others

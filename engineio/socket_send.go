@@ -20,6 +20,9 @@ type SendOptions struct {
 	NoCompress bool
 	// Defer leaves the messages in the queue until Flush, for a caller that sends to many sessions or many messages.
 	Defer bool
+	// NoLimit takes the messages whatever the budget of the queue says. It counts for client sessions only, whose owner may
+	// have queued them elsewhere before.
+	NoLimit bool
 }
 
 // What one write takes from the queue at most, so that its deadline stays short.

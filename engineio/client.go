@@ -1,0 +1,216 @@
+package engineio
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"sio.example/socketio/engineio/packet"
+	"sio.example/socketio/internal/websocket"
+)
+
+// DialOptions are the options of Dial. The zero value of each means its default; nil means all defaults. One value may be
+// used for any number of Dials, also at the same time; it is not changed, and not kept longer than until the session is on
+// WebSocket or closed.
+type DialOptions struct {
+	Path             string   // of the requests, if the URL has none; default "/engine.io/"
+	NoTrailingSlash  bool     // request Path without its final slash
+	Transports       []string // "polling" and "websocket", by preference; default is both, polling first
+	TryAllTransports bool     // when the first transport cannot open, try the next; no upgrade to the first then
+	DisableUpgrade   bool     // stay with the transport that opened
+
+	Query  url.Values  // sent with each request, beside that of the URL
+	Header http.Header // sent with each request; its Host sets the Host header
+
+	// HTTPClient makes the requests of polling; NetDial, TLS and Proxy are for the WebSocket alone then. If its Transport is a
+	// *http.Transport, the WebSocket takes what they leave out from there, DialTLSContext included. Its Jar, if it has one,
+	// gets and gives the cookies of all transports. Redirects are followed only by a client that has a CheckRedirect of its
+	// own, and Header goes no further than the server's origin. Its Timeout is not used: see RequestTimeout. The client is
+	// not changed, and its idle connections are its owner's to close. Default: a client of the session's own, made of
+	// NetDial, TLS, Proxy and Jar.
+	HTTPClient *http.Client
+	// NetDial makes the TCP connections. By default the addresses of a host are tried in a staggered way (RFC 8305), so that
+	// some that are dead cost little time.
+	NetDial func(ctx context.Context, network, addr string) (net.Conn, error)
+	// TLS is used for https and wss; it is not changed. Default: certificates are checked against the system's.
+	TLS *tls.Config
+	// Proxy chooses a proxy; default http.ProxyFromEnvironment. A function that returns nil uses none.
+	Proxy func(*http.Request) (*url.URL, error)
+	// Jar keeps cookies; default a small one of the session's own. The official client keeps none unless it is told to.
+	Jar            http.CookieJar
+	DisableCookies bool     // keep no cookies
+	Subprotocols   []string // offered in the WebSocket handshake
+
+	TimestampParam     string // name of the query parameter that defeats caches; default "t"
+	DisableTimestamp   bool   // don't send it with polling
+	TimestampWebSocket bool   // send it with WebSocket, too
+	ForceBase64        bool   // send and ask for binary messages as base64 text, on polling and WebSocket
+
+	RequestTimeout  time.Duration // for one request of polling; default none but the heartbeat
+	UpgradeTimeout  time.Duration // for an upgrade; default 10 s
+	MaxPayload      int64         // bytes of a message or a polling answer that is accepted; default 100 MB
+	MaxQueueBytes   int           // bytes that may wait to be sent; default 16 MiB
+	MaxQueuePackets int           // and messages; default 65,536
+
+	Trace  *Trace       // observes; default nothing
+	Logger *slog.Logger // default: discard
+}
+
+// A Trace observes what a client session does below messages. Any function may be nil. They are called on the goroutines
+// of the session, possibly at the same time, and must return quickly. What they get must not be changed or kept.
+type Trace struct {
+	HTTP      *httptrace.ClientTrace                             // of all requests and WebSocket handshakes
+	Request   func(r *http.Request)                              // one is about to be sent
+	Response  func(r *http.Request, res *http.Response)          // its header has come
+	Handshake func(transport string, h packet.Handshake)         // the session is open
+	Upgrade   func(transport string, err error)                  // an upgrade succeeded, or failed
+	Packet    func(transport string, sent bool, p packet.Packet) // one was sent or received
+}
+
+// Dial opens a session. open is called once, when the handshake is done and before anything is received; the Handler that
+// it returns is told of all that follows. ctx bounds the time until then and is not used afterwards.
+//
+// An error is a *ClientError, or matches ctx.Err(). Nothing is left of the session then, and open has not been called.
+// The upgrade of a polling session goes on after Dial has returned; if it fails the session stays with polling.
+func Dial(ctx context.Context, rawURL string, open func(*ClientSocket) Handler, opts *DialOptions) (*ClientSocket, error) {
+	if opts == nil {
+		opts = noOptions
+	}
+	s := newClientSocket(opts)
+	d, err := newClientDialer(s, rawURL, opts)
+	if err != nil {
+		return nil, &ClientError{Message: "invalid options", Err: err}
+	}
+	o, err := s.openFirst(ctx, d)
+	if err != nil {
+		s.abandon(d)
+		if ctx.Err() != nil {
+			return nil, fmt.Errorf("engineio: dial: %w", ctx.Err())
+		}
+		return nil, err
+	}
+	if !s.start(d, o, open) {
+		<-s.Done()
+		return nil, &ClientError{Transport: o.transport, Message: "no handler", Err: errNoHandler}
+	}
+	return s, nil
+}
+
+var noOptions = new(DialOptions)
+
+// openFirst opens the first transport, or with TryAllTransports the first that can be opened.
+func (s *ClientSocket) openFirst(ctx context.Context, d *clientDialer) (o opened, err error) {
+	for _, name := range d.transports {
+		switch name {
+		case transportPolling:
+			o, err = d.openPolling(ctx)
+		case transportWebSocket:
+			o, err = d.openWebSocket(ctx)
+		}
+		if err == nil || !d.opts.TryAllTransports || ctx.Err() != nil {
+			break
+		}
+		s.logger.Debug("engineio: transport failed to open", "transport", name, "error", err)
+		d.transports = d.transports[1:] // no upgrade to it either
+	}
+	return o, err
+}
+
+// An opened transport has received the handshake.
+type opened struct {
+	transport string
+	handshake packet.Handshake
+	conn      *websocket.Conn // of a WebSocket
+	rest      []byte          // of polling: what came behind the handshake; nil if nothing did
+}
+
+// maxHandshake bounds an open packet, and maxSID the id in it (attack: what the server says is kept, and sent with each
+// request).
+const (
+	maxHandshake = 64 << 10
+	maxSID       = 1 << 10
+)
+
+// decodeOpen decodes the first packet of a session.
+func decodeOpen(transport string, data []byte) (packet.Handshake, error) {
+	fail := func(err error) (packet.Handshake, error) {
+		return packet.Handshake{}, &ClientError{Transport: transport, Message: "server error", Err: err}
+	}
+	p, err := packet.Decode(data, false)
+	switch {
+	case err != nil:
+		return fail(err)
+	case p.Type != packet.Open || len(p.Data) > maxHandshake:
+		return fail(errNoHandshake)
+	}
+	h, err := packet.DecodeHandshake(p.Data)
+	if err == nil && len(h.SID) > maxSID {
+		err = errNoHandshake
+	}
+	if err != nil {
+		return fail(err)
+	}
+	return h, nil
+}
+
+var errNoHandshake = errors.New("engineio: no valid handshake")
+
+// A ClientError is why a transport could not open or go on.
+type ClientError struct {
+	Transport string // "polling" or "websocket"
+	Message   string // as the official client names it: "xhr poll error", "xhr post error", "websocket error"
+	Status    int    // of the HTTP answer; 0 if there was none
+	Body      []byte // of it, the first KiB at most
+	Err       error  // the cause; nil if Status says it
+}
+
+// Error says what went wrong, without what the peer sent.
+func (e *ClientError) Error() string {
+	b := []byte("engineio: ")
+	if e.Transport != "" {
+		b = append(append(b, e.Transport...), ": "...)
+	}
+	b = append(b, e.Message...)
+	switch {
+	case e.Err != nil:
+		b = append(append(b, ": "...), explain(e.Err)...)
+	case e.Status != 0:
+		b = strconv.AppendInt(append(b, ": status "...), int64(e.Status), 10)
+	}
+	return string(b)
+}
+
+// explain is the text of err, quoted and cut unless it is of a kind that never repeats what a peer sent.
+func explain(err error) string {
+	var (
+		names     *tls.CertificateVerificationError // quotes the certificate
+		netErr    net.Error
+		syntax    *packet.SyntaxError
+		handshake *websocket.HandshakeRefusedError
+	)
+	text := err.Error()
+	switch {
+	case errors.As(err, &names):
+	case errors.As(err, &netErr), errors.As(err, &syntax), errors.As(err, &handshake),
+		errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, context.Canceled),
+		strings.HasPrefix(text, "engineio: "), strings.HasPrefix(text, "websocket: "):
+		return text
+	}
+	return fmt.Sprintf("%.200q", text)
+}
+
+// Unwrap returns the cause.
+func (e *ClientError) Unwrap() error { return e.Err }
+
+// ErrQueueFull is returned by the Send that does not fit into the queue of a client session. The session goes on.
+var ErrQueueFull = errors.New("engineio: queue full")

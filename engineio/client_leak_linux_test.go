@@ -1,0 +1,123 @@
+package engineio
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestClientLeavesNothing: on real connections, goroutines and descriptors are back where they were when Done is closed,
+// whoever ends a session in which way.
+func TestClientLeavesNothing(t *testing.T) {
+	sessions := make(chan *Socket, 1)
+	engine := NewServer(func(s *Socket, _ *http.Request) Handler { sessions <- s; return benchEcho{s} }, nil)
+	srv := httptest.NewServer(engine)
+	defer srv.Close()
+	ends := map[string]func(c *ClientSocket, s *Socket){
+		"close":        func(c *ClientSocket, s *Socket) { c.Close() },
+		"abort":        func(c *ClientSocket, s *Socket) { c.Abort(TransportError, nil) },
+		"ping timeout": func(c *ClientSocket, s *Socket) { c.Abort(PingTimeout, nil) },
+		"server":       func(c *ClientSocket, s *Socket) { s.Close() },
+		"violation":    func(c *ClientSocket, s *Socket) { s.CloseWith(ParseError, false, "no") },
+		"cut":          func(c *ClientSocket, s *Socket) { srv.CloseClientConnections(); s.CloseWith(TransportError, true, "") },
+		"flush": func(c *ClientSocket, s *Socket) {
+			for _, n := range []int{1, 1000, 500_000, 1} {
+				c.Send(SendOptions{Defer: true}, text(strings.Repeat("x", n)))
+			}
+			c.Flush()
+			c.Close()
+		},
+		"flush little": func(c *ClientSocket, s *Socket) {
+			c.Send(SendOptions{Defer: true}, text("x"))
+			c.Flush()
+			c.Close()
+		},
+		"busy": func(c *ClientSocket, s *Socket) {
+			c.Send(SendOptions{}, text(strings.Repeat("x", 500_000)))
+			c.Abort(ForcedClose, nil)
+		},
+	}
+	dial := func(transports string, end func(c *ClientSocket, s *Socket)) {
+		h := &sink{make(chan struct{}, 10)}
+		upgraded := make(chan struct{})
+		o := &DialOptions{Transports: strings.Split(transports, ","), Trace: &Trace{Upgrade: func(string, error) { close(upgraded) }}}
+		c, err := Dial(context.Background(), srv.URL, func(*ClientSocket) Handler { return h }, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(o.Transports) > 1 {
+			<-upgraded
+		}
+		c.Send(SendOptions{}, text("hello"))
+		<-h.got
+		end(c, <-sessions)
+		select {
+		case <-c.Done():
+		case <-time.After(time.Minute):
+			t.Fatal("the session does not end")
+		}
+	}
+	dial("polling,websocket", ends["close"])
+	goroutines, files := settled(t, 0, 0)
+	for name, end := range ends {
+		for _, transports := range []string{"polling", "websocket", "polling,websocket"} {
+			for range 3 {
+				dial(transports, end)
+			}
+			if g, f := settled(t, goroutines, files); g > goroutines || f > files {
+				buf := make([]byte, 1<<16)
+				t.Errorf("%s on %s: from %d to %d goroutines, from %d to %d descriptors\n%s", name, transports, goroutines, g, files, f, buf[:runtime.Stack(buf, true)])
+			}
+		}
+	}
+	// Those that could not open.
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	goroutines, files = settled(t, 0, 0)
+	for _, transport := range []string{"polling", "websocket"} {
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		if _, err := Dial(ctx, "http://"+l.Addr().String(), nil, &DialOptions{Transports: []string{transport}}); err == nil {
+			t.Error("no error")
+		}
+		cancel()
+	}
+	if g, f := settled(t, goroutines, files); g > goroutines || f > files {
+		t.Errorf("not opened: from %d to %d goroutines, from %d to %d descriptors", goroutines, g, files, f)
+	}
+}
+
+// settled counts goroutines and descriptors when they have come down to what is wanted, or have not changed for a while. The
+// server in this process and the goroutines of net/http need a moment to see that a connection is gone.
+func settled(t *testing.T, goroutines, files int) (g, f int) {
+	count := func() (int, int) {
+		all, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return runtime.NumGoroutine(), len(all)
+	}
+	g, f = count()
+	for same := 0; same < 30; {
+		if g <= goroutines && f <= files {
+			return g, f
+		}
+		<-time.After(10 * time.Millisecond)
+		g2, f2 := count()
+		if g2 == g && f2 == f {
+			same++
+		} else {
+			same = 0
+		}
+		g, f = g2, f2
+	}
+	return g, f
+}
