@@ -9,6 +9,7 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -223,3 +224,55 @@ func TestRules(t *testing.T) {
 		}
 	}
 }
+
+var (
+	inlineCode = regexp.MustCompile("`[^`\n]+`")
+	goName     = regexp.MustCompile(`\b[A-Z][A-Za-z]*[a-z][A-Za-z]*\b`)
+)
+
+// elsewhere are names in the guide that belong to the standard library, to JavaScript or to its examples.
+var elsewhere = map[string]bool{
+	"Canceled": true, "Cause": true, "Config": true, "DeadlineExceeded": true, "Dialer": true,
+	"GetPrice": true, "Tell": true, "Told": true, "Remark": true,
+}
+
+// TestNamesInTheGuide: what the guide of the client and that of siotest call by name exists.
+func TestNamesInTheGuide(t *testing.T) {
+	known := map[string]bool{}
+	goFiles(t, func(file string, _ *token.FileSet, f *ast.File) {
+		dir := path.Dir(file)
+		if strings.HasSuffix(file, "_test.go") || !slices.Contains([]string{".", "client", "engineio", "event", "parser", "siotest"}, dir) {
+			return
+		}
+		ast.Inspect(f, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.FuncDecl:
+				known[n.Name.Name] = true
+				return false
+			case *ast.TypeSpec:
+				known[n.Name.Name] = true
+			case *ast.ValueSpec:
+				for _, name := range n.Names {
+					known[name.Name] = true
+				}
+			case *ast.Field:
+				for _, name := range n.Names {
+					known[name.Name] = true
+				}
+			}
+			return true
+		})
+	})
+	for _, doc := range []string{"docs/client.md", "docs/testing.md", "docs/conformance.md"} {
+		text := codeBlock.ReplaceAllString(read(t, doc), "")
+		for _, code := range inlineCode.FindAllString(text, -1) {
+			for _, name := range goName.FindAllString(code, -1) {
+				if !known[name] && !elsewhere[name] && !strings.HasPrefix(name, "Test") {
+					t.Errorf("%s: there is no %s, which %s names", doc, name, code)
+				}
+			}
+		}
+	}
+}
+
+var codeBlock = regexp.MustCompile("(?ms)^```.*?^```")

@@ -23,12 +23,17 @@ var mayImport = map[string][]string{
 	"browser":             {},
 	// the server
 	".": {"engineio", "parser", "event", "adapter", "browser", "internal/dispatch", "internal/ring", "internal/bufpool", "internal/sid"},
+	// the client
+	"client": {"engineio", "parser", "event", "internal/dispatch", "internal/backoff", "internal/ring"},
 	// on top of the server
-	"examples/": {"public", "internal/memnet"},
+	"siotest":      {".", "client", "engineio", "parser", "event", "internal/memnet"},
+	"examples/":    {"public", "internal/memnet"},
+	"examples/bot": {"public", "examples/chat"},
 	// leaves of the core
 	"internal/websocket": {"internal/bufpool"},
 	"internal/dispatch":  {"event", "parser", "internal/ring"},
 	"internal/ring":      {},
+	"internal/backoff":   {},
 	"internal/bufpool":   {},
 	"internal/sid":       {},
 	"internal/memnet":    {},

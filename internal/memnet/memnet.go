@@ -1,14 +1,14 @@
 // Package memnet is a network in memory for tests: a listener, a dialer, and connections with addresses, deadlines and a
-// bounded buffer in each direction. All waiting is on condition variables, so inside a testing/synctest bubble time
-// advances while both ends wait.
+// bounded buffer in each direction; and links, whose connections suffer the faults of networks when told to. All waiting
+// is on condition variables and channels, so inside a testing/synctest bubble time advances while both ends wait.
 package memnet
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"sync"
 	"syscall"
 	"time"
@@ -38,6 +38,10 @@ func Listen() *Listener {
 
 var serverAddr = &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 80}
 
+func clientAddr(port int) *net.TCPAddr {
+	return &net.TCPAddr{IP: net.IPv4(192, 0, 2, 2), Port: port}
+}
+
 // Addr is 192.0.2.1:80, always.
 func (l *Listener) Addr() net.Addr { return serverAddr }
 
@@ -61,18 +65,31 @@ func (l *Listener) Close() error {
 func (l *Listener) Dial(ctx context.Context) (*Conn, error) {
 	l.mu.Lock()
 	l.port++
-	addr := &net.TCPAddr{IP: net.IPv4(192, 0, 2, 2), Port: l.port}
-	size := l.Buffer
+	port := l.port
 	l.mu.Unlock()
-	client, server := pair(size, addr, serverAddr)
+	client, server := pair(new(sync.Mutex), l.Buffer, clientAddr(port), serverAddr)
+	if err := l.deliver(ctx, server); err != nil {
+		return nil, err
+	}
+	return client, nil
+}
+
+var errRefused = &net.OpError{Op: "dial", Net: "tcp", Addr: serverAddr, Err: syscall.ECONNREFUSED}
+
+// deliver waits until the connection is accepted.
+func (l *Listener) deliver(ctx context.Context, server *Conn) error {
 	select {
 	case l.incoming <- server:
-		return client, nil
+		return nil
 	case <-l.closed:
-		return nil, &net.OpError{Op: "dial", Net: "tcp", Addr: serverAddr, Err: syscall.ECONNREFUSED}
+		return errRefused
 	case <-ctx.Done():
-		return nil, fmt.Errorf("memnet: dial: %w", context.Cause(ctx))
+		return dialError(ctx)
 	}
+}
+
+func dialError(ctx context.Context) error {
+	return fmt.Errorf("memnet: dial: %w", context.Cause(ctx))
 }
 
 // Dials is how many connections were dialed so far.
@@ -87,19 +104,24 @@ const firstPort = 40000
 
 // DialContext is Dial for an http.Transport; network and address are ignored.
 func (l *Listener) DialContext(ctx context.Context, _, _ string) (net.Conn, error) {
-	return l.Dial(ctx)
+	c, err := l.Dial(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
 }
 
 // Pipe returns the two ends of a connection whose buffers take size bytes each; 0 means DefaultBuffer.
 func Pipe(size int) (client, server *Conn) {
-	return pair(size, &net.TCPAddr{IP: net.IPv4(192, 0, 2, 2), Port: firstPort}, serverAddr)
+	return pair(new(sync.Mutex), size, clientAddr(firstPort), serverAddr)
 }
 
-func pair(size int, a, b net.Addr) (*Conn, *Conn) {
+func pair(mu *sync.Mutex, size int, a, b net.Addr) (*Conn, *Conn) {
 	if size <= 0 {
 		size = DefaultBuffer
 	}
-	ab, ba := newStream(size), newStream(size)
+	ab, ba := newStream(mu, size), newStream(mu, size)
+	ab.back, ba.back = ba, ab
 	return &Conn{in: ba, out: ab, local: a, remote: b}, &Conn{in: ab, out: ba, local: b, remote: a}
 }
 
@@ -123,21 +145,29 @@ func (c *Conn) Write(p []byte) (int, error) {
 
 // Close ends both directions. The peer reads what was written, then io.EOF; its writes fail.
 func (c *Conn) Close() error {
-	c.out.closeWrite(nil)
-	c.in.closeRead()
+	c.end(end{both: true})
 	return nil
 }
 
 // CloseWrite ends one direction: the peer reads io.EOF, and may go on writing.
 func (c *Conn) CloseWrite() error {
-	c.out.closeWrite(nil)
+	c.out.mu.Lock()
+	defer c.out.mu.Unlock()
+	c.out.close(end{})
 	return nil
 }
 
 // Reset ends both directions as a TCP reset does: what was not read yet is lost.
-func (c *Conn) Reset() {
-	c.out.closeWrite(syscall.ECONNRESET)
+func (c *Conn) Reset() { c.end(end{both: true, err: syscall.ECONNRESET, discard: true}) }
+
+func (c *Conn) end(e end) {
+	c.out.mu.Lock()
+	defer c.out.mu.Unlock()
+	c.out.close(e)
 	c.in.closeRead()
+	if l := c.out.link; l != nil {
+		l.release(c.out)
+	}
 }
 
 // LocalAddr and the others are as in net.Conn.
@@ -148,7 +178,7 @@ func (c *Conn) RemoteAddr() net.Addr { return c.remote }
 
 // SetDeadline sets both deadlines.
 func (c *Conn) SetDeadline(t time.Time) error {
-	return firstError(c.SetReadDeadline(t), c.SetWriteDeadline(t))
+	return errors.Join(c.SetReadDeadline(t), c.SetWriteDeadline(t))
 }
 
 // SetReadDeadline wakes reads at t.
@@ -166,140 +196,4 @@ func (c *Conn) wrap(op string, err error) error {
 		return err
 	}
 	return &net.OpError{Op: op, Net: "tcp", Source: c.local, Addr: c.remote, Err: err}
-}
-
-func firstError(a, b error) error {
-	if a != nil {
-		return a
-	}
-	return b
-}
-
-// A stream is one direction of a connection.
-type stream struct {
-	mu      sync.Mutex
-	changed sync.Cond
-	buf     []byte
-	max     int
-	ended   bool  // by the writer
-	cause   error // with ended: what the reader sees instead of io.EOF, at once
-	deaf    bool  // the reader has closed
-	readBy  deadline
-	writeBy deadline
-}
-
-type deadline struct {
-	timer  *time.Timer
-	passed bool
-	count  int // of changes, so that a timer that fired late is told apart
-}
-
-func newStream(size int) *stream {
-	s := &stream{max: size}
-	s.changed.L = &s.mu
-	return s
-}
-
-func (s *stream) read(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for {
-		switch {
-		case s.deaf:
-			return 0, net.ErrClosed
-		case s.cause != nil:
-			return 0, s.cause
-		case s.readBy.passed:
-			return 0, os.ErrDeadlineExceeded
-		case len(s.buf) > 0 || len(p) == 0:
-			n := copy(p, s.buf)
-			s.buf = s.buf[n:]
-			if len(s.buf) == 0 {
-				s.buf = nil
-			}
-			s.changed.Broadcast()
-			return n, nil
-		case s.ended:
-			return 0, io.EOF
-		}
-		s.changed.Wait()
-	}
-}
-
-func (s *stream) write(p []byte) (n int, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for {
-		switch {
-		case s.ended:
-			return n, net.ErrClosed
-		case s.deaf:
-			return n, syscall.EPIPE
-		case s.writeBy.passed:
-			return n, os.ErrDeadlineExceeded
-		case len(p) == 0:
-			return n, nil
-		}
-		if room := min(s.max-len(s.buf), len(p)); room > 0 {
-			s.buf = append(s.buf, p[:room]...)
-			p, n = p[room:], n+room
-			s.changed.Broadcast()
-			continue
-		}
-		s.changed.Wait()
-	}
-}
-
-func (s *stream) closeWrite(cause error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.ended {
-		s.ended, s.cause = true, cause
-	}
-	s.writeBy.stop()
-	s.changed.Broadcast()
-}
-
-func (s *stream) closeRead() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.deaf, s.buf = true, nil
-	s.readBy.stop()
-	s.changed.Broadcast()
-}
-
-func (s *stream) setDeadline(d *deadline, t time.Time) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	d.stop()
-	if d == &s.readBy && s.deaf || d == &s.writeBy && s.ended {
-		return net.ErrClosed
-	}
-	if !t.IsZero() {
-		if left := time.Until(t); left > 0 {
-			count := d.count
-			d.timer = time.AfterFunc(left, func() {
-				s.mu.Lock()
-				defer s.mu.Unlock()
-				if d.count == count {
-					d.passed = true
-					s.changed.Broadcast()
-				}
-			})
-		} else {
-			d.passed = true
-		}
-	}
-	s.changed.Broadcast()
-	return nil
-}
-
-// stop forgets the deadline; the stream is locked.
-func (d *deadline) stop() {
-	d.count++
-	d.passed = false
-	if d.timer != nil {
-		d.timer.Stop()
-		d.timer = nil
-	}
 }

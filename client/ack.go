@@ -1,0 +1,122 @@
+package client
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// A request is an event whose acknowledgement somebody waits for. Its fields are guarded by the Manager's lock.
+type request struct {
+	id   uint64
+	name string // of the event
+	// answer is called once, with the lock held: it must not wait. nil if only the queue wants to know.
+	answer func(args Args, err error)
+	timer  *time.Timer // of AckTimeout
+	waits  *outgoing   // the event, while it is in the buffer or the queue
+	err    error       // why it was given up before it was expected
+	done   bool
+}
+
+func (s *Socket) newRequest(name string, answer func(args Args, err error)) *request {
+	return &request{id: s.ids.Add(1) - 1, name: name, answer: answer}
+}
+
+// arm starts AckTimeout, unless the queue counts it.
+func (s *Socket) arm(r *request) {
+	if d := s.opts.ackTimeout(); d > 0 && s.opts.Retries <= 0 {
+		r.timer = time.AfterFunc(d, func() { s.giveUp(r, ErrAckTimeout) }) // stopped by settle
+	}
+}
+
+// disarm is for a request that was not sent.
+func (r *request) disarm() {
+	if r.timer != nil {
+		r.timer.Stop()
+	}
+}
+
+// maxKept is how large the map of requests may have been to be kept when it is empty: maps never shrink.
+const maxKept = 32
+
+// expect registers a request. The Manager's lock is held, as for all that follow.
+func (s *Socket) expect(r *request) {
+	if s.requests == nil {
+		s.requests = make(map[uint64]*request, 1)
+	}
+	s.requests[r.id] = r
+	s.peak = max(s.peak, len(s.requests))
+}
+
+// settle ends a request that is not done.
+func (s *Socket) settle(r *request, args Args, err error) {
+	r.done, r.waits = true, nil
+	if r.timer != nil {
+		r.timer.Stop()
+		r.timer = nil
+	}
+	delete(s.requests, r.id)
+	if len(s.requests) == 0 && s.peak > maxKept {
+		s.requests, s.peak = nil, 0
+	}
+	switch {
+	case r.answer != nil:
+		r.answer(args, err)
+	case err != nil: // by Retries only; somebody should know
+		s.inbox.Append(job{call: func() {
+			s.m.report(context.Background(), s, nil, fmt.Errorf("client: event %s was given up: %w", plain(r.name), err))
+		}})
+	}
+}
+
+// fail ends all requests with err; with sentOnly only those whose event does not wait any more.
+func (s *Socket) fail(err error, sentOnly bool) {
+	if len(s.requests) == 0 {
+		return
+	}
+	ids := make([]uint64, 0, len(s.requests))
+	for id, r := range s.requests {
+		if r.waits == nil || !sentOnly {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	for _, id := range ids {
+		s.settle(s.requests[id], Args{}, err)
+	}
+}
+
+// acknowledged settles a request with what the server sent. What nobody asked for, or has not been sent, is ignored.
+func (s *Socket) acknowledged(id uint64, args Args) {
+	r := s.requests[id]
+	switch {
+	case r == nil:
+	case r.waits == nil:
+		s.settle(r, args, nil)
+	case r.waits.in == &s.queue && r.waits.flying:
+		s.queue.remove(r.waits)
+		s.settle(r, args, nil)
+		s.sendNext()
+	}
+}
+
+// giveUp ends a request with err, and its event too if that still waits. No lock is held.
+func (s *Socket) giveUp(r *request, err error) {
+	m := s.m
+	m.mu.Lock()
+	c := s.conn()
+	switch {
+	case r.done:
+	case s.requests[r.id] != r: // it is just being sent, or was in vain
+		r.done, r.err = true, err
+	default:
+		if e := r.waits; e != nil {
+			e.in.remove(e)
+		}
+		s.settle(r, Args{}, err)
+		s.sendNext()
+	}
+	m.unlock()
+	c.flush()
+}

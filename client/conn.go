@@ -1,0 +1,324 @@
+package client
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"sio.example/socketio/engineio"
+	"sio.example/socketio/parser"
+)
+
+// A conn is one Engine.IO session, which carries the sockets of a Manager. It is the session's Handler.
+type conn struct {
+	m      *Manager
+	eng    *engineio.ClientSocket
+	opened time.Time
+
+	// Used by the reader only, which the engine calls from one goroutine at a time.
+	decoder parser.Decoder
+	size    int  // bytes read of the packet
+	deaf    bool // the session is about to end, and an event was not taken: those behind it are not either
+
+	// Guarded by the Manager's lock.
+	asked   []string    // namespaces whose CONNECT is not answered yet
+	formers []former    // few, so a slice
+	limit   *time.Timer // of closing; nil without one
+	over    bool
+}
+
+// A former is what must be known of the sockets that were in a namespace before, lest what was for them is taken for the
+// next one's.
+type former struct {
+	name string
+	gone bool   // DISCONNECT was sent: what comes before the answer to the next CONNECT is of the time before
+	ids  uint64 // those of acknowledgements that a socket used which was closed
+}
+
+// maxFormers is how many namespaces are remembered. The oldest are forgotten, for which nothing will be on the way.
+const maxFormers = 256
+
+// former returns what is known of a namespace, to be changed. The Manager's lock is held.
+func (c *conn) former(name string) *former {
+	if f := c.formerly(name); f != nil {
+		return f
+	}
+	if len(c.formers) >= maxFormers {
+		c.formers = slices.Delete(c.formers, 0, 1)
+	}
+	c.formers = append(c.formers, former{name: name})
+	return &c.formers[len(c.formers)-1]
+}
+
+// formerly is former, but nil if nothing is known. c may be nil. The Manager's lock is held.
+func (c *conn) formerly(name string) *former {
+	if c == nil {
+		return nil
+	}
+	i := slices.IndexFunc(c.formers, func(f former) bool { return f.name == name })
+	if i < 0 {
+		return nil
+	}
+	return &c.formers[i]
+}
+
+// HandleMessage takes one frame of a packet.
+func (c *conn) HandleMessage(msg engineio.Message) {
+	c.size += len(msg.Data)
+	p, err := c.decoder.Add(parser.Frame(msg))
+	if err != nil {
+		c.violation(err)
+		return
+	}
+	if p == nil {
+		return // its attachments follow
+	}
+	size := c.size
+	c.size = 0
+	p.Namespace = cmp.Or(p.Namespace, "/")
+	switch p.Type {
+	case parser.Connect:
+		c.handleConnect(p)
+	case parser.ConnectError:
+		c.handleConnectError(p)
+	case parser.Disconnect:
+		c.handleDisconnect(p)
+	case parser.Event:
+		c.handleEvent(p, size)
+	case parser.Ack:
+		c.handleAck(p)
+	}
+}
+
+// HandleClose takes all sockets off the connection.
+func (c *conn) HandleClose(reason engineio.Reason, err error) {
+	c.decoder = nil // and what it holds
+	m := c.m
+	m.mu.Lock()
+	c.over = true
+	if c.limit != nil {
+		c.limit.Stop()
+		c.limit = nil
+	}
+	lost := m.conn == c
+	if lost {
+		m.lost(c, DisconnectReason(reason), err)
+	}
+	m.unlock()
+	if lost && m.debugs() {
+		m.log.Debug("client: connection lost", "transport", c.eng.Transport(), "reason", string(reason), "error", plainError(err))
+	}
+}
+
+// violation ends the connection because of what the server sent.
+func (c *conn) violation(err error) {
+	c.m.log.Warn("client: parse error", "error", plain(err.Error()))
+	c.eng.Abort(engineio.ParseError, err)
+}
+
+// find returns the socket that packets of a namespace are for, or nil. The Manager's lock is held.
+func (c *conn) find(name string) *Socket {
+	if c.m.conn != c {
+		return nil
+	}
+	return c.m.find(name)
+}
+
+// answered reports whether an answer to CONNECT is due, and takes it for that. The Manager's lock is held.
+func (c *conn) answered(name string) bool {
+	i := slices.Index(c.asked, name)
+	if i < 0 {
+		return false
+	}
+	c.asked = slices.Delete(c.asked, i, i+1)
+	if len(c.asked) == 0 {
+		c.asked = nil
+	}
+	return true
+}
+
+// handleConnect takes the answer to CONNECT.
+func (c *conn) handleConnect(p *parser.Packet) {
+	var reply struct {
+		SID any `json:"sid"`
+		PID any `json:"pid"`
+	}
+	if p.Args.Len() > 0 {
+		_ = p.Args.Decode(0, &reply) // anything but an object has no sid
+	}
+	id, _ := reply.SID.(string)
+	pid, _ := reply.PID.(string)
+
+	m := c.m
+	m.mu.Lock()
+	s := c.find(p.Namespace)
+	switch {
+	case id == "" && s != nil && (s.phase == asking || s.phase == waiting): // servers of old do so unasked
+		c.answered(p.Namespace)
+		idle := s.refused(errOldServer)
+		m.unlock()
+		idle.close()
+		return
+	case !slices.Contains(c.asked, p.Namespace):
+		m.unlock()
+		return
+	case s == nil || s.phase != asking || !s.try.ready: // it is not wanted any more
+		m.unlock()
+		c.decline(p.Namespace)
+		return
+	}
+	c.answered(p.Namespace)
+	t := s.try
+	st := s.joined(c, id, pid)
+	track := s.session != nil
+	m.unlock()
+	c.flush()
+	s.debug("client: connected", "sid", plain(id))
+	for _, h := range t.held {
+		if c.deaf {
+			break
+		}
+		s.receive(st, h.packet, h.size, track)
+	}
+}
+
+// decline leaves a namespace that the server let the socket into which asked before. Until that is said the namespace
+// counts as asked, so that no CONNECT overtakes it. No lock is held.
+func (c *conn) decline(name string) {
+	m := c.m
+	farewell := m.farewell(name)
+	m.mu.Lock()
+	c.answered(name)
+	_ = c.mustSend(engineio.SendOptions{}, farewell)
+	c.former(name).gone = true
+	t := c.next(name)
+	m.unlock()
+	c.flush()
+	t.start()
+}
+
+// next is the attempt that waited for the answer to an earlier one, or nil. It is to be started without the Manager's lock,
+// which is held.
+func (c *conn) next(name string) *try {
+	s := c.find(name)
+	if s == nil || s.phase != asking || s.try.ready {
+		return nil
+	}
+	return s.try.prepare()
+}
+
+// handleConnectError takes the server's refusal.
+func (c *conn) handleConnectError(p *parser.Packet) {
+	err := refusal(p.Args)
+	m := c.m
+	m.mu.Lock()
+	s := c.find(p.Namespace)
+	if !c.answered(p.Namespace) || s == nil || s.phase != asking || !s.try.ready {
+		t := c.next(p.Namespace)
+		m.unlock()
+		t.start()
+		return
+	}
+	idle := s.refused(err)
+	m.unlock()
+	s.debug("client: refused", "error", plain(err.Message))
+	idle.close()
+}
+
+// handleDisconnect takes the server's DISCONNECT. Before the answer to CONNECT it is for the time before, when both ends
+// said it at once.
+func (c *conn) handleDisconnect(p *parser.Packet) {
+	m := c.m
+	m.mu.Lock()
+	s := c.find(p.Namespace)
+	var idle *conn
+	if s != nil && s.phase == connected {
+		s.lost(ReasonServerDisconnect, nil, inactive)
+		idle = m.release()
+	}
+	m.unlock()
+	idle.close()
+}
+
+// handleEvent gives an event to its socket. It waits while that has too many.
+func (c *conn) handleEvent(p *parser.Packet, size int) {
+	if c.deaf {
+		return
+	}
+	m := c.m
+	m.mu.Lock()
+	s := c.find(p.Namespace)
+	if s == nil || s.phase != connected {
+		f := c.formerly(p.Namespace)
+		flood := s != nil && s.phase == asking && s.try.ready && (f == nil || !f.gone) && !s.try.hold(p, size)
+		if flood {
+			s.session = nil // else the server would send it all again
+		}
+		m.unlock()
+		if flood {
+			c.violation(errFlood)
+		}
+		return
+	}
+	st, track := s.stay, s.session != nil
+	m.unlock()
+	s.receive(st, p, size, track)
+}
+
+// handleAck settles what waits for the acknowledgement. It never waits.
+func (c *conn) handleAck(p *parser.Packet) {
+	if !p.HasID {
+		return
+	}
+	m := c.m
+	m.mu.Lock()
+	if s := c.find(p.Namespace); s != nil && s.phase == connected {
+		s.acknowledged(p.ID, p.Args)
+	}
+	m.unlock()
+	c.flush()
+}
+
+// send queues the frames of a packet. It may be called with the Manager's lock held, which keeps packets in order over
+// reconnections; flush must follow without it.
+func (c *conn) send(o engineio.SendOptions, frames []*engineio.Prepared) error {
+	o.Defer = true
+	return c.eng.Send(o, frames...)
+}
+
+// mustSend is send for what must not be lost to a full queue, and is bounded elsewhere. It fails if the session has ended.
+func (c *conn) mustSend(o engineio.SendOptions, frames []*engineio.Prepared) error {
+	o.NoLimit = true
+	return c.send(o, frames)
+}
+
+// flush sends what is queued. c may be nil.
+func (c *conn) flush() {
+	if c != nil {
+		c.eng.Flush()
+	}
+}
+
+// limitClose lets a session that is about to be closed live for closeTime at most. The Manager's lock is held.
+func (c *conn) limitClose() {
+	if c != nil && c.limit == nil && !c.over {
+		c.limit = time.AfterFunc(closeTime, func() { c.eng.Abort(engineio.ForcedClose, nil) }) // stopped by HandleClose
+	}
+}
+
+// closeSoon is close, with a limit. c may be nil.
+func (c *conn) closeSoon() {
+	if c != nil {
+		c.m.mu.Lock()
+		c.limitClose()
+		c.m.mu.Unlock()
+		c.close()
+	}
+}
+
+// close ends a session that nobody wants any more, after what is queued was sent. c may be nil.
+func (c *conn) close() {
+	if c != nil {
+		c.eng.Close()
+	}
+}

@@ -1,0 +1,105 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"slices"
+
+	"sio.example/socketio/event"
+)
+
+// The errors callers branch on.
+var (
+	// ErrDisconnected: the connection was lost before the acknowledgement came, or there is none to acknowledge an event
+	// on.
+	ErrDisconnected = errors.New("client: socket has been disconnected")
+	// ErrClosed: the socket or its Manager was closed.
+	ErrClosed = errors.New("client: closed")
+	// ErrBufferFull: too much waits to be sent.
+	ErrBufferFull = errors.New("client: buffer full")
+	// ErrGaveUp: the attempts to reconnect are used up.
+	ErrGaveUp = errors.New("client: reconnection gave up")
+	// ErrAckTimeout: AckTimeout passed. It matches context.DeadlineExceeded.
+	ErrAckTimeout error = ackTimeout{}
+)
+
+type ackTimeout struct{}
+
+func (ackTimeout) Error() string        { return "client: operation has timed out" }
+func (ackTimeout) Timeout() bool        { return true }
+func (ackTimeout) Is(target error) bool { return target == context.DeadlineExceeded }
+
+// A ConnectError is why the server refused to let a socket into its namespace: what a gate returned there.
+type ConnectError = event.ConnectError
+
+// errReserved, errOldServer and errExited have no users who could tell them apart.
+var (
+	errReserved  = errors.New("reserved event name")
+	errOldServer = errors.New("client: no id in the answer to CONNECT: a server of Socket.IO v2")
+	errExited    = errors.New("client: user code called runtime.Goexit")
+	errUnread    = errors.New("client: the inbox was full for too long")
+	errURL       = errors.New("client: malformed URL")
+	errAuth      = errors.New("auth is not a JSON object without binary")
+	errFlood     = errors.New("client: too many events before the answer to CONNECT")
+)
+
+// A failure is an error that puts its text together when somebody asks for it, so that no code of the user's, which the
+// causes may be, runs where it is made: with a lock held.
+type failure struct {
+	text   string
+	causes []error
+}
+
+// Error is the text and those of the causes.
+func (e *failure) Error() string {
+	text := e.text
+	for _, err := range e.causes {
+		if text != "" {
+			text += ": "
+		}
+		text += err.Error()
+	}
+	return text
+}
+
+// Unwrap returns the causes.
+func (e *failure) Unwrap() []error { return e.causes }
+
+// because is an error with causes, of which some may be nil.
+func because(text string, causes ...error) error {
+	return &failure{text, slices.DeleteFunc(causes, func(err error) bool { return err == nil })}
+}
+
+// A PanicError is what became of a panic in user code: it is given to OnError, and to the middleware around a handler.
+type PanicError struct {
+	Value any    // what was passed to panic
+	Stack []byte // of the goroutine that panicked
+}
+
+// Error describes the panic, without the stack.
+func (e *PanicError) Error() string { return fmt.Sprintf("client: panic: %v", e.Value) }
+
+// Unwrap returns the value of the panic if it is an error.
+func (e *PanicError) Unwrap() error {
+	err, _ := e.Value.(error)
+	return err
+}
+
+// protect calls fn. If fn panics, and recovering is not disabled, it returns a *PanicError; likewise if the text of the
+// error that fn returns can't be had, as that of a nil pointer in an error: whoever logs it later has no protection.
+func (m *Manager) protect(fn func() error) (err error) {
+	if m.opts.DisableRecover {
+		return fn()
+	}
+	defer func() {
+		if v := recover(); v != nil {
+			err = &PanicError{Value: v, Stack: debug.Stack()}
+		}
+	}()
+	if err = fn(); err != nil {
+		_ = err.Error()
+	}
+	return err
+}

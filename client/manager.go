@@ -1,0 +1,329 @@
+package client
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"sio.example/socketio/engineio"
+	"sio.example/socketio/internal/backoff"
+	"sio.example/socketio/internal/dispatch"
+	"sio.example/socketio/parser"
+)
+
+// A Manager is one connection to a server, made again when it is lost, which any number of sockets share: one for each
+// namespace. Its methods are safe for concurrent use.
+//
+// It is connected while one of its sockets wants to be, and costs no goroutine of its own then.
+type Manager struct {
+	opts   *Options
+	parser parser.Parser
+	log    *slog.Logger
+	url    string
+	wrong  error // why the URL or the options make no sense
+	limits dispatch.Limits
+	hooks  atomic.Pointer[hooks]
+
+	// mu guards all below, and all of the sockets' that is not said to be safe. The engine's locks and those of package
+	// dispatch are below it; no user code runs, and nothing waits, while it is held.
+	mu        sync.Mutex
+	sockets   []*Socket       // few, so a slice
+	conn      *conn           // the session that is open, or nil
+	loop      *loop           // is making one, or nil
+	attempts  int             // to reconnect, in a row
+	backoff   backoff.Backoff // their delays
+	failure   error           // of the last attempt
+	reconnect bool
+	single    bool // Dial has not succeeded: one attempt
+	upgraded  bool // the last session ended on a WebSocket
+	closed    bool // nothing new
+	ended     bool // closed, and the connection too
+
+	sessions []*conn       // that may not be gone yet
+	living   int           // goroutines, and sockets that are closed and whose runner has not ended
+	quiet    chan struct{} // closed when living is 0; nil if nobody waits
+	drained  chan struct{} // closed when no event waits for a connection; nil if nobody waits
+}
+
+// NewManager returns a Manager for the server at rawURL, whose scheme is http, https, ws or wss; without one it is http.
+// The path of the URL is ignored here, its query is sent. It connects when a socket does. If the URL or an option makes
+// no sense, all connecting fails with that error.
+func NewManager(rawURL string, opts *Options) *Manager {
+	m, _ := newManager(rawURL, opts)
+	return m
+}
+
+// newManager returns the path of the URL, too.
+func newManager(rawURL string, opts *Options) (m *Manager, path string) {
+	if opts == nil {
+		opts = new(Options)
+	}
+	m = &Manager{opts: opts, parser: opts.parser(), log: opts.logger(opts.Logger), limits: opts.inbox()}
+	m.backoff = opts.backoff()
+	m.reconnect = !opts.DisableReconnection
+	u, err := parseURL(rawURL)
+	if err == nil {
+		path = u.Path
+		u.Path, u.RawPath, u.Fragment, u.RawFragment = "", "", "", ""
+		m.url = u.String()
+		err = opts.check()
+	}
+	m.wrong = err
+	return m, path
+}
+
+func parseURL(rawURL string) (*url.URL, error) {
+	scheme, _, found := strings.Cut(rawURL, "://")
+	switch {
+	case strings.HasPrefix(rawURL, "//"):
+		rawURL = "http:" + rawURL
+	case !found || strings.ContainsAny(scheme, "/?#"): // it is in the query
+		rawURL = "http://" + rawURL
+	}
+	u, err := url.Parse(rawURL)
+	switch {
+	case err != nil: // it would repeat the URL, maybe with a password
+		return nil, errURL
+	case !slices.Contains([]string{"http", "https", "ws", "wss"}, u.Scheme):
+		return nil, fmt.Errorf("client: unknown scheme %q", u.Scheme)
+	case u.Hostname() == "":
+		return nil, fmt.Errorf("client: no host in the URL")
+	}
+	return u, nil
+}
+
+// Socket returns the socket of a namespace, which it makes when asked for the first time; opts count then, and nil means
+// those of the Manager. The name "" is "/", and a leading slash may be left out. The socket connects when it is told to.
+func (m *Manager) Socket(namespace string, opts *SocketOptions) *Socket {
+	return m.obtain(namespace, opts, false)
+}
+
+// obtain is Socket; owner says whether Close of a new one closes the Manager.
+func (m *Manager) obtain(namespace string, opts *SocketOptions, owner bool) *Socket {
+	if !strings.HasPrefix(namespace, "/") {
+		namespace = "/" + namespace
+	}
+	if opts == nil {
+		opts = &m.opts.Socket
+	}
+	m.mu.Lock()
+	if s := m.find(namespace); s != nil {
+		m.mu.Unlock()
+		return s
+	}
+	s := newSocket(m, namespace, opts)
+	s.owner = owner
+	if f := m.conn.formerly(namespace); f != nil {
+		s.ids.Store(f.ids)
+	}
+	if !m.closed {
+		m.sockets = append(m.sockets, s)
+	}
+	m.mu.Unlock()
+	defer s.ready() // even if Setup calls runtime.Goexit
+	if setup := m.opts.Setup; setup != nil {
+		err := m.protect(func() error {
+			setup(s)
+			return nil
+		})
+		if err != nil {
+			m.report(s.Context(), s, nil, err)
+		}
+	}
+	return s
+}
+
+// ready lets the socket connect, after Setup; it may want that already.
+func (s *Socket) ready() {
+	m := s.m
+	var t *try
+	m.mu.Lock()
+	s.fresh = false
+	closed := m.closed
+	if s.wanted && !closed {
+		t = s.activate()
+	}
+	m.unlock()
+	t.start()
+	if closed {
+		s.shut(ReasonForcedClose)
+	}
+}
+
+func (m *Manager) find(namespace string) *Socket {
+	for _, s := range m.sockets {
+		if s.name == namespace {
+			return s
+		}
+	}
+	return nil
+}
+
+// Engine is the session that is open, or nil.
+func (m *Manager) Engine() *engineio.ClientSocket {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.conn == nil {
+		return nil
+	}
+	return m.conn.eng
+}
+
+// SetReconnection turns reconnection on or off, from now on. Turned off while the Manager waits for the next attempt,
+// it makes that the end of the attempts.
+func (m *Manager) SetReconnection(on bool) {
+	m.mu.Lock()
+	defer m.unlock()
+	m.reconnect = on
+	if l := m.loop; !on && l != nil && l.pausing {
+		l.cancel()
+		m.stop(m.failure)
+	}
+}
+
+// closeTime is how long Close lets a session try to tell the server.
+const closeTime = time.Second
+
+// Close disconnects all sockets for good and ends the connection, after it has tried for a second to tell the server. It
+// waits for nothing; Emit and Connect return ErrClosed from then on. It returns nil.
+func (m *Manager) Close() error {
+	m.close(ReasonForcedClose)
+	return nil
+}
+
+func (m *Manager) close(reason DisconnectReason) {
+	m.mu.Lock()
+	m.closed = true
+	for _, c := range m.sessions { // one may have been on its way out before
+		c.limitClose()
+	}
+	m.unlock()
+	m.end(reason)
+}
+
+// Shutdown does the same after what was emitted is sent, what waits for a connection or for its retries included, and
+// waits until nothing is left of the Manager: no connection, no goroutine, no callback. If ctx ends before, it closes at
+// once and returns ctx.Err(). A callback must not wait for it.
+func (m *Manager) Shutdown(ctx context.Context) error {
+	m.mu.Lock()
+	m.closed = true
+	if m.drained == nil {
+		m.drained = make(chan struct{})
+	}
+	drained := m.drained
+	m.unlock()
+	var err error
+	select {
+	case <-drained:
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	m.end(ReasonForcedClose)
+	if err == nil {
+		err = m.await(ctx)
+	}
+	if err != nil {
+		m.abort()
+	}
+	return err
+}
+
+// end disconnects all sockets for good, and with them the session.
+func (m *Manager) end(reason DisconnectReason) {
+	m.mu.Lock()
+	first := !m.ended
+	m.closed, m.ended = true, true
+	sockets := slices.Clone(m.sockets)
+	m.unlock()
+	for _, s := range sockets {
+		s.shut(reason)
+	}
+	m.mu.Lock()
+	idle := m.release() // if there was no socket at all
+	if h := m.hooks.Load(); h != nil && first {
+		m.living++
+		if !h.calls.Close(m.leave, false) {
+			m.living--
+		}
+	}
+	m.unlock()
+	idle.close()
+}
+
+// abort ends all sessions at once.
+func (m *Manager) abort() {
+	m.mu.Lock()
+	sessions := slices.Clone(m.sessions)
+	m.mu.Unlock()
+	for _, c := range sessions {
+		c.eng.Abort(engineio.ForcedClose, nil)
+	}
+}
+
+// await waits until nothing is left, after end.
+func (m *Manager) await(ctx context.Context) error {
+	for {
+		m.mu.Lock()
+		m.forget()
+		var wait <-chan struct{}
+		switch {
+		case len(m.sessions) > 0:
+			wait = m.sessions[0].eng.Done()
+		case m.living > 0:
+			if m.quiet == nil {
+				m.quiet = make(chan struct{})
+			}
+			wait = m.quiet
+		}
+		m.mu.Unlock()
+		if wait == nil {
+			return nil
+		}
+		select {
+		case <-wait:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// forget drops the sessions that are gone. mu is held.
+func (m *Manager) forget() {
+	m.sessions = slices.DeleteFunc(m.sessions, func(c *conn) bool {
+		select {
+		case <-c.eng.Done():
+			return true
+		default:
+			return false
+		}
+	})
+	if len(m.sessions) == 0 {
+		m.sessions = nil
+	}
+}
+
+// leave is called when one of what living counts has ended.
+func (m *Manager) leave() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.living--
+	if m.living == 0 && m.quiet != nil {
+		close(m.quiet)
+		m.quiet = nil
+	}
+}
+
+// unlock unlocks mu after something may have changed that Shutdown waits for.
+func (m *Manager) unlock() {
+	if m.drained != nil && !slices.ContainsFunc(m.sockets, (*Socket).waits) {
+		close(m.drained)
+		m.drained = nil
+	}
+	m.mu.Unlock()
+}

@@ -1,0 +1,192 @@
+package client
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"log/slog"
+	"math"
+	"time"
+
+	"sio.example/socketio/engineio"
+	"sio.example/socketio/internal/backoff"
+	"sio.example/socketio/internal/dispatch"
+	"sio.example/socketio/parser"
+)
+
+// Options of a Manager. The zero value of each means its default; nil means all defaults. One value may be used for any
+// number of Managers; it is not changed, and must not be while one uses it.
+type Options struct {
+	// Engine are the options of the connection below. Path is "/socket.io/" by default here, and Logger is the Logger
+	// below.
+	Engine engineio.DialOptions
+
+	// RememberUpgrade makes a Manager whose last session ended on a WebSocket begin with it when it reconnects. A failed
+	// attempt makes it forget.
+	RememberUpgrade bool
+
+	// ConnectTimeout is for opening the connection, up to the Engine.IO handshake; default 20 s, negative means none.
+	ConnectTimeout time.Duration
+
+	DisableReconnection  bool          // don't connect again after a connection failed or was lost
+	ReconnectionAttempts int           // in a row, before the Manager gives up; default no limit
+	ReconnectionDelay    time.Duration // before the first of them; doubles with each; default 1 s
+	ReconnectionDelayMax time.Duration // default 5 s
+	RandomizationFactor  float64       // by how much a delay may differ: 0.5 means 50% to 150%; default 0.5, negative none
+
+	// Parser makes the wire form of packets; the server must use the same. The default is parser.JSON with MaxBytes of
+	// twice Engine.MaxPayload.
+	Parser parser.Parser
+
+	// Socket are the defaults for all sockets of the Manager.
+	Socket SocketOptions
+
+	// Setup, if not nil, is called with each new socket before it can connect: the place to add the listeners that must
+	// not miss the first events, above all for Dial, which returns a socket that is connected already. It must not wait.
+	Setup func(s *Socket)
+
+	// MaxInbox is how many events may wait for the handlers of one socket; default 256. Then the connection, and with it
+	// all namespaces, is not read until a handler has returned, so that TCP slows the server down. The waiting events
+	// hold at most 1 MiB, or one event if that is larger.
+	MaxInbox int
+
+	// DisableRecover lets panics of user code end the process. By default they are recovered, logged with their stack
+	// and given to OnError, and the socket lives on.
+	DisableRecover bool
+
+	// Logger gets what goes wrong, and at the level of debugging what happens to connections; the default discards. What
+	// a server sent is quoted and cut to 256 bytes.
+	Logger *slog.Logger
+
+	// OnError is called after a handler's error, or a panic in any user code, was logged. s and e are nil where there is
+	// none. It must return quickly.
+	OnError func(ctx context.Context, s *Socket, e *Event, err error)
+}
+
+// SocketOptions of one Socket. The zero value of each means its default.
+type SocketOptions struct {
+	// Auth is sent with CONNECT: any value that encodes to a JSON object, without binary. AuthFunc, if not nil, is
+	// called for each attempt instead, on a goroutine of its own; its ctx ends with the attempt. If it fails, the socket
+	// tries again as after a failed connection: OnConnectError gets the error, and the delays and their number
+	// are those of the Manager. A *ConnectError ends the attempts, as the refusal of a server does.
+	Auth     any
+	AuthFunc func(ctx context.Context) (any, error)
+
+	// Retries makes each event that is not volatile wait in a queue, of which the first is sent and must be acknowledged
+	// by the server before the next one goes; it is sent again up to Retries times after AckTimeout or a reconnection.
+	// The server may then get it more than once.
+	Retries int
+	// AckTimeout is how long an acknowledgement may take, counted from Emit; default no limit. With Retries it is counted from
+	// each time the event is sent, and the default is 10 s.
+	AckTimeout time.Duration
+
+	// MaxBufferBytes and MaxBufferPackets bound what is emitted while the socket is not connected, or waits in the queue
+	// of Retries; default 16 MiB and 65,536 events. BufferPolicy says what happens beyond.
+	MaxBufferBytes   int
+	MaxBufferPackets int
+	BufferPolicy     BufferPolicy
+}
+
+// A BufferPolicy is what becomes of an event that is emitted while the buffer is full.
+type BufferPolicy int
+
+const (
+	// BufferRefuse returns ErrBufferFull.
+	BufferRefuse BufferPolicy = iota
+	// BufferDropOldest drops the oldest event; if it waited for an acknowledgement, that ends with ErrBufferFull. An event
+	// that is larger than the whole buffer is refused.
+	BufferDropOldest
+	// BufferNothing refuses every event with ErrDisconnected while the socket is not connected.
+	BufferNothing
+)
+
+const (
+	defaultPath           = "/socket.io/"
+	defaultMaxPayload     = 100_000_000 // as package engineio has it
+	defaultConnectTimeout = 20 * time.Second
+	defaultDelay          = time.Second
+	defaultDelayMax       = 5 * time.Second
+	defaultJitter         = 0.5
+	defaultRetryTimeout   = 10 * time.Second
+	defaultBufferBytes    = 16 << 20
+	defaultBufferPackets  = 65_536
+	defaultInbox          = 256
+	maxInboxBytes         = 1 << 20
+)
+
+// defaultParser is shared by all Managers that have no Parser or MaxPayload of their own.
+var defaultParser = parser.JSON(&parser.JSONOptions{MaxBytes: 2 * defaultMaxPayload})
+
+var discard = slog.New(slog.DiscardHandler)
+
+// Options are not copied with their defaults: there may be a Manager for each of many thousand connections.
+
+func (o *Options) check() error {
+	for _, t := range o.Engine.Transports {
+		if t != "polling" && t != "websocket" {
+			return fmt.Errorf("client: unknown transport %q", t)
+		}
+	}
+	return nil
+}
+
+func (o *Options) parser() parser.Parser {
+	switch {
+	case o.Parser != nil:
+		return o.Parser
+	case o.Engine.MaxPayload <= 0 || o.Engine.MaxPayload == defaultMaxPayload:
+		return defaultParser
+	}
+	return parser.JSON(&parser.JSONOptions{MaxBytes: int(min(o.Engine.MaxPayload, math.MaxInt/2) * 2)})
+}
+
+// logger returns l such that its panics, unless they are wanted, do no harm.
+func (o *Options) logger(l *slog.Logger) *slog.Logger {
+	switch {
+	case l == nil:
+		return discard
+	case o.DisableRecover:
+		return l
+	}
+	return slog.New(guardedHandler{l.Handler()})
+}
+
+func (o *Options) inbox() dispatch.Limits {
+	return dispatch.Limits{Items: orDefault(o.MaxInbox, defaultInbox), Bytes: maxInboxBytes}
+}
+
+func (o *Options) backoff() backoff.Backoff {
+	return backoff.Backoff{
+		Min:    orDefault(o.ReconnectionDelay, defaultDelay),
+		Max:    orDefault(o.ReconnectionDelayMax, defaultDelayMax),
+		Jitter: max(cmp.Or(o.RandomizationFactor, defaultJitter), 0),
+	}
+}
+
+// connectTimeout is 0 if there is none.
+func (o *Options) connectTimeout() time.Duration {
+	return max(cmp.Or(o.ConnectTimeout, defaultConnectTimeout), 0)
+}
+
+// ackTimeout is 0 if there is none.
+func (o *SocketOptions) ackTimeout() time.Duration {
+	if o.Retries > 0 {
+		return orDefault(o.AckTimeout, defaultRetryTimeout)
+	}
+	return max(o.AckTimeout, 0)
+}
+
+func (o *SocketOptions) bufferLimits() dispatch.Limits {
+	return dispatch.Limits{
+		Items: orDefault(o.MaxBufferPackets, defaultBufferPackets),
+		Bytes: orDefault(o.MaxBufferBytes, defaultBufferBytes),
+	}
+}
+
+// orDefault is v, or d if v says nothing sensible.
+func orDefault[T int | time.Duration](v, d T) T {
+	if v <= 0 {
+		return d
+	}
+	return v
+}

@@ -1,0 +1,105 @@
+package client
+
+import (
+	"bytes"
+	"fmt"
+
+	"sio.example/socketio/parser"
+)
+
+// A session is what lets a server restore the connection before, and send what was missed: the private id it gave, and
+// the offset of the last event received, which a server with connection state recovery appends to its events as the
+// last argument.
+type session struct {
+	pid, offset string
+}
+
+// maxOffset is how long a private id or an offset may be, in bytes. Real ones have some twenty. A longer text at the end of an
+// event is one of the application's, and sent with each CONNECT it might make the server refuse all of them.
+const maxOffset = 1024
+
+// resume takes the server's answer. It reports whether the connection before was restored. The Manager's lock is held.
+func (s *Socket) resume(pid string) bool {
+	old := s.session
+	switch {
+	case pid == "" || len(pid) > maxOffset:
+		s.session = nil
+	case old == nil || old.pid != pid:
+		s.session = &session{pid: pid} // the offset was one of another session
+	default:
+		return true
+	}
+	return false
+}
+
+// mark remembers the offset of an event, which officially is any last argument that is a string.
+func (s *Socket) mark(st *stay, args Args) {
+	n := args.Len()
+	if n == 0 {
+		return
+	}
+	var offset string
+	text, ok := args.Raw(n - 1)
+	if !ok || text[0] != '"' || len(text) > maxOffset || args.Decode(n-1, &offset) != nil {
+		return
+	}
+	s.m.mu.Lock()
+	defer s.m.mu.Unlock()
+	if s.session != nil && s.stay == st {
+		s.session.offset = offset
+	}
+}
+
+// connectArgs is the payload of CONNECT: what a session needs, overlaid by auth. It may run user code.
+func connectArgs(auth any, resume *session) (Args, error) {
+	if auth == nil {
+		if resume == nil {
+			return Args{}, nil
+		}
+		auth = struct{}{}
+	}
+	args := parser.NewArgs(auth)
+	if args.Len() != 1 {
+		return Args{}, errAuth
+	}
+	text, ok := args.Raw(0)
+	if !ok || text[0] != '{' {
+		var members map[string]any
+		if err := args.Decode(0, &members); err != nil {
+			return Args{}, err
+		}
+		return Args{}, errAuth
+	}
+	var own struct {
+		PID    any `json:"pid"`
+		Offset any `json:"offset"`
+	}
+	if err := args.Decode(0, &own); err != nil {
+		return Args{}, err
+	}
+	var head []byte
+	if resume != nil && own.PID == nil {
+		head = fmt.Appendf(head, "%q:%s,", "pid", quote(resume.pid))
+	}
+	if resume != nil && own.Offset == nil && resume.offset != "" {
+		head = fmt.Appendf(head, "%q:%s,", "offset", quote(resume.offset))
+	}
+	rest := bytes.TrimLeft(text[1:], " \t\r\n")
+	if rest[0] == '}' {
+		head = bytes.TrimSuffix(head, []byte{','})
+	}
+	object := append(append([]byte{'{'}, head...), rest...)
+	return parser.NewArgs(rawObject(object)), nil
+}
+
+// rawObject is JSON text.
+type rawObject []byte
+
+// MarshalJSON returns the text.
+func (o rawObject) MarshalJSON() ([]byte, error) { return o, nil }
+
+// quote is s as JSON.
+func quote(s string) []byte {
+	text, _ := parser.NewArgs(s).Raw(0)
+	return text
+}

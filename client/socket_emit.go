@@ -1,0 +1,278 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"sync"
+
+	"sio.example/socketio/engineio"
+	"sio.example/socketio/event"
+	"sio.example/socketio/parser"
+)
+
+// Emit sends an event, or keeps it until the socket is connected. It never waits, and has copied what is in args when it
+// returns. The error is one of encoding,
+// ErrBufferFull, ErrClosed, or, with BufferNothing, ErrDisconnected.
+func (s *Socket) Emit(name string, args ...any) error {
+	return s.emit(name, args, engineio.SendOptions{}, nil)
+}
+
+// EmitWithAck sends an event, and waits for the server to acknowledge it. ctx is the timeout, beside AckTimeout. It returns
+// the values of the acknowledgement; ErrDisconnected, if the connection ended after the event was sent; ErrAckTimeout;
+// an error that matches ctx.Err(), after which the event is not sent any more if it still waits; or an error of Emit. A
+// handler may wait for the server whose event it handles.
+func (s *Socket) EmitWithAck(ctx context.Context, name string, args ...any) (Args, error) {
+	if err := ctx.Err(); err != nil { // nobody would wait for the answer
+		return Args{}, ackError(name, err)
+	}
+	type answer struct {
+		args Args
+		err  error
+	}
+	done := make(chan answer, 1)
+	r := s.newRequest(name, func(args Args, err error) { done <- answer{args, err} })
+	s.arm(r)
+	if err := s.emit(name, args, engineio.SendOptions{}, r); err != nil {
+		r.disarm()
+		return Args{}, err
+	}
+	select {
+	case a := <-done:
+		return a.args, a.err
+	case <-ctx.Done():
+		s.giveUp(r, ackError(name, ctx.Err()))
+		a := <-done // that, or what came before
+		return a.args, a.err
+	}
+}
+
+// EmitFunc is EmitWithAck for those who don't wait: fn is called exactly once, as handlers are, with the values or the error. If
+// EmitFunc returns an error, fn is not called.
+func (s *Socket) EmitFunc(ctx context.Context, fn func(args Args, err error), name string, args ...any) error {
+	if err := ctx.Err(); err != nil {
+		return ackError(name, err)
+	}
+	stop := func() bool { return true }
+	r := s.newRequest(name, func(args Args, err error) {
+		s.inbox.Append(job{call: func() {
+			stop()
+			s.call(func() { fn(args, err) })
+		}})
+	})
+	s.arm(r)
+	if ctx.Done() != nil {
+		stop = context.AfterFunc(ctx, func() { s.giveUp(r, ackError(name, ctx.Err())) })
+	}
+	err := s.emit(name, args, engineio.SendOptions{}, r)
+	if err != nil {
+		r.disarm()
+		stop()
+	}
+	return err
+}
+
+func ackError(name string, err error) error {
+	return fmt.Errorf("client: acknowledgement of %s: %w", plain(name), err)
+}
+
+// Volatile returns an emitter whose events are dropped unless the connection takes them at once.
+func (s *Socket) Volatile() event.Emitter {
+	return emitter{s, engineio.SendOptions{Volatile: true}}
+}
+
+// Compress returns an emitter whose events are compressed, if the transport can do it, or not.
+func (s *Socket) Compress(on bool) event.Emitter {
+	return emitter{s, engineio.SendOptions{NoCompress: !on}}
+}
+
+type emitter struct {
+	s *Socket
+	o engineio.SendOptions
+}
+
+// Emit sends an event; see Socket.Emit.
+func (e emitter) Emit(name string, args ...any) error { return e.s.emit(name, args, e.o, nil) }
+
+// packets are those that have been encoded.
+var packets = sync.Pool{New: func() any { return new(parser.Packet) }}
+
+var messageSlices = sync.Pool{New: func() any {
+	s := make([]*engineio.Prepared, 0, 4)
+	return &s
+}}
+
+// emit sends an event, or keeps it. r is nil if nobody waits for an acknowledgement.
+func (s *Socket) emit(name string, args []any, o engineio.SendOptions, r *request) error {
+	if parser.IsReserved(name) {
+		return fmt.Errorf("client: emit: %w: %q", errReserved, name)
+	}
+	if s.opts.Retries > 0 && !o.Volatile && r == nil {
+		r = s.newRequest(name, nil)
+	}
+	p := packets.Get().(*parser.Packet)
+	*p = parser.Packet{Type: parser.Event, Namespace: s.name, Name: name, Args: parser.NewArgs(args...)}
+	if r != nil {
+		p.ID, p.HasID = r.id, true
+	}
+	frames := messageSlices.Get().(*[]*engineio.Prepared)
+	var err error
+	*frames, err = s.m.encode((*frames)[:0], p)
+	if err == nil {
+		err = s.transmit(p, *frames, o, r)
+	}
+	clear(*frames)
+	messageSlices.Put(frames)
+	*p = parser.Packet{}
+	packets.Put(p)
+	return err
+}
+
+// transmit sends an encoded event, or keeps it. frames is not kept.
+func (s *Socket) transmit(p *parser.Packet, frames []*engineio.Prepared, o engineio.SendOptions, r *request) error {
+	m := s.m
+	heard := s.heard()
+	m.mu.Lock()
+	sent, err := s.route(frames, o, r)
+	if err == nil && !sent && !o.Volatile {
+		e := &outgoing{frames: append([]*engineio.Prepared(nil), frames...), options: o, size: sizeOf(frames), request: r, heard: heard}
+		if s.opts.Retries > 0 {
+			err = s.enqueue(e)
+		} else {
+			err = s.hold(e)
+		}
+	}
+	c := s.conn()
+	m.unlock()
+	c.flush()
+	if sent && heard {
+		s.notify(p.Name, p.Args)
+	}
+	return err
+}
+
+// route sends an event at once if nothing stands against it. The Manager's lock is held.
+func (s *Socket) route(frames []*engineio.Prepared, o engineio.SendOptions, r *request) (sent bool, err error) {
+	switch {
+	case s.closed || s.m.closed:
+		return false, ErrClosed
+	case r != nil && r.done:
+		return false, r.err
+	case s.phase != connected || s.buffer.events > 0 || s.opts.Retries > 0 && !o.Volatile:
+		return false, nil
+	}
+	switch err := s.stay.conn.send(o, frames); {
+	case err == nil:
+		if r != nil {
+			s.expect(r)
+		}
+		return true, nil
+	case errors.Is(err, engineio.ErrQueueFull):
+		return false, ErrBufferFull
+	default: // the loss is about to be noticed
+		return false, nil
+	}
+}
+
+// acknowledge answers an event of the server.
+func (st *stay) acknowledge(id uint64, args []any) error {
+	s, m := st.s, st.s.m
+	frames, err := m.encode(nil, &parser.Packet{Type: parser.Ack, Namespace: s.name, ID: id, HasID: true, Args: parser.NewArgs(args...)})
+	if err != nil {
+		return err
+	}
+	m.mu.Lock()
+	c := st.conn
+	if c == nil {
+		m.mu.Unlock()
+		return ErrDisconnected
+	}
+	err = c.send(engineio.SendOptions{}, frames)
+	m.mu.Unlock()
+	switch {
+	case err == nil:
+		c.flush()
+		return nil
+	case errors.Is(err, engineio.ErrQueueFull):
+		return ErrBufferFull
+	default:
+		return ErrDisconnected
+	}
+}
+
+var frameSlices = sync.Pool{New: func() any {
+	s := make([]parser.Frame, 0, 4)
+	return &s
+}}
+
+// encode appends the wire form of p to dst. A value that can't be encoded is an error, even if it panics when asked. No
+// lock is held.
+func (m *Manager) encode(dst []*engineio.Prepared, p *parser.Packet) (_ []*engineio.Prepared, err error) {
+	frames := frameSlices.Get().(*[]parser.Frame)
+	defer func() {
+		clear(*frames)
+		frameSlices.Put(frames)
+	}()
+	err = m.protect(func() (err error) {
+		*frames, err = m.parser.Encode((*frames)[:0], p)
+		return err
+	})
+	if err != nil {
+		*frames = nil
+		return dst, fmt.Errorf("client: encode: %w", err)
+	}
+	for _, f := range *frames {
+		if f.Binary {
+			f.Data = bytes.Clone(f.Data) // may be the user's, who may write into it when Emit has returned
+		}
+		dst = append(dst, engineio.Prepare(engineio.Message(f)))
+	}
+	return dst, nil
+}
+
+// heard reports whether somebody listens to what is sent.
+func (s *Socket) heard() bool {
+	x := s.more.Load()
+	return x != nil && x.outgoing.Len() > 0
+}
+
+func (s *Socket) notify(name string, args Args) {
+	x := s.more.Load()
+	callAll(s.m, s, x.outgoing.Snapshot(), func(fn func(string, Args)) { fn(name, args) })
+}
+
+// notifyLater has the runner do it. The Manager's lock is held.
+func (s *Socket) notifyLater(e *outgoing) {
+	if e.heard {
+		frames := e.frames
+		s.inbox.Append(job{call: func() {
+			if p := s.m.decode(frames); p != nil {
+				s.notify(p.Name, p.Args)
+			}
+		}})
+	}
+}
+
+// decode is the packet that was encoded: with the arguments as they were then. It is nil if a parser of the user's cannot
+// read what it wrote. No lock is held.
+func (m *Manager) decode(frames []*engineio.Prepared) (p *parser.Packet) {
+	own := m.opts.Parser
+	if own == nil {
+		own = unbounded
+	}
+	_ = m.protect(func() (err error) {
+		d := own.NewDecoder()
+		for _, f := range frames {
+			if p, err = d.Add(parser.Frame(f.Message())); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return p
+}
+
+// unbounded reads what this end has written.
+var unbounded = parser.JSON(&parser.JSONOptions{MaxBytes: math.MaxInt})

@@ -1,0 +1,258 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"sio.example/socketio/engineio"
+	"sio.example/socketio/event"
+	"sio.example/socketio/internal/dispatch"
+	"sio.example/socketio/parser"
+)
+
+// Event is one received event. It may be kept.
+type Event = event.Event
+
+// Handler handles one event.
+type Handler = event.Handler
+
+// Middleware wraps a handler.
+type Middleware = event.Middleware
+
+// Args are arguments, decoded when asked for.
+type Args = parser.Args
+
+// extras is what most sockets do without.
+type extras struct {
+	any          dispatch.Table[func(ctx context.Context, e *Event)]
+	outgoing     dispatch.Table[func(name string, args Args)]
+	middleware   dispatch.Table[Middleware]
+	connect      dispatch.Table[func()]
+	connectError dispatch.Table[func(error)]
+	disconnect   dispatch.Table[func(DisconnectReason)]
+}
+
+// On adds a listener for the event called name; several are called in the order they were added. The returned function
+// removes it. ctx is that of the connection the event came over, but for events that had come before it was lost and are
+// handled later: see the package comment.
+//
+// An error is logged and given to OnError. If the server wants an acknowledgement and has not got one when the last
+// listener returned, it gets {"error": message}, with the message of an *event.Error, event.InvalidText if arguments did
+// not fit, or event.InternalText for any other error; see event.Event.AckError. A listener that wants to acknowledge
+// later must return nil.
+func (s *Socket) On(name string, h Handler) (off func()) { return s.listeners.Add(name, h, false) }
+
+// Once adds a listener that is called for the first event only.
+func (s *Socket) Once(name string, h Handler) (off func()) { return s.listeners.Add(name, h, true) }
+
+// OnAny adds a listener for all events. It is called before the middleware, thus also for events that this stops.
+func (s *Socket) OnAny(h func(ctx context.Context, e *Event)) (off func()) {
+	return s.extras().any.Add("", h, false)
+}
+
+// OnAnyOutgoing adds a listener for all events that are sent, each time they are. It is called on the sender's
+// goroutine, at the same time by several, and must return quickly; for events that had to wait, on that of the handlers.
+func (s *Socket) OnAnyOutgoing(h func(name string, args Args)) (off func()) {
+	return s.extras().outgoing.Add("", h, false)
+}
+
+// Use adds middleware around the listeners of all events. It counts from the next event on.
+func (s *Socket) Use(mw ...Middleware) {
+	x := s.extras()
+	for _, m := range mw {
+		x.middleware.Add("", m, false)
+	}
+}
+
+// OnConnect adds a function that is called each time the socket has connected from now on, before the first event of that
+// connection.
+func (s *Socket) OnConnect(fn func()) (off func()) { return s.extras().connect.Add("", fn, false) }
+
+// OnConnectError adds a function that is called when connecting failed: with the server's *ConnectError, after which the
+// socket is not active any more, or with an error of the connection or of AuthFunc.
+func (s *Socket) OnConnectError(fn func(err error)) (off func()) {
+	return s.extras().connectError.Add("", fn, false)
+}
+
+// OnDisconnect adds a function that is called once for each time the socket was connected, after its last event.
+func (s *Socket) OnDisconnect(fn func(reason DisconnectReason)) (off func()) {
+	return s.extras().disconnect.Add("", fn, false)
+}
+
+func (s *Socket) extras() *extras {
+	if x := s.more.Load(); x != nil {
+		return x
+	}
+	s.more.CompareAndSwap(nil, new(extras))
+	return s.more.Load()
+}
+
+// A job is what the runner does: it handles an event of a stay, or makes a call.
+type job struct {
+	stay  *stay
+	event *Event
+	call  func()
+}
+
+// runner is a Socket as its inbox sees it. All of its methods run on the inbox's goroutine.
+type runner Socket
+
+// Run does one job.
+func (r *runner) Run(j job) {
+	if j.event != nil {
+		(*Socket)(r).handle(j.stay, j.event)
+		return
+	}
+	j.call()
+}
+
+// call calls user code.
+func (s *Socket) call(fn func()) {
+	callAll(s.m, s, []dispatch.Listener[func()]{{Handler: fn}}, func(fn func()) { fn() })
+}
+
+// receive puts an event into the inbox, and waits while that is full. size is that of the packet on the wire; track says
+// whether the event may have an offset. It is called by the reader, with no lock held.
+func (s *Socket) receive(st *stay, p *parser.Packet, size int, track bool) {
+	var reply func(args []any) error
+	if p.HasID {
+		id := p.ID
+		reply = func(args []any) error { return st.acknowledge(id, args) }
+	}
+	j := job{stay: st, event: event.New(p.Name, p.Args, reply)}
+	if !s.inbox.Offer(j, size) && !s.push(st, j, size) {
+		return
+	}
+	if track {
+		s.mark(st, p.Args)
+	}
+}
+
+// push waits for room in the inbox, at most until the session ends. A server that has got no answer to its pings meanwhile
+// ends it, of which those who don't read are not told: so they have to know by themselves.
+func (s *Socket) push(st *stay, j job, size int) bool {
+	s.m.mu.Lock()
+	c := st.conn
+	s.m.mu.Unlock()
+	if c == nil {
+		return false
+	}
+	h := c.eng.Handshake()
+	timer := time.AfterFunc(time.Duration(h.PingIntervalMS+h.PingTimeoutMS)*time.Millisecond, func() {
+		c.eng.Abort(engineio.PingTimeout, errUnread)
+	})
+	defer timer.Stop()
+	ctx := c.eng.Context()
+	if s.inbox.Push(ctx.Done(), j, size) {
+		return true
+	}
+	c.deaf = ctx.Err() != nil
+	return false
+}
+
+// handle gives an event to all that want it.
+func (s *Socket) handle(st *stay, e *Event) {
+	ctx := st.ctx
+	if st.dropped.Load() {
+		return
+	}
+	if over := st.over.Load(); over != nil {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadlineCause(context.WithoutCancel(ctx), over.until, over.reason)
+		defer cancel()
+	}
+	err := errExited
+	defer func() { // also if a handler calls runtime.Goexit
+		if err == errExited && s.m.opts.DisableRecover {
+			if v := recover(); v != nil {
+				panic(v) // is to end the process, and is nothing that a server waits for
+			}
+		}
+		if err != nil {
+			s.failed(ctx, e, err)
+		}
+	}()
+	if x := s.more.Load(); x != nil {
+		callAll(s.m, s, x.any.Snapshot(), func(fn func(context.Context, *Event)) { fn(ctx, e) })
+	}
+	err = s.m.protect(func() error {
+		if c := s.wrapped(); c != nil {
+			return c.handler(ctx, e)
+		}
+		return s.deliver(ctx, e)
+	})
+}
+
+// A chain is the middleware of a socket put together, as long as nothing is added to it.
+type chain struct {
+	length  int // none is ever removed
+	handler Handler
+}
+
+// wrapped is deliver with the middleware around it, or nil without any. It is called by the runner.
+func (s *Socket) wrapped() *chain {
+	x := s.more.Load()
+	if x == nil {
+		return nil
+	}
+	all := x.middleware.Snapshot()
+	if len(all) == 0 {
+		return nil
+	}
+	if c := s.chain; c != nil && c.length == len(all) {
+		return c
+	}
+	h := s.deliver
+	for _, l := range slices.Backward(all) {
+		h = l.Handler(h)
+	}
+	s.chain = &chain{len(all), h}
+	return s.chain
+}
+
+// deliver calls the listeners, whatever errors they return.
+func (s *Socket) deliver(ctx context.Context, e *Event) error {
+	var first error
+	var rest []error
+	listeners := s.listeners.Snapshot()
+	for i := range listeners {
+		l := &listeners[i]
+		if l.Name != e.Name || !s.listeners.Take(l) {
+			continue
+		}
+		switch err := s.m.protect(func() error { return l.Handler(ctx, e) }); {
+		case err == nil:
+		case first == nil:
+			first = err
+		default:
+			rest = append(rest, err)
+		}
+	}
+	if rest == nil {
+		return first
+	}
+	return handlerErrors(append([]error{first}, rest...))
+}
+
+// handlerErrors are those of several handlers of one event. It is a type of its own so that an error which a handler
+// joined of others stays one.
+type handlerErrors []error
+
+func (e handlerErrors) Error() string   { return errors.Join(e...).Error() }
+func (e handlerErrors) Unwrap() []error { return e }
+
+// failed gives the server the answer it waits for, and reports what handlers returned.
+func (s *Socket) failed(ctx context.Context, e *Event, err error) {
+	if e.WantsAck() && !e.Acked() {
+		_ = e.AckError(err) // nobody waits any more if it fails
+	}
+	if several, ok := err.(handlerErrors); ok {
+		for _, err := range several {
+			s.m.report(ctx, s, e, err)
+		}
+		return
+	}
+	s.m.report(ctx, s, e, err)
+}
