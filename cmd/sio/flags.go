@@ -36,10 +36,22 @@ func parseFlags(fs *flag.FlagSet, args []string, out io.Writer, usage string) (r
 
 // printFlags lists the flags in two columns.
 func printFlags(fs *flag.FlagSet, out io.Writer) {
-	fmt.Fprint(out, "\nFlags:\n")
+	var names, usages []string
 	fs.VisitAll(func(f *flag.Flag) {
 		arg, usage := flag.UnquoteUsage(f)
-		fmt.Fprintf(out, "  %-16s %s\n", strings.TrimSpace("--"+f.Name+" "+arg), usage)
+		dashes := "--"
+		if strings.Trim(f.Name, "v") == "" {
+			dashes = "-" // -v and -vv
+		}
+		names, usages = append(names, strings.TrimSpace(dashes+f.Name+" "+arg)), append(usages, usage)
 	})
-	fmt.Fprintf(out, "  %-16s %s\n", "--help", "show this")
+	names, usages = append(names, "--help"), append(usages, "show this")
+	widest := 0
+	for _, n := range names {
+		widest = max(widest, len(n))
+	}
+	fmt.Fprint(out, "\nFlags:\n")
+	for i, n := range names {
+		fmt.Fprintf(out, "  %-*s  %s\n", widest, n, usages[i])
+	}
 }

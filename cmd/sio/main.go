@@ -1,4 +1,4 @@
-// Command sio shows and tries the Socket.IO server.
+// Command sio talks to Socket.IO servers, and shows and tries our own.
 package main
 
 import (
@@ -27,6 +27,8 @@ type command struct {
 }
 
 var commands = []command{
+	{"connect", "talk to a server: type events, see what comes", runConnect},
+	{"emit", "send one event, and print its acknowledgement", runEmit},
 	{"demo", "run a demo in the browser: sio demo chat", runDemo},
 	{"version", "print the version", runVersion},
 }
@@ -54,11 +56,20 @@ func main() {
 }
 
 // run finds the command, runs it and returns the program's exit status: 0, 1 if it went wrong, 2 if the command line
-// is wrong.
+// is wrong, or that of an exitError.
 func run(ctx context.Context, args []string, std stdio) int {
 	err := dispatch(ctx, args, std)
 	var usage *usageError
+	var exit *exitError
 	switch {
+	case errors.As(err, &exit):
+		if exit.text != "" {
+			fmt.Fprintf(std.err, "sio %s: %s\n", args[0], exit.text)
+		}
+		if exit.hint != "" {
+			fmt.Fprintln(std.err, exit.hint)
+		}
+		return exit.code
 	case err == nil:
 		return 0
 	case errors.As(err, &usage):
