@@ -1,8 +1,8 @@
 # Thin on purpose: what takes more than a line is in scripts/.
 
-MODULES = ./... ./cmd/sio/... ./test/...
+MODULES = ./... ./bench/... ./cmd/sio/... ./test/...
 
-.PHONY: all build vet lint check test fuzz bench api rename-check clean
+.PHONY: all build vet lint check test fuzz bench bench-check micro api rename-check clean
 
 all: build vet lint check
 
@@ -28,7 +28,17 @@ test:
 fuzz:
 	scripts/fuzz
 
+# This server beside others: CPU and memory of each, measured in turn; see bench/README.md. Most of an hour.
 bench:
+	mkdir -p out
+	go run ./bench -reps 5 -raw out/bench.json -o docs/benchmarks.md
+
+# The short form, which fails when something costs about twice what it should.
+bench-check:
+	go run ./bench -check
+
+# The benchmarks beside the code.
+micro:
 	go test -run '^$$' -bench . -benchmem ./...
 
 # Accepts the exported API as it is now.

@@ -1,0 +1,14 @@
+//go:build linux
+
+package floor_test
+
+import (
+	"testing"
+
+	"sio.example/socketio/bench/internal/floor"
+	"sio.example/socketio/bench/internal/load/loadtest"
+)
+
+func TestFloor(t *testing.T) { loadtest.Run(t, floor.New(nil)) }
+
+func TestModel(t *testing.T) { loadtest.Run(t, floor.New(floor.Typed)) }
