@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptrace"
@@ -16,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"sio.example/socketio/internal/websocket"
@@ -32,6 +32,7 @@ type clientDialer struct {
 	jar        http.CookieJar
 	client     *http.Client
 	own        *http.Transport // of client, if it is ours
+	stamps     atomic.Uint64   // requests with a timestamp
 
 	ctx    context.Context // of all requests but the first
 	cancel context.CancelFunc
@@ -442,7 +443,8 @@ func (d *clientDialer) target(transport, sid string) *url.URL {
 			param = "t"
 		}
 		b = append(append(append(b, '&'), url.QueryEscape(param)...), '=')
-		b = strconv.AppendUint(b, rand.Uint64()>>24, 36)
+		b = strconv.AppendInt(b, time.Now().UnixMilli(), 36)
+		b = strconv.AppendUint(append(b, '.'), d.stamps.Add(1), 36) // the time alone may come twice
 	}
 	u := *d.url
 	u.RawQuery = string(b)
