@@ -226,7 +226,8 @@ func (s *Socket) Flush() {
 func (s *Socket) flush(b *batch) {
 	for {
 		if len(b.items) > 0 {
-			if err := s.write(b); err != nil {
+			// After ErrClosed the reader is about to end the session, and knows why.
+			if err := s.write(b); err != nil && !errors.Is(err, websocket.ErrClosed) {
 				s.close(writeEnding(err), true)
 			}
 		}

@@ -95,6 +95,24 @@ func TestEndsByThePeer(t *testing.T) {
 	}
 }
 
+// A writer may meet the close frame that the reader has just sent to a peer that broke a rule. It is the reader who knows
+// why the session ends.
+func TestViolationWhileWriting(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, e *env) {
+		p, rec := e.ws()
+		rec.socket.conn.Close(websocket.ProtocolError, "reserved bit set") // as Read does before it returns
+		if err := rec.socket.Send(SendOptions{}, text("late")); err != nil {
+			t.Fatal(err)
+		}
+		rec.socket.Flush()
+		synctest.Wait()
+		p.wantClose("close 1002 reserved bit set")
+		p.conn.Close()
+		rec.want(TransportError)
+		e.rejected(RejectWebSocket, 1)
+	})
+}
+
 func TestConnectionsThatJustEnd(t *testing.T) { // W-10
 	bubble(t, nil, func(t *testing.T, e *env) {
 		for _, reset := range []bool{false, true} {
