@@ -29,6 +29,21 @@ func eachTransport(t *testing.T, o *Options, f func(t *testing.T, e *env, o *Dia
 	}
 }
 
+// TestClientViolationWhileWriting: a writer may meet the close frame that the reader has just sent to a server that broke a
+// rule. It is the reader who knows why the session ends.
+func TestClientViolationWhileWriting(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, e *env) {
+		p := e.join(e.clientOptions("websocket"))
+		p.socket.conn.Close(websocket.ProtocolError, "reserved bit set") // as Read does before it returns
+		if err := p.socket.Send(SendOptions{}, text("late")); err != nil {
+			t.Fatal(err)
+		}
+		p.socket.Flush()
+		p.want(TransportError)
+		<-p.socket.Done()
+	})
+}
+
 // TestClientCloseSendsFirst: what was queued before Close arrives, in order, and the server sees a client that leaves.
 func TestClientCloseSendsFirst(t *testing.T) {
 	eachTransport(t, &Options{MaxPayload: 100_000, MaxQueueBytes: 100 << 20}, func(t *testing.T, e *env, o *DialOptions) {

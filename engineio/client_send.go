@@ -137,7 +137,7 @@ func (s *ClientSocket) Flush() {
 func (s *ClientSocket) flush(c *websocket.Conn, b *batch) {
 	for {
 		if len(b.items) > 0 || b.tried {
-			if err := s.write(c, b); err != nil {
+			if err := s.write(c, b); err != nil && !s.knownByReader(err) {
 				s.close(clientWriteEnding(err), true)
 			}
 		}
@@ -156,6 +156,14 @@ func (s *ClientSocket) flush(c *websocket.Conn, b *batch) {
 	b.put()
 	s.finish(fx, true)
 	s.release()
+}
+
+// knownByReader reports whether the reader is about to end the session, and knows why, as after the close frame of either
+// end. While the queue is sent before the end, the writer tells that it could not be.
+func (s *ClientSocket) knownByReader(err error) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state == sessionOpen && errors.Is(err, websocket.ErrClosed)
 }
 
 // write blocks until the batch is out.
