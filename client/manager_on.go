@@ -37,7 +37,7 @@ func (m *Manager) OnClose(fn func(reason DisconnectReason, err error)) (off func
 func (m *Manager) OnError(fn func(err error)) (off func()) { return m.on().err.Add("", fn, false) }
 
 // OnReconnectAttempt adds a function that is called before each attempt to reconnect with its number, from 1. The
-// attempt begins when it has returned.
+// attempt begins when it has returned, so it must not wait in Connect.
 func (m *Manager) OnReconnectAttempt(fn func(attempt int)) (off func()) {
 	return m.on().attempt.Add("", fn, false)
 }

@@ -32,7 +32,7 @@ type Options struct {
 	ReconnectionAttempts int           // in a row, before the Manager gives up; default no limit
 	ReconnectionDelay    time.Duration // before the first of them; doubles with each; default 1 s
 	ReconnectionDelayMax time.Duration // default 5 s
-	RandomizationFactor  float64       // by how much a delay may differ: 0.5 means 50% to 150%; default 0.5, negative none
+	RandomizationFactor  float64       // by how much a delay may differ: 0.5 means 50% to 150%; default 0.5, negative none, at most 1
 
 	// Parser makes the wire form of packets; the server must use the same. The default is parser.JSON with MaxBytes of
 	// twice Engine.MaxPayload.
@@ -159,7 +159,7 @@ func (o *Options) backoff() backoff.Backoff {
 	return backoff.Backoff{
 		Min:    orDefault(o.ReconnectionDelay, defaultDelay),
 		Max:    orDefault(o.ReconnectionDelayMax, defaultDelayMax),
-		Jitter: max(cmp.Or(o.RandomizationFactor, defaultJitter), 0),
+		Jitter: min(max(cmp.Or(o.RandomizationFactor, defaultJitter), 0), 1),
 	}
 }
 
