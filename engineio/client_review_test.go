@@ -331,8 +331,9 @@ func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f
 // TestClientHTTP2: a client of the user's may speak HTTP/2.
 func TestClientHTTP2(t *testing.T) {
 	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if body, err := io.ReadAll(r.Body); r.ProtoMajor != 2 || r.Method == http.MethodGet && (len(body) > 0 || err != nil) {
-			t.Errorf("%s %s: %q, %v", r.Proto, r.Method, body, err)
+		body, _ := io.ReadAll(r.Body) // which fails if the client gives the request up
+		if r.ProtoMajor != 2 || r.Method == http.MethodGet && len(body) > 0 {
+			t.Errorf("%s %s: %q", r.Proto, r.Method, body)
 		}
 		answerPolling(w, r)
 	}))
