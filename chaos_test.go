@@ -57,7 +57,7 @@ func chaos(t *testing.T, f *fixture, seed uint64) {
 		case 0:
 			return &socketio.ConnectError{Message: "no", Data: []int{1}}
 		case 1:
-			<-time.After(time.Duration(rand.IntN(30)) * time.Millisecond)
+			<-time.After(time.Duration(1+rand.IntN(30)) * time.Millisecond)
 		case 2:
 			s.Disconnect(rand.IntN(2) == 0)
 		}
@@ -159,7 +159,7 @@ func chaosClient(f *fixture, r *rand.Rand) {
 		case 2:
 			err = c.trySend(`42["x",1`) // no packet
 		case 3:
-			<-time.After(time.Duration(r.IntN(20)) * time.Millisecond)
+			<-time.After(time.Duration(1+r.IntN(20)) * time.Millisecond)
 		default:
 			err = c.trySend(fmt.Sprintf(`42%s%d["x",%d]`, nsp, i, r.IntN(20)), fmt.Sprintf(`42%s["x",%d]`, nsp, r.IntN(20)))
 		}

@@ -122,7 +122,7 @@ func raceOnce(t *testing.T, m *client.Manager, random *rand.Rand, settled, expec
 		m.SetReconnection(random.IntN(2) == 0)
 		m.SetReconnection(true)
 	case 14:
-		<-time.After(time.Duration(random.IntN(30)) * time.Millisecond)
+		<-time.After(time.Duration(1+random.IntN(30)) * time.Millisecond)
 	default:
 		_ = s.Emit("echo", []byte("4"))
 	}

@@ -442,7 +442,7 @@ func TestClientAgainstChaos(t *testing.T) {
 			return rnd.IntN(n)
 		}
 		scripted(t, func(w http.ResponseWriter, r *http.Request) {
-			<-time.After(time.Duration(dice(300)) * time.Millisecond)
+			<-time.After(time.Duration(1+dice(300)) * time.Millisecond)
 			switch {
 			case r.Header.Get("Upgrade") != "" && dice(4) > 0:
 				webSocketScript("", func(c *websocket.Conn) { chaosWebSocket(c, r, dice) })(w, r)
@@ -469,7 +469,7 @@ func TestClientAgainstChaos(t *testing.T) {
 			}
 			for range dice(10) {
 				_ = sock.Send(SendOptions{Volatile: dice(3) == 0, Defer: dice(3) == 0}, text("x"), Prepare(Message{Binary: true, Data: []byte("y")}))
-				<-time.After(time.Duration(dice(500)) * time.Millisecond)
+				<-time.After(time.Duration(1+dice(500)) * time.Millisecond)
 			}
 			limit := 50 * time.Second // silence, and closeTimeout
 			switch dice(3) {
@@ -543,7 +543,7 @@ func chaosWebSocket(c *websocket.Conn, r *http.Request, dice func(int) int) {
 		default:
 			say(c, []string{"2", "4a"}[dice(2)])
 		}
-		<-time.After(time.Duration(dice(400)) * time.Millisecond)
+		<-time.After(time.Duration(1+dice(400)) * time.Millisecond)
 	}
 }
 

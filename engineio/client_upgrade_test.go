@@ -58,6 +58,7 @@ func TestClientUpgradeSteps(t *testing.T) {
 	scripted(t, func(w http.ResponseWriter, r *http.Request) {
 		upgradeScript(poll, func(c *websocket.Conn) {
 			heard <- hear(c)
+			<-time.After(time.Millisecond) // the GET is under way: a client that has none commits at once
 			say(c, "3probe")
 			for range 4 {
 				m := hear(c)
@@ -77,6 +78,7 @@ func TestClientUpgradeSteps(t *testing.T) {
 		if got := <-heard; got != "2probe" {
 			t.Fatalf("heard %q", got)
 		}
+		<-time.After(2 * time.Millisecond)
 		p.socket.Send(SendOptions{}, text("one"))
 		p.socket.Send(SendOptions{Volatile: true}, text("dropped"))
 		<-time.After(time.Second)
@@ -139,6 +141,7 @@ func TestClientUpgradeFails(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			scripted(t, func(w http.ResponseWriter, r *http.Request) {
 				if r.Header.Get("Upgrade") != "" {
+					<-time.After(time.Millisecond) // the GET is under way: a client that has none commits at once
 					ws(w, r)
 					return
 				}
@@ -223,7 +226,7 @@ func TestClientUpgradeKeepsOrder(t *testing.T) {
 	for seed := range uint64(20) {
 		bubble(t, nil, func(t *testing.T, e *env) {
 			rnd := rand.New(rand.NewPCG(seed, 1))
-			pause := func() { <-time.After(time.Duration(rnd.IntN(3)) * time.Millisecond) }
+			pause := func() { <-time.After(time.Duration(1+rnd.IntN(3)) * time.Millisecond) }
 			o := e.clientOptions()
 			var conns atomic.Uint64
 			o.NetDial = func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -241,7 +244,7 @@ func TestClientUpgradeKeepsOrder(t *testing.T) {
 				r := rand.New(rand.NewPCG(seed, 2))
 				for i := range messages {
 					server.socket.Send(SendOptions{}, text(fmt.Sprint(i)))
-					<-time.After(time.Duration(r.IntN(3)) * time.Millisecond)
+					<-time.After(time.Duration(1+r.IntN(3)) * time.Millisecond)
 				}
 			}()
 			for i := range messages {
@@ -279,7 +282,7 @@ type lateConn struct {
 }
 
 func (c *lateConn) Write(p []byte) (int, error) {
-	<-time.After(time.Duration(c.rnd.IntN(20)) * time.Millisecond)
+	<-time.After(time.Duration(1+c.rnd.IntN(20)) * time.Millisecond)
 	return c.Conn.Write(p)
 }
 
@@ -330,6 +333,7 @@ func TestClientUpgradeCommitting(t *testing.T) {
 		scripted(t, func(w http.ResponseWriter, r *http.Request) {
 			upgradeScript(poll, func(c *websocket.Conn) {
 				hear(c)
+				<-time.After(time.Millisecond) // the GET is under way: a client that has none commits at once
 				say(c, "3probe")
 				<-time.After(time.Millisecond) // or the answer overtakes it, and the client polls again
 				poll <- "6"

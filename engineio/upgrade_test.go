@@ -392,7 +392,7 @@ func TestOrderThroughTheUpgrade(t *testing.T) {
 				for i := range n {
 					rec.socket.Send(SendOptions{Defer: r.IntN(3) == 0}, text(fmt.Sprint(i)))
 					if r.IntN(4) == 0 {
-						<-time.After(time.Duration(r.IntN(20)) * time.Millisecond)
+						<-time.After(time.Duration(1+r.IntN(20)) * time.Millisecond)
 					}
 				}
 				rec.socket.Flush()
