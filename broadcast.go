@@ -9,6 +9,7 @@ import (
 	"sio.example/socketio/adapter"
 	"sio.example/socketio/engineio"
 	"sio.example/socketio/event"
+	"sio.example/socketio/internal/dispatch"
 	"sio.example/socketio/parser"
 )
 
@@ -83,7 +84,7 @@ func (b BroadcastOperator) EmitWithAck(ctx context.Context, name string, args ..
 	var all []Args
 	for a, err := range b.ns.adapter.BroadcastWithAck(ctx, p, b.target()) {
 		if err != nil {
-			return all, fmt.Errorf("socketio: broadcast: acknowledgements of %s: %w", plain(name), err)
+			return all, fmt.Errorf("socketio: broadcast: acknowledgements of %s: %w", dispatch.Plain(name), err)
 		}
 		all = append(all, a)
 	}
@@ -226,7 +227,7 @@ func (l *local) ServerSide(ctx context.Context, name string, args Args, wantAck 
 		if h.Name != name {
 			continue
 		}
-		if err := n.srv.protect(func() error { return h.Handler(ctx, e) }); err != nil {
+		if err := n.srv.guard.Call(func() error { return h.Handler(ctx, e) }); err != nil {
 			n.srv.report(ctx, nil, e, err)
 		}
 	}

@@ -420,7 +420,7 @@ func (s *server) encode(dst []*engineio.Prepared, p *parser.Packet) (_ []*engine
 		clear(*frames)
 		frameSlices.Put(frames)
 	}()
-	err = s.protect(func() (err error) {
+	err = s.guard.Call(func() (err error) {
 		*frames, err = s.opts.Parser.Encode((*frames)[:0], p)
 		return err
 	})

@@ -2,8 +2,6 @@ package socketio
 
 import (
 	"errors"
-	"fmt"
-	"runtime/debug"
 
 	"sio.example/socketio/event"
 )
@@ -28,37 +26,4 @@ const InternalError = event.InternalText
 type ConnectError = event.ConnectError
 
 // A PanicError is what became of a panic in user code: it is given to OnError, and to the middleware around a handler.
-type PanicError struct {
-	Value any    // what was passed to panic
-	Stack []byte // of the goroutine that panicked
-}
-
-// Error describes the panic, without the stack.
-func (e *PanicError) Error() string { return fmt.Sprintf("socketio: panic: %v", e.Value) }
-
-// Unwrap returns the value of the panic if it is an error.
-func (e *PanicError) Unwrap() error {
-	err, _ := e.Value.(error)
-	return err
-}
-
-// errExited is the error of user code that ended its goroutine with runtime.Goexit.
-var errExited = errors.New("socketio: user code called runtime.Goexit")
-
-// protect calls fn. If fn panics, and recovering is not disabled, it returns a *PanicError; likewise if the text of the
-// error that fn returns can't be had, as that of a nil pointer in an error: whoever logs it later has no protection.
-func (s *server) protect(fn func() error) (err error) {
-	if s.opts.DisableRecover {
-		return fn()
-	}
-	defer func() {
-		if v := recover(); v != nil {
-			s.stats.panics.Add(1)
-			err = &PanicError{Value: v, Stack: debug.Stack()}
-		}
-	}()
-	if err = fn(); err != nil {
-		_ = err.Error()
-	}
-	return err
-}
+type PanicError = event.PanicError

@@ -71,7 +71,7 @@ func (n *Namespace) make() {
 	defer close(n.ready)
 	n.adapterErr = ErrServerClosed // should the factory call runtime.Goexit
 	var made adapter.Adapter
-	err := n.srv.protect(func() (err error) {
+	err := n.srv.guard.Call(func() (err error) {
 		made, err = n.srv.opts.Adapter((*local)(n))
 		return err
 	})
@@ -79,7 +79,7 @@ func (n *Namespace) make() {
 		err = errNoAdapter
 	}
 	if err != nil {
-		n.adapterErr = fmt.Errorf("socketio: adapter of %s: %w", plain(n.name), err)
+		n.adapterErr = fmt.Errorf("socketio: adapter of %s: %w", dispatch.Plain(n.name), err)
 		return
 	}
 	n.adapter, n.adapterErr = made, nil
@@ -95,7 +95,7 @@ func (n *Namespace) close() (err error) {
 	}
 	n.closing.Do(func() {
 		if n.adapter != nil {
-			err = n.srv.protect(n.adapter.Close)
+			err = n.srv.guard.Call(n.adapter.Close)
 		}
 	})
 	return err

@@ -69,7 +69,7 @@ func (s *server) find(sock *Socket, auth Args) *ParentNamespace {
 	s.mu.Unlock()
 	for _, p := range parents {
 		ok := false
-		err := s.protect(func() error {
+		err := s.guard.Call(func() error {
 			ok = p.match(sock.Context(), sock.name, auth)
 			return nil
 		})

@@ -99,19 +99,9 @@ func (o *Options) withDefaults() Options {
 	if d.Engine.Logger == nil {
 		d.Engine.Logger = d.Logger
 	}
-	d.Logger, d.Engine.Logger = d.logger(d.Logger), d.logger(d.Engine.Logger)
+	g := dispatch.Guard{DisableRecover: d.DisableRecover}
+	d.Logger, d.Engine.Logger = g.Logger(d.Logger), g.Logger(d.Engine.Logger)
 	return d
-}
-
-// logger returns l such that its panics, unless they are wanted, do no harm.
-func (o *Options) logger(l *slog.Logger) *slog.Logger {
-	switch {
-	case l == nil:
-		return slog.New(slog.DiscardHandler)
-	case o.DisableRecover:
-		return l
-	}
-	return slog.New(guardedHandler{l.Handler()})
 }
 
 func (o *Options) inboxLimits() dispatch.Limits {

@@ -37,6 +37,7 @@ func NewServer(opts *Options) *Server {
 		pending:    make(map[*Socket]struct{}),
 		idle:       make(chan struct{}),
 	}
+	s.guard = dispatch.Guard{DisableRecover: o.DisableRecover, Panics: &s.stats.panics}
 	s.engine = engineio.NewServer(s.accept, &o.Engine)
 	return &Server{s.of("/")}
 }
@@ -84,6 +85,7 @@ type server struct {
 	engine *engineio.Server
 	limits dispatch.Limits
 	log    *slog.Logger
+	guard  dispatch.Guard
 	stats  counters
 	files  clientFiles
 	flush  flusher
@@ -292,7 +294,7 @@ func (s *server) unfinished(err error) error {
 			continue
 		}
 		if n++; n <= most {
-			names = append(names, fmt.Sprintf("%s of %s in %s", j.describe(), sock.id, plain(sock.name)))
+			names = append(names, fmt.Sprintf("%s of %s in %s", j.describe(), sock.id, dispatch.Plain(sock.name)))
 		}
 	}
 	if n > most {

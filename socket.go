@@ -267,7 +267,7 @@ func (s *Socket) close(reason DisconnectReason, mode closeMode) {
 	if l := s.ctx.Load(); l != nil {
 		l.cancel(reason)
 	}
-	s.inbox.Close(job{kind: jobEnd}, false)
+	s.inbox.Close(job{kind: jobEnd})
 }
 
 // A job is what the runner does.
@@ -291,7 +291,7 @@ func (j job) describe() string {
 	case jobConnect:
 		return "connecting"
 	case jobEvent:
-		return "event " + plain(j.event.Name)
+		return "event " + dispatch.Plain(j.event.Name)
 	case jobCall:
 		return "acknowledgement"
 	default:
@@ -318,33 +318,37 @@ func (r *runner) Run(j job) {
 
 // call calls user code.
 func (r *runner) call(fn func()) {
-	callAll((*Socket)(r).conn.srv, (*Socket)(r), []func(){fn}, func(fn func()) { fn() })
+	runAll((*Socket)(r), []func(){fn}, func(fn func()) { fn() })
 }
 
 // connect asks the gates, and answers the client.
 func (r *runner) connect() {
 	s := (*Socket)(r)
-	err := errExited
-	defer func() { // also if a gate calls runtime.Goexit
-		if err != nil {
-			s.refuse(err)
-		}
-	}()
-	if err = s.find(); err != nil {
-		return
+	passed := false
+	s.conn.srv.guard.Run(func() error {
+		err := s.ask()
+		passed = err == nil
+		return err
+	}, s.refuse)
+	if passed {
+		r.admit()
 	}
-	err = errExited
+}
+
+// ask asks the parents for the namespace, and the gates.
+func (s *Socket) ask() error {
+	if err := s.find(); err != nil {
+		return err
+	}
 	for _, gate := range s.ns.hooks.load().gates {
 		if s.is(disconnected) {
 			break
 		}
-		if err = s.conn.srv.protect(func() error { return gate(s.Context(), s) }); err != nil {
-			return
+		if err := gate(s.Context(), s); err != nil {
+			return err
 		}
-		err = errExited
 	}
-	err = nil
-	r.admit()
+	return nil
 }
 
 var errUnknown = &ConnectError{Message: "Invalid namespace"}
@@ -406,7 +410,7 @@ func (r *runner) admit() {
 	if !ok {
 		return
 	}
-	if err := srv.protect(func() error { return s.ns.adapter.Join((*member)(s), rooms...) }); err != nil && !srv.isClosed() {
+	if err := srv.guard.Call(func() error { return s.ns.adapter.Join((*member)(s), rooms...) }); err != nil && !srv.isClosed() {
 		s.refuse(err)
 		return
 	}
@@ -464,7 +468,7 @@ type connectReply struct {
 
 // greet calls the connection callbacks.
 func (s *Socket) greet() {
-	callAll(s.conn.srv, s, s.ns.hooks.load().connection, func(fn func(*Socket)) { fn(s) })
+	runAll(s, s.ns.hooks.load().connection, func(fn func(*Socket)) { fn(s) })
 }
 
 // end is the last job of each socket. What is deferred runs even if a callback calls runtime.Goexit.
@@ -485,11 +489,11 @@ func (r *runner) end() {
 	defer s.ns.remove(s) // not before, so that Shutdown can name a callback that hangs
 	defer func() {
 		srv.stats.disconnect(reason)
-		callAll(srv, s, s.gone.Snapshot(), call)
+		runAll(s, s.gone.Snapshot(), call)
 	}()
 	defer s.leaveAll()
 	if x := s.more.Load(); x != nil {
-		callAll(srv, s, x.disconnecting.Snapshot(), call)
+		runAll(s, x.disconnecting.Snapshot(), call)
 	}
 }
 
@@ -498,7 +502,7 @@ func (s *Socket) leaveAll() {
 		return
 	}
 	s.left.Store(true)
-	err := s.conn.srv.protect(func() error {
+	err := s.conn.srv.guard.Call(func() error {
 		s.ns.adapter.LeaveAll((*member)(s))
 		return nil
 	})
@@ -507,19 +511,10 @@ func (s *Socket) leaveAll() {
 	}
 }
 
-// callAll calls all of fns, whatever each of them does.
-func callAll[F any](srv *server, s *Socket, fns []F, call func(F)) {
-	if len(fns) == 0 {
-		return
-	}
-	defer callAll(srv, s, fns[1:], call)
-	err := srv.protect(func() error {
-		call(fns[0])
-		return nil
-	})
-	if err != nil {
-		srv.report(s.Context(), s, nil, err)
-	}
+// runAll runs all of fns, whatever each of them does, and reports it.
+func runAll[F any](s *Socket, fns []F, call func(F)) {
+	srv := s.conn.srv
+	dispatch.RunAll(&srv.guard, fns, call, func(err error) { srv.report(s.Context(), s, nil, err) })
 }
 
 // root is the parent of a socket's context: it is never done, and knows the socket.

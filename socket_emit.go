@@ -10,6 +10,7 @@ import (
 	"sio.example/socketio/adapter"
 	"sio.example/socketio/engineio"
 	"sio.example/socketio/event"
+	"sio.example/socketio/internal/dispatch"
 	"sio.example/socketio/parser"
 )
 
@@ -39,7 +40,7 @@ func (s *Socket) EmitWithAck(ctx context.Context, name string, args ...any) (Arg
 		return Args{}, err
 	}
 	if err := ctx.Err(); err != nil { // nobody would wait for the answer
-		return Args{}, fmt.Errorf("socketio: acknowledgement of %s: %w", plain(name), err)
+		return Args{}, fmt.Errorf("socketio: acknowledgement of %s: %w", dispatch.Plain(name), err)
 	}
 	type answer struct {
 		args Args
@@ -60,7 +61,7 @@ func (s *Socket) EmitWithAck(ctx context.Context, name string, args ...any) (Arg
 		return a.args, a.err
 	case <-ctx.Done():
 		if s.acks.Forget(id) {
-			return Args{}, fmt.Errorf("socketio: acknowledgement of %s: %w", plain(name), ctx.Err())
+			return Args{}, fmt.Errorf("socketio: acknowledgement of %s: %w", dispatch.Plain(name), ctx.Err())
 		}
 		a := <-ch // it is being settled
 		return a.args, a.err
@@ -75,7 +76,7 @@ func (s *Socket) EmitFunc(ctx context.Context, fn func(args Args, err error), na
 		return err
 	}
 	if err := ctx.Err(); err != nil {
-		return fmt.Errorf("socketio: acknowledgement of %s: %w", plain(name), err)
+		return fmt.Errorf("socketio: acknowledgement of %s: %w", dispatch.Plain(name), err)
 	}
 	var settled atomic.Bool
 	var stop atomic.Pointer[func() bool]
@@ -97,7 +98,7 @@ func (s *Socket) EmitFunc(ctx context.Context, fn func(args Args, err error), na
 	if ctx.Done() != nil {
 		end := context.AfterFunc(ctx, func() {
 			if s.acks.Forget(id) {
-				settle(Args{}, fmt.Errorf("socketio: acknowledgement of %s: %w", plain(name), ctx.Err()))
+				settle(Args{}, fmt.Errorf("socketio: acknowledgement of %s: %w", dispatch.Plain(name), ctx.Err()))
 			}
 		})
 		stop.Store(&end)
@@ -173,15 +174,7 @@ func (s *Socket) notifyOutgoing(p *parser.Packet) {
 	if x == nil {
 		return
 	}
-	for _, l := range x.outgoing.Snapshot() {
-		err := s.conn.srv.protect(func() error {
-			l.Handler(p.Name, p.Args)
-			return nil
-		})
-		if err != nil {
-			s.conn.srv.report(s.Context(), s, nil, err)
-		}
-	}
+	runAll(s, x.outgoing.Snapshot(), func(l dispatch.Listener[func(string, Args)]) { l.Handler(p.Name, p.Args) })
 }
 
 // To returns an operator that reaches the other members of rooms: s itself is excluded.

@@ -2,7 +2,6 @@ package socketio
 
 import (
 	"context"
-	"errors"
 	"slices"
 
 	"sio.example/socketio/event"
@@ -106,32 +105,23 @@ func (r *runner) handle(e *Event) {
 			return
 		}
 	}
-	err := errExited
-	defer func() { // also if a handler calls runtime.Goexit
-		if err != nil {
-			s.failed(e, err)
-		}
-	}()
-	if x := s.more.Load(); x != nil {
-		for _, l := range x.any.Snapshot() {
-			s.observe(ctx, e, l.Handler)
-		}
-	}
-	err = s.conn.srv.protect(func() error {
-		if h := r.handler(); h != nil {
-			return h(ctx, e)
+	srv := s.conn.srv
+	srv.guard.Run(func() error {
+		s.observe(ctx, e)
+		if c := r.wrapped(); c != nil {
+			return c.handler(ctx, e)
 		}
 		return s.deliver(ctx, e)
-	})
+	}, func(err error) { s.failed(e, err) })
 }
 
-func (s *Socket) observe(ctx context.Context, e *Event, fn func(ctx context.Context, e *Event)) {
-	err := s.conn.srv.protect(func() error {
-		fn(ctx, e)
-		return nil
-	})
-	if err != nil {
-		s.conn.srv.report(s.Context(), s, e, err)
+// observe calls those who see all events.
+func (s *Socket) observe(ctx context.Context, e *Event) {
+	if x := s.more.Load(); x != nil && x.any.Len() > 0 {
+		srv := s.conn.srv
+		dispatch.RunAll(&srv.guard, x.any.Snapshot(),
+			func(l dispatch.Listener[func(context.Context, *Event)]) { l.Handler(ctx, e) },
+			func(err error) { srv.report(s.Context(), s, e, err) })
 	}
 }
 
@@ -142,8 +132,8 @@ type chain struct {
 	handler Handler
 }
 
-// handler is deliver with the middleware around it, or nil without any.
-func (r *runner) handler() Handler {
+// wrapped is deliver with the middleware around it, or nil without any.
+func (r *runner) wrapped() *chain {
 	s := (*Socket)(r)
 	hooks := s.ns.hooks.load()
 	var own []dispatch.Listener[Middleware]
@@ -154,7 +144,7 @@ func (r *runner) handler() Handler {
 		return nil
 	}
 	if c := s.chain; c != nil && c.hooks == hooks && c.own == len(own) {
-		return c.handler
+		return c
 	}
 	h := s.deliver
 	for _, l := range slices.Backward(own) {
@@ -164,23 +154,13 @@ func (r *runner) handler() Handler {
 		h = mw(h)
 	}
 	s.chain = &chain{hooks, len(own), h}
-	return h
+	return s.chain
 }
 
 // deliver calls the socket's listeners, then the namespace's handlers, whatever errors they return.
 func (s *Socket) deliver(ctx context.Context, e *Event) error {
 	srv := s.conn.srv
-	var first error
-	var rest []error
-	note := func(err error) {
-		switch {
-		case err == nil:
-		case first == nil:
-			first = err
-		default:
-			rest = append(rest, err)
-		}
-	}
+	var errs dispatch.Errors
 	if s.is(disconnected) && s.drain == nil { // by middleware
 		return nil
 	}
@@ -188,35 +168,19 @@ func (s *Socket) deliver(ctx context.Context, e *Event) error {
 	for i := range listeners {
 		l := &listeners[i]
 		if l.Name == e.Name && s.listeners.Take(l) {
-			note(srv.protect(func() error { return l.Handler(ctx, e) }))
+			errs.Add(srv.guard.Call(func() error { return l.Handler(ctx, e) }))
 		}
 	}
 	for _, h := range s.ns.hooks.load().handlers[e.Name] {
-		note(srv.protect(func() error { return h(ctx, s, e) }))
+		errs.Add(srv.guard.Call(func() error { return h(ctx, s, e) }))
 	}
-	if rest == nil {
-		return first
-	}
-	return handlerErrors(append([]error{first}, rest...))
+	return errs.Err()
 }
-
-// handlerErrors are those of several handlers of one event. It is a type of its own so that an error which a handler
-// joined of others stays one.
-type handlerErrors []error
-
-func (e handlerErrors) Error() string   { return errors.Join(e...).Error() }
-func (e handlerErrors) Unwrap() []error { return e }
 
 // failed gives the client the answer it waits for, and reports what handlers returned.
 func (s *Socket) failed(e *Event, err error) {
 	if e.WantsAck() && !e.Acked() {
 		_ = e.AckError(err) // nobody waits any more if it fails
 	}
-	if several, ok := err.(handlerErrors); ok {
-		for _, err := range several {
-			s.conn.srv.report(s.Context(), s, e, err)
-		}
-		return
-	}
-	s.conn.srv.report(s.Context(), s, e, err)
+	dispatch.Each(err, func(err error) { s.conn.srv.report(s.Context(), s, e, err) })
 }

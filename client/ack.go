@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"sio.example/socketio/internal/dispatch"
 )
 
 // A request is an event whose acknowledgement somebody waits for. Its fields are guarded by the Manager's lock.
@@ -65,7 +67,7 @@ func (s *Socket) settle(r *request, args Args, err error) {
 		r.answer(args, err)
 	case err != nil: // by Retries only; somebody should know
 		s.inbox.Append(job{call: func() {
-			s.m.report(context.Background(), s, nil, fmt.Errorf("client: event %s was given up: %w", plain(r.name), err))
+			s.m.report(context.Background(), s, nil, fmt.Errorf("client: event %s was given up: %w", dispatch.Plain(r.name), err))
 		}})
 	}
 }

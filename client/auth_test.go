@@ -92,7 +92,7 @@ func TestAuthFuncThatFailsIsCalledAgain(t *testing.T) {
 		var d diary
 		d.keep(s)
 		connect(t, s)
-		d.expect(t, "connect_error client: auth: no token", "connect_error client: auth: client: panic: oops", "connect")
+		d.expect(t, "connect_error client: auth: no token", "connect_error client: auth: panic: oops", "connect")
 		if want := "[0s 1s 3s]"; fmt.Sprint(calls) != want {
 			t.Errorf("called after %v, want %s", calls, want)
 		}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"sio.example/socketio/engineio"
+	"sio.example/socketio/internal/dispatch"
 	"sio.example/socketio/parser"
 )
 
@@ -112,7 +113,7 @@ func (c *conn) HandleClose(reason engineio.Reason, err error) {
 
 // violation ends the connection because of what the server sent.
 func (c *conn) violation(err error) {
-	c.m.log.Warn("client: parse error", "error", plain(err.Error()))
+	c.m.log.Warn("client: parse error", "error", dispatch.Plain(err.Error()))
 	c.eng.Abort(engineio.ParseError, err)
 }
 
@@ -173,7 +174,7 @@ func (c *conn) handleConnect(p *parser.Packet) {
 	track := s.session != nil
 	m.unlock()
 	c.flush()
-	s.debug("client: connected", "sid", plain(id))
+	s.debug("client: connected", "sid", dispatch.Plain(id))
 	for _, h := range t.held {
 		if c.deaf {
 			break
@@ -221,7 +222,7 @@ func (c *conn) handleConnectError(p *parser.Packet) {
 	}
 	idle := s.refused(err)
 	m.unlock()
-	s.debug("client: refused", "error", plain(err.Message))
+	s.debug("client: refused", "error", dispatch.Plain(err.Message))
 	idle.close()
 }
 

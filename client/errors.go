@@ -3,8 +3,6 @@ package client
 import (
 	"context"
 	"errors"
-	"fmt"
-	"runtime/debug"
 	"slices"
 
 	"sio.example/socketio/event"
@@ -34,11 +32,10 @@ func (ackTimeout) Is(target error) bool { return target == context.DeadlineExcee
 // A ConnectError is why the server refused to let a socket into its namespace: what a gate returned there.
 type ConnectError = event.ConnectError
 
-// errReserved, errOldServer and errExited have no users who could tell them apart.
+// errReserved and errOldServer have no users who could tell them apart.
 var (
 	errReserved  = errors.New("reserved event name")
 	errOldServer = errors.New("client: no id in the answer to CONNECT: a server of Socket.IO v2")
-	errExited    = errors.New("client: user code called runtime.Goexit")
 	errUnread    = errors.New("client: the inbox was full for too long")
 	errURL       = errors.New("client: malformed URL")
 	errAuth      = errors.New("auth is not a JSON object without binary")
@@ -73,33 +70,4 @@ func because(text string, causes ...error) error {
 }
 
 // A PanicError is what became of a panic in user code: it is given to OnError, and to the middleware around a handler.
-type PanicError struct {
-	Value any    // what was passed to panic
-	Stack []byte // of the goroutine that panicked
-}
-
-// Error describes the panic, without the stack.
-func (e *PanicError) Error() string { return fmt.Sprintf("client: panic: %v", e.Value) }
-
-// Unwrap returns the value of the panic if it is an error.
-func (e *PanicError) Unwrap() error {
-	err, _ := e.Value.(error)
-	return err
-}
-
-// protect calls fn. If fn panics, and recovering is not disabled, it returns a *PanicError; likewise if the text of the
-// error that fn returns can't be had, as that of a nil pointer in an error: whoever logs it later has no protection.
-func (m *Manager) protect(fn func() error) (err error) {
-	if m.opts.DisableRecover {
-		return fn()
-	}
-	defer func() {
-		if v := recover(); v != nil {
-			err = &PanicError{Value: v, Stack: debug.Stack()}
-		}
-	}()
-	if err = fn(); err != nil {
-		_ = err.Error()
-	}
-	return err
-}
+type PanicError = event.PanicError

@@ -44,7 +44,7 @@ func TestLog(t *testing.T) {
 		`level=DEBUG msg="client: connection open" transport=websocket`,
 		`level=DEBUG msg="client: connected" nsp=/room sid=x`,
 		`level=WARN msg="client: error" sid=x nsp=/room event="\"a\\nb\"" error="\"line\\nbreak\""`,
-		`level=ERROR msg="client: panic" sid=x nsp=/room event=panic error="client: panic: oops"`,
+		`level=ERROR msg="client: panic" sid=x nsp=/room event=panic error="panic: oops"`,
 		`level=WARN msg="client: parse error" error="parser: unknown packet type at byte 0"`,
 		`level=DEBUG msg="client: connection lost" transport=websocket reason="parse error"`,
 	} {
@@ -88,7 +88,7 @@ func TestErrorsHaveTexts(t *testing.T) {
 		t.Error("a reason is no ErrDisconnected")
 	}
 	own := errors.New("own")
-	if err := (&client.PanicError{Value: own}); !errors.Is(err, own) || err.Error() != "client: panic: own" {
+	if err := (&client.PanicError{Value: own}); !errors.Is(err, own) || err.Error() != "panic: own" {
 		t.Errorf("%v", err)
 	}
 }

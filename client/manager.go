@@ -24,6 +24,7 @@ import (
 type Manager struct {
 	opts   *Options
 	parser parser.Parser
+	guard  dispatch.Guard
 	log    *slog.Logger
 	url    string
 	wrong  error // why the URL or the options make no sense
@@ -64,7 +65,8 @@ func newManager(rawURL string, opts *Options) (m *Manager, path string) {
 	if opts == nil {
 		opts = new(Options)
 	}
-	m = &Manager{opts: opts, parser: opts.parser(), log: opts.logger(opts.Logger), limits: opts.inbox()}
+	m = &Manager{opts: opts, parser: opts.parser(), limits: opts.inbox(), guard: dispatch.Guard{DisableRecover: opts.DisableRecover}}
+	m.log = m.guard.Logger(opts.Logger)
 	m.backoff = opts.backoff()
 	m.reconnect = !opts.DisableReconnection
 	u, err := parseURL(rawURL)
@@ -128,7 +130,7 @@ func (m *Manager) obtain(namespace string, opts *SocketOptions, owner bool) *Soc
 	m.mu.Unlock()
 	defer s.ready() // even if Setup calls runtime.Goexit
 	if setup := m.opts.Setup; setup != nil {
-		err := m.protect(func() error {
+		err := m.guard.Call(func() error {
 			setup(s)
 			return nil
 		})
@@ -249,7 +251,7 @@ func (m *Manager) end(reason DisconnectReason) {
 	idle := m.release() // if there was no socket at all
 	if h := m.hooks.Load(); h != nil && first {
 		m.living++
-		if !h.calls.Close(m.leave, false) {
+		if !h.calls.Close(m.leave) {
 			m.living--
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"sio.example/socketio/engineio"
+	"sio.example/socketio/internal/dispatch"
 )
 
 // A loop makes a session: one attempt after the other, until one succeeds or nobody wants a session any more. There is
@@ -40,7 +41,7 @@ func (m *Manager) run(l *loop, lost bool) {
 		m.mu.Lock()
 		defer m.unlock()
 		if m.loop == l {
-			m.stop(errExited)
+			m.stop(dispatch.ErrExited)
 		}
 	}()
 	for attempt := 0; ; {
@@ -110,7 +111,7 @@ func (m *Manager) dial(l *loop, attempt int) (c *conn, err error) {
 		defer cancel()
 	}
 	opts := m.engineOptions()
-	err = m.protect(func() error {
+	err = m.guard.Call(func() error {
 		_, err := engineio.Dial(ctx, m.url, func(e *engineio.ClientSocket) engineio.Handler {
 			c = &conn{m: m, eng: e, opened: time.Now(), decoder: m.parser.NewDecoder()}
 			m.opened(l, c, attempt)
@@ -137,7 +138,7 @@ func (m *Manager) engineOptions() *engineio.DialOptions {
 		o.Logger = m.opts.Logger
 	}
 	if o.Logger != nil {
-		o.Logger = m.opts.logger(o.Logger)
+		o.Logger = m.guard.Logger(o.Logger)
 	}
 	m.mu.Lock()
 	upgraded := m.upgraded
@@ -223,7 +224,7 @@ func (m *Manager) failed(l *loop, attempt int, err error) bool {
 		m.stop(err)
 	}
 	m.unlock()
-	m.log.Debug("client: connecting failed", "attempt", attempt, "error", plain(err.Error()))
+	m.log.Debug("client: connecting failed", "attempt", attempt, "error", dispatch.Plain(err.Error()))
 	return again
 }
 

@@ -86,31 +86,14 @@ func post[F any](m *Manager, pick func(*hooks) *dispatch.Table[F], call func(F))
 		return false
 	}
 	return h.calls.Append(func() {
-		callAll(m, nil, table.Remaining(fns), call)
+		runAll(m, nil, table.Remaining(fns), call)
 	})
 }
 
-// callAll calls all of fns, whatever each of them does. s may be nil.
-func callAll[F any](m *Manager, s *Socket, fns []dispatch.Listener[F], call func(F)) {
-	if len(fns) == 0 {
-		return
-	}
-	err := errExited
-	defer func() { // also if it calls runtime.Goexit
-		if err == errExited && m.opts.DisableRecover {
-			if v := recover(); v != nil {
-				panic(v) // is to end the process, whatever the others would do first
-			}
-		}
-		defer callAll(m, s, fns[1:], call)
-		if err != nil {
-			m.report(s.Context(), s, nil, err)
-		}
-	}()
-	err = m.protect(func() error {
-		call(fns[0].Handler)
-		return nil
-	})
+// runAll runs all of fns, whatever each of them does, and reports it. s may be nil.
+func runAll[F any](m *Manager, s *Socket, fns []dispatch.Listener[F], call func(F)) {
+	dispatch.RunAll(&m.guard, fns, func(l dispatch.Listener[F]) { call(l.Handler) },
+		func(err error) { m.report(s.Context(), s, nil, err) })
 }
 
 func (m *Manager) postOpen(attempt int) {
@@ -150,7 +133,7 @@ func (m *Manager) announce(ctx context.Context, attempt int) {
 	done := make(chan struct{})
 	called := h.calls.Append(func() {
 		defer close(done)
-		callAll(m, nil, h.attempt.Remaining(fns), func(fn func(int)) { fn(attempt) })
+		runAll(m, nil, h.attempt.Remaining(fns), func(fn func(int)) { fn(attempt) })
 	})
 	if called {
 		select {

@@ -81,7 +81,7 @@ func TestUserCodeThatFails(t *testing.T) {
 		s.OnConnect(func() { panic("in OnConnect") })
 		s.OnConnect(exit)
 		connect(t, s)
-		d.expect(t, ": client: panic: in OnConnect, panic true", ": client: user code called runtime.Goexit, panic false")
+		d.expect(t, ": panic: in OnConnect, panic true", ": user code called runtime.Goexit, panic false")
 		expectWire(t, p, `40`)
 		for i, name := range []string{"error", "shown", "panic", "exit", "misfit", "late", "unknown"} {
 			p.say(fmt.Sprintf(`42%d["%s","x"]`, i, name))
@@ -89,11 +89,11 @@ func TestUserCodeThatFails(t *testing.T) {
 		expectWire(t, p, `430[{"error":"internal error"}]`, `431[{"error":"shown"}]`, `432[{"error":"internal error"}]`,
 			`433[{"error":"internal error"}]`, `434[{"error":"invalid arguments"}]`)
 		d.expect(t, "error: secret, panic false", "error: second, panic false", "shown: shown, panic false",
-			"panic: client: panic: oops, panic true", "exit: client: user code called runtime.Goexit, panic false",
+			"panic: panic: oops, panic true", "exit: user code called runtime.Goexit, panic false",
 			"misfit: misfit, panic false")
 		s.OnDisconnect(func(client.DisconnectReason) { panic("in OnDisconnect") })
 		p.say(`41`)
-		d.expect(t, ": client: panic: in OnDisconnect, panic true")
+		d.expect(t, ": panic: in OnDisconnect, panic true")
 	})
 }
 

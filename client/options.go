@@ -117,8 +117,6 @@ const (
 // defaultParser is shared by all Managers that have no Parser or MaxPayload of their own.
 var defaultParser = parser.JSON(&parser.JSONOptions{MaxBytes: 2 * defaultMaxPayload})
 
-var discard = slog.New(slog.DiscardHandler)
-
 // Options are not copied with their defaults: there may be a Manager for each of many thousand connections.
 
 func (o *Options) check() error {
@@ -138,17 +136,6 @@ func (o *Options) parser() parser.Parser {
 		return defaultParser
 	}
 	return parser.JSON(&parser.JSONOptions{MaxBytes: int(min(o.Engine.MaxPayload, math.MaxInt/2) * 2)})
-}
-
-// logger returns l such that its panics, unless they are wanted, do no harm.
-func (o *Options) logger(l *slog.Logger) *slog.Logger {
-	switch {
-	case l == nil:
-		return discard
-	case o.DisableRecover:
-		return l
-	}
-	return slog.New(guardedHandler{l.Handler()})
 }
 
 func (o *Options) inbox() dispatch.Limits {

@@ -228,7 +228,7 @@ func (s *Socket) disconnect(reason DisconnectReason, forGood bool) (idle *conn) 
 		s.buffer, s.queue = buffer{}, buffer{}
 		m.sockets = slices.DeleteFunc(m.sockets, func(o *Socket) bool { return o == s })
 		m.living++
-		s.inbox.Close(job{call: m.leave}, false)
+		s.inbox.Close(job{call: m.leave})
 	}
 	idle = m.release()
 	m.unlock()

@@ -152,10 +152,10 @@ func (t *try) call() (auth any, err error) {
 	returned := false
 	defer func() {
 		if !returned { // runtime.Goexit, or a panic that ends the process
-			t.refuse(fmt.Errorf("client: auth: %w", errExited))
+			t.refuse(fmt.Errorf("client: auth: %w", dispatch.ErrExited))
 		}
 	}()
-	err = t.s.m.protect(func() (err error) {
+	err = t.s.m.guard.Call(func() (err error) {
 		auth, err = t.fn(t.ctx)
 		return err
 	})
@@ -209,13 +209,13 @@ func (t *try) send(auth any) {
 	}
 	m.mu.Unlock()
 	var frames []*engineio.Prepared
-	err := errExited
+	err := dispatch.ErrExited
 	defer func() { // also if the encoding of auth calls runtime.Goexit
 		if err != nil {
 			t.refuse(fmt.Errorf("client: auth: %w", err))
 		}
 	}()
-	err = m.protect(func() error {
+	err = m.guard.Call(func() error {
 		args, err := connectArgs(auth, resume)
 		if err != nil {
 			return err
@@ -316,7 +316,7 @@ func (s *Socket) part(reason DisconnectReason) {
 // until then isn't either.
 func announce[F any](s *Socket, t *dispatch.Table[F], call func(F)) {
 	if fns := t.Snapshot(); len(fns) > 0 {
-		s.inbox.Append(job{call: func() { callAll(s.m, s, t.Remaining(fns), call) }})
+		s.inbox.Append(job{call: func() { runAll(s.m, s, t.Remaining(fns), call) }})
 	}
 }
 
@@ -345,7 +345,7 @@ func (s *Socket) notConnected(err error) {
 	s.errors.Add(1)
 	s.inbox.Append(job{call: func() {
 		s.errors.Add(-1)
-		callAll(s.m, s, x.connectError.Remaining(fns), func(fn func(error)) { fn(err) })
+		runAll(s.m, s, x.connectError.Remaining(fns), func(fn func(error)) { fn(err) })
 	}})
 }
 

@@ -1,7 +1,6 @@
 package client
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +9,7 @@ import (
 
 	"sio.example/socketio/engineio"
 	"sio.example/socketio/event"
+	"sio.example/socketio/internal/dispatch"
 	"sio.example/socketio/parser"
 )
 
@@ -75,7 +75,7 @@ func (s *Socket) EmitFunc(ctx context.Context, fn func(args Args, err error), na
 }
 
 func ackError(name string, err error) error {
-	return fmt.Errorf("client: acknowledgement of %s: %w", plain(name), err)
+	return fmt.Errorf("client: acknowledgement of %s: %w", dispatch.Plain(name), err)
 }
 
 // Volatile returns an emitter whose events are dropped unless the connection takes them at once.
@@ -215,7 +215,7 @@ func (m *Manager) encode(dst []*engineio.Prepared, p *parser.Packet) (_ []*engin
 		clear(*frames)
 		frameSlices.Put(frames)
 	}()
-	err = m.protect(func() (err error) {
+	err = m.guard.Call(func() (err error) {
 		*frames, err = m.parser.Encode((*frames)[:0], p)
 		return err
 	})
@@ -224,9 +224,6 @@ func (m *Manager) encode(dst []*engineio.Prepared, p *parser.Packet) (_ []*engin
 		return dst, fmt.Errorf("client: encode: %w", err)
 	}
 	for _, f := range *frames {
-		if f.Binary {
-			f.Data = bytes.Clone(f.Data) // may be the user's, who may write into it when Emit has returned
-		}
 		dst = append(dst, engineio.Prepare(engineio.Message(f)))
 	}
 	return dst, nil
@@ -240,7 +237,7 @@ func (s *Socket) heard() bool {
 
 func (s *Socket) notify(name string, args Args) {
 	x := s.more.Load()
-	callAll(s.m, s, x.outgoing.Snapshot(), func(fn func(string, Args)) { fn(name, args) })
+	runAll(s.m, s, x.outgoing.Snapshot(), func(fn func(string, Args)) { fn(name, args) })
 }
 
 // notifyLater has the runner do it. The Manager's lock is held.
@@ -262,7 +259,7 @@ func (m *Manager) decode(frames []*engineio.Prepared) (p *parser.Packet) {
 	if own == nil {
 		own = unbounded
 	}
-	_ = m.protect(func() (err error) {
+	_ = m.guard.Call(func() (err error) {
 		d := own.NewDecoder()
 		for _, f := range frames {
 			if p, err = d.Add(parser.Frame(f.Message())); err != nil {

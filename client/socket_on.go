@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"time"
 
@@ -110,7 +109,7 @@ func (r *runner) Run(j job) {
 
 // call calls user code.
 func (s *Socket) call(fn func()) {
-	callAll(s.m, s, []dispatch.Listener[func()]{{Handler: fn}}, func(fn func()) { fn() })
+	runAll(s.m, s, []dispatch.Listener[func()]{{Handler: fn}}, func(fn func()) { fn() })
 }
 
 // receive puts an event into the inbox, and waits while that is full. size is that of the packet on the wire; track says
@@ -163,26 +162,23 @@ func (s *Socket) handle(st *stay, e *Event) {
 		ctx, cancel = context.WithDeadlineCause(context.WithoutCancel(ctx), over.until, over.reason)
 		defer cancel()
 	}
-	err := errExited
-	defer func() { // also if a handler calls runtime.Goexit
-		if err == errExited && s.m.opts.DisableRecover {
-			if v := recover(); v != nil {
-				panic(v) // is to end the process, and is nothing that a server waits for
-			}
-		}
-		if err != nil {
-			s.failed(ctx, e, err)
-		}
-	}()
-	if x := s.more.Load(); x != nil {
-		callAll(s.m, s, x.any.Snapshot(), func(fn func(context.Context, *Event)) { fn(ctx, e) })
-	}
-	err = s.m.protect(func() error {
+	s.m.guard.Run(func() error {
+		s.observe(ctx, e)
 		if c := s.wrapped(); c != nil {
 			return c.handler(ctx, e)
 		}
 		return s.deliver(ctx, e)
-	})
+	}, func(err error) { s.failed(ctx, e, err) })
+}
+
+// observe calls those who see all events.
+func (s *Socket) observe(ctx context.Context, e *Event) {
+	if x := s.more.Load(); x != nil && x.any.Len() > 0 {
+		m := s.m
+		dispatch.RunAll(&m.guard, x.any.Snapshot(),
+			func(l dispatch.Listener[func(context.Context, *Event)]) { l.Handler(ctx, e) },
+			func(err error) { m.report(ctx, s, e, err) })
+	}
 }
 
 // A chain is the middleware of a socket put together, as long as nothing is added to it.
@@ -214,45 +210,22 @@ func (s *Socket) wrapped() *chain {
 
 // deliver calls the listeners, whatever errors they return.
 func (s *Socket) deliver(ctx context.Context, e *Event) error {
-	var first error
-	var rest []error
+	var errs dispatch.Errors
 	listeners := s.listeners.Snapshot()
 	for i := range listeners {
 		l := &listeners[i]
 		if l.Name != e.Name || !s.listeners.Take(l) {
 			continue
 		}
-		switch err := s.m.protect(func() error { return l.Handler(ctx, e) }); {
-		case err == nil:
-		case first == nil:
-			first = err
-		default:
-			rest = append(rest, err)
-		}
+		errs.Add(s.m.guard.Call(func() error { return l.Handler(ctx, e) }))
 	}
-	if rest == nil {
-		return first
-	}
-	return handlerErrors(append([]error{first}, rest...))
+	return errs.Err()
 }
-
-// handlerErrors are those of several handlers of one event. It is a type of its own so that an error which a handler
-// joined of others stays one.
-type handlerErrors []error
-
-func (e handlerErrors) Error() string   { return errors.Join(e...).Error() }
-func (e handlerErrors) Unwrap() []error { return e }
 
 // failed gives the server the answer it waits for, and reports what handlers returned.
 func (s *Socket) failed(ctx context.Context, e *Event, err error) {
 	if e.WantsAck() && !e.Acked() {
 		_ = e.AckError(err) // nobody waits any more if it fails
 	}
-	if several, ok := err.(handlerErrors); ok {
-		for _, err := range several {
-			s.m.report(ctx, s, e, err)
-		}
-		return
-	}
-	s.m.report(ctx, s, e, err)
+	dispatch.Each(err, func(err error) { s.m.report(ctx, s, e, err) })
 }

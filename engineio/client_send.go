@@ -204,24 +204,7 @@ func (s *ClientSocket) takeLocked(b *batch, limit int) bool {
 		size = packet.PayloadSize(pongPacket.packet())
 		b.items = append(b.items, pongPacket)
 	}
-	for len(b.items) < batchMessages {
-		m, ok := s.out.Peek()
-		if !ok {
-			break
-		}
-		n := packet.PayloadSize(m.packet())
-		if size+n > limit && len(b.items) > 0 {
-			break
-		}
-		size += n
-		s.out.Pop()
-		b.items = append(b.items, m)
-		if m.typ == packet.Message {
-			b.messages++
-			b.data += len(m.m.Data)
-		}
-	}
-	return len(b.items) > 0
+	return b.take(&s.out, size, limit)
 }
 
 // wroteLocked takes the batch off the budget and empties it.

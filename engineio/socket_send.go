@@ -9,6 +9,7 @@ import (
 
 	"sio.example/socketio/engineio/packet"
 	"sio.example/socketio/internal/bufpool"
+	"sio.example/socketio/internal/ring"
 	"sio.example/socketio/internal/websocket"
 )
 
@@ -288,25 +289,7 @@ func writeEnding(err error) ending {
 
 // takeLocked moves what fits into one write from the queue to b, at least one packet, and reports whether there was any.
 func (s *Socket) takeLocked(b *batch, limit int) bool {
-	size := 0
-	for len(b.items) < batchMessages {
-		m, ok := s.out.Peek()
-		if !ok {
-			break
-		}
-		n := packet.PayloadSize(m.packet())
-		if size+n > limit && len(b.items) > 0 {
-			break
-		}
-		size += n
-		s.out.Pop()
-		b.items = append(b.items, m)
-		if m.typ == packet.Message {
-			b.messages++
-			b.data += len(m.m.Data)
-		}
-	}
-	return len(b.items) > 0
+	return b.take(&s.out, 0, limit)
 }
 
 // wroteLocked takes the batch off the budget and empties it.
@@ -347,6 +330,29 @@ func (b *batch) reset() {
 func (b *batch) put() {
 	b.reset()
 	batches.Put(b)
+}
+
+// take moves what fits into limit bytes from queue, of which size are taken, at least one packet, and reports whether the
+// batch has any.
+func (b *batch) take(queue *ring.Ring[*Prepared], size, limit int) bool {
+	for len(b.items) < batchMessages {
+		m, ok := queue.Peek()
+		if !ok {
+			break
+		}
+		n := packet.PayloadSize(m.packet())
+		if size+n > limit && len(b.items) > 0 {
+			break
+		}
+		size += n
+		queue.Pop()
+		b.items = append(b.items, m)
+		if m.typ == packet.Message {
+			b.messages++
+			b.data += len(m.m.Data)
+		}
+	}
+	return len(b.items) > 0
 }
 
 // try writes without blocking and reports whether that was all, or nothing more can be written.

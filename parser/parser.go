@@ -89,7 +89,8 @@ type Packet struct {
 // A Parser makes the wire form of packets. It is safe for concurrent use.
 type Parser interface {
 	// Encode appends the frames of p to dst: one, or a header and its attachments. They must be sent adjacent. It must
-	// not keep p, which may be used for another packet afterwards.
+	// not keep p, which may be used for another packet afterwards, and the frames must not share memory with its
+	// arguments, which the user may change then.
 	Encode(dst []Frame, p *Packet) ([]Frame, error)
 	// NewDecoder returns the decoder of one connection.
 	NewDecoder() Decoder

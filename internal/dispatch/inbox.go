@@ -143,18 +143,15 @@ func (q *Inbox[T]) Drop(match func(item T) bool) {
 	w.wake()
 }
 
-// Close appends last as the final item, behind what waits or, with drop, instead of it, and refuses all others. Only the
-// first call does anything; it reports whether it was that one. The item being run is not interrupted.
-func (q *Inbox[T]) Close(last T, drop bool) bool {
+// Close appends last as the final item, behind what waits, and refuses all others. Only the first call does anything; it
+// reports whether it was that one. The item being run is not interrupted.
+func (q *Inbox[T]) Close(last T) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed {
 		return false
 	}
 	q.closed = true
-	if w := q.work; w != nil && drop {
-		w.queue, w.head, w.bytes = nil, 0, 0
-	}
 	q.append(entry[T]{item: last})
 	q.work.wake()
 	return true

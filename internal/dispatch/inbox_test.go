@@ -121,44 +121,38 @@ func TestInboxWaitEndsWithDone(t *testing.T) {
 }
 
 func TestInboxClose(t *testing.T) {
-	for _, drop := range []bool{true, false} {
-		synctest.Test(t, func(t *testing.T) {
-			release := make(chan struct{})
-			var got []int
-			q := newInbox(Limits{Items: 2, Bytes: 100}, func(i int) {
-				if i == 0 {
-					<-release
-				}
-				got = append(got, i)
-			})
-			q.Push(nil, 0, 0)
-			synctest.Wait()
-			q.Push(nil, 1, 0)
-			q.Push(nil, 2, 0)
-			refused := make(chan bool, 1)
-			go func() { refused <- !q.Push(nil, 3, 0) }() // ends with Close
-			synctest.Wait()
-
-			if !q.Close(99, drop) || q.Close(100, true) {
-				t.Error("the first Close counts, and no other")
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		var got []int
+		q := newInbox(Limits{Items: 2, Bytes: 100}, func(i int) {
+			if i == 0 {
+				<-release
 			}
-			if !<-refused || q.Push(nil, 4, 0) || q.Offer(5, 0) {
-				t.Error("a closed inbox took an item")
-			}
-			if i, busy := q.Current(); i != 0 || !busy {
-				t.Errorf("current is %d, %v", i, busy)
-			}
-			close(release)
-			synctest.Wait()
-			want := []int{0, 1, 2, 99}
-			if drop {
-				want = []int{0, 99}
-			}
-			if !slices.Equal(got, want) {
-				t.Errorf("drop %v: ran %v, want %v", drop, got, want)
-			}
+			got = append(got, i)
 		})
-	}
+		q.Push(nil, 0, 0)
+		synctest.Wait()
+		q.Push(nil, 1, 0)
+		q.Push(nil, 2, 0)
+		refused := make(chan bool, 1)
+		go func() { refused <- !q.Push(nil, 3, 0) }() // ends with Close
+		synctest.Wait()
+
+		if !q.Close(99) || q.Close(100) {
+			t.Error("the first Close counts, and no other")
+		}
+		if !<-refused || q.Push(nil, 4, 0) || q.Offer(5, 0) {
+			t.Error("a closed inbox took an item")
+		}
+		if i, busy := q.Current(); i != 0 || !busy {
+			t.Errorf("current is %d, %v", i, busy)
+		}
+		close(release)
+		synctest.Wait()
+		if want := []int{0, 1, 2, 99}; !slices.Equal(got, want) {
+			t.Errorf("ran %v, want %v", got, want)
+		}
+	})
 }
 
 func TestInboxSurvivesGoexit(t *testing.T) {
@@ -275,7 +269,7 @@ func TestInboxAppendIgnoresTheLimits(t *testing.T) {
 		if len(got) != 10 || !slices.IsSorted(got) {
 			t.Errorf("got %v", got)
 		}
-		q.Close(99, false)
+		q.Close(99)
 		if q.Append(100) {
 			t.Error("taken after Close")
 		}

@@ -1,0 +1,121 @@
+package dispatch
+
+import (
+	"errors"
+	"runtime/debug"
+	"sync/atomic"
+
+	"sio.example/socketio/event"
+)
+
+// ErrExited is the error of user code that ended its goroutine with runtime.Goexit.
+var ErrExited = errors.New("user code called runtime.Goexit")
+
+// A Guard calls user code, so that what that does harms nobody else. The zero value recovers panics and counts nothing.
+type Guard struct {
+	DisableRecover bool           // let panics end the process
+	Panics         *atomic.Uint64 // counts those that were recovered, if not nil
+}
+
+// Call calls fn. If that panics it returns an *event.PanicError; likewise if the text of the error that fn returns can't be
+// had, as that of a nil pointer in an error: whoever logs it later has no protection.
+func (g *Guard) Call(fn func() error) (err error) {
+	if g.DisableRecover {
+		return fn()
+	}
+	defer func() {
+		if v := recover(); v != nil {
+			if g.Panics != nil {
+				g.Panics.Add(1)
+			}
+			err = &event.PanicError{Value: v, Stack: debug.Stack()}
+		}
+	}()
+	if err = fn(); err != nil {
+		_ = err.Error()
+	}
+	return err
+}
+
+// Run is Call, and then calls failed with the error, if there is one: ErrExited if fn ended the goroutine. A panic that is to
+// end the process does so before anything else.
+func (g *Guard) Run(fn func() error, failed func(err error)) {
+	err := ErrExited
+	defer func() {
+		if err == ErrExited && g.DisableRecover {
+			if v := recover(); v != nil {
+				panic(v)
+			}
+		}
+		if err != nil {
+			failed(err)
+		}
+	}()
+	err = g.Call(fn)
+}
+
+// RunAll runs all of fns, whatever each of them does.
+func RunAll[F any](g *Guard, fns []F, call func(fn F), failed func(err error)) {
+	if len(fns) == 0 {
+		return
+	}
+	exited := true
+	defer func() {
+		if exited { // the goroutine ends, or the process
+			if g.DisableRecover {
+				if v := recover(); v != nil {
+					panic(v)
+				}
+			}
+			RunAll(g, fns[1:], call, failed)
+		}
+	}()
+	g.Run(func() error {
+		call(fns[0])
+		return nil
+	}, failed)
+	exited = false
+	RunAll(g, fns[1:], call, failed)
+}
+
+// Errors gathers those of the handlers of one event.
+type Errors struct {
+	first error
+	rest  []error
+}
+
+// Add adds an error, which may be nil.
+func (e *Errors) Add(err error) {
+	switch {
+	case err == nil:
+	case e.first == nil:
+		e.first = err
+	default:
+		e.rest = append(e.rest, err)
+	}
+}
+
+// Err is nil, the only error, or one that stands for several.
+func (e *Errors) Err() error {
+	if e.rest == nil {
+		return e.first
+	}
+	return several(append([]error{e.first}, e.rest...))
+}
+
+// several is a type of its own so that an error which a handler joined of others stays one.
+type several []error
+
+func (e several) Error() string   { return errors.Join(e...).Error() }
+func (e several) Unwrap() []error { return e }
+
+// Each calls fn for err, or for each of those that it stands for.
+func Each(err error, fn func(err error)) {
+	all, ok := err.(several)
+	if !ok {
+		all = several{err}
+	}
+	for _, err := range all {
+		fn(err)
+	}
+}
