@@ -369,23 +369,40 @@ type connectErrorReply struct {
 	Data    any    `json:"data,omitzero"`
 }
 
-var messageSlices = sync.Pool{New: func() any {
-	s := make([]*engineio.Prepared, 0, 4)
-	return &s
+// A letter is what a packet for one client is encoded into.
+type letter struct {
+	text     []byte
+	frames   []parser.Frame
+	messages []engineio.Message
+}
+
+var letters = sync.Pool{New: func() any {
+	return &letter{text: make([]byte, 0, 256), frames: make([]parser.Frame, 0, 4), messages: make([]engineio.Message, 0, 4)}
 }}
+
+// maxLetter is the most of a letter's text that is kept for the next one, in bytes.
+const maxLetter = 64 << 10
+
+func (l *letter) free() {
+	clear(l.frames)
+	clear(l.messages)
+	l.frames, l.messages = l.frames[:0], l.messages[:0]
+	if cap(l.text) <= maxLetter {
+		letters.Put(l)
+	}
+}
 
 // send encodes a packet and queues it.
 func (c *conn) send(p *parser.Packet, o engineio.SendOptions) error {
-	ms := messageSlices.Get().(*[]*engineio.Prepared)
-	defer func() {
-		clear(*ms)
-		messageSlices.Put(ms)
-	}()
-	var err error
-	if *ms, err = c.srv.encode((*ms)[:0], p); err != nil {
+	l := letters.Get().(*letter)
+	defer l.free()
+	if err := c.srv.write(l, p); err != nil {
 		return err
 	}
-	switch err := c.eng.Send(o, (*ms)...); {
+	for _, f := range l.frames {
+		l.messages = append(l.messages, engineio.Message(f))
+	}
+	switch err := c.eng.SendMessages(o, l.messages...); {
 	case err == nil:
 		return nil
 	case errors.Is(err, engineio.ErrSlowConsumer):
@@ -395,17 +412,28 @@ func (c *conn) send(p *parser.Packet, o engineio.SendOptions) error {
 	}
 }
 
+// write encodes p into l.
+func (s *server) write(l *letter, p *parser.Packet) error {
+	err := s.guard.Call(func() (err error) {
+		if s.appender != nil {
+			l.text, l.frames, err = s.appender.AppendEncode(l.text[:0], l.frames, p)
+		} else {
+			l.frames, err = s.opts.Parser.Encode(l.frames, p)
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("socketio: encode: %w", err)
+	}
+	return nil
+}
+
 // encodable reports why p can't be encoded. Each member of a broadcast with acknowledgements has an id of its own, so
 // that the packet is encoded for each; that it can't be must not look as if nobody had answered.
 func (s *server) encodable(p *parser.Packet) error {
-	ms := messageSlices.Get().(*[]*engineio.Prepared)
-	defer func() {
-		clear(*ms)
-		messageSlices.Put(ms)
-	}()
-	var err error
-	*ms, err = s.encode((*ms)[:0], p)
-	return err
+	l := letters.Get().(*letter)
+	defer l.free()
+	return s.write(l, p)
 }
 
 var frameSlices = sync.Pool{New: func() any {

@@ -13,6 +13,7 @@ import (
 
 	"sio.example/socketio/engineio"
 	"sio.example/socketio/internal/dispatch"
+	"sio.example/socketio/parser"
 )
 
 // mainNamespace is embedded under a name that is not exported, so that its methods are promoted and the field is not.
@@ -38,6 +39,7 @@ func NewServer(opts *Options) *Server {
 		idle:       make(chan struct{}),
 	}
 	s.guard = dispatch.Guard{DisableRecover: o.DisableRecover, Panics: &s.stats.panics}
+	s.appender, _ = o.Parser.(parser.Appender)
 	s.engine = engineio.NewServer(s.accept, &o.Engine)
 	return &Server{s.of("/")}
 }
@@ -81,15 +83,16 @@ func (s *Server) Close() error { return s.srv.close() }
 
 // server is what the namespaces of a Server share.
 type server struct {
-	opts   Options
-	engine *engineio.Server
-	limits dispatch.Limits
-	log    *slog.Logger
-	guard  dispatch.Guard
-	stats  counters
-	files  clientFiles
-	flush  flusher
-	start  time.Time
+	opts     Options
+	engine   *engineio.Server
+	limits   dispatch.Limits
+	log      *slog.Logger
+	guard    dispatch.Guard
+	appender parser.Appender // the Parser, if it is one
+	stats    counters
+	files    clientFiles
+	flush    flusher
+	start    time.Time
 
 	mu         sync.Mutex
 	namespaces map[string]*Namespace

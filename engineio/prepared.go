@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"sio.example/socketio/engineio/packet"
+	"sio.example/socketio/internal/bufpool"
 	"sio.example/socketio/internal/websocket"
 )
 
@@ -18,6 +19,8 @@ type Prepared struct {
 	shared atomic.Bool
 	once   sync.Once
 	frame  []byte
+
+	buf *[]byte // lent, for what goes to one session only; nil otherwise
 }
 
 // Sizes of what is copied together for one write. A message above copyLimit is written from where it lies.
@@ -33,6 +36,28 @@ const (
 // Text must be valid UTF-8 without the byte 0x1e, which separates packets in a polling payload; JSON always is.
 func Prepare(m Message) *Prepared { return &Prepared{m: m, typ: packet.Message} }
 
+// copies are those of prepareCopy that have been sent.
+var copies = sync.Pool{New: func() any { return new(Prepared) }}
+
+// prepareCopy makes a copy of m ready to be sent to one session, which calls done when it has been.
+func prepareCopy(m Message) *Prepared {
+	p := copies.Get().(*Prepared)
+	p.buf = bufpool.Get(len(m.Data))
+	*p.buf = append(*p.buf, m.Data...)
+	p.m, p.typ = Message{Binary: m.Binary, Data: *p.buf}, packet.Message
+	return p
+}
+
+// done gives the memory of a copy back. Nobody else may hold it.
+func (p *Prepared) done() {
+	if p.buf == nil {
+		return
+	}
+	bufpool.Put(p.buf)
+	p.m, p.buf = Message{}, nil
+	copies.Put(p)
+}
+
 // Message is what was prepared. Its data must not be changed.
 func (p *Prepared) Message() Message { return p.m }
 
@@ -44,7 +69,7 @@ func (p *Prepared) cost() int { return len(p.m.Data) + packetOverhead }
 
 // shortFrame is the whole frame when it is worth keeping, otherwise nil.
 func (p *Prepared) shortFrame() []byte {
-	if len(p.m.Data) > copyLimit {
+	if len(p.m.Data) > copyLimit || p.buf != nil {
 		return nil
 	}
 	if !p.shared.Load() && !p.shared.Swap(true) {

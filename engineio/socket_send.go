@@ -99,6 +99,23 @@ func (s *Socket) Send(o SendOptions, ms ...*Prepared) error {
 	return nil
 }
 
+// SendMessages is Send for messages that go to this session only. It copies their data, which may be changed when it has
+// returned, and allocates nothing for small ones.
+func (s *Socket) SendMessages(o SendOptions, ms ...Message) error {
+	var room [4]*Prepared
+	list := room[:0]
+	for _, m := range ms {
+		list = append(list, prepareCopy(m))
+	}
+	err := s.Send(o, list...)
+	if err != nil { // none was queued
+		for _, p := range list {
+			p.done()
+		}
+	}
+	return err
+}
+
 // closedErrorUnlock is what Send returns when it is too late. It unlocks.
 func (s *Socket) closedErrorUnlock() error {
 	defer s.mu.Unlock()
@@ -321,6 +338,9 @@ var batches = sync.Pool{New: func() any { return new(batch) }}
 func getBatch() *batch { return batches.Get().(*batch) }
 
 func (b *batch) reset() {
+	for _, m := range b.items {
+		m.done()
+	}
 	clear(b.items)
 	clear(b.bufs)
 	bufpool.Put(b.buf)

@@ -1,7 +1,6 @@
 package parser
 
 import (
-	"bytes"
 	"encoding/base64"
 	"math"
 	"strconv"
@@ -129,7 +128,7 @@ func (e *encoder) bytes(data []byte) error {
 		e.buf = base64.StdEncoding.AppendEncode(append(e.buf, '"'), data)
 		e.buf = append(e.buf, '"')
 	default:
-		num, err := e.attach(bytes.Clone(data))
+		num, err := e.attach(e.own(data))
 		if err != nil {
 			return err
 		}

@@ -46,6 +46,7 @@ type encoder struct {
 	marks    int // placeholders written
 	limits   *JSONOptions
 	noBinary bool // bytes become base64
+	borrow   bool // attachments are not copied
 
 	// What the JSON library writes with, made when first needed, and anew after an error: one for types that
 	// hold no bytes, and one that calls back for each []byte.
@@ -57,8 +58,11 @@ type encoder struct {
 	fault            error        // of a call back
 }
 
-// maxScratch is the largest scratch buffer that is kept for the next packet, in bytes.
-const maxScratch = 64 << 10
+// What is kept for the next packet at most: of the scratch buffer, in bytes, and of the list of attachments.
+const (
+	maxScratch = 64 << 10
+	maxFiles   = 16
+)
 
 var encoders = sync.Pool{New: func() any {
 	e := new(encoder)
@@ -82,7 +86,12 @@ func (e *encoder) free() {
 	if cap(buf) > maxScratch {
 		buf, e.plain, e.binary = nil, nil, nil
 	}
-	e.buf, e.files, e.marks, e.limits, e.noBinary, e.fault = buf, nil, 0, nil, false, nil
+	clear(e.files[:cap(e.files)])
+	files := e.files[:0]
+	if cap(files) > maxFiles {
+		files = nil
+	}
+	e.buf, e.files, e.marks, e.limits, e.noBinary, e.borrow, e.fault = buf, files, 0, nil, false, false, nil
 	encoders.Put(e)
 }
 
@@ -95,23 +104,34 @@ func (e *encoder) Write(text []byte) (int, error) {
 // Encode appends the frames of p to dst. Values that JSON cannot hold, and a panic in a value's own
 // MarshalJSON, yield an error, and dst as it was.
 func (p *jsonParser) Encode(dst []Frame, packet *Packet) (frames []Frame, err error) {
+	_, frames, err = p.appendEncode(nil, dst, packet, false)
+	return frames, err
+}
+
+// AppendEncode makes the JSON parser an Appender.
+func (p *jsonParser) AppendEncode(buf []byte, dst []Frame, packet *Packet) (text []byte, frames []Frame, err error) {
+	return p.appendEncode(buf, dst, packet, true)
+}
+
+func (p *jsonParser) appendEncode(buf []byte, dst []Frame, packet *Packet, borrow bool) (text []byte, frames []Frame, err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			frames, err = dst, fmt.Errorf("parser: encode: panic: %v", r)
+			text, frames, err = buf, dst, fmt.Errorf("parser: encode: panic: %v", r)
 		}
 	}()
 	e := p.newEncoder()
-	header, err := e.encode(packet)
+	e.borrow = borrow
+	text, err = e.encode(buf, packet)
 	if err != nil {
 		e.free()
-		return dst, fmt.Errorf("parser: encode: %w", err)
+		return buf, dst, fmt.Errorf("parser: encode: %w", err)
 	}
-	frames = append(dst, Frame{Data: header})
+	frames = append(dst, Frame{Data: text[len(buf):len(text):len(text)]})
 	for _, file := range e.files {
 		frames = append(frames, Frame{Binary: true, Data: file})
 	}
 	e.free()
-	return frames, nil
+	return text, frames, nil
 }
 
 // receive encodes values and makes received arguments of them, as if they had come over the wire.
@@ -132,6 +152,7 @@ func (p *jsonParser) receive(values []any) (rec *received, err error) {
 	}
 	if err == nil {
 		rec.text, rec.files = bytes.Clone(e.buf), e.files
+		e.files = nil // they are not ours any more
 		rec.spans = rec.inline[:0]
 		d := jsonDecoder{limits: &limits}
 		rec.packet.Type = Ack
@@ -148,8 +169,8 @@ func (p *jsonParser) receive(values []any) (rec *received, err error) {
 	return rec, nil
 }
 
-// encode returns the text frame of a packet; its attachments are in e.files.
-func (e *encoder) encode(p *Packet) ([]byte, error) {
+// encode appends the text frame of a packet; its attachments are in e.files.
+func (e *encoder) encode(dst []byte, p *Packet) ([]byte, error) {
 	if err := e.check(p); err != nil {
 		return nil, err
 	}
@@ -166,11 +187,14 @@ func (e *encoder) encode(p *Packet) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	var room [64]byte
-	header := e.appendHeader(room[:0], p)
-	frame := make([]byte, len(header)+len(e.buf))
-	copy(frame[copy(frame, header):], e.buf)
-	return frame, nil
+	if dst == nil { // exactly as much as is needed
+		var room [64]byte
+		header := e.appendHeader(room[:0], p)
+		dst = append(make([]byte, 0, len(header)+len(e.buf)), header...)
+	} else {
+		dst = e.appendHeader(dst, p)
+	}
+	return append(dst, e.buf...), nil
 }
 
 // check judges all of a packet but its arguments.
@@ -342,13 +366,21 @@ func (e *encoder) marshalBytes(enc *jsontext.Encoder, data []byte) error {
 	if e.noBinary || data == nil || enc != e.current {
 		return errors.ErrUnsupported
 	}
-	num, err := e.attach(bytes.Clone(data))
+	num, err := e.attach(e.own(data))
 	if err != nil {
 		e.fault = err
 		return err
 	}
 	var room [len(placeholderHead) + 24]byte
 	return enc.WriteValue(appendPlaceholder(room[:0], num))
+}
+
+// own is what to attach for bytes of the user's, who may go on to change them.
+func (e *encoder) own(data []byte) []byte {
+	if e.borrow {
+		return data
+	}
+	return bytes.Clone(data)
 }
 
 // attach adds an attachment, which nobody may change from then on, and returns its number.

@@ -96,6 +96,14 @@ type Parser interface {
 	NewDecoder() Decoder
 }
 
+// An Appender is a Parser that can encode into memory of the caller's, for packets that go to one peer. The JSON parser is
+// one.
+type Appender interface {
+	// AppendEncode is Encode, but for the memory: what it encodes is appended to buf, which it returns too, and the
+	// frames are views of that and of bytes among the arguments. They hold as long as neither changes.
+	AppendEncode(buf []byte, dst []Frame, p *Packet) (text []byte, frames []Frame, err error)
+}
+
 // A Decoder puts the packets of one connection together. It is not safe for concurrent use.
 type Decoder interface {
 	// Add takes the next frame, and owns its data from then on. It returns nil and no error while attachments are

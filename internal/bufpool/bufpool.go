@@ -9,9 +9,9 @@ import (
 	"sync/atomic"
 )
 
-// The classes are the powers of two from 256 bytes to 1 MiB. Buffers outside are left to the garbage collector.
+// The classes are the powers of two from 64 bytes to 1 MiB. Buffers outside are left to the garbage collector.
 const (
-	minBits = 8
+	minBits = 6
 	maxBits = 20
 )
 
