@@ -9,13 +9,18 @@ import (
 // Args are arguments: either received ones, still encoded, or Go values that are to be sent. They are immutable and
 // safe for concurrent use. The zero value holds none.
 type Args struct {
-	// Received ones are those of rec from start to end; values is nil then.
+	// Received ones are those of rec from start to end; values is nil then. There are fewer than 2^31, as a text is
+	// shorter than 2^32 bytes.
 	rec        *received
-	start, end int
+	start, end int32
 
 	// values never holds a Tuple or Args; a single received argument among Go values is a rawArg.
 	values []any
 }
+
+// first and last bound the indexes of received arguments.
+func (a Args) first() int { return int(a.start) }
+func (a Args) last() int  { return int(a.end) }
 
 // rawArg is a received argument among values.
 type rawArg struct {
@@ -112,7 +117,7 @@ func (a Args) appendValues(flat []any) []any {
 	if a.rec == nil {
 		return append(flat, a.values...)
 	}
-	for i := a.start; i < a.end; i++ {
+	for i := a.first(); i < a.last(); i++ {
 		flat = append(flat, rawArg{a.rec, i})
 	}
 	return flat
@@ -123,7 +128,7 @@ func (a Args) Len() int {
 	if a.rec == nil {
 		return len(a.values)
 	}
-	return a.end - a.start
+	return int(a.end - a.start)
 }
 
 // Slice returns the arguments from i to j. It panics if there are fewer, as slices do.
@@ -134,7 +139,7 @@ func (a Args) Slice(i, j int) Args {
 	if a.rec == nil {
 		return Args{values: a.values[i:j:j]}
 	}
-	return Args{rec: a.rec, start: a.start + i, end: a.start + j}
+	return Args{rec: a.rec, start: a.start + int32(i), end: a.start + int32(j)}
 }
 
 // HasBinary reports whether there are attachments. For Go values it has to encode them to find out.
@@ -143,7 +148,7 @@ func (a Args) HasBinary() bool {
 	if err != nil {
 		return false
 	}
-	for i := r.start; i < r.end; i++ {
+	for i := r.first(); i < r.last(); i++ {
 		if len(r.rec.marksIn(i)) > 0 {
 			return true
 		}
@@ -173,8 +178,8 @@ func (a Args) String() string {
 		return shorten("!("+err.Error()+")", maxLogText)
 	}
 	text := []byte{'['}
-	for i := r.start; i < r.end && len(text) <= maxLogText; i++ {
-		if i > r.start {
+	for i := r.first(); i < r.last() && len(text) <= maxLogText; i++ {
+		if i > r.first() {
 			text = append(text, ',')
 		}
 		raw := r.rec.raw(i)
@@ -190,10 +195,10 @@ func (a Args) Raw(i int) (text []byte, ok bool) {
 		return nil, false
 	}
 	r, err := a.Slice(i, i+1).received()
-	if err != nil || len(r.rec.marksIn(r.start)) > 0 {
+	if err != nil || len(r.rec.marksIn(r.first())) > 0 {
 		return nil, false
 	}
-	return r.rec.raw(r.start), true
+	return r.rec.raw(r.first()), true
 }
 
 // MarshalJSON returns the arguments as an array, for Args that stand within another value. There,
@@ -204,11 +209,11 @@ func (a Args) MarshalJSON() ([]byte, error) {
 		return nil, err
 	}
 	text := []byte{'['}
-	for i := r.start; i < r.end; i++ {
+	for i := r.first(); i < r.last(); i++ {
 		if len(r.rec.marksIn(i)) > 0 {
 			return nil, errRawBinary
 		}
-		if i > r.start {
+		if i > r.first() {
 			text = append(text, ',')
 		}
 		text = append(text, r.rec.raw(i)...)
@@ -239,7 +244,7 @@ func (a Args) received() (Args, error) {
 	if err != nil {
 		return Args{}, err
 	}
-	return Args{rec: rec, end: len(rec.spans)}, nil
+	return Args{rec: rec, end: int32(len(rec.spans))}, nil
 }
 
 var noArguments = &received{}

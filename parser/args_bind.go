@@ -86,7 +86,7 @@ func (a Args) bind(i int, dst any) (next int, err error) {
 	if i >= a.Len() {
 		return i + 1, nil
 	}
-	if err := a.rec.decode(a.start+i, dst); err != nil {
+	if err := a.rec.decode(a.first()+i, dst); err != nil {
 		return i, &ArgumentError{Index: i, Err: err}
 	}
 	return i + 1, nil
@@ -202,7 +202,7 @@ func (r *received) decodeScalar(i int, raw []byte, dst any) bool {
 		}
 	case *[]byte:
 		if marks := r.marksIn(i); d != nil && len(marks) == 1 && marks[0].start == r.spans[i].start {
-			*d = r.files[marks[0].num]
+			*d = r.attached().files[marks[0].num]
 			return true
 		}
 	}

@@ -75,7 +75,7 @@ func (r *received) decodeAnyAt(start, end int) (any, error) {
 		text:   r.text[:end],
 		base:   start,
 		marks:  r.marksFrom(start),
-		files:  r.files,
+		files:  r.attached().files,
 		budget: anyBudgetBase + anyBudgetFactor*(end-start),
 		stack:  stack,
 	}
@@ -190,16 +190,16 @@ func (d *anyDecoder) object(i int) (any, int) {
 
 // marksFrom returns the placeholders that begin at or after start.
 func (r *received) marksFrom(start int) []placeholder {
-	if len(r.marks) == 0 {
+	if len(r.attached().marks) == 0 {
 		return nil
 	}
-	n := sort.Search(len(r.marks), func(i int) bool { return int(r.marks[i].start) >= start })
-	return r.marks[n:]
+	n := sort.Search(len(r.attached().marks), func(i int) bool { return int(r.attached().marks[i].start) >= start })
+	return r.attached().marks[n:]
 }
 
 // marksIn returns the placeholders within argument i.
 func (r *received) marksIn(i int) []placeholder {
-	if len(r.marks) == 0 {
+	if len(r.attached().marks) == 0 {
 		return nil
 	}
 	marks := r.marksFrom(int(r.spans[i].start))
@@ -262,7 +262,7 @@ func (m *mixedDecoder) next(dec *jsontext.Decoder) int {
 
 // mark returns the placeholder that the library comes to next.
 func (m *mixedDecoder) mark(dec *jsontext.Decoder) (p placeholder, ok bool) {
-	if m.foreign(dec) || len(m.rec.marks) == 0 {
+	if m.foreign(dec) || len(m.rec.attached().marks) == 0 {
 		return p, false
 	}
 	start := m.next(dec)
@@ -278,7 +278,7 @@ func (m *mixedDecoder) bytes(dec *jsontext.Decoder, dst *[]byte) error {
 	if !ok {
 		return errors.ErrUnsupported // base64, which the library knows
 	}
-	*dst = m.rec.files[p.num]
+	*dst = m.rec.attached().files[p.num]
 	return dec.SkipValue()
 }
 

@@ -47,9 +47,25 @@ type received struct {
 	packet Packet
 	text   []byte
 	spans  []span
-	marks  []placeholder // by position
-	files  [][]byte      // the attachments
+	binary *attachments // nil if there are none
 	inline [4]span
+}
+
+// attachments are those of a packet.
+type attachments struct {
+	marks []placeholder // by position
+	files [][]byte
+}
+
+// noAttachments has neither.
+var noAttachments attachments
+
+// attached never returns nil.
+func (r *received) attached() *attachments {
+	if r.binary == nil {
+		return &noAttachments
+	}
+	return r.binary
 }
 
 // jsonDecoder is the Decoder of jsonParser.
@@ -114,8 +130,9 @@ func (d *jsonDecoder) addAttachment(data []byte) (*received, int, string) {
 		data = []byte{} // no bytes, which is not null
 	}
 	d.held += len(data)
-	rec.files = append(rec.files, data[:len(data):len(data)])
-	if len(rec.files) < cap(rec.files) {
+	b := rec.binary
+	b.files = append(b.files, data[:len(data):len(data)])
+	if len(b.files) < cap(b.files) {
 		return nil, 0, ""
 	}
 	d.waiting, d.held = nil, 0
@@ -159,7 +176,7 @@ func (d *jsonDecoder) addText(text []byte) (*received, int, string) {
 	if msg != "" {
 		return nil, i, msg
 	}
-	p.Args = Args{rec: rec, end: len(rec.spans)}
+	p.Args = Args{rec: rec, end: int32(len(rec.spans))}
 	if count == 0 {
 		return rec, 0, ""
 	}
@@ -172,13 +189,11 @@ func (d *jsonDecoder) await(rec *received, count int) (*received, int, string) {
 	if len(rec.text) > d.limits.MaxBytes {
 		return nil, 0, msgBytes
 	}
-	var at int
-	var msg string
-	rec.marks, at, msg = findPlaceholders(rec.text, rec.spans, count)
+	marks, at, msg := findPlaceholders(rec.text, rec.spans, count)
 	if msg != "" {
 		return nil, at, msg
 	}
-	rec.files = make([][]byte, 0, count)
+	rec.binary = &attachments{marks, make([][]byte, 0, count)}
 	d.waiting, d.held = rec, len(rec.text)
 	return nil, 0, ""
 }

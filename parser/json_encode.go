@@ -151,15 +151,17 @@ func (p *jsonParser) receive(values []any) (rec *received, err error) {
 		err = e.verify()
 	}
 	if err == nil {
-		rec.text, rec.files = bytes.Clone(e.buf), e.files
+		rec.text = bytes.Clone(e.buf)
+		files := e.files
 		e.files = nil // they are not ours any more
 		rec.spans = rec.inline[:0]
 		d := jsonDecoder{limits: &limits}
 		rec.packet.Type = Ack
 		if _, msg := d.array(rec, 1); msg != "" {
 			err = errors.New(msg)
-		} else if len(rec.files) > 0 {
-			rec.marks, _, _ = findPlaceholders(rec.text, rec.spans, len(rec.files))
+		} else if len(files) > 0 {
+			marks, _, _ := findPlaceholders(rec.text, rec.spans, len(files))
+			rec.binary = &attachments{marks, files}
 		}
 	}
 	e.free()
@@ -302,7 +304,7 @@ func (e *encoder) nested(a Args, depth int) error {
 
 func (e *encoder) argument(a Args, i, depth int) error {
 	if a.rec != nil {
-		return e.raw(a.rec, a.start+i)
+		return e.raw(a.rec, a.first()+i)
 	}
 	return e.any(a.values[i], depth)
 }
@@ -400,7 +402,7 @@ func (e *encoder) raw(rec *received, i int) error {
 	for _, m := range rec.marksIn(i) {
 		e.buf = append(e.buf, rec.text[at:m.start]...)
 		at = m.end
-		num, err := e.reattach(rec.files[m.num])
+		num, err := e.reattach(rec.attached().files[m.num])
 		if err != nil {
 			return err
 		}

@@ -76,9 +76,9 @@ type Frame struct {
 // A Packet is one Socket.IO packet.
 type Packet struct {
 	Type      Type
+	HasID     bool
 	Namespace string // begins with "/"; empty means "/"
 	ID        uint64 // acknowledgement id, if HasID; at most 2^53-1
-	HasID     bool
 	Name      string // the event's name (Event only)
 
 	// Args are the arguments after the name of an Event, the values of an Ack, and the single optional payload of a
