@@ -339,6 +339,7 @@ func (c *Conn) tryRead(fd uintptr) bool {
 	switch {
 	case again:
 		c.release()
+		c.burst, c.since = c.since >= readSize, 0
 		return !c.mayWait
 	case err != nil:
 		c.rawErr = os.NewSyscallError("read", err)
@@ -353,7 +354,11 @@ func (c *Conn) tryRead(fd uintptr) bool {
 // room is where to read to in the read buffer, behind what was stashed.
 func (c *Conn) room() []byte {
 	if c.in == nil {
-		c.in = bufpool.Get(readSize)
+		size := readSize
+		if c.burst {
+			size = burstSize
+		}
+		c.in = bufpool.Get(size)
 	}
 	return (*c.in)[c.stashed:cap(*c.in)]
 }
@@ -361,6 +366,7 @@ func (c *Conn) room() []byte {
 // arrived takes note of n bytes that were read to direct or to room.
 func (c *Conn) arrived(n int) {
 	c.rawN = n
+	c.since = min(c.since+int32(n), burstSize)
 	if c.direct == nil {
 		*c.in = (*c.in)[:int(c.stashed)+n]
 		copy(*c.in, c.stash[:c.stashed])
