@@ -55,6 +55,10 @@ type received struct {
 type attachments struct {
 	marks []placeholder // by position
 	files [][]byte
+
+	// What most packets need of the two: saves an allocation each.
+	mark [1]placeholder
+	file [1][]byte
 }
 
 // noAttachments has neither.
@@ -189,11 +193,17 @@ func (d *jsonDecoder) await(rec *received, count int) (*received, int, string) {
 	if len(rec.text) > d.limits.MaxBytes {
 		return nil, 0, msgBytes
 	}
-	marks, at, msg := findPlaceholders(rec.text, rec.spans, count)
+	b := &attachments{}
+	var at int
+	var msg string
+	b.marks, at, msg = findPlaceholders(b.mark[:0], rec.text, rec.spans, count)
 	if msg != "" {
 		return nil, at, msg
 	}
-	rec.binary = &attachments{marks, make([][]byte, 0, count)}
+	if b.files = b.file[:0]; count > len(b.file) {
+		b.files = make([][]byte, 0, count)
+	}
+	rec.binary = b
 	d.waiting, d.held = rec, len(rec.text)
 	return nil, 0, ""
 }

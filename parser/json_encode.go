@@ -160,8 +160,8 @@ func (p *jsonParser) receive(values []any) (rec *received, err error) {
 		if _, msg := d.array(rec, 1); msg != "" {
 			err = errors.New(msg)
 		} else if len(files) > 0 {
-			marks, _, _ := findPlaceholders(rec.text, rec.spans, len(files))
-			rec.binary = &attachments{marks, files}
+			marks, _, _ := findPlaceholders(nil, rec.text, rec.spans, len(files))
+			rec.binary = &attachments{marks: marks, files: files}
 		}
 	}
 	e.free()

@@ -27,13 +27,13 @@ func mayHoldPlaceholder(text []byte) bool {
 	return bytes.Contains(text, []byte(placeholderKey)) || bytes.Contains(text, []byte(`\u`))
 }
 
-// findPlaceholders returns the placeholders in validated JSON text, by position. One whose number is
+// findPlaceholders appends the placeholders in validated JSON text to dst, by position. One whose number is
 // not that of one of count attachments is an error.
-func findPlaceholders(text []byte, spans []span, count int) (found []placeholder, at int, msg string) {
+func findPlaceholders(dst []placeholder, text []byte, spans []span, count int) (found []placeholder, at int, msg string) {
 	if !mayHoldPlaceholder(text) {
 		return nil, 0, ""
 	}
-	w := placeholderWalk{text: text, count: count}
+	w := placeholderWalk{text: text, count: count, found: dst}
 	for _, s := range spans {
 		w.value(int(s.start))
 	}
