@@ -51,7 +51,7 @@ func echoTyped(_ context.Context, s *socketio.Socket, e *socketio.Event) error {
 		}
 		var m message
 		if e.Bind(&m) == nil && m != (message{}) {
-			return answer(s, e, m)
+			return answer(s, e, &m) // a pointer: what the interface holds need not be copied
 		}
 	}
 	return answer(s, e, e.Args) // something else: as it came
