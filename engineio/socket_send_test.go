@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"sio.example/socketio/internal/bufpool"
 )
 
 func TestDeferAndFlush(t *testing.T) {
@@ -319,6 +321,45 @@ func TestCloseOfASlowWebSocket(t *testing.T) {
 	})
 }
 
+// SendMessages copies: what the caller does with the bytes afterwards, and what becomes of the copy, changes nothing.
+func TestSendMessagesCopies(t *testing.T) {
+	bufpool.SetPoison(true)
+	defer bufpool.SetPoison(false)
+	bubble(t, nil, func(t *testing.T, e *env) {
+		data := make([]byte, 100_000)
+		send := func(rec *recorder) (want []string) {
+			for i, n := range []int{0, 1, 60, 200, 1000, 20_000, 100_000} {
+				b := data[:n]
+				for k := range b {
+					b[k] = 'a' + byte(i)
+				}
+				want = append(want, "4"+string(b), "4x")
+				if err := rec.socket.SendMessages(SendOptions{}, Message{Data: b}, Message{Data: []byte("x")}); err != nil {
+					t.Fatal(err)
+				}
+				clear(b)
+			}
+			return want
+		}
+		p, rec := e.ws()
+		p.want(send(rec)...)
+		p.want(send(rec)...) // of buffers that were used
+		p.conn.Close()
+		rec.want(TransportClose)
+		if err := rec.socket.SendMessages(SendOptions{}, Message{Data: data}); !errors.Is(err, ErrClosed) {
+			t.Errorf("after the end: %v", err)
+		}
+		q, rec := e.open()
+		want := strings.Join(send(rec), "\x1e")
+		if got := e.do("GET", q, "").body; got != want {
+			t.Errorf("by polling came %.50q", got)
+		}
+		rec.socket.Close()
+		e.do("GET", q, "")
+		rec.want(ForcedClose)
+	})
+}
+
 func TestAllocations(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector allocates")
@@ -335,6 +376,16 @@ func TestAllocations(t *testing.T) {
 		sock.mu.Unlock()
 	}); n != 0 {
 		t.Errorf("Send allocates %v times", n)
+	}
+	data := []byte("hello")
+	if n := testing.AllocsPerRun(1000, func() {
+		sock.SendMessages(SendOptions{}, Message{Data: data}, Message{Binary: true, Data: data})
+		sock.mu.Lock()
+		sock.takeLocked(b, batchBytes)
+		sock.wroteLocked(b)
+		sock.mu.Unlock()
+	}); n != 0 {
+		t.Errorf("SendMessages allocates %v times", n)
 	}
 	if n := testing.AllocsPerRun(1000, func() {
 		b.items = append(b.items, m, m)

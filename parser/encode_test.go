@@ -131,6 +131,11 @@ func TestEncode(t *testing.T) {
 		if got := wire(frames); err != nil || !reflect.DeepEqual(got, c.want) {
 			t.Errorf("%s:\n got %q, %v\nwant %q", c.name, got, err, c.want)
 		}
+		before := []Frame{{Data: []byte("before")}}
+		text, frames, err := JSON(nil).(Appender).AppendEncode([]byte("text"), before, c.p)
+		if got, want := wire(frames), append(wire(before), c.want...); err != nil || !reflect.DeepEqual(got, want) || !strings.HasPrefix(string(text), "text") {
+			t.Errorf("%s, appended to %q:\n got %q, %v\nwant %q", c.name, text, got, err, want)
+		}
 	}
 }
 
@@ -146,6 +151,31 @@ func marks10() (l []string) {
 		l = append(l, fmt.Sprintf(`{"_placeholder":true,"num":%d}`, i))
 	}
 	return l
+}
+
+// AppendEncode neither copies bytes nor allocates, and leaves what it got as it was when it fails.
+func TestAppendEncode(t *testing.T) {
+	p := JSON(nil).(Appender)
+	data := []byte("data")
+	for _, packet := range []*Packet{emit(data), emit(tree{Data: data}), emit(list{object{"a": data}})} {
+		_, frames, err := p.AppendEncode(nil, nil, packet)
+		if err != nil || len(frames) != 2 || &frames[1].Data[0] != &data[0] {
+			t.Errorf("%q, %v: the attachment was copied", wire(frames), err)
+		}
+	}
+	text, frames, err := p.AppendEncode([]byte("text"), []Frame{{}}, emit(data, panics{}))
+	if err == nil || string(text) != "text" || len(frames) != 1 {
+		t.Errorf("%q, %d frames, %v of what can't be encoded", text, len(frames), err)
+	}
+	if raceEnabled {
+		return // sync.Pool drops things on purpose
+	}
+	buf, room := make([]byte, 0, 1000), make([]Frame, 0, 4)
+	for name, packet := range map[string]*Packet{"string": emit("hello"), "struct": emit(&small{1, "x"}), "bytes": emit(data)} {
+		if n := testing.AllocsPerRun(1000, func() { _, _, err = p.AppendEncode(buf, room, packet) }); n != 0 || err != nil {
+			t.Errorf("%s: %v allocations, %v", name, n, err)
+		}
+	}
 }
 
 type panics struct{ B []byte }
