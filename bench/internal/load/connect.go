@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"io"
 	"time"
+
+	"sio.example/socketio/bench/internal/proc"
+	"sio.example/socketio/bench/internal/wsframe"
 )
 
 // connects opens and closes connections, a number of them at a time.
@@ -21,8 +24,8 @@ const maxFailures = 100
 func (g *generator) connects() error {
 	d := &connects{g: g}
 	d.ws = newWebSockets(g, d)
-	d.goodbye, _ = appendFrame(nil, opText, []byte("41"))
-	d.goodbye, _ = appendFrame(d.goodbye, opClose, []byte{3, 232}) // 1000
+	d.goodbye, _ = wsframe.Append(nil, wsframe.Text, []byte("41"))
+	d.goodbye, _ = wsframe.Append(d.goodbye, wsframe.Close, []byte{3, 232}) // 1000
 	return g.flow(d)
 }
 
@@ -87,7 +90,7 @@ func (d *connects) ended(c *conn, err error) {
 // idle opens connections and looks at what they cost when nothing happens.
 func (g *generator) idle() error {
 	f := newFlow(g)
-	base, err := processPSS(g.target.PID)
+	base, err := proc.PSS(g.target.PID)
 	if err != nil {
 		return err
 	}
@@ -106,7 +109,7 @@ func (g *generator) idle() error {
 		if err := g.loop.runUntil(g.cfg.Rest, nil); err != nil {
 			return 0, err
 		}
-		pss, err := processPSS(g.target.PID)
+		pss, err := proc.PSS(g.target.PID)
 		g.result.PSS = pss
 		return float64(pss-base) / float64(len(f.conns)), err
 	}
@@ -132,7 +135,7 @@ func (g *generator) idle() error {
 	if err != nil {
 		return err
 	}
-	i.CPU = (after.server.user + after.server.system - before.server.user - before.server.system).Seconds() /
+	i.CPU = (after.server.Total() - before.server.Total()).Seconds() /
 		after.at.Sub(before.at).Seconds()
 	g.result.Messages = int64(len(f.conns))
 	g.result.Seconds = after.at.Sub(begun).Seconds()

@@ -3,6 +3,8 @@ package load
 import (
 	"fmt"
 	"strings"
+
+	"sio.example/socketio/bench/internal/wsframe"
 )
 
 // A flow is a scenario of messages on WebSockets: lanes that keep their window full.
@@ -42,8 +44,8 @@ func newEcho(g *generator) *flow {
 			case "binary":
 				header := []byte(`451-["echo",{"_placeholder":true,"num":0}]`)
 				blob := attachment(i)
-				frames, _ := appendFrame(nil, opText, header)
-				frames, start := appendFrame(frames, opBinary, blob)
+				frames, _ := wsframe.Append(nil, wsframe.Text, header)
+				frames, start := wsframe.Append(frames, wsframe.Binary, blob)
 				l.request = newNumbered(frames, []int{start}, []int{start})
 				r = &receiver{lane: l, header: header, expect: newNumbered(blob, []int{0}, nil)}
 			default:
@@ -69,7 +71,7 @@ func newBroadcast(g *generator) *flow {
 func newRooms(g *generator) *flow {
 	f := newFlow(g)
 	f.joins = func(i int) []byte {
-		b, _ := appendFrame(nil, opText, fmt.Appendf(nil, `427["join","room-%d"]`, i/roomSize))
+		b, _ := wsframe.Append(nil, wsframe.Text, fmt.Appendf(nil, `427["join","room-%d"]`, i/roomSize))
 		return b
 	}
 	f.equip = func(f *flow) {
@@ -110,7 +112,7 @@ func newReceiver(l *lane, form string, seed int) *receiver {
 
 func textRequest(form string, seed int) *numbered {
 	text := fmt.Appendf(nil, form, payload(seed))
-	frame, start := appendFrame(nil, opText, text)
+	frame, start := wsframe.Append(nil, wsframe.Text, text)
 	at := idsIn(text)
 	starts := make([]int, len(at))
 	for i := range at {
@@ -200,7 +202,7 @@ func (f *flow) opened(*conn) { f.inside++ }
 
 func (f *flow) message(c *conn, op byte, p []byte) error {
 	if c.rx == nil {
-		if f.joins != nil && op == opText && string(p) == "437[]" {
+		if f.joins != nil && op == wsframe.Text && string(p) == "437[]" {
 			f.joined++
 			return nil
 		}

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"reflect"
+
+	"sio.example/socketio/bench/internal/wsframe"
 )
 
 const (
@@ -29,7 +31,7 @@ func newNumbered(text []byte, at []int, starts []int) *numbered {
 		for d := range idDigits {
 			m := byte(0)
 			if starts != nil {
-				m = mask[(a+d-starts[i])&3]
+				m = wsframe.Mask[(a+d-starts[i])&3]
 			}
 			n.masks = append(n.masks, m)
 		}
@@ -117,10 +119,10 @@ func (r *receiver) outstanding() int { return r.lane.sent - r.want + len(r.missi
 
 // take takes a message. One that is wrong counts as the one that was due, so that the load goes on.
 func (r *receiver) take(g *generator, op byte, p []byte) {
-	if r.header != nil && (op == opText || !r.headed) {
+	if r.header != nil && (op == wsframe.Text || !r.headed) {
 		f := &g.result.Faults
 		switch {
-		case op != opText:
+		case op != wsframe.Text:
 			f.note(&f.Bad, "an attachment without a header")
 		case r.headed:
 			f.note(&f.Bad, "got %.200q for an attachment", p)
@@ -134,7 +136,7 @@ func (r *receiver) take(g *generator, op byte, p []byte) {
 		}
 	}
 	r.headed = false
-	if r.want < r.lane.sent && (op == opBinary) == (r.header != nil) && (bytes.Equal(p, r.expect.text) || r.swapped(p)) {
+	if r.want < r.lane.sent && (op == wsframe.Binary) == (r.header != nil) && (bytes.Equal(p, r.expect.text) || r.swapped(p)) {
 		r.arrived(g, r.want)
 		r.want++
 		r.expect.next()
@@ -166,7 +168,7 @@ func (r *receiver) arrived(g *generator, number int) {
 func (r *receiver) inspect(g *generator, op byte, p []byte) {
 	f := &g.result.Faults
 	number, ok := r.identify(p)
-	if !ok || (op == opBinary) != (r.header != nil) {
+	if !ok || (op == wsframe.Binary) != (r.header != nil) {
 		f.note(&f.Bad, "got %.200q, want %.200q", p, r.expect.text)
 		if number = r.want; number == r.lane.sent {
 			return // nothing was due that it could stand for

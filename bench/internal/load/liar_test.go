@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"sio.example/socketio/bench/internal/wsframe"
 )
 
 // A liar is a server that answers as well as asked for, or as badly.
@@ -109,21 +111,21 @@ func (l *liar) serve(c *liarConn) {
 	if request.Header.Get("Sec-WebSocket-Key") != wsKey {
 		return
 	}
-	c.write(reply{opText, `0{"sid":"x"}`})
+	c.write(reply{wsframe.Text, `0{"sid":"x"}`})
 	for n := 0; l.closeAfter == 0 || n < l.closeAfter; {
 		op, p, err := readMasked(r)
 		switch {
 		case err != nil:
 			return
-		case op == opClose:
-			c.write(reply{opClose, string(p)})
+		case op == wsframe.Close:
+			c.write(reply{wsframe.Close, string(p)})
 			return
 		case string(p) == "40":
-			c.write(reply{opText, `40{"sid":"y"}`}, reply{opText, "2"}, reply{opPing, "hello"})
-		case string(p) == "41", string(p) == "3", op == opPong:
+			c.write(reply{wsframe.Text, `40{"sid":"y"}`}, reply{wsframe.Text, "2"}, reply{wsframe.Ping, "hello"})
+		case string(p) == "41", string(p) == "3", op == wsframe.Pong:
 		case bytes.HasPrefix(p, []byte("427[")):
 			c.room = strings.Trim(string(p[len(`427["join",`):]), `"]`)
-			c.write(reply{opText, "437[]"})
+			c.write(reply{wsframe.Text, "437[]"})
 		default:
 			c.write(l.answer(c, n, op, p)...)
 			n++
@@ -158,10 +160,10 @@ func readMasked(r *bufio.Reader) (op byte, p []byte, err error) {
 // honest gives the right answer to all that the scenarios of one connection send.
 func honest(_ *liarConn, _ int, op byte, p []byte) []reply {
 	text := string(p)
-	if op == opText && text[2] != '[' && text[1] == '2' { // an acknowledgement is asked for
+	if op == wsframe.Text && text[2] != '[' && text[1] == '2' { // an acknowledgement is asked for
 		id, rest, _ := strings.Cut(text[2:], "[")
 		_, args, _ := strings.Cut(rest, ",")
-		return []reply{{opText, "43" + id + "[" + args}}
+		return []reply{{wsframe.Text, "43" + id + "[" + args}}
 	}
 	return []reply{{op, text}}
 }
@@ -179,7 +181,7 @@ func (l *liar) toAll(_ *liarConn, _ int, _ byte, p []byte) []reply {
 	l.mu.Unlock()
 	for _, c := range conns {
 		if c.room == room {
-			c.write(reply{opText, text})
+			c.write(reply{wsframe.Text, text})
 		}
 	}
 	return nil

@@ -11,6 +11,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"sio.example/socketio/bench/internal/proc"
 )
 
 // A Scenario is one kind of load.
@@ -210,24 +212,24 @@ func (g *generator) measure() error {
 	r.Latency = g.latency.summary()
 	if r.Messages > 0 {
 		each := 1e6 / float64(r.Messages)
-		r.ServerUser = (after.server.user - before.server.user).Seconds() * each
-		r.ServerSys = (after.server.system - before.server.system).Seconds() * each
+		r.ServerUser = (after.server.User - before.server.User).Seconds() * each
+		r.ServerSys = (after.server.System - before.server.System).Seconds() * each
 		r.ServerCPU = r.ServerUser + r.ServerSys
 		r.LoadCPU = (after.own - before.own).Seconds() * each
 	}
-	r.PSS, err = processPSS(g.target.PID)
+	r.PSS, err = proc.PSS(g.target.PID)
 	return err
 }
 
 type sample struct {
 	at      time.Time
-	server  cpuTime
+	server  proc.CPUTime
 	own     time.Duration
 	counted int64
 }
 
 func (g *generator) sample() (s sample, err error) {
-	if s.server, err = processCPU(g.target.PID); err != nil {
+	if s.server, err = proc.CPU(g.target.PID); err != nil {
 		return s, err
 	}
 	s.own = ownCPU()

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"sio.example/socketio/bench/internal/wsframe"
 )
 
 // drive runs a scenario of some connections against l.
@@ -166,7 +168,7 @@ func TestLies(t *testing.T) {
 		},
 		{
 			name: "binary for text", scenario: "echo",
-			lie:   func(_ *liarConn, _ byte, text string) []reply { return []reply{{opBinary, text}} },
+			lie:   func(_ *liarConn, _ byte, text string) []reply { return []reply{{wsframe.Binary, text}} },
 			count: func(f *Faults) int64 { return f.Bad },
 		},
 		{
@@ -212,7 +214,7 @@ func TestLiesAboutAttachments(t *testing.T) {
 	}{
 		"contents":  {1, func(op byte, text string) []reply { return []reply{{op, text[:1000] + "x" + text[1001:]}} }},
 		"shorter":   {1, func(op byte, text string) []reply { return []reply{{op, text[:1000]}} }},
-		"as text":   {1, func(_ byte, text string) []reply { return []reply{{opText, text}} }},
+		"as text":   {1, func(_ byte, text string) []reply { return []reply{{wsframe.Text, text}} }},
 		"header":    {0, func(op byte, text string) []reply { return []reply{{op, strings.Replace(text, "echo", "ecco", 1)}} }},
 		"no header": {0, func(byte, string) []reply { return nil }},
 	} {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"sio.example/socketio/bench/internal/wsframe"
 )
 
 // polling is echo over long polling. Each client has two connections: one for its GETs, one for its POSTs.
@@ -158,7 +160,7 @@ func (d *polling) payload(cl *pollingClient, body []byte) error {
 			if len(p) == 0 || p[0] != '4' {
 				return fmt.Errorf("got packet %.100q", p)
 			}
-			cl.rx.take(d.g, opText, p)
+			cl.rx.take(d.g, wsframe.Text, p)
 		case cl.stage == upgrading:
 			sid, ok := openSID(p)
 			if !ok {

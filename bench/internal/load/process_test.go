@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"sio.example/socketio/bench/internal/proc"
 )
 
 // TestMain makes the test binary a server that does nothing, if it is asked to be one.
@@ -34,7 +36,7 @@ func TestProcess(t *testing.T) {
 	if target.Port != p.Port || syscall.Kill(target.PID, 0) != nil {
 		t.Errorf("target %+v", target)
 	}
-	if pss, err := processPSS(target.PID); pss <= 0 || err != nil {
+	if pss, err := proc.PSS(target.PID); pss <= 0 || err != nil {
 		t.Errorf("PSS %d, %v", pss, err)
 	}
 	p.Stop()
@@ -65,11 +67,11 @@ func TestProcessCPU(t *testing.T) {
 	before := ownCPU()
 	for end := before + 30*time.Millisecond; ownCPU() < end; {
 	}
-	used, err := processCPU(os.Getpid())
-	if err != nil || used.user+used.system < 20*time.Millisecond {
+	used, err := proc.CPU(os.Getpid())
+	if err != nil || used.Total() < 20*time.Millisecond {
 		t.Errorf("%+v, %v", used, err)
 	}
-	if _, err := processCPU(1 << 30); err == nil {
+	if _, err := proc.CPU(1 << 30); err == nil {
 		t.Error("no process has used CPU")
 	}
 }

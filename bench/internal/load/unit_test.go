@@ -1,16 +1,17 @@
 package load
 
 import (
-	"bytes"
 	"math"
 	"slices"
 	"strings"
 	"testing"
+
+	"sio.example/socketio/bench/internal/wsframe"
 )
 
 func TestNumbered(t *testing.T) {
 	text := []byte(`42["x",{"id":1000000},1000000]`)
-	frame, start := appendFrame(nil, opText, text)
+	frame, start := wsframe.Append(nil, wsframe.Text, text)
 	at := idsIn(text)
 	if !slices.Equal(at, []int{13, 22}) {
 		t.Fatalf("ids at %v", at)
@@ -41,36 +42,9 @@ func TestNumbered(t *testing.T) {
 func unmasked(p []byte) string {
 	out := make([]byte, len(p))
 	for i := range p {
-		out[i] = p[i] ^ mask[i&3]
+		out[i] = p[i] ^ wsframe.Mask[i&3]
 	}
 	return string(out)
-}
-
-func TestFrames(t *testing.T) {
-	for _, n := range []int{0, 1, 125, 126, 127, 65535, 65536} {
-		payload := bytes.Repeat([]byte("x"), n)
-		frame, start := appendFrame([]byte("before"), opText, payload)
-		if frame[6] != 0x81 || frame[7]&0x80 == 0 || unmasked(frame[start:]) != string(payload) {
-			t.Errorf("%d bytes: frame % x", n, frame[:min(len(frame), 24)])
-		}
-		// A server's frame is the same without mask.
-		server := slices.Concat(frame[6:start-4], payload, []byte("rest"))
-		server[1] &= 0x7f
-		for cut := range 10 {
-			if _, _, size, err := nextFrame(server[:min(cut, start-4-6+n-1)]); size != 0 || err != nil {
-				t.Errorf("%d bytes: %d bytes are a frame of %d, error %v", n, cut, size, err)
-			}
-		}
-		op, p, size, err := nextFrame(server)
-		if op != opText || !bytes.Equal(p, payload) || size != len(server)-4 || err != nil {
-			t.Errorf("%d bytes: op %d, %d bytes, size %d, error %v", n, op, len(p), size, err)
-		}
-	}
-	for _, bad := range []string{"\x81\x80....", "\x01\x00", "\xc1\x00", "\x82\x7f\x00\x00\x00\x00\x7f\x00\x00\x00"} {
-		if _, _, _, err := nextFrame([]byte(bad)); err == nil {
-			t.Errorf("frame % x was taken", bad)
-		}
-	}
 }
 
 func TestHistogram(t *testing.T) {

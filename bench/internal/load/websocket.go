@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"time"
+
+	"sio.example/socketio/bench/internal/wsframe"
 )
 
 type stage uint8
@@ -44,8 +46,8 @@ const (
 )
 
 var (
-	connectFrame, _ = appendFrame(nil, opText, []byte("40"))
-	pongFrame, _    = appendFrame(nil, opText, []byte("3"))
+	connectFrame, _ = wsframe.Append(nil, wsframe.Text, []byte("40"))
+	pongFrame, _    = wsframe.Append(nil, wsframe.Text, []byte("3"))
 )
 
 func newWebSockets(g *generator, h handler) *webSockets {
@@ -81,7 +83,7 @@ func (w *webSockets) input(c *conn, data []byte) ([]byte, error) {
 		c.stage = opening
 	}
 	for {
-		op, p, size, err := nextFrame(data)
+		op, p, size, err := wsframe.Next(data)
 		if err != nil {
 			return nil, err
 		}
@@ -104,29 +106,29 @@ func (w *webSockets) input(c *conn, data []byte) ([]byte, error) {
 
 func (w *webSockets) frame(c *conn, op byte, p []byte) error {
 	switch {
-	case op == opClose:
+	case op == wsframe.Close:
 		if c.stage == leaving {
 			c.stage = left
 			return w.handler.message(c, op, p)
 		}
 		return fmt.Errorf("close frame %q", p)
 	case c.stage >= leaving: // nothing is sent after a close frame (RFC 6455 5.5.1)
-	case op == opPing:
-		f, _ := appendFrame(nil, opPong, p)
+	case op == wsframe.Ping:
+		f, _ := wsframe.Append(nil, wsframe.Pong, p)
 		w.g.loop.write(c, f)
-	case op == opPong:
-	case op == opText && len(p) == 1 && p[0] == '2': // ping
+	case op == wsframe.Pong:
+	case op == wsframe.Text && len(p) == 1 && p[0] == '2': // ping
 		w.g.loop.write(c, pongFrame)
 	case c.stage == ready:
 		return w.handler.message(c, op, p)
 	case c.stage == opening:
-		if op != opText || !bytes.HasPrefix(p, []byte(`0{`)) {
+		if op != wsframe.Text || !bytes.HasPrefix(p, []byte(`0{`)) {
 			return fmt.Errorf("no open packet: %.200q", p)
 		}
 		c.stage = connecting
 		w.g.loop.write(c, connectFrame)
 	case c.stage == connecting:
-		if op != opText || !bytes.HasPrefix(p, []byte("40")) {
+		if op != wsframe.Text || !bytes.HasPrefix(p, []byte("40")) {
 			return fmt.Errorf("no CONNECT: %.200q", p)
 		}
 		c.stage = ready

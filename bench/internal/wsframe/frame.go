@@ -1,4 +1,6 @@
-package load
+// Package wsframe writes the frames of a WebSocket client and reads those of a server, for load that costs less than what it
+// measures: no state, no fragments, no extensions.
+package wsframe
 
 import (
 	"encoding/binary"
@@ -7,23 +9,23 @@ import (
 
 // The opcodes of RFC 6455 5.2.
 const (
-	opText   = 1
-	opBinary = 2
-	opClose  = 8
-	opPing   = 9
-	opPong   = 10
+	Text   = 1
+	Binary = 2
+	Close  = 8
+	Ping   = 9
+	Pong   = 10
 )
 
 const maxFrame = 16 << 20
 
 var (
 	errFrame = errors.New("a frame that is masked, fragmented, compressed or too large")
-	// mask is not zero, so that no server gets away with not unmasking.
-	mask = [4]byte{0x9d, 0x3b, 0x57, 0xe6}
+	// Mask is what clients mask with. It is not zero, so that no server gets away with not unmasking.
+	Mask = [4]byte{0x9d, 0x3b, 0x57, 0xe6}
 )
 
-// appendFrame appends a masked frame, and tells where in dst its payload begins.
-func appendFrame(dst []byte, op byte, payload []byte) (frame []byte, start int) {
+// Append appends a masked frame, and tells where in dst its payload begins.
+func Append(dst []byte, op byte, payload []byte) (frame []byte, start int) {
 	dst = append(dst, 0x80|op)
 	switch n := len(payload); {
 	case n < 126:
@@ -33,16 +35,16 @@ func appendFrame(dst []byte, op byte, payload []byte) (frame []byte, start int) 
 	default:
 		dst = binary.BigEndian.AppendUint64(append(dst, 0x80|127), uint64(n))
 	}
-	dst = append(dst, mask[:]...)
+	dst = append(dst, Mask[:]...)
 	start = len(dst)
 	for i, b := range payload {
-		dst = append(dst, b^mask[i&3])
+		dst = append(dst, b^Mask[i&3])
 	}
 	return dst, start
 }
 
-// nextFrame finds the first frame in b. size is 0 if it has not come in full.
-func nextFrame(b []byte) (op byte, payload []byte, size int, err error) {
+// Next finds the first frame in b, which a server has sent. size is 0 if it has not come in full.
+func Next(b []byte) (op byte, payload []byte, size int, err error) {
 	if len(b) < 2 {
 		return 0, nil, 0, nil
 	}
