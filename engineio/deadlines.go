@@ -24,15 +24,17 @@ type deadlines struct {
 type place struct {
 	due        time.Duration // on the server's clock; kept when it waits no more
 	prev, next *Socket
-	kind       uint8 // which deadlines
+	kind       heartbeat // which deadlines
 	waiting    bool
 }
 
-// set makes s wait until due. The session is locked.
-func (d *deadlines) set(s *Socket, kind uint8, due time.Duration) {
+// set makes s wait for some time from now. The session is locked. The clock is read with mu held: otherwise whoever has read
+// it and then waits for a processor comes behind thousands whose time is later, and has to be brought past each.
+func (d *deadlines) set(s *Socket, kind heartbeat, wait time.Duration) {
 	s.stopTimer()
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	due := d.server.now() + wait
 	before := d.last
 	for before != nil && before.place.due > due {
 		before = before.place.prev

@@ -6,7 +6,7 @@ import (
 	"sio.example/socketio/internal/websocket"
 )
 
-// heartbeat is what the session's timer waits for. It belongs to the session, not to a transport: an upgrade changes
+// heartbeat is what a session waits for. It belongs to the session, not to a transport: an upgrade changes
 // nothing, and only a pong starts the next interval (EIO v4 §heartbeat).
 type heartbeat uint8
 
@@ -15,27 +15,15 @@ const (
 	beatWaiting                   // for the pong
 	beatExtended                  // for the pong, once more
 	beatDraining                  // for a polling client to fetch the end
+
+	beats = iota
 )
 
 // now is the server's clock. It is monotonic.
 func (s *Server) now() time.Duration { return time.Since(s.start) }
 
 // arm sets the time when onTimer is called, until closeLocked. The session is locked.
-func (s *Socket) arm(d time.Duration) {
-	kind := s.beat.kind()
-	s.server.deadlines[kind].set(s, kind, s.server.now()+d)
-}
-
-// kind is which of the server's deadlines it is that a session waits for.
-func (b heartbeat) kind() uint8 {
-	switch b {
-	case beatResting:
-		return 0
-	case beatDraining:
-		return 2
-	}
-	return 1
-}
+func (s *Socket) arm(d time.Duration) { s.server.deadlines[s.beat].set(s, s.beat, d) }
 
 // onTimer runs on a goroutine of deadlines, which it must not hold up.
 func (s *Socket) onTimer() {

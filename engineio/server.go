@@ -22,7 +22,7 @@ type Server struct {
 	start    time.Time
 	counters counters
 
-	deadlines [3]deadlines // of pings, of pongs, and of polling clients that have not fetched the end yet
+	deadlines [beats]deadlines // one for each thing that sessions wait for
 
 	mu      sync.RWMutex
 	sockets map[string]*Socket
