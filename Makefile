@@ -2,7 +2,7 @@
 
 MODULES = ./... ./bench/... ./cmd/sio/... ./test/...
 
-.PHONY: all build vet lint check test fuzz bench bench-check micro api rename-check clean
+.PHONY: all build vet lint check test fuzz bench bench-check bench-million micro api rename-check clean
 
 all: build vet lint check
 
@@ -36,6 +36,10 @@ bench:
 # The short form, which fails when something costs about twice what it should.
 bench-check:
 	go run ./bench -check
+
+# A million connections in one process, over a network in memory. Some minutes, and 12 GiB that nobody else needs.
+bench-million:
+	go run ./bench/million
 
 # The benchmarks beside the code.
 micro:

@@ -53,6 +53,13 @@ func (c *Conn) Send(p []byte) {
 	c.feed(p)
 }
 
+// Do calls fn as the methods of the Peer are called, and sends what it returns.
+func (c *Conn) Do(fn func() (send []byte)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.feed(fn())
+}
+
 // End tells the server that the peer sends nothing more: when it has read all, it reads io.EOF.
 func (c *Conn) End() {
 	c.mu.Lock()

@@ -41,6 +41,9 @@ func CPU(pid int) (t CPUTime, err error) {
 // PSS is the memory of a process in bytes, of pages it shares its share.
 func PSS(pid int) (int64, error) { return kib(fmt.Sprintf("/proc/%d/smaps_rollup", pid), "Pss") }
 
+// Peak is the most memory, in bytes, that a process has had at one time, shared pages included.
+func Peak(pid int) (int64, error) { return kib(fmt.Sprintf("/proc/%d/status", pid), "VmHWM") }
+
 // Available is how much memory, in bytes, the machine can give to new processes without swapping.
 func Available() (int64, error) { return kib("/proc/meminfo", "MemAvailable") }
 

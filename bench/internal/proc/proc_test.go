@@ -18,6 +18,9 @@ func TestThisProcess(t *testing.T) {
 	if err != nil || pss < 1<<20 {
 		t.Errorf("PSS %d, %v", pss, err)
 	}
+	if peak, err := Peak(os.Getpid()); peak < pss || err != nil {
+		t.Errorf("peak %d, PSS %d, %v", peak, pss, err)
+	}
 	free, err := Available()
 	if err != nil || free < 1<<20 {
 		t.Errorf("available %d, %v", free, err)
