@@ -40,8 +40,8 @@ func (s *Socket) onTimer() {
 		late := min(s.server.now()-s.place.due, s.server.options.PingTimeout/2)
 		s.arm(s.server.options.PingTimeout - late)
 		s.out.Push(pingPacket)
-		s.startLocked()
 		s.mu.Unlock()
+		s.Flush()
 	case s.beat == beatWaiting && s.gate.busy():
 		// The pong may be behind a message that the Handler does not take yet.
 		s.extendLocked()

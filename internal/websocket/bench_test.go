@@ -49,6 +49,40 @@ func TestAllocations(t *testing.T) {
 	}); n != 1 {
 		t.Errorf("Read: %v allocations", n)
 	}
+	pong := text("3").masked()
+	if n := testing.AllocsPerRun(1000, func() {
+		other.Write(pong)
+		if _, p, err := r.Read(); err != nil || string(p) != "3" {
+			t.Fatal(p, err)
+		}
+	}); n != 0 {
+		t.Errorf("Read of a byte: %v allocations", n)
+	}
+}
+
+// Texts of one byte share their memory: there is one for each byte, and no room behind it.
+func TestOneByte(t *testing.T) {
+	c, p := connect(t, "tcp", nil)
+	done := receive(c)
+	for i := range 0x80 {
+		p.send(t, text(string(rune(i))), mk(2, string(rune(i))))
+	}
+	p.send(t, mk(1, "\x80"))
+	p.want(t, closing(InvalidPayload, "text is not UTF-8"))
+	r := <-done
+	closedWith(t, r.err, InvalidPayload, false)
+	if len(r.messages) != 2*0x80 {
+		t.Fatalf("%d messages", len(r.messages))
+	}
+	for i := range 0x80 {
+		short, binary := r.messages[2*i], r.messages[2*i+1]
+		if !short.equal(mk(1, string(rune(i)))) || cap(short.payload) != 1 {
+			t.Errorf("text %d: %v, room for %d", i, short, cap(short.payload))
+		}
+		if !binary.equal(mk(2, string(rune(i)))) || &binary.payload[0] == &short.payload[0] {
+			t.Errorf("binary %d: %v", i, binary)
+		}
+	}
 }
 
 func BenchmarkAppendFrame(b *testing.B) {

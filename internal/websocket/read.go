@@ -19,7 +19,8 @@ const (
 	directSize = readSize / 2
 )
 
-// Read waits for the next data message and returns its payload, which the caller owns (exact size, never reused).
+// Read waits for the next data message and returns its payload, which the caller owns (exact size, never reused); only texts
+// of one byte are shared, and must not be changed.
 // While it waits for the first byte it holds no buffer. It answers pings, and answers and returns closes as *CloseError;
 // a violation is answered with the right status and returned likewise. After our own Close it discards what comes until
 // the peer's close frame, or the end of the connection.
@@ -125,14 +126,26 @@ func (c *Conn) data(h header) (msg []byte, ok bool, err error) {
 
 // whole takes an unfragmented message that is in the buffer, which is what nearly all of them are.
 func (c *Conn) whole(h header, have []byte) (msg []byte, ok bool, err error) {
-	msg = make([]byte, h.length)
-	maskCopy(msg, have[:h.length], h.key)
+	if h.length == 1 && c.op == Text {
+		msg = texts[have[0]^byte(h.key)][:]
+	} else {
+		msg = make([]byte, h.length)
+		maskCopy(msg, have[:h.length], h.key)
+	}
 	c.pos += int32(h.length)
 	if c.op == Text && !utf8.Valid(msg) {
 		return nil, false, errNotText()
 	}
 	return msg, true, nil
 }
+
+// texts are the texts of one byte, for all: most messages that an idle peer sends are such ones.
+var texts = func() (all [256][1]byte) {
+	for i := range all {
+		all[i][0] = byte(i)
+	}
+	return all
+}()
 
 func errNotText() error { return violation(InvalidPayload, "text is not UTF-8") }
 
