@@ -61,6 +61,29 @@ func TestBroadcastAllocations(t *testing.T) {
 	}
 }
 
+// Joining a room and leaving it, and coming and going, are pinned to what they take today, however many are there.
+func TestJoinLeaveAllocations(t *testing.T) {
+	for _, n := range []int{10, 1000} {
+		a, _ := crowd(t, n)
+		m := &fakeMember{id: "newcomer"}
+		if err := a.Join(m, m.id); err != nil {
+			t.Fatal(err)
+		}
+		room := testing.AllocsPerRun(1000, func() {
+			_ = a.Join(m, "half 0")
+			_ = a.Leave(m, "half 0")
+		})
+		a.LeaveAll(m)
+		connect := testing.AllocsPerRun(1000, func() {
+			_ = a.Join(m, m.id, "half 0")
+			a.LeaveAll(m)
+		})
+		if room > 1 || connect > 5 || a.HasRoom("newcomer") {
+			t.Errorf("of %d: %v allocations for a room, %v for coming and going", n, room, connect)
+		}
+	}
+}
+
 func BenchmarkBroadcast(b *testing.B) {
 	p := &parser.Packet{Type: parser.Event, Name: "x"}
 	for _, n := range []int{10, 1000, 100_000} {
