@@ -369,8 +369,9 @@ type connectErrorReply struct {
 	Data    any    `json:"data,omitzero"`
 }
 
-// A letter is what a packet for one client is encoded into.
+// A letter is a packet for one client and what that is encoded into.
 type letter struct {
+	packet   parser.Packet
 	text     []byte
 	frames   []parser.Frame
 	messages []engineio.Message
@@ -380,10 +381,13 @@ var letters = sync.Pool{New: func() any {
 	return &letter{text: make([]byte, 0, 256), frames: make([]parser.Frame, 0, 4), messages: make([]engineio.Message, 0, 4)}
 }}
 
+func newLetter() *letter { return letters.Get().(*letter) }
+
 // maxLetter is the most of a letter's text that is kept for the next one, in bytes.
 const maxLetter = 64 << 10
 
 func (l *letter) free() {
+	l.packet = parser.Packet{}
 	clear(l.frames)
 	clear(l.messages)
 	l.frames, l.messages = l.frames[:0], l.messages[:0]
@@ -394,9 +398,15 @@ func (l *letter) free() {
 
 // send encodes a packet and queues it.
 func (c *conn) send(p *parser.Packet, o engineio.SendOptions) error {
-	l := letters.Get().(*letter)
+	l := newLetter()
 	defer l.free()
-	if err := c.srv.write(l, p); err != nil {
+	l.packet = *p
+	return c.post(l, o)
+}
+
+// post encodes the packet of l and queues it.
+func (c *conn) post(l *letter, o engineio.SendOptions) error {
+	if err := c.srv.write(l); err != nil {
 		return err
 	}
 	for _, f := range l.frames {
@@ -412,13 +422,13 @@ func (c *conn) send(p *parser.Packet, o engineio.SendOptions) error {
 	}
 }
 
-// write encodes p into l.
-func (s *server) write(l *letter, p *parser.Packet) error {
+// write encodes the packet of l.
+func (s *server) write(l *letter) error {
 	err := s.guard.Call(func() (err error) {
 		if s.appender != nil {
-			l.text, l.frames, err = s.appender.AppendEncode(l.text[:0], l.frames, p)
+			l.text, l.frames, err = s.appender.AppendEncode(l.text[:0], l.frames, &l.packet)
 		} else {
-			l.frames, err = s.opts.Parser.Encode(l.frames, p)
+			l.frames, err = s.opts.Parser.Encode(l.frames, &l.packet)
 		}
 		return err
 	})
@@ -431,9 +441,10 @@ func (s *server) write(l *letter, p *parser.Packet) error {
 // encodable reports why p can't be encoded. Each member of a broadcast with acknowledgements has an id of its own, so
 // that the packet is encoded for each; that it can't be must not look as if nobody had answered.
 func (s *server) encodable(p *parser.Packet) error {
-	l := letters.Get().(*letter)
+	l := newLetter()
 	defer l.free()
-	return s.write(l, p)
+	l.packet = *p
+	return s.write(l)
 }
 
 var frameSlices = sync.Pool{New: func() any {

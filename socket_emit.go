@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"sync/atomic"
 
 	"sio.example/socketio/adapter"
@@ -51,8 +50,7 @@ func (s *Socket) EmitWithAck(ctx context.Context, name string, args ...any) (Arg
 	if !ok {
 		return Args{}, ErrDisconnected
 	}
-	p := &parser.Packet{Type: parser.Event, Namespace: s.name, ID: id, HasID: true, Name: name, Args: parser.NewArgs(args...)}
-	if err := s.sendEvent(p, engineio.SendOptions{}); err != nil {
+	if err := s.request(id, name, args); err != nil {
 		s.acks.Forget(id)
 		return Args{}, err
 	}
@@ -91,8 +89,7 @@ func (s *Socket) EmitFunc(ctx context.Context, fn func(args Args, err error), na
 	if !ok {
 		return ErrDisconnected
 	}
-	p := &parser.Packet{Type: parser.Event, Namespace: s.name, ID: id, HasID: true, Name: name, Args: parser.NewArgs(args...)}
-	if err := s.sendEvent(p, engineio.SendOptions{}); err != nil && s.acks.Forget(id) {
+	if err := s.request(id, name, args); err != nil && s.acks.Forget(id) {
 		return err
 	}
 	if ctx.Done() != nil {
@@ -130,27 +127,26 @@ func (s *Socket) emit(name string, args []any, o engineio.SendOptions) error {
 	if err := checkName(name); err != nil {
 		return err
 	}
-	p := packets.Get().(*parser.Packet)
-	*p = parser.Packet{Type: parser.Event, Namespace: s.name, Name: name, Args: parser.NewArgs(args...)}
-	err := s.sendEvent(p, o)
-	free(p)
-	return err
+	l := newLetter()
+	defer l.free()
+	l.packet = parser.Packet{Type: parser.Event, Namespace: s.name, Name: name, Args: parser.NewArgs(args...)}
+	return s.sendEvent(l, o)
 }
 
-// packets are those that have been sent.
-var packets = sync.Pool{New: func() any { return new(parser.Packet) }}
-
-func free(p *parser.Packet) {
-	*p = parser.Packet{}
-	packets.Put(p)
+// request sends an event that the client is to acknowledge.
+func (s *Socket) request(id uint64, name string, args []any) error {
+	l := newLetter()
+	defer l.free()
+	l.packet = parser.Packet{Type: parser.Event, Namespace: s.name, ID: id, HasID: true, Name: name, Args: parser.NewArgs(args...)}
+	return s.sendEvent(l, engineio.SendOptions{})
 }
 
-func (s *Socket) sendEvent(p *parser.Packet, o engineio.SendOptions) error {
+func (s *Socket) sendEvent(l *letter, o engineio.SendOptions) error {
 	if s.is(disconnected) {
 		return ErrDisconnected
 	}
-	s.notifyOutgoing(p)
-	if err := s.conn.send(p, o); err != nil {
+	s.notifyOutgoing(&l.packet)
+	if err := s.conn.post(l, o); err != nil {
 		return err
 	}
 	s.conn.srv.stats.eventsOut.Add(1)
@@ -162,16 +158,15 @@ func (s *Socket) sendAck(id uint64, args []any) error {
 	if s.is(disconnected) {
 		return ErrDisconnected
 	}
-	p := packets.Get().(*parser.Packet)
-	*p = parser.Packet{Type: parser.Ack, Namespace: s.name, ID: id, HasID: true, Args: parser.NewArgs(args...)}
-	err := s.conn.send(p, engineio.SendOptions{})
-	free(p)
-	return err
+	l := newLetter()
+	defer l.free()
+	l.packet = parser.Packet{Type: parser.Ack, Namespace: s.name, ID: id, HasID: true, Args: parser.NewArgs(args...)}
+	return s.conn.post(l, engineio.SendOptions{})
 }
 
 func (s *Socket) notifyOutgoing(p *parser.Packet) {
 	x := s.more.Load()
-	if x == nil {
+	if x == nil || x.outgoing.Len() == 0 {
 		return
 	}
 	runAll(s, x.outgoing.Snapshot(), func(l dispatch.Listener[func(string, Args)]) { l.Handler(p.Name, p.Args) })
@@ -230,9 +225,11 @@ func (m *member) DeliverWithAck(p *parser.Packet, to *adapter.Target, ack func(A
 	if !ok { // the adapter will be told that the socket has left
 		return func() {}
 	}
-	own := *p
-	own.ID, own.HasID = id, true
-	_ = s.sendEvent(&own, sendOptions(to.Flags)) // who can't answer is waited for, as who doesn't
+	l := newLetter()
+	defer l.free()
+	l.packet = *p
+	l.packet.ID, l.packet.HasID = id, true
+	_ = s.sendEvent(l, sendOptions(to.Flags)) // who can't answer is waited for, as who doesn't
 	return func() { s.acks.Forget(id) }
 }
 
