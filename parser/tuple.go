@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	jsonv1 "encoding/json"
 
@@ -30,6 +31,7 @@ type None struct{ _ Tuple }
 
 // A typePlan is what must be known of a type to send and receive its values. It is immutable.
 type typePlan struct {
+	of     reflect.Type
 	tuple  bool
 	fields []int // of a tuple, by index
 
@@ -50,11 +52,26 @@ var (
 
 var typePlans sync.Map // map[reflect.Type]*typePlan
 
+// recentPlans saves most of what it costs to look into typePlans, which is done four times for an event and its answer. A
+// type has one place, which it may share with others.
+var recentPlans [256]atomic.Pointer[typePlan]
+
 func planOf(t reflect.Type) *typePlan {
+	recent := &recentPlans[reflect.ValueOf(t).Pointer()>>5%uintptr(len(recentPlans))] // t is a pointer
+	if p := recent.Load(); p != nil && p.of == t {
+		return p
+	}
+	p := makePlan(t)
+	recent.Store(p)
+	return p
+}
+
+func makePlan(t reflect.Type) *typePlan {
 	if p, ok := typePlans.Load(t); ok {
 		return p.(*typePlan)
 	}
 	p := &typePlan{
+		of:         t,
 		sendsBytes: reaches(t, sends, nil),
 		takesAny:   reaches(t, takes, nil),
 	}
