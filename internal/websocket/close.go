@@ -2,7 +2,6 @@ package websocket
 
 import (
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -22,23 +21,33 @@ func (c *Conn) Close(status Status, reason string) {
 		status, reason = NoStatus, ""
 	}
 	if c.sendClose(&CloseError{Status: status, Reason: reason}) {
+		c.hurry()
 		c.kick()
 	}
 }
 
-// sendClose queues our close frame, if that has not been done, and sets the end of the connection.
+// sendClose queues our close frame, if that has not been done.
 func (c *Conn) sendClose(e *CloseError) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.own != nil || c.ended {
+	p := c.trouble()
+	if p.own != nil || c.ended {
 		return false
 	}
-	c.own = e
+	p.own = e
 	c.closing.Store(true)
 	var b [maxControl]byte
 	c.oweControl(opClose, appendClose(b[:0], e.Status, e.Reason))
-	c.timer = time.AfterFunc(c.limits.closeTimeout, c.Abort)
 	return true
+}
+
+// hurry sets the end of the connection, if that has not been done.
+func (c *Conn) hurry() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if p := c.trouble(); p.timer == nil && !c.ended {
+		p.timer = time.AfterFunc(c.limits.closeTimeout, c.Abort)
+	}
 }
 
 // Abort closes the TCP connection at once. Reads and writes under way return. It does not block, and may be called again.
@@ -47,8 +56,8 @@ func (c *Conn) Abort() { c.finish(false) }
 // fail ends the connection because a write has failed.
 func (c *Conn) fail(err error) {
 	c.mu.Lock()
-	if c.writeErr == nil && !c.ended {
-		c.writeErr = err
+	if p := c.trouble(); p.writeErr == nil && !c.ended {
+		p.writeErr = err
 	}
 	c.mu.Unlock()
 	c.finish(false)
@@ -65,8 +74,8 @@ func (c *Conn) finish(clean bool) {
 	stuck := c.busy || c.owed != nil
 	bufpool.Put(c.owed)
 	c.owed = nil
-	if c.timer != nil {
-		c.timer.Stop()
+	if t := c.state().timer; t != nil {
+		t.Stop()
 	}
 	c.wake()
 	c.mu.Unlock()
@@ -96,10 +105,10 @@ func (c *Conn) Wait() {
 	c.mu.Unlock()
 }
 
-// end turns what ended next into what Read returns, and sees to the end of the connection.
-func (c *Conn) end(err error) error {
-	var said *CloseError
-	if !errors.As(err, &said) {
+// end turns what ended next into what Read returns, and sees to the end of the connection. There may be more input beneath.
+func (c *Conn) end(err error, more bool) error {
+	said, ok := err.(*CloseError) // never wrapped
+	if !ok {
 		return c.cut(err)
 	}
 	answer := &CloseError{Status: said.Status}
@@ -109,14 +118,17 @@ func (c *Conn) end(err error) error {
 	c.sendClose(answer)
 	c.kick()
 	c.mu.Lock()
-	own, done, ended := c.own, c.owed == nil && !c.busy, c.ended
+	own, done, ended := c.state().own, c.owed == nil && !c.busy, c.ended
 	c.mu.Unlock()
 	switch {
 	case ended:
 	case said.Received && done && c.raw != nil:
-		c.drain()
+		if more {
+			c.drain()
+		}
 		c.finish(true)
 	default:
+		c.hurry()
 		go c.linger(said.Received) // owned by the Conn; ends with the connection, at the latest by its timer
 	}
 	if own != nil && own != answer {
@@ -128,7 +140,7 @@ func (c *Conn) end(err error) error {
 // cut is end for a connection that ended without a close frame of the peer.
 func (c *Conn) cut(err error) error {
 	c.mu.Lock()
-	own, writeErr, ended := c.own, c.writeErr, c.ended
+	own, writeErr, ended := c.state().own, c.state().writeErr, c.ended
 	c.mu.Unlock()
 	c.finish(false)
 	if ended {

@@ -12,6 +12,8 @@ import (
 
 // A Conn is a WebSocket connection. One goroutine at a time may read; any number may write and close.
 //
+// Most connections rest most of the time, so what they do not need then is in an input or a plight, which come and go.
+//
 // Lock order: mu is a leaf and never held over a system call. The right to write is not a lock but the field busy, so
 // that whoever only has a control frame to send can leave it in owed instead of waiting.
 type Conn struct {
@@ -22,39 +24,71 @@ type Conn struct {
 
 	// What follows up to mu belongs to the goroutine that reads.
 
-	in       *[]byte // borrowed read buffer, nil while waiting; unread is (*in)[pos:]
+	mayWait bool   // for rawRead: wait if there is nothing to read
+	dirty   bool   // this goroutine has queued a control frame that may not be on its way yet
+	timed   bool   // nc has a read deadline, maybe of an earlier message
+	over    bool   // Read has failed, see plight
+	burst   bool   // much arrived at once the last time
+	since   uint16 // bytes that were read since the last wait, or enough for a burst
+	in      *input
+	rawRead func(fd uintptr) bool
+
+	closing atomic.Bool // for all: our close frame is queued, no frame may follow it
+	busy    bool        // some goroutine has the right to write; this and what follows is guarded by mu
+	ended   bool        // nc is closed, or about to be
+	gone    bool        // nc is closed
+	pongs   uint8       // answers to pings in owed
+	mu      sync.Mutex
+	owed    *[]byte // borrowed; goes out before anything else, ends at the end of a frame; nil if empty
+	plight  *plight // nil as long as there is none
+}
+
+// An input is what has come and is not handed over yet. A Conn that waits between messages has none; on a connection that
+// can't be read through its descriptor it has one without buf and msg.
+type input struct {
+	buf      *[]byte // borrowed read buffer, nil while waiting; unread is (*buf)[pos:]
 	pos      int32
-	since    int32    // bytes that were read since the last wait, or enough for a burst
 	fragment int32    // frames of the message so far
 	stash    [16]byte // start of a header that is not complete, kept here while no buffer is held
 	stashed  int8
-	burst    bool   // much arrived at once the last time
-	op       Opcode // of the message that has begun, 0 if none has
-	mayWait  bool   // for rawRead: wait if there is nothing to read
-	dirty    bool   // this goroutine has queued a control frame that may not be on its way yet
-
-	closing atomic.Bool // for all: our close frame is queued, no frame may follow it
-
+	op       Opcode    // of the message that has begun, 0 if none has
+	inside   bool      // a frame is waited for that has begun
+	more     bool      // the kernel may have more: the last read filled all the room it had
 	until    time.Time // when the message that has begun must be complete; zero if none was waited for
-	deadline time.Time // the read deadline of nc, not after until; zero if none is set
-	rawRead  func(fd uintptr) bool
-	direct   []byte // for rawRead: where to read to instead of in
-	rawN     int    // result of rawRead
-	rawErr   error  // result of rawRead
-	msg      []byte // the message so far
-	checked  int    // bytes of msg known to be valid text
-	readErr  error  // what Read returns from now on
+	direct   []byte    // for rawRead: where to read to instead of buf
+	rawN     int       // result of rawRead
+	rawErr   error     // result of rawRead
+	msg      []byte    // the message so far
+	checked  int       // bytes of msg known to be valid text
+}
 
-	mu       sync.Mutex
-	busy     bool          // some goroutine has the right to write
-	ended    bool          // nc is closed, or about to be
-	gone     bool          // nc is closed
-	pongs    int32         // answers to pings in owed
-	owed     *[]byte       // borrowed; goes out before anything else, ends at the end of a frame; nil if empty
+var inputs = sync.Pool{New: func() any { return new(input) }}
+
+// A plight is what few connections have, or have for long. It is guarded by mu.
+type plight struct {
 	turn     chan struct{} // closed when owed is taken or busy ends; nil if nobody waits for that
 	writeErr error         // why nothing can be written any more
 	own      *CloseError   // what Close said, or what we said to a violation
 	timer    *time.Timer   // ends the connection when the closing handshake takes too long
+	readErr  error         // what Read returns from now on
+}
+
+// trouble is the plight to be changed. It needs mu.
+func (c *Conn) trouble() *plight {
+	if c.plight == nil {
+		c.plight = new(plight)
+	}
+	return c.plight
+}
+
+var noPlight plight
+
+// state is the plight to be read. It needs mu.
+func (c *Conn) state() *plight {
+	if c.plight == nil {
+		return &noPlight
+	}
+	return c.plight
 }
 
 const (
@@ -68,7 +102,10 @@ const (
 
 // newConn takes over nc and the bytes read from it, which were borrowed from bufpool.
 func newConn(nc net.Conn, leftOver *[]byte, opts *Options) *Conn {
-	c := &Conn{nc: nc, raw: rawConn(nc), limits: opts.limits(), in: leftOver}
+	c := &Conn{nc: nc, raw: rawConn(nc), limits: opts.limits()}
+	if leftOver != nil {
+		c.input().buf = leftOver
+	}
 	if c.raw != nil {
 		c.rawRead = c.tryRead
 	}
@@ -86,7 +123,8 @@ func (c *Conn) Buffered() bool {
 	if !c.unread() || c.closing.Load() {
 		return false
 	}
-	in, inside, room := (*c.in)[c.pos:], c.op != 0, c.limits.maxMessage-int64(len(c.msg))
+	i := c.in
+	in, inside, room := (*i.buf)[i.pos:], i.op != 0, c.limits.maxMessage-int64(len(i.msg))
 	for range 8 { // more frames than that before the end of a message are not worth looking at
 		h, n, err := parseHeader(in, inside, room, c.client)
 		if n == 0 || err != nil || h.op == opClose || h.length > int64(len(in)-n) {
@@ -104,11 +142,37 @@ func (c *Conn) Buffered() bool {
 	return false
 }
 
-// unread reports whether there is input in the read buffer.
-func (c *Conn) unread() bool { return c.in != nil && int(c.pos) < len(*c.in) }
+// input returns that of the connection, and borrows one if it has none.
+func (c *Conn) input() *input {
+	if c.in == nil {
+		c.in = inputs.Get().(*input)
+	}
+	return c.in
+}
 
-// release gives the read buffer back. Unread bytes are lost.
+// inside reports whether a message has begun.
+func (c *Conn) inside() bool { return c.in != nil && c.in.op != 0 }
+
+// unread reports whether there is input in the read buffer.
+func (c *Conn) unread() bool { return c.in != nil && c.in.buf != nil && int(c.in.pos) < len(*c.in.buf) }
+
+// release gives the read buffer back, and with it all of the input unless a message or a header has begun. Unread bytes
+// are lost.
 func (c *Conn) release() {
-	bufpool.Put(c.in)
-	c.in, c.pos = nil, 0
+	in := c.in
+	if in == nil {
+		return
+	}
+	bufpool.Put(in.buf)
+	in.buf, in.pos = nil, 0
+	if in.op == 0 && in.stashed == 0 && !in.inside {
+		c.drop()
+	}
+}
+
+// drop gives the input back, without its buffer.
+func (c *Conn) drop() {
+	*c.in = input{}
+	inputs.Put(c.in)
+	c.in = nil
 }

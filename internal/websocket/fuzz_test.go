@@ -27,7 +27,7 @@ func FuzzFrames(f *testing.F) {
 		f.Add(randomFrames(rand.New(rand.NewPCG(seed, seed))), seed)
 	}
 	testWait = func(c *Conn) {
-		if most := max(firstStep, growth*(len(c.msg)+1)); cap(c.msg) > most {
+		if most := max(firstStep, growth*(len(c.in.msg)+1)); cap(c.in.msg) > most {
 			panic("allocated ahead of the input")
 		}
 	}

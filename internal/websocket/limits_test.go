@@ -307,7 +307,7 @@ func TestClaimedBytesAreNotAllocated(t *testing.T) {
 func TestNoBufferWhileWaiting(t *testing.T) {
 	waiting := make(chan struct{}, 1)
 	testWait = func(c *Conn) {
-		if c.in != nil {
+		if c.in != nil && c.in.buf != nil {
 			t.Error("a buffer is held")
 		}
 		waiting <- struct{}{}
@@ -326,7 +326,7 @@ func TestNoBufferWhileWaiting(t *testing.T) {
 		receive(c)
 		p.send(t, text("x"))
 		synctest.Wait()
-		if c.in != nil {
+		if c.in != nil && c.in.buf != nil {
 			t.Error("a buffer is held")
 		}
 		p.Close()

@@ -30,18 +30,14 @@ const (
 // itself, at most CloseTimeout later (it lets a peer that broke a rule find out why), and further calls return the same
 // error. Abort hurries that, at the risk that the peer does not get the close frame.
 func (c *Conn) Read() (Opcode, []byte, error) {
-	if c.readErr != nil {
-		return 0, nil, c.readErr
+	if c.over {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return 0, nil, c.plight.readErr
 	}
 	op, p, err := c.next()
 	if err != nil {
-		c.release()
-		c.msg = nil
-		if !c.deadline.IsZero() {
-			c.setDeadline(time.Time{})
-		}
-		c.readErr = c.end(err)
-		return 0, nil, c.readErr
+		return 0, nil, c.failed(err)
 	}
 	if !c.unread() {
 		c.release()
@@ -51,6 +47,24 @@ func (c *Conn) Read() (Opcode, []byte, error) {
 		c.kick()
 	}
 	return op, p, nil
+}
+
+// failed is Read when there is nothing more to be read.
+func (c *Conn) failed(err error) error {
+	more := false
+	if c.in != nil {
+		more = c.in.more
+		bufpool.Put(c.in.buf)
+		c.drop()
+	}
+	if c.timed {
+		c.setDeadline(time.Time{})
+	}
+	err = c.end(err, more)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.trouble().readErr, c.over = err, true
+	return err
 }
 
 // next reads up to the end of the next data message.
@@ -78,23 +92,24 @@ func (c *Conn) next() (Opcode, []byte, error) {
 
 // take ends a message: the state of its assembly is given up.
 func (c *Conn) take(p []byte, err error) (Opcode, []byte, error) {
-	op := c.op
-	c.op, c.msg, c.fragment, c.checked = 0, nil, 0, 0
-	c.until = time.Time{}
+	in := c.in
+	op := in.op
+	in.op, in.msg, in.fragment, in.checked = 0, nil, 0, 0
+	in.until = time.Time{}
 	return op, p, err
 }
 
 // header reads the header of the next frame.
 func (c *Conn) header() (header, error) {
 	for {
-		if c.in != nil {
-			h, n, err := parseHeader((*c.in)[c.pos:], c.op != 0, c.limits.maxMessage-int64(len(c.msg)), c.client)
+		if in := c.in; in != nil && in.buf != nil {
+			h, n, err := parseHeader((*in.buf)[in.pos:], in.op != 0, c.limits.maxMessage-int64(len(in.msg)), c.client)
 			if n > 0 || err != nil {
-				c.pos += int32(n)
+				in.pos += int32(n)
 				return h, err
 			}
 		}
-		if err := c.fill(nil, c.op != 0 || c.unread()); err != nil {
+		if err := c.fill(nil, c.inside() || c.unread()); err != nil {
 			return header{}, err
 		}
 	}
@@ -103,37 +118,38 @@ func (c *Conn) header() (header, error) {
 // data reads the payload of a data frame, and returns the message if that was its end. The caller has checked that the
 // frame fits into the message.
 func (c *Conn) data(h header) (msg []byte, ok bool, err error) {
+	in := c.in
 	if h.op != opContinuation {
-		c.op = Opcode(h.op)
-		if have := (*c.in)[c.pos:]; h.fin && h.length <= int64(len(have)) {
-			return c.whole(h, have)
+		in.op = Opcode(h.op)
+		if have := (*in.buf)[in.pos:]; h.fin && h.length <= int64(len(have)) {
+			return in.whole(h, have)
 		}
 	}
-	if c.fragment++; c.fragment > c.limits.maxFragments {
+	if in.fragment++; in.fragment > c.limits.maxFragments {
 		return nil, false, &CloseError{Status: PolicyViolation, Reason: "too many fragments", cause: ErrTooManyFragments}
 	}
 	if err := c.payload(h); err != nil || !h.fin {
 		return nil, false, err
 	}
-	if c.op == Text && c.checked != len(c.msg) { // the last rune is cut
+	if in.op == Text && in.checked != len(in.msg) { // the last rune is cut
 		return nil, false, errNotText()
 	}
-	if spare := cap(c.msg) - len(c.msg); spare > len(c.msg)/8 { // fragments, whose sum was not known
-		c.msg = append(make([]byte, 0, len(c.msg)), c.msg...)
+	if spare := cap(in.msg) - len(in.msg); spare > len(in.msg)/8 { // fragments, whose sum was not known
+		in.msg = append(make([]byte, 0, len(in.msg)), in.msg...)
 	}
-	return c.msg, true, nil
+	return in.msg, true, nil
 }
 
 // whole takes an unfragmented message that is in the buffer, which is what nearly all of them are.
-func (c *Conn) whole(h header, have []byte) (msg []byte, ok bool, err error) {
-	if h.length == 1 && c.op == Text {
+func (in *input) whole(h header, have []byte) (msg []byte, ok bool, err error) {
+	if h.length == 1 && in.op == Text {
 		msg = texts[have[0]^byte(h.key)][:]
 	} else {
 		msg = make([]byte, h.length)
 		maskCopy(msg, have[:h.length], h.key)
 	}
-	c.pos += int32(h.length)
-	if c.op == Text && !utf8.Valid(msg) {
+	in.pos += int32(h.length)
+	if in.op == Text && !utf8.Valid(msg) {
 		return nil, false, errNotText()
 	}
 	return msg, true, nil
@@ -151,15 +167,15 @@ func errNotText() error { return violation(InvalidPayload, "text is not UTF-8") 
 
 // payload appends the payload of a data frame to the message, as it arrives.
 func (c *Conn) payload(h header) error {
-	key := h.key
+	in, key := c.in, h.key
 	for rest := int(h.length); rest > 0; {
-		old := len(c.msg)
+		old := len(in.msg)
 		if c.unread() {
-			have := (*c.in)[c.pos:]
+			have := (*in.buf)[in.pos:]
 			have = have[:min(rest, len(have))]
 			c.grow(rest, len(have), h.fin)
-			c.msg = append(c.msg, have...)
-			c.pos += int32(len(have))
+			in.msg = append(in.msg, have...)
+			in.pos += int32(len(have))
 		} else if rest < directSize {
 			if err := c.fill(nil, true); err != nil {
 				return err
@@ -167,17 +183,17 @@ func (c *Conn) payload(h header) error {
 			continue
 		} else {
 			c.grow(rest, 1, h.fin)
-			if err := c.fill(c.msg[old:min(cap(c.msg), old+rest)], true); err != nil {
+			if err := c.fill(in.msg[old:min(cap(in.msg), old+rest)], true); err != nil {
 				return err
 			}
-			c.msg = c.msg[:old+c.rawN]
+			in.msg = in.msg[:old+in.rawN]
 		}
-		fresh := c.msg[old:]
+		fresh := in.msg[old:]
 		rest -= len(fresh)
 		key = maskCopy(fresh, fresh, key)
-		if c.op == Text {
-			n, ok := validText(c.msg[c.checked:])
-			if c.checked += n; !ok {
+		if in.op == Text {
+			n, ok := validText(in.msg[in.checked:])
+			if in.checked += n; !ok {
 				return errNotText()
 			}
 		}
@@ -188,30 +204,30 @@ func (c *Conn) payload(h header) error {
 // grow makes room for at least n of the rest bytes that the current frame announces, and for all of them if that is
 // modest by what has arrived of the message. Last tells that the message ends with this frame.
 func (c *Conn) grow(rest, n int, last bool) {
-	have := len(c.msg)
-	if cap(c.msg)-have >= n {
+	in := c.in
+	have := len(in.msg)
+	if cap(in.msg)-have >= n {
 		return
 	}
 	size := have + rest
 	if !last {
-		size = max(size, min(2*cap(c.msg), int(min(c.limits.maxMessage, 1<<30))))
+		size = max(size, min(2*cap(in.msg), int(min(c.limits.maxMessage, 1<<30))))
 	}
 	if most := max(firstStep, growth*(have+n)); size > most {
 		size = most
 	}
 	size = max(size, have+n)
-	c.msg = append(make([]byte, 0, size), c.msg...)
+	in.msg = append(make([]byte, 0, size), in.msg...)
 }
 
 // discard reads over the payload of a data frame.
 func (c *Conn) discard(h header) error {
+	in := c.in
 	if h.op != opContinuation {
-		c.op = Opcode(h.op)
+		in.op = Opcode(h.op)
 	}
-	if h.fin {
-		c.op = 0
-	}
-	c.msg, c.checked = nil, 0
+	// What is left of the frame counts as inside a message.
+	in.msg, in.checked = nil, 0
 	for n := h.length; n > 0; {
 		if !c.unread() {
 			if err := c.fill(nil, true); err != nil {
@@ -219,20 +235,23 @@ func (c *Conn) discard(h header) error {
 			}
 			continue
 		}
-		k := min(n, int64(len(*c.in)-int(c.pos)))
-		c.pos += int32(k)
+		k := min(n, int64(len(*in.buf)-int(in.pos)))
+		in.pos += int32(k)
 		n -= k
+	}
+	if h.fin {
+		in.op = 0
 	}
 	return nil
 }
 
 // control reads a control frame and does what it asks for.
 func (c *Conn) control(h header) error {
-	n := int(h.length)
+	in, n := c.in, int(h.length)
 	var p []byte
-	if have := (*c.in)[c.pos:]; n <= len(have) {
+	if have := (*in.buf)[in.pos:]; n <= len(have) {
 		p = have[:n]
-		c.pos += int32(n)
+		in.pos += int32(n)
 	} else {
 		p = make([]byte, 0, n)
 		for len(p) < n {
@@ -241,15 +260,15 @@ func (c *Conn) control(h header) error {
 					return err
 				}
 			}
-			have := (*c.in)[c.pos:]
+			have := (*in.buf)[in.pos:]
 			have = have[:min(n-len(p), len(have))]
 			p = append(p, have...)
-			c.pos += int32(len(have))
+			in.pos += int32(len(have))
 		}
 	}
 	maskCopy(p, p, h.key)
-	if c.op == 0 {
-		c.until = time.Time{}
+	if in.op == 0 {
+		in.until = time.Time{}
 	}
 	switch h.op {
 	case opPing:
@@ -274,21 +293,28 @@ func (c *Conn) fill(room []byte, inside bool) error {
 		c.dirty = false
 		c.kick()
 	}
-	if c.in != nil {
-		c.stashed = int8(copy(c.stash[:], (*c.in)[c.pos:]))
-		*c.in, c.pos = (*c.in)[:0], 0
+	if in := c.in; in != nil && in.buf != nil {
+		in.stashed = int8(copy(in.stash[:], (*in.buf)[in.pos:]))
+		*in.buf, in.pos = (*in.buf)[:0], 0
+	}
+	if !inside {
+		return c.await(false)
 	}
 	// The clock runs from the first time that somebody has to wait inside a frame or message.
-	if inside {
-		now := time.Now()
-		if c.until.IsZero() {
-			c.until = now.Add(c.limits.messageTimeout)
-		} else if !now.Before(c.until) {
-			return errTooSlow()
-		}
+	in, now := c.in, time.Now()
+	if in.until.IsZero() {
+		in.until = now.Add(c.limits.messageTimeout)
+	} else if !now.Before(in.until) {
+		return errTooSlow()
 	}
-	c.direct = room
-	defer func() { c.direct = nil }()
+	in.inside, in.direct = true, room
+	err := c.await(true)
+	in.inside, in.direct = false, nil
+	return err
+}
+
+// await does what fill has prepared.
+func (c *Conn) await(inside bool) error {
 	for {
 		var err error
 		if c.raw != nil {
@@ -301,8 +327,8 @@ func (c *Conn) fill(room []byte, inside bool) error {
 			return err
 		case !inside:
 			c.setDeadline(time.Time{}) // it was that of a message long complete
-		case time.Now().Before(c.until):
-			c.setDeadline(c.until) // likewise
+		case time.Now().Before(c.in.until):
+			c.setDeadline(c.in.until) // likewise
 		default:
 			return errTooSlow()
 		}
@@ -316,17 +342,19 @@ func errTooSlow() error {
 // setDeadline sets when reads end. Setting it costs, so one that is left from an earlier message, and thus too early, is
 // left alone; fill goes on when it has passed in vain.
 func (c *Conn) setDeadline(t time.Time) {
-	c.deadline = t
+	c.timed = !t.IsZero()
 	c.nc.SetReadDeadline(t)
 }
 
 // fillRaw is fill by way of the descriptor.
 func (c *Conn) fillRaw(inside bool) error {
-	c.mayWait = !inside || !c.deadline.IsZero()
-	c.rawN, c.rawErr = 0, nil
-	err := c.raw.Read(c.rawRead)
-	if err == nil && c.rawN == 0 && c.rawErr == nil { // nothing there, and a deadline is needed
-		c.setDeadline(c.until)
+	c.mayWait = !inside || c.timed
+	if c.in != nil {
+		c.in.rawN, c.in.rawErr = 0, nil
+	}
+	err := c.raw.Read(c.rawRead)                            // if it returns nil there is an input: tryRead took one, or kept it
+	if err == nil && c.in.rawN == 0 && c.in.rawErr == nil { // nothing there, and a deadline is needed
+		c.setDeadline(c.in.until)
 		if testWait != nil {
 			testWait(c)
 		}
@@ -334,7 +362,7 @@ func (c *Conn) fillRaw(inside bool) error {
 		err = c.raw.Read(c.rawRead)
 	}
 	if err == nil {
-		err = c.rawErr
+		err = c.in.rawErr
 	}
 	return err
 }
@@ -344,20 +372,22 @@ var testWait func(*Conn)
 
 // tryRead is called when there may be something to read, and reports whether raw.Read is to return.
 func (c *Conn) tryRead(fd uintptr) bool {
-	p := c.direct
+	in := c.input()
+	p := in.direct
 	if p == nil {
-		p = c.room()
+		p = in.room(c.burst)
 	}
 	n, again, err := readFD(fd, p)
+	in.more = n == len(p)
 	switch {
 	case again:
 		c.release()
 		c.burst, c.since = c.since >= readSize, 0
 		return !c.mayWait
 	case err != nil:
-		c.rawErr = os.NewSyscallError("read", err)
+		in.rawErr = os.NewSyscallError("read", err)
 	case n == 0:
-		c.rawErr = io.EOF
+		in.rawErr = io.EOF
 	default:
 		c.arrived(n)
 	}
@@ -365,44 +395,47 @@ func (c *Conn) tryRead(fd uintptr) bool {
 }
 
 // room is where to read to in the read buffer, behind what was stashed.
-func (c *Conn) room() []byte {
-	if c.in == nil {
+func (in *input) room(burst bool) []byte {
+	if in.buf == nil {
 		size := readSize
-		if c.burst {
+		if burst {
 			size = burstSize
 		}
-		c.in = bufpool.Get(size)
+		in.buf = bufpool.Get(size)
 	}
-	return (*c.in)[c.stashed:cap(*c.in)]
+	return (*in.buf)[in.stashed:cap(*in.buf)]
 }
 
 // arrived takes note of n bytes that were read to direct or to room.
 func (c *Conn) arrived(n int) {
-	c.rawN = n
-	c.since = min(c.since+int32(n), burstSize)
-	if c.direct == nil {
-		*c.in = (*c.in)[:int(c.stashed)+n]
-		copy(*c.in, c.stash[:c.stashed])
-		c.stashed = 0
+	in := c.in
+	in.rawN = n
+	c.since = uint16(min(int(c.since)+n, readSize))
+	if in.direct == nil {
+		*in.buf = (*in.buf)[:int(in.stashed)+n]
+		copy(*in.buf, in.stash[:in.stashed])
+		in.stashed = 0
 	}
 }
 
 // fillConn is fill for connections that can only be read with a buffer at hand. Between messages that is the stash; only
 // a reader inside a frame keeps a real one, for no longer than a message may take.
 func (c *Conn) fillConn(inside bool) error {
-	p := c.direct
+	in := c.input()
+	p := in.direct
 	switch {
-	case !inside:
-		c.release()
-		p = c.stash[:]
-	case p == nil:
-		p = c.room()
+	case p == nil && inside:
+		p = in.room(c.burst)
 	default:
-		c.release()
+		bufpool.Put(in.buf)
+		in.buf = nil
+		if !inside {
+			p = in.stash[:]
+		}
 	}
 	if inside {
-		if c.deadline.IsZero() {
-			c.setDeadline(c.until)
+		if !c.timed {
+			c.setDeadline(in.until)
 		}
 		if testWait != nil {
 			testWait(c)
@@ -412,8 +445,8 @@ func (c *Conn) fillConn(inside bool) error {
 		n, err := c.nc.Read(p)
 		switch {
 		case n > 0 && !inside:
-			c.stashed = int8(n)
-			c.room()
+			in.stashed = int8(n)
+			in.room(c.burst)
 			c.arrived(0)
 			return nil
 		case n > 0:

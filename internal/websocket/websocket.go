@@ -117,8 +117,10 @@ func (o *Options) limits() *limits {
 	if last := lastLimits.Load(); last != nil && *last == l {
 		return last
 	}
-	lastLimits.Store(&l)
-	return &l
+	kept := new(limits) // not &l, which would be allocated for each connection
+	*kept = l
+	lastLimits.Store(kept)
+	return kept
 }
 
 // or is v, or the default if v is not positive.

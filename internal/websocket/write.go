@@ -97,10 +97,11 @@ func (c *Conn) Owed() int {
 // writable says why nothing may be written. Closing writes the close frame itself, which nothing else may follow.
 // It needs mu.
 func (c *Conn) writable(closing bool) error {
+	p := c.state()
 	switch {
-	case c.writeErr != nil:
-		return c.writeErr
-	case c.ended, c.own != nil && !closing:
+	case p.writeErr != nil:
+		return p.writeErr
+	case c.ended, p.own != nil && !closing:
 		return ErrClosed
 	}
 	return nil
@@ -192,16 +193,17 @@ func (c *Conn) stop() {
 
 // wait returns what is closed when owed is taken or the writer at work is done.
 func (c *Conn) wait() chan struct{} {
-	if c.turn == nil {
-		c.turn = make(chan struct{})
+	p := c.trouble()
+	if p.turn == nil {
+		p.turn = make(chan struct{})
 	}
-	return c.turn
+	return p.turn
 }
 
 func (c *Conn) wake() {
-	if c.turn != nil {
-		close(c.turn)
-		c.turn = nil
+	if p := c.plight; p != nil && p.turn != nil {
+		close(p.turn)
+		p.turn = nil
 	}
 }
 
