@@ -48,11 +48,18 @@ func (c *CORSOptions) apply(h http.Header, r *http.Request) {
 	}
 }
 
-// corsOf copies the headers for an answer that is not written by the ResponseWriter.
-func corsOf(h http.Header) http.Header {
-	d := make(http.Header)
+// corsOf copies the headers for an answer that is not written by the ResponseWriter. It is nil if there are none, and
+// nobody to add some.
+func (s *Server) corsOf(h http.Header) http.Header {
+	var d http.Header
+	if s.options.Headers != nil {
+		d = make(http.Header)
+	}
 	for k, v := range h {
 		if k == "Vary" || strings.HasPrefix(k, "Access-Control-") {
+			if d == nil {
+				d = make(http.Header)
+			}
 			d[k] = slices.Clone(v)
 		}
 	}

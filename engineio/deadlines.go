@@ -24,8 +24,6 @@ type deadlines struct {
 type place struct {
 	due        time.Duration // on the server's clock; kept when it waits no more
 	prev, next *Socket
-	kind       heartbeat // which deadlines
-	waiting    bool
 }
 
 // set makes s wait for some time from now. The session is locked. The clock is read with mu held: otherwise whoever has read
@@ -51,7 +49,7 @@ func (d *deadlines) set(s *Socket, kind heartbeat, wait time.Duration) {
 	} else {
 		d.last = s
 	}
-	s.place = place{kind: kind, due: due, prev: before, next: after, waiting: true}
+	s.place, s.awaits = place{due: due, prev: before, next: after}, kind
 	if before == nil {
 		d.rest()
 	}
@@ -59,13 +57,15 @@ func (d *deadlines) set(s *Socket, kind heartbeat, wait time.Duration) {
 
 // stopTimer makes s wait no more. The session is locked.
 func (s *Socket) stopTimer() {
-	d := &s.server.deadlines[s.place.kind]
+	d := &s.server.deadlines[s.awaits]
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if s.place.waiting {
+	if d.has(s) {
 		d.remove(s) // the timer goes off for nothing if it was the first
 	}
 }
+
+func (d *deadlines) has(s *Socket) bool { return s.place.prev != nil || d.first == s }
 
 func (d *deadlines) remove(s *Socket) {
 	p := &s.place
@@ -79,7 +79,7 @@ func (d *deadlines) remove(s *Socket) {
 	} else {
 		d.last = p.prev
 	}
-	p.prev, p.next, p.waiting = nil, nil, false
+	p.prev, p.next = nil, nil
 }
 
 // rest sets the timer for the first session.

@@ -145,7 +145,7 @@ func (s *Server) serveSession(w http.ResponseWriter, r *http.Request, q query, u
 		if !s.checkWebSocket(w, r) {
 			return
 		}
-		h = corsOf(h)
+		h = s.corsOf(h)
 	}
 	if !s.hook("Headers", func() { s.headers(h, r, false) }) {
 		s.fail(w, upgrade)

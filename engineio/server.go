@@ -162,7 +162,7 @@ func (s *Server) open(w http.ResponseWriter, r *http.Request, q query) {
 	}
 	h := w.Header()
 	if ws {
-		h = corsOf(h) // the 101 is not written by w
+		h = s.corsOf(h) // the 101 is not written by w
 	}
 	if !s.hook("Headers", func() { s.headers(h, r, true) }) {
 		s.fail(w, ws)
@@ -171,7 +171,6 @@ func (s *Server) open(w http.ResponseWriter, r *http.Request, q query) {
 	sock := s.newSocket(id, r, q)
 	if ws {
 		sock.upgrade = upgradeDone
-		sock.out.Push(s.openPacket(id, nil))
 	} else {
 		sock.poll = newPolling(s.now())
 	}
@@ -259,19 +258,21 @@ func (s *Server) openPolling(w http.ResponseWriter, r *http.Request, sock *Socke
 		sock.arm(s.options.PingInterval)
 	}
 	sock.mu.Unlock()
-	if err := s.answerPayload(w, r, []*Prepared{s.openPacket(sock.id, upgrades)}, false); err != nil {
+	open := &Prepared{typ: packet.Open, m: Message{Data: s.appendOpen(nil, sock.id, upgrades)}}
+	if err := s.answerPayload(w, r, []*Prepared{open}, false); err != nil {
 		sock.close(ending{reason: TransportError, err: err, reject: RejectPollAborted}, true)
 	}
 }
 
-func (s *Server) openPacket(id string, upgrades []string) *Prepared {
-	return &Prepared{typ: packet.Open, m: Message{Data: packet.AppendHandshake(nil, packet.Handshake{
+// appendOpen appends what an Open packet holds.
+func (s *Server) appendOpen(dst []byte, id string, upgrades []string) []byte {
+	return packet.AppendHandshake(dst, packet.Handshake{
 		SID:            id,
 		Upgrades:       upgrades,
 		PingIntervalMS: s.options.PingInterval.Milliseconds(),
 		PingTimeoutMS:  s.options.PingTimeout.Milliseconds(),
 		MaxPayload:     s.options.MaxPayload,
-	})}}
+	})
 }
 
 // headers adds the user's headers to an answer.

@@ -24,20 +24,23 @@ type Socket struct {
 	handler Handler // set before the gate opens
 	id      string
 	remote  string
-	base64  bool // the client takes text only, and may send base64 (query parameter b64)
 
 	in      incoming
+	grown   bool      // messages were handled on the reader's stack
+	fresh   uint8     // how often the reader took a fresh one
+	base64  bool      // the client takes text only, and may send base64 (query parameter b64)
+	awaits  heartbeat // which of the server's deadlines place is, or was, one of; guarded by mu
 	gate    gate
 	pongDue atomic.Bool // a packet that is not the pong extends the wait for the pong
 	deaf    atomic.Bool // closing or closed: messages of the peer are dropped
 
+	holds    int32 // from here on guarded by mu
 	mu       sync.Mutex
 	state    sessionState
 	upgrade  upgradeState
 	beat     heartbeat
-	flushing bool          // somebody writes to conn
-	blocked  time.Duration // since when it waits for the peer to read, on the server's clock; 0 if it does not
-	holds    int32
+	flushing bool            // somebody writes to conn
+	blocked  time.Duration   // since when it waits for the peer to read, on the server's clock; 0 if it does not
 	conn     *websocket.Conn // the transport; nil while it is polling
 	poll     *polling        // nil when no request can come any more
 	probe    *probe          // the WebSocket that upgrades

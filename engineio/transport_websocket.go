@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"sio.example/socketio/engineio/packet"
+	"sio.example/socketio/internal/bufpool"
 	"sio.example/socketio/internal/websocket"
 )
 
@@ -24,7 +25,13 @@ func (s *Server) webSocketOptions(h http.Header) *websocket.Options {
 
 // openWebSocket finishes a handshake whose session has been accepted: the session gets its transport and its reader.
 func (s *Server) openWebSocket(w http.ResponseWriter, r *http.Request, sock *Socket, h http.Header) {
-	conn, err := websocket.Upgrade(w, r, s.webSocketOptions(h))
+	o := s.webSocketOptions(h)
+	first := s.openFrame(sock)
+	defer bufpool.Put(first)
+	if first != nil {
+		o.First = *first
+	}
+	conn, err := websocket.Upgrade(w, r, o)
 	if err != nil {
 		sock.close(ending{reason: TransportError, err: err, reject: RejectHandshake}, true)
 		s.upgradeFailed(w, err)
@@ -44,6 +51,21 @@ func (s *Server) openWebSocket(w http.ResponseWriter, r *http.Request, sock *Soc
 		conn.Close(end.status, end.text)
 	}
 	go sock.read(conn) // the reader: owned by the session, ends with the connection, and release lets Shutdown go on
+}
+
+// openFrame borrows a buffer with the Open packet, unless the session is closed by what accept did.
+func (s *Server) openFrame(sock *Socket) *[]byte {
+	sock.mu.Lock()
+	closed := sock.state == sessionClosed
+	sock.mu.Unlock()
+	if closed {
+		return nil
+	}
+	body, frame := bufpool.Get(256), bufpool.Get(256)
+	*body = s.appendOpen(append(*body, '0'+byte(packet.Open)), sock.id, nil)
+	*frame = websocket.AppendFrame(*frame, websocket.Text, *body)
+	bufpool.Put(body)
+	return frame
 }
 
 // upgradeFailed answers when nothing has been written yet.
@@ -266,21 +288,25 @@ func (s *Socket) handle(c *websocket.Conn, op websocket.Opcode, data []byte, err
 	}
 	if p.Type == packet.Message {
 		s.in.messages++
-		s.in.data += uint64(len(p.Data))
+		if n := uint64(len(p.Data)); n < 1<<20 && s.in.data < 1<<30 {
+			s.in.data += uint32(n)
+		} else {
+			s.server.counters.bytesIn.Add(n)
+		}
 	}
 	idle := !c.Buffered()
 	if idle && s.in.messages > 0 {
 		s.server.counters.messagesIn.Add(uint64(s.in.messages))
-		s.server.counters.bytesIn.Add(s.in.data)
-		s.in.messages, s.in.data, s.in.grown = 0, 0, true
+		s.server.counters.bytesIn.Add(uint64(s.in.data))
+		s.in, s.grown = incoming{}, true
 	}
 	if e, ok := s.receive(p); !ok {
 		s.close(e, true)
 		return readNoMore
 	}
-	if idle && s.in.grown && (p.Type == packet.Pong || s.in.fresh < freshStacks) {
-		s.in.grown = false
-		s.in.fresh = min(s.in.fresh+1, freshStacks)
+	if idle && s.grown && (p.Type == packet.Pong || s.fresh < freshStacks) {
+		s.grown = false
+		s.fresh = min(s.fresh+1, freshStacks)
 		return readAnew
 	}
 	return readOn
@@ -290,12 +316,10 @@ func (s *Socket) handle(c *websocket.Conn, op websocket.Opcode, data []byte, err
 // the pongs of a session that has received messages since the last one.
 const freshStacks = 3
 
-// incoming belongs to the reader.
+// incoming belongs to the reader, like Socket.grown and fresh.
 type incoming struct {
-	data     uint64 // bytes of messages that are not in the counters yet
+	data     uint32 // bytes of messages that are not in the counters yet
 	messages uint32 // and their number
-	grown    bool   // messages were handled on this stack
-	fresh    uint8
 }
 
 // readEnding is what a failed read does to the session.

@@ -1,60 +1,108 @@
-// Package ring is a FIFO queue in one slice that grows while it is used and gives its memory back when it is drained.
+// Package ring is a FIFO queue that costs two words while it holds nothing or one value, as most do most of the time.
 package ring
 
-// The slice begins with minimum slots; a drained ring keeps at most keep of them.
+import "sync"
+
+// A queue begins with minimum slots; one with more than keep of them is not used again.
 const (
 	minimum = 4
-	keep    = 32
+	keep    = 64
 )
 
-// A Ring is a queue. The zero value is empty and holds no memory. It is not safe for concurrent use.
-type Ring[T any] struct {
-	buf  []T // its length is 0 or a power of two
+// A Ring is a queue. The zero value is empty and holds no memory; that of T can't be in a queue. It is not safe for
+// concurrent use.
+type Ring[T comparable] struct {
+	first T         // the oldest; the zero value if there is none
+	rest  *queue[T] // the others, borrowed; nil if there are none
+}
+
+// A queue is a slice used in a circle.
+type queue[T comparable] struct {
+	buf  []T // its length is a power of two
 	head int // index of the oldest
 	n    int
 }
 
-// Len is the number of values in the queue.
-func (r *Ring[T]) Len() int { return r.n }
+// queues is for all rings of a process, which are of one type.
+var queues sync.Pool
 
-// Push adds v behind the others.
-func (r *Ring[T]) Push(v T) {
-	if r.n == len(r.buf) {
-		r.grow()
+// Len is the number of values in the queue.
+func (r *Ring[T]) Len() int {
+	var zero T
+	switch {
+	case r.first == zero:
+		return 0
+	case r.rest == nil:
+		return 1
 	}
-	r.buf[(r.head+r.n)&(len(r.buf)-1)] = v
-	r.n++
+	return 1 + r.rest.n
+}
+
+// Push adds v, which is not the zero value, behind the others.
+func (r *Ring[T]) Push(v T) {
+	var zero T
+	if r.first == zero {
+		r.first = v
+		return
+	}
+	if r.rest == nil {
+		r.rest = borrow[T]()
+	}
+	r.rest.push(v)
 }
 
 // Peek returns the oldest value and leaves it where it is; ok is false if there is none.
 func (r *Ring[T]) Peek() (v T, ok bool) {
-	if r.n == 0 {
-		return v, false
-	}
-	return r.buf[r.head], true
+	var zero T
+	return r.first, r.first != zero
 }
 
-// Pop takes the oldest value out; ok is false if there is none. Taking the last one releases a slice that has grown.
+// Pop takes the oldest value out; ok is false if there is none.
 func (r *Ring[T]) Pop() (v T, ok bool) {
-	if r.n == 0 {
-		return v, false
-	}
 	var zero T
-	v, r.buf[r.head] = r.buf[r.head], zero
-	r.head = (r.head + 1) & (len(r.buf) - 1)
-	r.n--
-	if r.n == 0 && len(r.buf) > keep {
-		r.Reset()
+	v, r.first = r.first, zero
+	if q := r.rest; q != nil {
+		r.first = q.pop()
+		if q.n == 0 {
+			r.rest = nil
+			q.giveBack()
+		}
 	}
-	return v, true
+	return v, v != zero
 }
 
 // Reset drops everything, memory included.
 func (r *Ring[T]) Reset() { *r = Ring[T]{} }
 
-func (r *Ring[T]) grow() {
-	buf := make([]T, max(minimum, 2*len(r.buf)))
-	n := copy(buf, r.buf[r.head:])
-	copy(buf[n:], r.buf[:r.head])
-	r.buf, r.head = buf, 0
+func borrow[T comparable]() *queue[T] {
+	if q, ok := queues.Get().(*queue[T]); ok {
+		return q
+	}
+	return &queue[T]{buf: make([]T, minimum)}
+}
+
+// giveBack is for queues that are empty.
+func (q *queue[T]) giveBack() {
+	if len(q.buf) <= keep {
+		queues.Put(q)
+	}
+}
+
+func (q *queue[T]) push(v T) {
+	if q.n == len(q.buf) {
+		buf := make([]T, 2*len(q.buf))
+		n := copy(buf, q.buf[q.head:])
+		copy(buf[n:], q.buf[:q.head])
+		q.buf, q.head = buf, 0
+	}
+	q.buf[(q.head+q.n)&(len(q.buf)-1)] = v
+	q.n++
+}
+
+func (q *queue[T]) pop() (v T) {
+	var zero T
+	v, q.buf[q.head] = q.buf[q.head], zero
+	q.head = (q.head + 1) & (len(q.buf) - 1)
+	q.n--
+	return v
 }

@@ -432,7 +432,7 @@ func (d *dialer) check(h http.Header) (wrong string) {
 		return "without Upgrade: websocket"
 	case !hasToken(h["Connection"], "upgrade"):
 		return "without Connection: upgrade"
-	case len(accept) != 1 || strings.Trim(accept[0], " \t") != acceptKey(d.key):
+	case len(accept) != 1 || strings.Trim(accept[0], " \t") != string(appendAcceptKey(nil, d.key)):
 		return "with a wrong Sec-WebSocket-Accept"
 	case len(h["Sec-Websocket-Extensions"]) > 0:
 		return "with an extension that was not offered"

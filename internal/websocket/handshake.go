@@ -73,10 +73,11 @@ func handshakeKey(r *http.Request) (string, bool) {
 	return key, err == nil && n == 16
 }
 
-// acceptKey is the Sec-WebSocket-Accept that proves that the key was understood (RFC 6455 4.2.2).
-func acceptKey(key string) string {
-	sum := sha1.Sum([]byte(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
-	return base64.StdEncoding.EncodeToString(sum[:])
+// appendAcceptKey appends the Sec-WebSocket-Accept that proves that the key was understood (RFC 6455 4.2.2).
+func appendAcceptKey(dst []byte, key string) []byte {
+	var both [24 + 36]byte
+	sum := sha1.Sum(append(append(both[:0], key...), "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"...))
+	return base64.StdEncoding.AppendEncode(dst, sum[:])
 }
 
 // Subprotocols returns what the client offers in Sec-WebSocket-Protocol, in its order, or nil if that is not a list of
@@ -149,7 +150,7 @@ func Upgrade(w http.ResponseWriter, r *http.Request, opts *Options) (*Conn, erro
 	c := newConn(nc, leftOver(rw), opts)
 	buf := bufpool.Get(1024)
 	defer bufpool.Put(buf)
-	*buf = appendAnswer(*buf, key, opts.Header)
+	*buf = append(appendAnswer(*buf, key, opts.Header), opts.First...)
 	if err := c.send(*buf, or(opts.HandshakeTimeout, defaultHandshakeTimeout)); err != nil {
 		c.Abort()
 		return nil, fmt.Errorf("websocket: write handshake: %w", err)
@@ -172,8 +173,11 @@ func leftOver(rw *bufio.ReadWriter) *[]byte {
 func appendAnswer(dst []byte, key string, more http.Header) []byte {
 	dst = append(dst, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"...)
 	dst = append(dst, "Sec-WebSocket-Accept: "...)
-	dst = append(dst, acceptKey(key)...)
+	dst = appendAcceptKey(dst, key)
 	dst = append(dst, "\r\n"...)
+	if len(more) == 0 {
+		return append(dst, "\r\n"...)
+	}
 	for _, name := range slices.Sorted(maps.Keys(more)) {
 		if !isToken(name) || ownHeaders[http.CanonicalHeaderKey(name)] {
 			continue

@@ -330,3 +330,5 @@ func randomBytes(r *rand.Rand, n int, text bool) []byte {
 	}
 	return b
 }
+
+func acceptKey(key string) string { return string(appendAcceptKey(nil, key)) }

@@ -75,6 +75,7 @@ const (
 // Options are the limits of a connection. The zero value of each means its default.
 type Options struct {
 	Header           http.Header   // more headers of the 101 answer
+	First            []byte        // frames that Upgrade sends behind the 101 answer, with the same write
 	MaxMessage       int64         // bytes of a message; default 1,000,000
 	MaxFragments     int           // of a message, empty ones included; default 16,384
 	MessageTimeout   time.Duration // from the first fragment of a message to its last; default 30 s
