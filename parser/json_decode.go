@@ -74,23 +74,23 @@ func (r *received) attached() *attachments {
 
 // jsonDecoder is the Decoder of jsonParser.
 type jsonDecoder struct {
-	limits  *JSONOptions
-	waiting *received // has attachments that are missing, or nil
-	held    int       // bytes of waiting
-	failed  bool
-
-	// The last short namespace and name, which are likely to come again: saves an allocation each.
-	lastNamespace, lastName string
+	limits  *JSONOptions // nil after an error
+	waiting *received    // has attachments that are missing, or nil
+	held    int          // bytes of waiting
+	last    *lastNames   // nil until there are some
 }
+
+// lastNames are the last short namespace and name, which are likely to come again: saves an allocation each.
+type lastNames struct{ namespace, name string }
 
 // Add takes the next frame; see Decoder.
 func (d *jsonDecoder) Add(f Frame) (*Packet, error) {
-	if d.failed {
+	if d.limits == nil {
 		return nil, &SyntaxError{Msg: msgFailed}
 	}
 	rec, at, msg := d.add(f)
 	if msg != "" {
-		*d = jsonDecoder{limits: d.limits, failed: true} // and let go of what was held
+		*d = jsonDecoder{} // and let go of what was held
 		return nil, &SyntaxError{Offset: at, Msg: msg}
 	}
 	if rec == nil {
@@ -238,13 +238,20 @@ func (d *jsonDecoder) namespace(p *Packet, text []byte, i int) (next int, msg st
 		return i, msgNamespace
 	}
 	if len(name) > 1 {
-		p.Namespace = remembered(&d.lastNamespace, name)
+		p.Namespace = remembered(&d.names().namespace, name)
 	}
 	return next, ""
 }
 
 // maxRemembered is the longest name a decoder remembers, in bytes.
 const maxRemembered = 64
+
+func (d *jsonDecoder) names() *lastNames {
+	if d.last == nil {
+		d.last = new(lastNames)
+	}
+	return d.last
+}
 
 // remembered returns string(name), without an allocation if it is the same as the last time.
 func remembered(last *string, name []byte) string {
@@ -350,7 +357,7 @@ func (d *jsonDecoder) eventName(rec *received, i int) (int, string) {
 			return end, msg
 		}
 		if name := text[start+1 : end-1]; bytes.IndexByte(name, '\\') < 0 {
-			rec.packet.Name = remembered(&d.lastName, name)
+			rec.packet.Name = remembered(&d.names().name, name)
 		} else {
 			rec.packet.Name = unquote(text[start:end])
 		}
