@@ -1,10 +1,17 @@
 package dispatch
 
-import "sync"
+import (
+	"sync"
+	"sync/atomic"
+)
 
 // Acks are the acknowledgements that a socket waits for. Each settles exactly once: by Resolve, by Close, or silently
-// by Forget. The zero value is ready; it is safe for concurrent use.
+// by Forget. It is one word until the first is added. The zero value is ready; it is safe for concurrent use.
 type Acks[T any] struct {
+	table atomic.Pointer[ackTable[T]]
+}
+
+type ackTable[T any] struct {
 	mu      sync.Mutex
 	closed  bool
 	peak    int32 // entries that the map has held at once
@@ -15,21 +22,31 @@ type Acks[T any] struct {
 // maxKept is how large a map may have been to be kept when it is empty: maps never shrink.
 const maxKept = 32
 
+// made returns the table, and makes it if there is none.
+func (a *Acks[T]) made() *ackTable[T] {
+	if t := a.table.Load(); t != nil {
+		return t
+	}
+	a.table.CompareAndSwap(nil, new(ackTable[T]))
+	return a.table.Load()
+}
+
 // Add registers settle under a new id, and reports false after Close. settle must not block; no lock is held when it
 // is called.
 func (a *Acks[T]) Add(settle func(v T, err error)) (id uint64, ok bool) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.closed {
+	t := a.made()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed {
 		return 0, false
 	}
-	if a.pending == nil {
-		a.pending = make(map[uint64]func(T, error), 1)
+	if t.pending == nil {
+		t.pending = make(map[uint64]func(T, error), 1)
 	}
-	id = a.next
-	a.next++
-	a.pending[id] = settle
-	a.peak = max(a.peak, int32(len(a.pending)))
+	id = t.next
+	t.next++
+	t.pending[id] = settle
+	t.peak = max(t.peak, int32(len(t.pending)))
 	return id, true
 }
 
@@ -48,17 +65,22 @@ func (a *Acks[T]) Forget(id uint64) bool { return a.take(id) != nil }
 
 // Len is how many are waited for.
 func (a *Acks[T]) Len() int {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return len(a.pending)
+	t := a.table.Load()
+	if t == nil {
+		return 0
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.pending)
 }
 
 // Close settles all with err; Add fails from then on.
 func (a *Acks[T]) Close(err error) {
-	a.mu.Lock()
-	pending := a.pending
-	a.pending, a.closed = nil, true
-	a.mu.Unlock()
+	t := a.made()
+	t.mu.Lock()
+	pending := t.pending
+	t.pending, t.closed = nil, true
+	t.mu.Unlock()
 	var zero T
 	for _, settle := range pending {
 		settle(zero, err)
@@ -66,15 +88,19 @@ func (a *Acks[T]) Close(err error) {
 }
 
 func (a *Acks[T]) take(id uint64) func(T, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	settle, ok := a.pending[id]
+	t := a.table.Load()
+	if t == nil {
+		return nil
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	settle, ok := t.pending[id]
 	if !ok {
 		return nil
 	}
-	delete(a.pending, id)
-	if len(a.pending) == 0 && a.peak > maxKept {
-		a.pending, a.peak = nil, 0
+	delete(t.pending, id)
+	if len(t.pending) == 0 && t.peak > maxKept {
+		t.pending, t.peak = nil, 0
 	}
 	return settle
 }

@@ -96,7 +96,7 @@ func TestAcksReleaseMemory(t *testing.T) {
 	for id := range uint64(10 * maxKept) {
 		a.Forget(id)
 	}
-	if a.pending != nil {
+	if a.made().pending != nil {
 		t.Error("a map that was large is kept")
 	}
 }
