@@ -16,7 +16,8 @@ import (
 	"sio.example/socketio/parser"
 )
 
-// A conn is one Engine.IO session, which carries the sockets of a client in any number of namespaces.
+// A conn is one Engine.IO session, which carries the sockets of a client in any number of namespaces. What most do without
+// most of the time is in rare.
 type conn struct {
 	srv     *server
 	eng     *engineio.Socket
@@ -30,31 +31,53 @@ type conn struct {
 
 	unflushed atomic.Bool // in the queue of the server's flusher
 
+	living  int32 // of the sockets, and of those that are no longer there, whose runner has not done its last job; guarded by mu
 	mu      sync.Mutex
-	sockets []*Socket     // few, so a slice; connecting ones too
-	living  int           // of them, and of those that are no longer there, whose runner has not done its last job
-	fewer   chan struct{} // closed when living gets smaller; nil if nobody waits for that
-	left    []string      // namespaces that the client was in, the latest last
-	timer   *time.Timer   // until the first socket is connected
-	missed  *time.Timer   // looks at missing; nil if it does not
-	settled bool          // it was
+	first   *Socket // of the sockets, connecting ones too, linked by Socket.next; few, so searched
+	rare    *rare   // nil if it would be empty
+	settled bool    // the client has joined a namespace
 	closed  bool
 }
 
+// rare is guarded by conn.mu.
+type rare struct {
+	timer  *time.Timer   // until the first socket is connected
+	missed *time.Timer   // looks at missing; nil if it does not
+	fewer  chan struct{} // closed when living gets smaller; nil if nobody waits for that
+	left   []string      // namespaces that the client was in, the latest last
+}
+
 func newConn(s *server, e *engineio.Socket, r *http.Request) *conn {
-	c := &conn{srv: s, eng: e, opening: newOpening(r, e.RemoteAddr()), decoder: s.opts.Parser.NewDecoder()}
+	c := &conn{srv: s, eng: e, opening: newOpening(r), decoder: s.opts.Parser.NewDecoder()}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.timer = time.AfterFunc(s.opts.ConnectTimeout, c.connectTimeout)
+	c.rarely().timer = time.AfterFunc(s.opts.ConnectTimeout, c.connectTimeout)
 	return c
 }
+
+// rarely is rare to be changed. It needs mu.
+func (c *conn) rarely() *rare {
+	if c.rare == nil {
+		c.rare = new(rare)
+	}
+	return c.rare
+}
+
+// tidy drops what is in rare no more. It needs mu.
+func (c *conn) tidy() {
+	if r := c.rare; r != nil && r.timer == nil && r.missed == nil && r.fewer == nil && len(r.left) == 0 {
+		c.rare = nil
+	}
+}
+
+func (c *conn) address() string { return hostOf(c.eng.RemoteAddr()) }
 
 // HandleMessage takes one frame of a packet.
 func (c *conn) HandleMessage(m engineio.Message) {
 	c.size += len(m.Data)
 	p, err := c.decoder.Add(parser.Frame(m))
 	if err != nil {
-		c.srv.log.Debug("socketio: parse error", "address", c.opening.address(), "error", err)
+		c.srv.log.Debug("socketio: parse error", "address", c.address(), "error", err)
 		c.violation(RejectParse, ReasonParseError, "parse error")
 		return
 	}
@@ -118,11 +141,11 @@ func (c *conn) find(name string) (s *Socket, known bool) {
 	if s := c.socket(name); s != nil {
 		return s, !s.is(connecting)
 	}
-	return nil, c.closed || slices.Contains(c.left, name)
+	return nil, c.closed || c.rare != nil && slices.Contains(c.rare.left, name)
 }
 
 func (c *conn) socket(name string) *Socket {
-	for _, s := range c.sockets {
+	for s := c.first; s != nil; s = s.next {
 		if s.name == name {
 			return s
 		}
@@ -130,11 +153,19 @@ func (c *conn) socket(name string) *Socket {
 	return nil
 }
 
+// list returns the sockets. It needs mu.
+func (c *conn) list() (all []*Socket) {
+	for s := c.first; s != nil; s = s.next {
+		all = append(all, s)
+	}
+	return all
+}
+
 // connect answers a CONNECT packet, or has a new socket's gates do it.
 func (c *conn) connect(p *parser.Packet) {
 	name := p.Namespace
 	c.mu.Lock()
-	closed, again, many := c.closed, c.socket(name) != nil, len(c.sockets) >= c.srv.opts.MaxNamespaces
+	closed, again, many := c.closed, c.socket(name) != nil, c.first != nil && len(c.list()) >= c.srv.opts.MaxNamespaces
 	c.mu.Unlock()
 	switch {
 	case closed:
@@ -170,8 +201,11 @@ func (c *conn) connect(p *parser.Packet) {
 	c.mu.Lock()
 	c.living++
 	if closed = c.closed; !closed {
-		c.sockets = append(c.sockets, s)
-		c.left = slices.DeleteFunc(c.left, func(n string) bool { return n == name })
+		s.next, c.first = c.first, s
+		if r := c.rare; r != nil {
+			r.left = slices.DeleteFunc(r.left, func(n string) bool { return n == name })
+			c.tidy()
+		}
 	}
 	c.mu.Unlock()
 	s.inbox.Push(nil, job{kind: jobConnect}, 0)
@@ -184,16 +218,20 @@ func (c *conn) connect(p *parser.Packet) {
 func (c *conn) remove(s *Socket, was bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	i := slices.Index(c.sockets, s)
-	if i < 0 {
-		return
-	}
-	c.sockets = slices.Delete(c.sockets, i, i+1)
-	if was && !c.closed {
-		if len(c.left) >= c.srv.opts.MaxNamespaces {
-			c.left = slices.Delete(c.left, 0, 1)
+	link := &c.first
+	for *link != s {
+		if *link == nil {
+			return
 		}
-		c.left = append(c.left, s.name)
+		link = &(*link).next
+	}
+	*link = s.next
+	if was && !c.closed {
+		r := c.rarely()
+		if len(r.left) >= c.srv.opts.MaxNamespaces {
+			r.left = slices.Delete(r.left, 0, 1)
+		}
+		r.left = append(r.left, s.name)
 	}
 }
 
@@ -202,14 +240,15 @@ func (c *conn) remove(s *Socket, was bool) {
 func (c *conn) awaitFewer() bool {
 	for {
 		c.mu.Lock()
-		if c.closed || c.living < 2*c.srv.opts.MaxNamespaces {
+		if c.closed || int(c.living) < 2*c.srv.opts.MaxNamespaces {
 			defer c.mu.Unlock()
 			return !c.closed
 		}
-		if c.fewer == nil {
-			c.fewer = make(chan struct{})
+		r := c.rarely()
+		if r.fewer == nil {
+			r.fewer = make(chan struct{})
 		}
-		fewer := c.fewer
+		fewer := r.fewer
 		c.mu.Unlock()
 		select {
 		case <-fewer:
@@ -224,9 +263,10 @@ func (c *conn) finished() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.living--
-	if c.fewer != nil {
-		close(c.fewer)
-		c.fewer = nil
+	if r := c.rare; r != nil && r.fewer != nil {
+		close(r.fewer)
+		r.fewer = nil
+		c.tidy()
 	}
 }
 
@@ -235,9 +275,10 @@ func (c *conn) settle() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.settled = true
-	if c.timer != nil {
-		c.timer.Stop()
-		c.timer = nil
+	if r := c.rare; r != nil && r.timer != nil {
+		r.timer.Stop()
+		r.timer = nil
+		c.tidy()
 	}
 }
 
@@ -267,8 +308,8 @@ func (c *conn) awaitAttachments() {
 	c.missing.Store(int64(time.Since(c.srv.start)) + 1)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.missed == nil && !c.closed {
-		c.missed = time.AfterFunc(c.srv.opts.AttachmentTimeout, c.attachmentTimeout)
+	if r := c.rarely(); r.missed == nil && !c.closed {
+		r.missed = time.AfterFunc(c.srv.opts.AttachmentTimeout, c.attachmentTimeout)
 	}
 }
 
@@ -282,9 +323,10 @@ func (c *conn) attachmentTimeout() {
 	switch {
 	case c.closed:
 	case since == 0:
-		c.missed = nil
+		c.rare.missed = nil
+		c.tidy()
 	case left > 0:
-		c.missed.Reset(left)
+		c.rare.missed.Reset(left)
 	default:
 		over = true
 	}
@@ -301,7 +343,7 @@ func (c *conn) violation(label string, why DisconnectReason, text string) {
 		reason, mode = engineio.ParseError, closeDrain
 	}
 	c.srv.stats.reject(label)
-	c.srv.log.Debug("socketio: client breaks the protocol", "address", c.opening.address(), "reject", label)
+	c.srv.log.Debug("socketio: client breaks the protocol", "address", c.address(), "reject", label)
 	c.end(why, mode)
 	c.eng.CloseWith(reason, false, text)
 }
@@ -309,7 +351,7 @@ func (c *conn) violation(label string, why DisconnectReason, text string) {
 // limit ends the connection because of what the client did not do.
 func (c *conn) limit(label, text string) {
 	c.srv.stats.reject(label)
-	c.srv.log.Debug("socketio: client over a limit", "address", c.opening.address(), "reject", label)
+	c.srv.log.Debug("socketio: client over a limit", "address", c.address(), "reject", label)
 	c.end(ReasonForcedServerClose, closeDrop)
 	c.eng.CloseWith(engineio.ForcedClose, true, text)
 }
@@ -330,12 +372,15 @@ func (c *conn) disconnect() {
 func (c *conn) end(why DisconnectReason, mode closeMode) {
 	c.mu.Lock()
 	c.closed = true
-	sockets := slices.Clone(c.sockets)
-	for _, t := range []**time.Timer{&c.timer, &c.missed} {
-		if *t != nil {
-			(*t).Stop()
-			*t = nil
+	sockets := c.list()
+	if r := c.rare; r != nil {
+		for _, t := range [...]**time.Timer{&r.timer, &r.missed} {
+			if *t != nil {
+				(*t).Stop()
+				*t = nil
+			}
 		}
+		c.tidy()
 	}
 	c.mu.Unlock()
 	for _, s := range sockets {
@@ -346,7 +391,7 @@ func (c *conn) end(why DisconnectReason, mode closeMode) {
 func (c *conn) all() []*Socket {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return slices.Clone(c.sockets)
+	return c.list()
 }
 
 // refuse sends CONNECT_ERROR.

@@ -24,10 +24,11 @@ type Socket struct {
 	conn   *conn
 	ns     *Namespace               // nil until a parent is found; not changed once connected
 	auth   *Args                    // nil without any
+	next   *Socket                  // of the same conn; guarded by conn.mu
 	issued int64                    // nanoseconds since 1970
 	ctx    atomic.Pointer[lifetime] // made when asked for
 	state  atomic.Int32             // a state; changed with mu held
-	left   atomic.Bool              // LeaveAll was called, or is about to be
+	marks  atomic.Uint32            // see below
 
 	inbox     dispatch.Inbox[job]
 	acks      dispatch.Acks[Args]
@@ -35,17 +36,40 @@ type Socket struct {
 	gone      dispatch.Table[func(DisconnectReason)]
 	more      atomic.Pointer[extras]
 
-	// Used by the runner only.
-	admitted bool // it has been connected
-	chain    *chain
+	chain *chain // used by the runner only
 
 	mu        sync.Mutex
-	reason    DisconnectReason // set when state becomes disconnected, like drain
-	drain     *time.Time       // until when events that wait are handled; nil if they are not
-	data      *any             // a pointer, since most have none
-	rooms     *[]string        // joined by gates; entered when connected
+	passage   *passage // nil while it is connected
+	data      *any     // a pointer, since most have none
 	handshake weak.Pointer[Handshake]
 }
+
+// The marks of a socket; once there, they stay.
+const (
+	markAdmitted = 1 << iota // it has been connected; used by the runner only
+	markLeft                 // LeaveAll was called, or is about to be
+)
+
+func (s *Socket) has(mark uint32) bool { return s.marks.Load()&mark != 0 }
+
+// A passage is what counts before a socket is connected, and after.
+type passage struct {
+	rooms  []string         // joined by gates; entered when connected
+	reason DisconnectReason // set when state becomes disconnected, like drain
+	drain  time.Time        // until when events that wait are handled; zero if they are not
+}
+
+// passing is the passage to be changed. It needs mu.
+func (s *Socket) passing() *passage {
+	if s.passage == nil {
+		s.passage = new(passage)
+	}
+	return s.passage
+}
+
+// reason is why the socket is disconnected, and drains until when events that wait are handled; zero if they are not.
+func (s *Socket) reason() DisconnectReason { return s.passage.reason }
+func (s *Socket) drains() time.Time        { return s.passage.drain }
 
 // extras is what most sockets do without.
 type extras struct {
@@ -91,7 +115,7 @@ func (s *Socket) Handshake() *Handshake {
 		if s.auth != nil {
 			auth = *s.auth
 		}
-		h = s.conn.opening.handshake(time.Unix(0, s.issued), auth)
+		h = s.conn.opening.handshake(s.conn.address(), time.Unix(0, s.issued), auth)
 		s.handshake = weak.Make(h)
 	}
 	return h
@@ -134,7 +158,7 @@ func (s *Socket) Context() context.Context {
 		l = new(lifetime)
 		l.ctx, l.cancel = context.WithCancelCause((*root)(s))
 		if s.is(disconnected) {
-			l.cancel(s.reason) // nobody can have derived from it yet
+			l.cancel(s.reason()) // nobody can have derived from it yet
 		}
 		s.ctx.Store(l)
 	}
@@ -155,10 +179,10 @@ func (s *Socket) Rooms() []string {
 	s.mu.Lock()
 	if s.is(connecting) {
 		defer s.mu.Unlock()
-		if s.rooms == nil {
+		if s.passage == nil {
 			return nil
 		}
-		return slices.Clone(*s.rooms)
+		return slices.Clone(s.passage.rooms)
 	}
 	s.mu.Unlock()
 	if s.ns == nil || s.ns.adapter == nil {
@@ -172,12 +196,10 @@ func (s *Socket) Rooms() []string {
 func (s *Socket) Join(rooms ...string) error {
 	s.mu.Lock()
 	if s.is(connecting) {
-		if s.rooms == nil {
-			s.rooms = new([]string)
-		}
+		p := s.passing()
 		for _, room := range rooms {
-			if !slices.Contains(*s.rooms, room) {
-				*s.rooms = append(*s.rooms, room)
+			if !slices.Contains(p.rooms, room) {
+				p.rooms = append(p.rooms, room)
 			}
 		}
 		s.mu.Unlock()
@@ -188,7 +210,7 @@ func (s *Socket) Join(rooms ...string) error {
 		return ErrDisconnected
 	}
 	err := s.ns.adapter.Join((*member)(s), rooms...)
-	if s.left.Load() { // the runner may have called LeaveAll before Join was through
+	if s.has(markLeft) { // the runner may have called LeaveAll before Join was through
 		s.ns.adapter.LeaveAll((*member)(s))
 		return ErrDisconnected
 	}
@@ -199,8 +221,8 @@ func (s *Socket) Join(rooms ...string) error {
 func (s *Socket) Leave(rooms ...string) error {
 	s.mu.Lock()
 	if s.is(connecting) {
-		if s.rooms != nil {
-			*s.rooms = slices.DeleteFunc(*s.rooms, func(room string) bool { return slices.Contains(rooms, room) })
+		if p := s.passage; p != nil {
+			p.rooms = slices.DeleteFunc(p.rooms, func(room string) bool { return slices.Contains(rooms, room) })
 		}
 		s.mu.Unlock()
 		return nil
@@ -248,10 +270,10 @@ func (s *Socket) close(reason DisconnectReason, mode closeMode) {
 		s.mu.Unlock()
 		return
 	}
-	s.reason = reason
+	p := s.passing()
+	p.reason = reason
 	if mode == closeDrain {
-		until := time.Now().Add(drainTime)
-		s.drain = &until
+		p.drain = time.Now().Add(drainTime)
 	}
 	s.state.Store(int32(disconnected))
 	s.mu.Unlock()
@@ -421,7 +443,7 @@ func (r *runner) admit() {
 	if !s.welcome() {
 		return
 	}
-	s.admitted = true
+	s.marks.Or(markAdmitted)
 	defer s.greet()
 	s.conn.settle()
 	srv.stats.connects.Add(1)
@@ -437,9 +459,9 @@ func (s *Socket) answer() (rooms []string, ok bool) {
 	}
 	s.state.Store(int32(answering))
 	rooms = []string{s.id}
-	if s.rooms != nil {
-		rooms = append(rooms, *s.rooms...)
-		s.rooms = nil
+	if s.passage != nil {
+		rooms = append(rooms, s.passage.rooms...)
+		s.passage = nil
 	}
 	return rooms, true
 }
@@ -477,14 +499,14 @@ func (r *runner) end() {
 	srv := s.conn.srv
 	defer srv.release(s)
 	defer s.conn.finished()
-	if !s.admitted {
+	if !s.has(markAdmitted) {
 		s.leaveAll()
 		if s.ns != nil {
 			s.ns.remove(s)
 		}
 		return
 	}
-	reason := s.reason // not changed any more
+	reason := s.reason() // not changed any more
 	call := func(l dispatch.Listener[func(DisconnectReason)]) { l.Handler(reason) }
 	defer s.ns.remove(s) // not before, so that Shutdown can name a callback that hangs
 	defer func() {
@@ -501,7 +523,7 @@ func (s *Socket) leaveAll() {
 	if s.ns == nil || s.ns.adapter == nil {
 		return
 	}
-	s.left.Store(true)
+	s.marks.Or(markLeft)
 	err := s.conn.srv.guard.Call(func() error {
 		s.ns.adapter.LeaveAll((*member)(s))
 		return nil

@@ -96,10 +96,10 @@ func (r *runner) handle(e *Event) {
 	s := (*Socket)(r)
 	ctx, cancel := s.Context(), context.CancelFunc(nil)
 	if s.is(disconnected) {
-		if s.drain == nil {
+		if s.drains().IsZero() {
 			return
 		}
-		ctx, cancel = context.WithDeadline(context.WithoutCancel(s.Context()), *s.drain)
+		ctx, cancel = context.WithDeadline(context.WithoutCancel(s.Context()), s.drains())
 		defer cancel()
 		if ctx.Err() != nil {
 			return
@@ -161,7 +161,7 @@ func (r *runner) wrapped() *chain {
 func (s *Socket) deliver(ctx context.Context, e *Event) error {
 	srv := s.conn.srv
 	var errs dispatch.Errors
-	if s.is(disconnected) && s.drain == nil { // by middleware
+	if s.is(disconnected) && s.drains().IsZero() { // by middleware
 		return nil
 	}
 	listeners := s.listeners.Snapshot()

@@ -1,0 +1,147 @@
+package socketio
+
+import (
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"sio.example/socketio/internal/bufpool"
+	"sio.example/socketio/parser"
+)
+
+// An opening is what a connection remembers of its first request: URI and header, in a form that takes a fraction of the
+// memory, since most servers never look at it again. The first byte tells how the URI begins and whether there was TLS,
+// the URI follows and NUL, then the header. A name of knownHeaders is one byte, and so is one with its usual value; any other
+// is name, NUL, value, NUL. Neither URI nor names nor values hold NUL, and no name begins with such a byte (RFC 9110 5.1,
+// 5.5).
+type opening string
+
+// How URIs begin, and the flag for TLS beside it.
+const (
+	uriOther = iota
+	uriWebSocket
+	uriPolling
+	overTLS = 0x10
+)
+
+var uriStarts = [...]string{uriOther: "", uriWebSocket: defaultPath + "?EIO=4&transport=websocket", uriPolling: defaultPath + "?EIO=4&transport=polling"}
+
+// knownHeaders are what browsers and proxies send, with the most usual value if that says something.
+var knownHeaders = [...]struct{ name, value string }{
+	{"Connection", "Upgrade"}, {"Upgrade", "websocket"}, {"Sec-Websocket-Version", "13"}, {"Sec-Websocket-Key", ""},
+	{"Sec-Websocket-Extensions", "permessage-deflate; client_max_window_bits"}, {"Sec-Websocket-Protocol", ""},
+	{"Origin", ""}, {"Cookie", ""}, {"User-Agent", ""}, {"Referer", ""}, {"Authorization", ""},
+	{"Accept", "*/*"}, {"Accept-Encoding", "gzip, deflate, br, zstd"}, {"Accept-Language", "en-US,en;q=0.9"},
+	{"Cache-Control", "no-cache"}, {"Pragma", "no-cache"}, {"Priority", "u=1, i"}, {"Dnt", "1"}, {"Te", "trailers"},
+	{"Content-Type", "text/plain;charset=UTF-8"}, {"Content-Length", ""},
+	{"Sec-Fetch-Dest", "websocket"}, {"Sec-Fetch-Mode", "websocket"}, {"Sec-Fetch-Site", "same-origin"},
+	{"Sec-Ch-Ua", ""}, {"Sec-Ch-Ua-Mobile", "?0"}, {"Sec-Ch-Ua-Platform", `"Windows"`},
+	{"X-Forwarded-For", ""}, {"X-Forwarded-Proto", "https"}, {"X-Forwarded-Host", ""}, {"X-Forwarded-Port", "443"},
+	{"X-Real-Ip", ""}, {"X-Request-Id", ""}, {"Forwarded", ""}, {"Via", "1.1 google"}, {"Traceparent", ""},
+}
+
+// Names are written as known plus twice their index in knownHeaders, and plus one with their usual value.
+const known = 0x80
+
+var knownNames = func() map[string]byte {
+	m := make(map[string]byte, len(knownHeaders))
+	for i, h := range knownHeaders {
+		m[h.name] = byte(i)
+	}
+	return m
+}()
+
+func newOpening(r *http.Request) opening {
+	uri := r.RequestURI
+	if uri == "" {
+		uri = r.URL.RequestURI()
+	}
+	flags := byte(uriOther)
+	for i, start := range uriStarts {
+		if i != uriOther && strings.HasPrefix(uri, start) {
+			flags, uri = byte(i), uri[len(start):]
+			break
+		}
+	}
+	if r.TLS != nil {
+		flags |= overTLS
+	}
+	buf := bufpool.Get(1 << 10)
+	defer bufpool.Put(buf)
+	*buf = append(append(append(*buf, flags), uri...), 0)
+	for name, values := range r.Header {
+		for _, v := range values {
+			*buf = appendHeader(*buf, name, v)
+		}
+	}
+	return opening(*buf)
+}
+
+func appendHeader(dst []byte, name, value string) []byte {
+	i, ok := knownNames[name]
+	switch {
+	case !ok:
+		dst = append(append(dst, name...), 0)
+	case value != "" && value == knownHeaders[i].value:
+		return append(dst, known+2*i+1)
+	default:
+		dst = append(dst, known+2*i)
+	}
+	return append(append(dst, value...), 0)
+}
+
+// split returns the URI, and the header as it is written.
+func (o opening) split() (uri, header string) {
+	uri, header, _ = strings.Cut(string(o[1:]), "\x00")
+	return uriStarts[o[0]&^overTLS] + uri, header
+}
+
+func unpackHeader(s string) http.Header {
+	h := make(http.Header)
+	for s != "" {
+		var name, value string
+		if c := s[0]; c < known || int(c-known)/2 >= len(knownHeaders) {
+			name, s, _ = strings.Cut(s, "\x00")
+			value, s, _ = strings.Cut(s, "\x00")
+		} else {
+			k := knownHeaders[(c-known)/2]
+			name, value, s = k.name, k.value, s[1:]
+			if (c-known)%2 == 0 {
+				value, s, _ = strings.Cut(s, "\x00")
+			}
+		}
+		h[name] = append(h[name], value)
+	}
+	return h
+}
+
+// handshake describes a socket that connected at t.
+func (o opening) handshake(address string, t time.Time, auth parser.Args) *Handshake {
+	uri, header := o.split()
+	query := url.Values{}
+	if u, err := url.ParseRequestURI(uri); err == nil {
+		query = u.Query()
+	}
+	h := unpackHeader(header)
+	return &Handshake{
+		Headers: h,
+		Time:    t.UTC().Format(dateLayout),
+		Address: address,
+		XDomain: len(h["Origin"]) > 0,
+		Secure:  o[0]&overTLS != 0,
+		Issued:  t.UnixMilli(),
+		URL:     uri,
+		Query:   query,
+		Auth:    auth,
+	}
+}
+
+// hostOf is an address without its port.
+func hostOf(address string) string {
+	if host, _, err := net.SplitHostPort(address); err == nil {
+		return host
+	}
+	return address
+}

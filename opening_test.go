@@ -1,0 +1,57 @@
+package socketio
+
+import (
+	"crypto/tls"
+	"fmt"
+	"net/http"
+	"net/url"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestOpening(t *testing.T) {
+	every := make(http.Header)
+	for _, h := range knownHeaders {
+		every[h.name] = []string{h.value, "", "another", h.value}
+	}
+	for name, r := range map[string]*http.Request{
+		"nothing":       {RequestURI: "/"},
+		"client":        {RequestURI: "/socket.io/?EIO=4&transport=websocket", Header: http.Header{"Upgrade": {"websocket"}}},
+		"polling":       {RequestURI: "/socket.io/?EIO=4&transport=polling&t=x", Header: http.Header{"Origin": {"https://a.example"}}},
+		"another path":  {RequestURI: "/a/socket.io/?EIO=4&transport=websocket"},
+		"no RequestURI": {URL: &url.URL{Path: "/a b", RawQuery: "x=%00"}},
+		"TLS":           {RequestURI: "/socket.io/?EIO=4&transport=websocket&token=1", TLS: new(tls.ConnectionState)},
+		"TLS elsewhere": {RequestURI: "/", TLS: new(tls.ConnectionState)},
+		"known headers": {RequestURI: "/", Header: every},
+		"other headers": {RequestURI: "/", Header: http.Header{"X-A": {"", "b", "\xff\x80"}, "x": {"Upgrade"}, "Upgrade": {"\xff"}}},
+		"long":          {RequestURI: "/" + strings.Repeat("a", 5000), Header: http.Header{"Cookie": {strings.Repeat("b", 70_000)}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			uri, header := r.RequestURI, r.Header
+			if uri == "" {
+				uri = r.URL.RequestURI()
+			}
+			if header == nil {
+				header = make(http.Header)
+			}
+			h := newOpening(r).handshake("a", time.Unix(1, 0), Args{})
+			if h.URL != uri || !reflect.DeepEqual(http.Header(h.Headers), header) || h.Secure != (r.TLS != nil) || h.XDomain != (header["Origin"] != nil) {
+				t.Errorf("%.200s of %.200s", fmt.Sprint(h), fmt.Sprint(r.RequestURI, r.Header))
+			}
+		})
+	}
+}
+
+// A code is one byte, so there is room for so many names.
+func TestKnownHeaders(t *testing.T) {
+	if len(knownHeaders) > 64 || len(knownNames) != len(knownHeaders) {
+		t.Errorf("%d headers, %d names", len(knownHeaders), len(knownNames))
+	}
+	for _, h := range knownHeaders {
+		if h.name != http.CanonicalHeaderKey(h.name) {
+			t.Errorf("%s is never found", h.name)
+		}
+	}
+}
