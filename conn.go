@@ -105,7 +105,9 @@ func (c *conn) HandleClose(reason engineio.Reason, err error) {
 	case engineio.TransportClose, engineio.TransportError, engineio.ParseError: // and it may have sent events before
 		mode = closeDrain
 	}
-	c.end(why, mode)
+	for _, s := range c.shut() {
+		s.closeHere(why, mode)
+	}
 }
 
 func (c *conn) handle(p *parser.Packet, size int) {
@@ -129,7 +131,7 @@ func (c *conn) handle(p *parser.Packet, size int) {
 			s.acks.Resolve(p.ID, p.Args)
 		}
 	case parser.Disconnect:
-		s.close(ReasonClientDisconnect, closeDrain)
+		s.closeHere(ReasonClientDisconnect, closeDrain)
 	}
 }
 
@@ -208,7 +210,9 @@ func (c *conn) connect(p *parser.Packet) {
 		}
 	}
 	c.mu.Unlock()
-	s.inbox.Push(nil, job{kind: jobConnect}, 0)
+	if !s.entersAlone() || !s.inbox.Here(job{kind: jobEnter}) {
+		s.inbox.Push(nil, job{kind: jobConnect}, 0)
+	}
 	if closed {
 		s.close(ReasonForcedServerClose, closeDrop)
 	}
@@ -370,9 +374,16 @@ func (c *conn) disconnect() {
 
 // end ends all sockets, and lets no other in.
 func (c *conn) end(why DisconnectReason, mode closeMode) {
+	for _, s := range c.shut() {
+		s.close(why, mode)
+	}
+}
+
+// shut lets no other socket in, and returns those that are there.
+func (c *conn) shut() []*Socket {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.closed = true
-	sockets := c.list()
 	if r := c.rare; r != nil {
 		for _, t := range [...]**time.Timer{&r.timer, &r.missed} {
 			if *t != nil {
@@ -382,10 +393,7 @@ func (c *conn) end(why DisconnectReason, mode closeMode) {
 		}
 		c.tidy()
 	}
-	c.mu.Unlock()
-	for _, s := range sockets {
-		s.close(why, mode)
-	}
+	return c.list()
 }
 
 func (c *conn) all() []*Socket {

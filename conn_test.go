@@ -441,3 +441,32 @@ func (d panicDecoder) Add(f parser.Frame) (*parser.Packet, error) {
 	}
 	return d.Decoder.Add(f)
 }
+
+// Without gates and callbacks no runner is needed to connect and to leave; nothing else differs.
+func TestWithoutUserCode(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, f *fixture) {
+		for range 3 {
+			c := f.dial()
+			for range 3 {
+				id := c.connect("/", "")
+				synctest.Wait()
+				s, ok := f.Socket(id)
+				if !ok || !slices.Equal(s.Rooms(), []string{id}) {
+					t.Fatalf("socket is %v, %v", s, ok)
+				}
+				c.send("41")
+				synctest.Wait()
+				if f.Stats().Sockets != 0 || s.Connected() || context.Cause(s.Context()) != socketio.ReasonClientDisconnect {
+					t.Fatalf("%v of a socket that has left", context.Cause(s.Context()))
+				}
+			}
+			s, _ := f.Socket(c.connect("/", ""))
+			told := make(chan socketio.DisconnectReason, 1)
+			s.OnDisconnect(func(reason socketio.DisconnectReason) { told <- reason })
+			c.close()
+			if reason := <-told; reason != socketio.ReasonTransportClose {
+				t.Errorf("told %q", reason)
+			}
+		}
+	})
+}

@@ -9,6 +9,7 @@ import (
 	"time"
 	"weak"
 
+	"sio.example/socketio/adapter"
 	"sio.example/socketio/engineio"
 	"sio.example/socketio/internal/dispatch"
 	"sio.example/socketio/parser"
@@ -264,11 +265,26 @@ const drainTime = time.Second
 // close begins to end the socket, once; the runner does the rest after what it is doing now. It takes no lock that user
 // code or adapters hold, and never waits.
 func (s *Socket) close(reason DisconnectReason, mode closeMode) {
+	if _, ok := s.shut(reason, mode); ok {
+		s.inbox.Close(job{kind: jobEnd})
+	}
+}
+
+// closeHere is close for a goroutine of the connection's, which does the rest itself if that needs no runner.
+func (s *Socket) closeHere(reason DisconnectReason, mode closeMode) {
+	was, ok := s.shut(reason, mode)
+	if ok && !(was == connected && s.leavesAlone() && s.inbox.CloseHere(job{kind: jobLeave})) {
+		s.inbox.Close(job{kind: jobEnd})
+	}
+}
+
+// shut is close without the runner. It reports whether it was the first, and what the socket was before.
+func (s *Socket) shut(reason DisconnectReason, mode closeMode) (was state, ok bool) {
 	s.mu.Lock()
-	was := state(s.state.Load())
+	was = state(s.state.Load())
 	if was == disconnected {
 		s.mu.Unlock()
-		return
+		return was, false
 	}
 	p := s.passing()
 	p.reason = reason
@@ -289,7 +305,7 @@ func (s *Socket) close(reason DisconnectReason, mode closeMode) {
 	if l := s.ctx.Load(); l != nil {
 		l.cancel(reason)
 	}
-	s.inbox.Close(job{kind: jobEnd})
+	return was, true
 }
 
 // A job is what the runner does.
@@ -303,14 +319,16 @@ type jobKind byte
 
 const (
 	jobConnect jobKind = iota
+	jobEnter           // jobConnect without user code
 	jobEvent
 	jobCall
+	jobLeave // jobEnd without user code
 	jobEnd
 )
 
 func (j job) describe() string {
 	switch j.kind {
-	case jobConnect:
+	case jobConnect, jobEnter:
 		return "connecting"
 	case jobEvent:
 		return "event " + dispatch.Plain(j.event.Name)
@@ -321,7 +339,8 @@ func (j job) describe() string {
 	}
 }
 
-// runner is a Socket as its inbox sees it. All of its methods run on the inbox's goroutine.
+// runner is a Socket as its inbox sees it. All of its methods run on the inbox's goroutine; without user code to call, enter
+// and leave may run on another.
 type runner Socket
 
 // Run does one job.
@@ -329,10 +348,14 @@ func (r *runner) Run(j job) {
 	switch j.kind {
 	case jobConnect:
 		r.connect()
+	case jobEnter:
+		r.enter()
 	case jobEvent:
 		r.handle(j.event)
 	case jobCall:
 		r.call(j.call)
+	case jobLeave:
+		r.leave()
 	case jobEnd:
 		r.end()
 	}
@@ -352,8 +375,37 @@ func (r *runner) connect() {
 		passed = err == nil
 		return err
 	}, s.refuse)
-	if passed {
-		r.admit()
+	if passed && r.enter() {
+		(*Socket)(r).greet()
+	}
+}
+
+// entersAlone reports whether connecting calls no user code but that of the parser, which the reader calls anyway, so that
+// no runner is needed. It is for the reader, and a socket that nobody knows yet.
+func (s *Socket) entersAlone() bool {
+	if !s.inMemory() {
+		return false
+	}
+	hooks := s.ns.hooks.load()
+	return len(hooks.gates) == 0 && len(hooks.connection) == 0
+}
+
+// leavesAlone reports the same of the end of a socket that was connected. A callback that somebody adds right now comes too late.
+func (s *Socket) leavesAlone() bool {
+	return s.inMemory() && s.gone.Len() == 0 && s.more.Load() == nil
+}
+
+// inMemory reports whether the socket's namespace is known and has the default adapter.
+func (s *Socket) inMemory() bool {
+	if s.ns == nil {
+		return false
+	}
+	select {
+	case <-s.ns.ready:
+		_, ok := s.ns.adapter.(*adapter.Memory)
+		return ok
+	default:
+		return false
 	}
 }
 
@@ -423,31 +475,31 @@ func (s *Socket) turnAway(why *ConnectError) {
 	s.conn.refuse(s.name, why)
 }
 
-// admit makes the socket a connected one, in an order such that a broadcast is neither sent before CONNECT nor missed
+// enter makes the socket a connected one, in an order such that a broadcast is neither sent before CONNECT nor missed
 // once the client has it: the socket is in its rooms before CONNECT is queued, and gets what is sent there from then on.
-func (r *runner) admit() {
+func (r *runner) enter() bool {
 	s := (*Socket)(r)
 	srv := s.conn.srv
 	rooms, ok := s.answer()
 	if !ok {
-		return
+		return false
 	}
 	if err := srv.guard.Call(func() error { return s.ns.adapter.Join((*member)(s), rooms...) }); err != nil && !srv.isClosed() {
 		s.refuse(err)
-		return
+		return false
 	}
 	if !srv.connected(s) {
 		s.close(ReasonServerShuttingDown, closeDrop)
-		return
+		return false
 	}
 	if !s.welcome() {
-		return
+		return false
 	}
 	s.marks.Or(markAdmitted)
-	defer s.greet()
 	s.conn.settle()
 	srv.stats.connects.Add(1)
 	s.conn.eng.Flush()
+	return true
 }
 
 // answer ends the time of the gates, and returns the rooms to be in.
@@ -517,6 +569,19 @@ func (r *runner) end() {
 	if x := s.more.Load(); x != nil {
 		runAll(s, x.disconnecting.Snapshot(), call)
 	}
+}
+
+// leave is end without callbacks.
+func (r *runner) leave() {
+	s := (*Socket)(r)
+	srv := s.conn.srv
+	s.leaveAll()
+	if s.has(markAdmitted) {
+		srv.stats.disconnect(s.reason())
+	}
+	s.ns.remove(s)
+	s.conn.finished()
+	srv.release(s)
 }
 
 func (s *Socket) leaveAll() {

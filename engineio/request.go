@@ -102,7 +102,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case q.sid != "":
 		s.serveSession(w, r, q, upgrade)
 	default:
-		s.serveHandshake(w, r, q, upgrade)
+		if s.checkHandshake(w, r, &q, upgrade) {
+			s.open(w, r, &q)
+		}
 	}
 }
 
@@ -147,7 +149,7 @@ func (s *Server) serveSession(w http.ResponseWriter, r *http.Request, q query, u
 		}
 		h = s.corsOf(h)
 	}
-	if !s.hook("Headers", func() { s.headers(h, r, false) }) {
+	if s.options.Headers != nil && !s.hook("Headers", func() { s.options.Headers(h, r, false) }) {
 		s.fail(w, upgrade)
 		return
 	}
@@ -161,46 +163,53 @@ func (s *Server) serveSession(w http.ResponseWriter, r *http.Request, q query, u
 	}
 }
 
-// serveHandshake opens a session, if nothing speaks against it.
-func (s *Server) serveHandshake(w http.ResponseWriter, r *http.Request, q query, upgrade bool) {
+// checkHandshake answers what must not open a session. Here and in what opens one, the calls do not nest more deeply than
+// they have to: on the stack of net/http's goroutine, which is small, there are 1,500 bytes already.
+func (s *Server) checkHandshake(w http.ResponseWriter, r *http.Request, q *query, upgrade bool) bool {
 	switch {
 	case r.Method != http.MethodGet:
 		s.refuse(w, r, upgrade, errHandshakeMethod)
-		return
+		return false
 	case upgrade != (q.transport == transportWebSocket):
 		s.refuse(w, r, upgrade, errHandshake)
-		return
+		return false
 	case upgrade && !s.checkWebSocket(w, r):
-		return
+		return false
 	}
 	s.mu.RLock()
 	closed := s.closed
 	s.mu.RUnlock()
 	if closed {
 		s.refuse(w, r, upgrade, errShutdown)
-		return
+		return false
 	}
-	if s.options.AllowRequest != nil {
-		var err error
-		if !s.hook("AllowRequest", func() { err = s.options.AllowRequest(r) }) {
-			s.fail(w, upgrade)
-			return
-		}
-		if err != nil {
-			e := *errForbidden
-			var told *RequestError
-			if errors.As(err, &told) {
-				e.message = told.Message
-			}
-			s.refuse(w, r, upgrade, &e)
-			return
-		}
+	if s.options.AllowRequest != nil && !s.allowed(w, r, upgrade) {
+		return false
 	}
 	if q.eio != "4" {
 		s.refuse(w, r, upgrade, errProtocol)
-		return
+		return false
 	}
-	s.open(w, r, q)
+	return true
+}
+
+// allowed asks AllowRequest.
+func (s *Server) allowed(w http.ResponseWriter, r *http.Request, upgrade bool) bool {
+	var err error
+	if !s.hook("AllowRequest", func() { err = s.options.AllowRequest(r) }) {
+		s.fail(w, upgrade)
+		return false
+	}
+	if err == nil {
+		return true
+	}
+	e := *errForbidden
+	var told *RequestError
+	if errors.As(err, &told) {
+		e.message = told.Message
+	}
+	s.refuse(w, r, upgrade, &e)
+	return false
 }
 
 // checkWebSocket answers requests that cannot become a WebSocket, or must not.

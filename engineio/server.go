@@ -152,21 +152,39 @@ func (s *Server) socket(id string) *Socket {
 	return s.sockets[id]
 }
 
-// open makes a session for a handshake that has passed all checks. If it returns nil, the request is answered.
-func (s *Server) open(w http.ResponseWriter, r *http.Request, q query) {
+// open makes a session for a handshake that has passed all checks.
+func (s *Server) open(w http.ResponseWriter, r *http.Request, q *query) {
+	sock, h := s.begin(w, r, q)
+	if sock == nil {
+		return
+	}
+	defer sock.release()
+	switch ws := q.transport == transportWebSocket; {
+	case !s.admit(sock, r):
+		s.fail(w, ws)
+	case ws:
+		s.openWebSocket(w, r, sock, h)
+	default:
+		s.openPolling(w, r, sock)
+	}
+}
+
+// begin makes a session known, with a hold for the request, and returns the headers of the answer. If it returns nil, the
+// request is answered.
+func (s *Server) begin(w http.ResponseWriter, r *http.Request, q *query) (*Socket, http.Header) {
 	ws := q.transport == transportWebSocket
 	id, ok := s.newID(r)
 	if !ok {
 		s.refuse(w, r, ws, errID)
-		return
+		return nil, nil
 	}
 	h := w.Header()
 	if ws {
 		h = s.corsOf(h) // the 101 is not written by w
 	}
-	if !s.hook("Headers", func() { s.headers(h, r, true) }) {
+	if s.options.Headers != nil && !s.hook("Headers", func() { s.options.Headers(h, r, true) }) {
 		s.fail(w, ws)
-		return
+		return nil, nil
 	}
 	sock := s.newSocket(id, r, q)
 	if ws {
@@ -176,24 +194,15 @@ func (s *Server) open(w http.ResponseWriter, r *http.Request, q query) {
 	}
 	if e := s.add(sock); e != nil {
 		s.refuse(w, r, ws, e)
-		return
+		return nil, nil
 	}
-	defer sock.release()
 	s.counters.opened.Add(1)
 	if ws {
 		s.counters.webSocket.Add(1)
 	} else {
 		s.counters.polling.Add(1)
 	}
-	if !s.admit(sock, r) {
-		s.fail(w, ws)
-		return
-	}
-	if ws {
-		s.openWebSocket(w, r, sock, h)
-	} else {
-		s.openPolling(w, r, sock)
-	}
+	return sock, h
 }
 
 // newID asks for an id. There is no fallback.
@@ -273,13 +282,6 @@ func (s *Server) appendOpen(dst []byte, id string, upgrades []string) []byte {
 		PingTimeoutMS:  s.options.PingTimeout.Milliseconds(),
 		MaxPayload:     s.options.MaxPayload,
 	})
-}
-
-// headers adds the user's headers to an answer.
-func (s *Server) headers(h http.Header, r *http.Request, initial bool) {
-	if s.options.Headers != nil {
-		s.options.Headers(h, r, initial)
-	}
 }
 
 // hook calls user code on the request's goroutine and reports whether it returned. A panic is logged and counted;

@@ -73,7 +73,7 @@ type ending struct {
 
 // newSocket makes a session that nobody knows yet, with a hold of its own and one of the handshake's request. Its gate is
 // closed until accept has returned.
-func (s *Server) newSocket(id string, r *http.Request, q query) *Socket {
+func (s *Server) newSocket(id string, r *http.Request, q *query) *Socket {
 	sock := &Socket{server: s, id: id, remote: r.RemoteAddr, base64: q.base64, holds: 2}
 	sock.gate.enter()
 	return sock

@@ -50,7 +50,7 @@ func (s *Server) openWebSocket(w http.ResponseWriter, r *http.Request, sock *Soc
 	if closed { // by what accept did
 		conn.Close(end.status, end.text)
 	}
-	go sock.read(conn) // the reader: owned by the session, ends with the connection, and release lets Shutdown go on
+	go sock.readFirst(conn) // the reader: owned by the session, ends with the connection, and release lets Shutdown go on
 }
 
 // openFrame borrows a buffer with the Open packet, unless the session is closed by what accept did.
@@ -206,6 +206,22 @@ func (s *Socket) read(c *websocket.Conn) {
 		}
 	}
 }
+
+// readFirst is read on a stack that grows at once, while there is nothing on it to copy: what a client says first makes it
+// grow anyway.
+func (s *Socket) readFirst(c *websocket.Conn) {
+	growStack()
+	s.read(c)
+}
+
+//go:noinline
+func growStack() {
+	var frame [2 << 10]byte
+	touch(&frame)
+}
+
+//go:noinline
+func touch(*[2 << 10]byte) {}
 
 // readOut waits for the end of a WebSocket that has been told to close. After Close a Conn returns no more messages.
 func (s *Socket) readOut(c *websocket.Conn) {

@@ -1,0 +1,35 @@
+package dispatch
+
+// Here runs an item on the caller's goroutine instead of a runner's, if there is no runner, and reports whether it did.
+// It is for items that call no user code: they must not block, panic or end the goroutine. What arrives meanwhile waits
+// for a runner.
+func (q *Inbox[T]) Here(item T) bool { return q.here(item, false) }
+
+// CloseHere is Close that runs the final item as Here does. It reports false if there is a runner, or after Close, and
+// then does nothing.
+func (q *Inbox[T]) CloseHere(last T) bool { return q.here(last, true) }
+
+func (q *Inbox[T]) here(item T, last bool) bool {
+	q.mu.Lock()
+	if q.closed || q.work != nil {
+		q.mu.Unlock()
+		return false
+	}
+	q.closed = last
+	w := getWork[T]()
+	w.current, w.busy = item, true
+	q.work = w
+	q.mu.Unlock()
+
+	q.runner.Run(item)
+
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if w.head < len(w.queue) {
+		go q.start() // as in append
+		return true
+	}
+	q.work = nil
+	w.put()
+	return true
+}

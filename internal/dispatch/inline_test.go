@@ -1,0 +1,59 @@
+package dispatch
+
+import (
+	"slices"
+	"testing"
+)
+
+// What arrives while an item runs on the caller's goroutine is run behind it, on another one.
+func TestHere(t *testing.T) {
+	var q Inbox[int]
+	var ran []int
+	done := make(chan struct{})
+	q.Init(runFunc(func(item int) {
+		ran = append(ran, item)
+		switch item {
+		case 1:
+			if q.Here(9) || q.CloseHere(9) {
+				t.Error("two items run at once")
+			}
+			if now, busy := q.Current(); now != 1 || !busy {
+				t.Errorf("Current = %d, %v", now, busy)
+			}
+			q.Push(nil, 2, 1)
+			q.Close(3)
+		case 3:
+			close(done)
+		}
+	}), &Limits{Items: 10, Bytes: 10})
+	if !q.Here(0) || !q.Here(1) {
+		t.Fatal("an idle inbox runs nothing")
+	}
+	<-done
+	if want := []int{0, 1, 2, 3}; !slices.Equal(ran, want) {
+		t.Errorf("ran %v, want %v", ran, want)
+	}
+	if q.Here(4) || q.CloseHere(4) {
+		t.Error("an item is taken after Close")
+	}
+}
+
+func TestCloseHere(t *testing.T) {
+	var q Inbox[int]
+	var ran []int
+	q.Init(runFunc(func(item int) {
+		ran = append(ran, item)
+		if q.Push(nil, 9, 0) {
+			t.Error("an item is taken behind the final one")
+		}
+	}), &Limits{Items: 10, Bytes: 10})
+	if !q.CloseHere(1) || q.CloseHere(2) || q.Close(3) || q.Push(nil, 4, 0) {
+		t.Error("not closed once")
+	}
+	if !slices.Equal(ran, []int{1}) {
+		t.Errorf("ran %v", ran)
+	}
+	if n, _ := q.Len(); n != 0 {
+		t.Errorf("%d left", n)
+	}
+}
