@@ -77,8 +77,7 @@ func (c *conn) HandleMessage(m engineio.Message) {
 	c.size += len(m.Data)
 	p, err := c.decoder.Add(parser.Frame(m))
 	if err != nil {
-		c.srv.log.Debug("socketio: parse error", "address", c.address(), "error", err)
-		c.violation(RejectParse, ReasonParseError, "parse error")
+		c.malformed(err)
 		return
 	}
 	if p == nil {
@@ -90,6 +89,12 @@ func (c *conn) HandleMessage(m engineio.Message) {
 	c.missing.Store(0)
 	p.Namespace = cmp.Or(p.Namespace, "/")
 	c.handle(p, size)
+}
+
+// malformed is not part of HandleMessage, which is on the stack of each reader that handles a message.
+func (c *conn) malformed(err error) {
+	c.srv.log.Debug("socketio: parse error", "address", c.address(), "error", err)
+	c.violation(RejectParse, ReasonParseError, "parse error")
 }
 
 // HandleClose ends all sockets.
@@ -462,6 +467,11 @@ func (c *conn) post(l *letter, o engineio.SendOptions) error {
 	if err := c.srv.write(l); err != nil {
 		return err
 	}
+	return c.queue(l, o)
+}
+
+// queue queues what l was encoded into.
+func (c *conn) queue(l *letter, o engineio.SendOptions) error {
 	for _, f := range l.frames {
 		l.messages = append(l.messages, engineio.Message(f))
 	}

@@ -521,24 +521,35 @@ func (s *Socket) answer() (rooms []string, ok bool) {
 // welcome queues CONNECT. It reports false if the socket or the connection has gone. What queues DISCONNECT comes before
 // all of it, or after.
 func (s *Socket) welcome() bool {
-	p := &parser.Packet{Type: parser.Connect, Namespace: s.name, Args: parser.NewArgs(connectReply{s.id})}
-	ms, err := s.conn.srv.encode(nil, p)
-	if err != nil { // by a parser of the user's
+	l := newLetter()
+	defer l.free()
+	w := welcomes.Get().(*welcome)
+	w.reply["sid"] = s.id
+	l.packet = parser.Packet{Type: parser.Connect, Namespace: s.name, Args: w.args}
+	if err := s.conn.srv.write(l); err != nil { // by a parser of the user's
 		s.refuse(err)
 		return false
 	}
+	welcomes.Put(w)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.is(disconnected) || s.conn.eng.Send(engineio.SendOptions{Defer: true}, ms...) != nil {
+	if s.is(disconnected) || s.conn.queue(l, engineio.SendOptions{Defer: true}) != nil {
 		return false
 	}
 	s.state.Store(int32(connected))
 	return true
 }
 
-type connectReply struct {
-	SID string `json:"sid"`
+// A welcome is the payload of an answer to CONNECT: a map because those are encoded without reflection.
+type welcome struct {
+	reply map[string]string
+	args  Args // reply
 }
+
+var welcomes = sync.Pool{New: func() any {
+	reply := make(map[string]string, 1)
+	return &welcome{reply: reply, args: parser.NewArgs(reply)}
+}}
 
 // greet calls the connection callbacks.
 func (s *Socket) greet() {

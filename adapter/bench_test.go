@@ -78,7 +78,7 @@ func TestJoinLeaveAllocations(t *testing.T) {
 			_ = a.Join(m, m.id, "half 0")
 			a.LeaveAll(m)
 		})
-		if room > 1 || connect > 5 || a.HasRoom("newcomer") {
+		if room > 2 || connect > 7 || a.HasRoom("newcomer") {
 			t.Errorf("of %d: %v allocations for a room, %v for coming and going", n, room, connect)
 		}
 	}

@@ -324,7 +324,8 @@ func (s *Socket) deliverPost(w http.ResponseWriter, r *http.Request, body []byte
 			}
 			s.awaitRoom()
 		}
-		if e, ok = s.receive(p); !ok {
+		if ok = s.receive(p); !ok {
+			e = violation(p.Type)
 			break
 		}
 	}
@@ -389,8 +390,8 @@ func (s *Socket) awaitRoom() {
 	}
 }
 
-// receive handles one packet of the current transport. If ok is false, the session is to end with e.
-func (s *Socket) receive(p packet.Packet) (e ending, ok bool) {
+// receive handles one packet of the current transport. If ok is false, the session is to end as violation says.
+func (s *Socket) receive(p packet.Packet) (ok bool) {
 	if p.Type != packet.Pong && s.pongDue.Load() {
 		s.heard()
 	}
@@ -404,20 +405,26 @@ func (s *Socket) receive(p packet.Packet) (e ending, ok bool) {
 		}
 	case packet.Pong:
 		s.pong()
-	case packet.Ping: // EIO v4 §heartbeat: the server pings
-		return ending{
-			reason: TransportError, err: errHeartbeat, reject: RejectHeartbeat,
-			status: websocket.ProtocolError, text: "invalid heartbeat direction",
-		}, false
-	case packet.Close:
-		return ending{
-			reason: TransportClose, final: noopPacket, status: websocket.NormalClosure, text: string(TransportClose),
-		}, false
+	case packet.Ping, packet.Close:
+		return false
 	case packet.Noop:
 	default:
 		s.server.counters.reject(RejectUnexpected)
 	}
-	return ending{}, true
+	return true
+}
+
+// violation is what a packet does to the session that receive does not take.
+func violation(t packet.Type) ending {
+	if t == packet.Close {
+		return ending{
+			reason: TransportClose, final: noopPacket, status: websocket.NormalClosure, text: string(TransportClose),
+		}
+	}
+	return ending{ // EIO v4 §heartbeat: the server pings
+		reason: TransportError, err: errHeartbeat, reject: RejectHeartbeat,
+		status: websocket.ProtocolError, text: "invalid heartbeat direction",
+	}
 }
 
 var errBodySize = errors.New("engineio: body too large")

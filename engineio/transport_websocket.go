@@ -216,12 +216,12 @@ func (s *Socket) readFirst(c *websocket.Conn) {
 
 //go:noinline
 func growStack() {
-	var frame [2 << 10]byte
+	var frame [5 << 10]byte
 	touch(&frame)
 }
 
 //go:noinline
-func touch(*[2 << 10]byte) {}
+func touch(*[5 << 10]byte) {}
 
 // readOut waits for the end of a WebSocket that has been told to close. After Close a Conn returns no more messages.
 func (s *Socket) readOut(c *websocket.Conn) {
@@ -286,8 +286,7 @@ var probeFrame = websocket.AppendFrame(nil, websocket.Text, []byte("3probe"))
 //go:noinline
 func (s *Socket) handle(c *websocket.Conn, op websocket.Opcode, data []byte, err error) verdict {
 	if err != nil {
-		s.close(readEnding(err), true)
-		return readNoMore
+		return s.lost(err)
 	}
 	var p packet.Packet
 	if s.base64 && op == websocket.Text {
@@ -296,11 +295,7 @@ func (s *Socket) handle(c *websocket.Conn, op websocket.Opcode, data []byte, err
 		p, err = packet.Decode(data, op == websocket.Binary)
 	}
 	if err != nil {
-		s.close(ending{
-			reason: ParseError, err: err, reject: RejectPacket,
-			status: websocket.ProtocolError, text: "malformed packet",
-		}, true)
-		return readNoMore
+		return s.malformed(err)
 	}
 	if p.Type == packet.Message {
 		s.in.messages++
@@ -316,9 +311,8 @@ func (s *Socket) handle(c *websocket.Conn, op websocket.Opcode, data []byte, err
 		s.server.counters.bytesIn.Add(uint64(s.in.data))
 		s.in, s.grown = incoming{}, true
 	}
-	if e, ok := s.receive(p); !ok {
-		s.close(e, true)
-		return readNoMore
+	if !s.receive(p) {
+		return s.violated(p.Type)
 	}
 	if idle && s.grown && (p.Type == packet.Pong || s.fresh < freshStacks) {
 		s.grown = false
@@ -326,6 +320,29 @@ func (s *Socket) handle(c *websocket.Conn, op websocket.Opcode, data []byte, err
 		return readAnew
 	}
 	return readOn
+}
+
+// The ends are functions of their own, so that they are not on the stack while a message is handled.
+
+//go:noinline
+func (s *Socket) lost(err error) verdict {
+	s.close(readEnding(err), true)
+	return readNoMore
+}
+
+//go:noinline
+func (s *Socket) malformed(err error) verdict {
+	s.close(ending{
+		reason: ParseError, err: err, reject: RejectPacket,
+		status: websocket.ProtocolError, text: "malformed packet",
+	}, true)
+	return readNoMore
+}
+
+//go:noinline
+func (s *Socket) violated(t packet.Type) verdict {
+	s.close(violation(t), true)
+	return readNoMore
 }
 
 // freshStacks is how often a session's reader takes a fresh stack after its first messages; from then on it does so after

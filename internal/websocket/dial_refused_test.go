@@ -30,7 +30,7 @@ func fakeServer(nc net.Conn, answer string) <-chan []frame {
 			done <- nil
 			return
 		}
-		key, _ := handshakeKey(r)
+		key := r.Header.Get("Sec-WebSocket-Key")
 		answer = strings.ReplaceAll(answer, "{accept}", acceptKey(key))
 		answer, hangUp := strings.CutSuffix(answer, "{close}")
 		io.WriteString(nc, answer)

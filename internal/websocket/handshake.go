@@ -52,25 +52,24 @@ func Check(r *http.Request) *HandshakeError {
 			Header: http.Header{"Sec-Websocket-Version": {"13"}, "Upgrade": {"websocket"}, "Connection": {"Upgrade"}},
 		}
 	}
-	if _, ok := handshakeKey(r); !ok {
+	if !validKey(r.Header["Sec-Websocket-Key"]) {
 		return bad("Sec-WebSocket-Key is not one key of 16 bytes")
 	}
 	return nil
 }
 
-// handshakeKey returns the one Sec-WebSocket-Key, if it is 16 bytes in base64 (RFC 6455 4.2.1).
-func handshakeKey(r *http.Request) (string, bool) {
-	v := r.Header["Sec-Websocket-Key"]
+// validKey reports whether there is one Sec-WebSocket-Key, of 16 bytes in base64 (RFC 6455 4.2.1).
+func validKey(v []string) bool {
 	if len(v) != 1 {
-		return "", false
+		return false
 	}
 	key := strings.TrimSpace(v[0])
 	if len(key) != 24 {
-		return "", false
+		return false
 	}
 	var raw [18]byte
 	n, err := base64.StdEncoding.Decode(raw[:], []byte(key))
-	return key, err == nil && n == 16
+	return err == nil && n == 16
 }
 
 // appendAcceptKey appends the Sec-WebSocket-Accept that proves that the key was understood (RFC 6455 4.2.2).
@@ -138,20 +137,31 @@ func Upgrade(w http.ResponseWriter, r *http.Request, opts *Options) (*Conn, erro
 	if err := Check(r); err != nil {
 		return nil, err
 	}
-	key, _ := handshakeKey(r)
 	if opts == nil {
 		opts = new(Options)
 	}
+	buf := bufpool.Get(1024)
+	defer bufpool.Put(buf)
+	*buf = append(*buf, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"...)
+	*buf = append(*buf, "Sec-WebSocket-Accept: "...)
+	*buf = appendAcceptKey(*buf, strings.TrimSpace(r.Header["Sec-Websocket-Key"][0]))
+	*buf = append(*buf, "\r\n"...)
+	if len(opts.Header) > 0 {
+		*buf = appendHeader(*buf, opts.Header)
+	}
+	*buf = append(append(*buf, "\r\n"...), opts.First...)
+	return takeOver(w, *buf, opts)
+}
+
+// takeOver hijacks the connection and writes the answer. It is not part of Upgrade for the sake of the stack.
+func takeOver(w http.ResponseWriter, answer []byte, opts *Options) (*Conn, error) {
 	nc, rw, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		return nil, fmt.Errorf("websocket: hijack: %w", err)
 	}
 	nc.SetDeadline(time.Time{})
 	c := newConn(nc, leftOver(rw), opts)
-	buf := bufpool.Get(1024)
-	defer bufpool.Put(buf)
-	*buf = append(appendAnswer(*buf, key, opts.Header), opts.First...)
-	if err := c.send(*buf, or(opts.HandshakeTimeout, defaultHandshakeTimeout)); err != nil {
+	if err := c.send(answer, or(opts.HandshakeTimeout, defaultHandshakeTimeout)); err != nil {
 		c.Abort()
 		return nil, fmt.Errorf("websocket: write handshake: %w", err)
 	}
@@ -170,14 +180,8 @@ func leftOver(rw *bufio.ReadWriter) *[]byte {
 	return buf
 }
 
-func appendAnswer(dst []byte, key string, more http.Header) []byte {
-	dst = append(dst, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"...)
-	dst = append(dst, "Sec-WebSocket-Accept: "...)
-	dst = appendAcceptKey(dst, key)
-	dst = append(dst, "\r\n"...)
-	if len(more) == 0 {
-		return append(dst, "\r\n"...)
-	}
+// appendHeader appends the headers of the 101 answer that are not the handshake itself.
+func appendHeader(dst []byte, more http.Header) []byte {
 	for _, name := range slices.Sorted(maps.Keys(more)) {
 		if !isToken(name) || ownHeaders[http.CanonicalHeaderKey(name)] {
 			continue
@@ -193,5 +197,5 @@ func appendAnswer(dst []byte, key string, more http.Header) []byte {
 			dst = append(dst, "\r\n"...)
 		}
 	}
-	return append(dst, "\r\n"...)
+	return dst
 }
