@@ -249,9 +249,9 @@ func (c *conn) remove(s *Socket, was bool) {
 func (c *conn) awaitFewer() bool {
 	for {
 		c.mu.Lock()
-		if c.closed || int(c.living) < 2*c.srv.opts.MaxNamespaces {
-			defer c.mu.Unlock()
-			return !c.closed
+		if closed := c.closed; closed || int(c.living) < 2*c.srv.opts.MaxNamespaces {
+			c.mu.Unlock()
+			return !closed
 		}
 		r := c.rarely()
 		if r.fewer == nil {

@@ -93,7 +93,8 @@ const (
 func newSocket(c *conn, id, name string, auth Args) *Socket {
 	s := &Socket{id: id, name: name, conn: c, issued: time.Now().UnixNano()}
 	if auth.Len() > 0 { // else it would keep the packet alive
-		s.auth = &auth
+		s.auth = new(Args)
+		*s.auth = auth
 	}
 	s.inbox.Init((*runner)(s), &c.srv.limits)
 	return s

@@ -54,7 +54,7 @@ func TestMemoryGivesEverythingBack(t *testing.T) {
 		if err := a.Leave(m, rooms...); err != nil {
 			t.Fatal(err)
 		}
-		if e := a.lookup("a"); cap(e.rooms.list) != 0 || e.rooms.index != nil {
+		if e := a.lookup("a"); e.rooms != nil {
 			t.Errorf("a member of no room holds memory for %d", cap(e.rooms.list))
 		}
 		if err := a.Join(m, rooms...); err != nil {

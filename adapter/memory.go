@@ -42,12 +42,20 @@ type shard struct {
 // A membership is a member and its rooms.
 type membership struct {
 	m   Member
-	pos int  // in shard.list, guarded by shard.mu
-	own bool // is in the room called by its id; changed with both locks held
+	pos int32 // in shard.list, guarded by shard.mu
+	own bool  // is in the room called by its id; changed with both locks held
 
-	mu    sync.Mutex // held while the member enters or leaves rooms, so that these always agree with shard.rooms
-	gone  bool       // LeaveAll has run
-	rooms set[string]
+	gone  bool         // LeaveAll has run; guarded by mu
+	mu    sync.Mutex   // held while the member enters or leaves rooms, so that these always agree with shard.rooms
+	rooms *set[string] // but its own; nil if there are none
+}
+
+// names are the rooms but its own. It needs mu.
+func (e *membership) names() []string {
+	if e.rooms == nil {
+		return nil
+	}
+	return e.rooms.list
 }
 
 // A room is one in a locked shard.
@@ -116,10 +124,10 @@ func (a *Memory) LeaveAll(m Member) {
 	e.mu.Lock()
 	if !e.gone {
 		e.gone = true
-		for _, name := range e.rooms.list {
+		for _, name := range e.names() {
 			a.removeFrom(name, m)
 		}
-		e.rooms = set[string]{}
+		e.rooms = nil
 		a.forgetMember(e) // before unlocking: who finds e gone can rely on it
 	}
 	e.mu.Unlock()
@@ -136,9 +144,9 @@ func (a *Memory) Rooms(id string) []string {
 	defer e.mu.Unlock()
 	var rooms []string
 	if e.own {
-		rooms = append(make([]string, 0, len(e.rooms.list)+1), id)
+		rooms = append(make([]string, 0, len(e.names())+1), id)
 	}
-	return append(rooms, e.rooms.list...)
+	return append(rooms, e.names()...)
 }
 
 // Broadcast delivers p to the target's members; see Adapter. The only error is the one of Local.Encode, as it is.
@@ -416,7 +424,12 @@ func (a *Memory) enter(e *membership, rooms []string) bool {
 	for _, name := range rooms {
 		if name == id {
 			a.setOwn(e, id, true)
-		} else if e.rooms.add(name) {
+			continue
+		}
+		if e.rooms == nil {
+			e.rooms = new(set[string])
+		}
+		if e.rooms.add(name) {
 			a.addTo(name, e.m)
 		}
 	}
@@ -430,9 +443,12 @@ func (a *Memory) exit(e *membership, rooms []string) {
 	for _, name := range rooms {
 		if name == id {
 			a.setOwn(e, id, false)
-		} else if e.rooms.remove(name) {
+		} else if e.rooms != nil && e.rooms.remove(name) {
 			a.removeFrom(name, e.m)
 		}
+	}
+	if len(e.names()) == 0 {
+		e.rooms = nil
 	}
 }
 
@@ -486,7 +502,7 @@ func (a *Memory) membership(m Member) *membership {
 	if e := s.ids.m[id]; e != nil {
 		return e
 	}
-	e := &membership{m: m, pos: len(s.list)}
+	e := &membership{m: m, pos: int32(len(s.list))}
 	s.ids.put(id, e)
 	s.list = append(s.list, m)
 	return e
@@ -502,7 +518,7 @@ func (a *Memory) forgetMember(e *membership) {
 	if last := s.list[len(s.list)-1]; last != e.m {
 		s.ids.m[last.ID()].pos = e.pos
 	}
-	s.list, _ = cut(s.list, e.pos)
+	s.list, _ = cut(s.list, int(e.pos))
 	s.ids.remove(id)
 }
 
