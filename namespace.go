@@ -12,6 +12,7 @@ import (
 	"sio.example/socketio/adapter"
 	"sio.example/socketio/event"
 	"sio.example/socketio/internal/dispatch"
+	"sio.example/socketio/internal/index"
 	"sio.example/socketio/parser"
 )
 
@@ -36,12 +37,12 @@ type Namespace struct {
 	closing    sync.Once // of the adapter
 
 	mu      sync.RWMutex
-	sockets map[string]*Socket // by id: from shortly before CONNECT until OnDisconnect was called
+	sockets index.Index[*Socket] // by id: from shortly before CONNECT until OnDisconnect was called
 }
 
 // newNamespace returns a namespace that open must be called for.
 func newNamespace(s *server, name string, p *ParentNamespace) *Namespace {
-	n := &Namespace{srv: s, name: name, parent: p, ready: make(chan struct{}), sockets: make(map[string]*Socket)}
+	n := &Namespace{srv: s, name: name, parent: p, ready: make(chan struct{}), sockets: index.New((*Socket).ID)}
 	n.BroadcastOperator.ns = n
 	if p != nil {
 		n.hooks.set.Store(p.hooks.set.Load())
@@ -134,9 +135,9 @@ func (n *Namespace) Sockets() iter.Seq[*Socket] {
 // Socket returns the socket with this id, if it is connected to this process.
 func (n *Namespace) Socket(id string) (*Socket, bool) {
 	n.mu.RLock()
-	s, ok := n.sockets[id]
+	s := n.sockets.Get(id)
 	n.mu.RUnlock()
-	if !ok || !s.Connected() {
+	if s == nil || !s.Connected() {
 		return nil, false
 	}
 	return s, true
@@ -182,22 +183,22 @@ func (n *Namespace) OnServerSide(name string, h Handler) (off func()) {
 func (n *Namespace) add(s *Socket) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.sockets[s.id] = s
+	n.sockets.Put(s)
 }
 
 func (n *Namespace) remove(s *Socket) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.sockets[s.id] == s {
-		delete(n.sockets, s.id)
+	if n.sockets.Get(s.id) == s {
+		n.sockets.Remove(s.id)
 	}
 }
 
 func (n *Namespace) snapshot() []*Socket {
 	n.mu.RLock()
 	defer n.mu.RUnlock()
-	all := make([]*Socket, 0, len(n.sockets))
-	for _, s := range n.sockets {
+	all := make([]*Socket, 0, n.sockets.Len())
+	for s := range n.sockets.All() {
 		all = append(all, s)
 	}
 	return all

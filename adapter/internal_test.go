@@ -29,8 +29,8 @@ func (m *fakeMember) Disconnect(bool)  {}
 func empty(t *testing.T, a *Memory) {
 	t.Helper()
 	for i := range a.shards {
-		if s := a.shards[i].Load(); s != nil && (s.rooms.m != nil || s.ids.m != nil || s.list != nil) {
-			t.Errorf("shard %d holds %d rooms and %d members", i, len(s.rooms.m), len(s.ids.m))
+		if s := a.shards[i].Load(); s != nil && (s.rooms.m != nil || s.ids.Len() != 0 || s.list != nil) {
+			t.Errorf("shard %d holds %d rooms and %d members", i, len(s.rooms.m), s.ids.Len())
 		}
 	}
 	if len(a.waits.set) != 0 {

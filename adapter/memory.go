@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"sio.example/socketio/internal/index"
 	"sio.example/socketio/parser"
 )
 
@@ -35,7 +36,7 @@ type Memory struct {
 type shard struct {
 	mu    sync.RWMutex
 	rooms table[*set[Member]] // never empty ones; without the members for whom it is their own
-	ids   table[*membership]
+	ids   index.Index[*membership]
 	list  []Member // what ids holds, to be iterated
 }
 
@@ -49,6 +50,8 @@ type membership struct {
 	mu    sync.Mutex   // held while the member enters or leaves rooms, so that these always agree with shard.rooms
 	rooms *set[string] // but its own; nil if there are none
 }
+
+func (e *membership) id() string { return e.m.ID() }
 
 // names are the rooms but its own. It needs mu.
 func (e *membership) names() []string {
@@ -376,7 +379,7 @@ func inAny(rooms []room, m Member) bool {
 // room returns the one called name, if it exists. The shard is locked.
 func (s *shard) room(name string) (r room, ok bool) {
 	r.members = s.rooms.m[name]
-	if e := s.ids.m[name]; e != nil && e.own {
+	if e := s.ids.Get(name); e != nil && e.own {
 		r.own = e.m
 	}
 	return r, r.members != nil || r.own != nil
@@ -487,7 +490,7 @@ func (a *Memory) lookup(id string) *membership {
 	s := a.shard(hash(id))
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return s.ids.m[id]
+	return s.ids.Get(id)
 }
 
 // membership returns that of the member with m's id, and makes m one if there is none.
@@ -499,11 +502,11 @@ func (a *Memory) membership(m Member) *membership {
 	s := a.shard(hash(id))
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if e := s.ids.m[id]; e != nil {
+	if e := s.ids.Get(id); e != nil {
 		return e
 	}
 	e := &membership{m: m, pos: int32(len(s.list))}
-	s.ids.put(id, e)
+	s.ids.Put(e)
 	s.list = append(s.list, m)
 	return e
 }
@@ -516,10 +519,10 @@ func (a *Memory) forgetMember(e *membership) {
 	defer s.mu.Unlock()
 	e.own = false
 	if last := s.list[len(s.list)-1]; last != e.m {
-		s.ids.m[last.ID()].pos = e.pos
+		s.ids.Get(last.ID()).pos = e.pos
 	}
 	s.list, _ = cut(s.list, int(e.pos))
-	s.ids.remove(id)
+	s.ids.Remove(id)
 }
 
 // hash tells the shard of a room or an id.
@@ -529,6 +532,6 @@ func (a *Memory) shard(i int) *shard {
 	if s := a.shards[i].Load(); s != nil {
 		return s
 	}
-	a.shards[i].CompareAndSwap(nil, new(shard))
+	a.shards[i].CompareAndSwap(nil, &shard{ids: index.New((*membership).id)})
 	return a.shards[i].Load()
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"sio.example/socketio/engineio/packet"
+	"sio.example/socketio/internal/index"
 	"sio.example/socketio/internal/sid"
 	"sio.example/socketio/internal/websocket"
 )
@@ -25,8 +26,8 @@ type Server struct {
 	deadlines [beats]deadlines // one for each thing that sessions wait for
 
 	mu      sync.RWMutex
-	sockets map[string]*Socket
-	closed  bool // no new sessions
+	sockets index.Index[*Socket] // by id
+	closed  bool                 // no new sessions
 
 	running sync.WaitGroup // of sessions; added to under mu while closed is false
 }
@@ -38,7 +39,7 @@ type Server struct {
 // Options that cannot be kept (see [Options.Validate]) are left out and logged at error level, those that lower security
 // are logged at warning level.
 func NewServer(accept func(s *Socket, r *http.Request) Handler, opts *Options) *Server {
-	s := &Server{accept: accept, options: opts.withDefaults(), start: time.Now(), sockets: map[string]*Socket{}}
+	s := &Server{accept: accept, options: opts.withDefaults(), start: time.Now(), sockets: index.New((*Socket).ID)}
 	for i := range s.deadlines {
 		s.deadlines[i].server = s
 	}
@@ -60,7 +61,7 @@ func (s *Server) Options() Options { return s.options }
 func (s *Server) Count() int {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return len(s.sockets)
+	return s.sockets.Len()
 }
 
 // Sockets calls yield for each session that is open now. Sessions may open and close meanwhile.
@@ -75,8 +76,8 @@ func (s *Server) Sockets(yield func(*Socket) bool) {
 func (s *Server) snapshot() []*Socket {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	all := make([]*Socket, 0, len(s.sockets))
-	for _, sock := range s.sockets {
+	all := make([]*Socket, 0, s.sockets.Len())
+	for sock := range s.sockets.All() {
 		all = append(all, sock)
 	}
 	return all
@@ -132,10 +133,10 @@ func (s *Server) add(sock *Socket) *refusal {
 	if s.closed {
 		return errShutdown
 	}
-	if s.sockets[sock.id] != nil {
+	if s.sockets.Get(sock.id) != nil {
 		return errID
 	}
-	s.sockets[sock.id] = sock
+	s.sockets.Put(sock)
 	s.running.Add(1)
 	return nil
 }
@@ -143,13 +144,13 @@ func (s *Server) add(sock *Socket) *refusal {
 func (s *Server) remove(sock *Socket) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.sockets, sock.id)
+	s.sockets.Remove(sock.id)
 }
 
 func (s *Server) socket(id string) *Socket {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return s.sockets[id]
+	return s.sockets.Get(id)
 }
 
 // open makes a session for a handshake that has passed all checks.

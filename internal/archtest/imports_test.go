@@ -17,12 +17,12 @@ var mayImport = map[string][]string{
 	"engineio/packet": {},
 	// vocabulary, sessions, rooms
 	"event":               {"parser"},
-	"engineio":            {"engineio/packet", "internal/websocket", "internal/ring", "internal/bufpool", "internal/sid"},
-	"adapter":             {"parser"},
+	"engineio":            {"engineio/packet", "internal/websocket", "internal/ring", "internal/bufpool", "internal/sid", "internal/index"},
+	"adapter":             {"parser", "internal/index"},
 	"adapter/adaptertest": {"adapter", "parser"},
 	"browser":             {},
 	// the server
-	".": {"engineio", "parser", "event", "adapter", "browser", "internal/dispatch", "internal/ring", "internal/bufpool", "internal/sid"},
+	".": {"engineio", "parser", "event", "adapter", "browser", "internal/dispatch", "internal/ring", "internal/bufpool", "internal/sid", "internal/index"},
 	// the client
 	"client": {"engineio", "parser", "event", "internal/dispatch", "internal/backoff", "internal/ring"},
 	// on top of the server
@@ -36,6 +36,7 @@ var mayImport = map[string][]string{
 	"internal/backoff":   {},
 	"internal/bufpool":   {},
 	"internal/sid":       {},
+	"internal/index":     {},
 	"internal/memnet":    {},
 	"internal/archtest":  {},
 }
