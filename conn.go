@@ -24,7 +24,7 @@ type conn struct {
 	opening opening
 
 	// Used by the reader only, which the engine calls from one goroutine at a time.
-	decoder parser.Decoder
+	decoder parser.Decoder // made when needed
 	size    int // bytes read of the packet
 
 	missing atomic.Int64 // one more than since when attachments are missing, on the server's clock; 0 if none are
@@ -48,7 +48,7 @@ type rare struct {
 }
 
 func newConn(s *server, e *engineio.Socket, r *http.Request) *conn {
-	c := &conn{srv: s, eng: e, opening: newOpening(r), decoder: s.opts.Parser.NewDecoder()}
+	c := &conn{srv: s, eng: e, opening: newOpening(r)}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.rarely().timer = time.AfterFunc(s.opts.ConnectTimeout, c.connectTimeout)
@@ -75,6 +75,9 @@ func (c *conn) address() string { return hostOf(c.eng.RemoteAddr()) }
 // HandleMessage takes one frame of a packet.
 func (c *conn) HandleMessage(m engineio.Message) {
 	c.size += len(m.Data)
+	if c.decoder == nil {
+		c.decoder = c.srv.opts.Parser.NewDecoder()
+	}
 	p, err := c.decoder.Add(parser.Frame(m))
 	if err != nil {
 		c.malformed(err)
@@ -117,6 +120,9 @@ func (c *conn) HandleClose(reason engineio.Reason, err error) {
 
 func (c *conn) handle(p *parser.Packet, size int) {
 	if p.Type == parser.Connect {
+		if d, ok := c.decoder.(interface{ Blank() bool }); ok && d.Blank() {
+			c.decoder = nil // many clients connect and then only listen
+		}
 		c.connect(p)
 		return
 	}

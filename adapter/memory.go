@@ -507,6 +507,9 @@ func (a *Memory) membership(m Member) *membership {
 	}
 	e := &membership{m: m, pos: int32(len(s.list))}
 	s.ids.Put(e)
+	if n := len(s.list); n == cap(s.list) {
+		s.list = append(make([]Member, 0, n+n/4+1), s.list...) // append would double it
+	}
 	s.list = append(s.list, m)
 	return e
 }
