@@ -25,7 +25,7 @@ type conn struct {
 
 	// Used by the reader only, which the engine calls from one goroutine at a time.
 	decoder parser.Decoder // made when needed
-	size    int // bytes read of the packet
+	size    int            // bytes read of the packet
 
 	missing atomic.Int64 // one more than since when attachments are missing, on the server's clock; 0 if none are
 

@@ -100,7 +100,7 @@ func TestEndsByThePeer(t *testing.T) {
 func TestViolationWhileWriting(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, e *env) {
 		p, rec := e.ws()
-		synctest.Wait() // the Open packet is there before the session has its connection
+		synctest.Wait()                                                    // the Open packet is there before the session has its connection
 		rec.socket.conn.Close(websocket.ProtocolError, "reserved bit set") // as Read does before it returns
 		if err := rec.socket.Send(SendOptions{}, text("late")); err != nil {
 			t.Fatal(err)
