@@ -315,6 +315,51 @@ func TestTypesThatEncodeThemselves(t *testing.T) {
 	}
 }
 
+// chunks writes its bytes one after the other from the same memory.
+type chunks string
+
+func (c chunks) MarshalJSONTo(enc *jsontext.Encoder) error {
+	err := enc.WriteToken(jsontext.BeginArray)
+	for buf, i := []byte{0}, 0; err == nil && i < len(c); i++ {
+		buf[0] = c[i]
+		err = jsonv2.MarshalEncode(enc, buf)
+	}
+	return errors.Join(err, enc.WriteToken(jsontext.EndArray))
+}
+
+// A type that encodes itself may do so from memory that it uses again.
+func TestMemoryOfTypesThatEncodeThemselves(t *testing.T) {
+	type known struct {
+		B []byte
+		C chunks
+	}
+	for name, v := range map[string]any{
+		"field":     known{[]byte("a"), "bc"},
+		"interface": struct{ A, B any }{[]byte("a"), chunks("bc")},
+		"element":   struct{ L [][]*known }{[][]*known{{{[]byte("a"), "bc"}}}},
+	} {
+		_, frames, err := JSON(nil).(Appender).AppendEncode(nil, nil, emit(v))
+		if got := wire(frames); err != nil || len(got) != 4 || !reflect.DeepEqual(got[1:], list{bin("a"), bin("b"), bin("c")}) {
+			t.Errorf("%s: got %q, %v", name, got, err)
+		}
+	}
+}
+
+// Who gets bytes of received arguments may change them when Encode has returned.
+func TestEncodeCopiesWhatWasReceived(t *testing.T) {
+	p := mustDecode(t, `51-["m",{"_placeholder":true,"num":0},[{"_placeholder":true,"num":0}]]`, []byte("data"))
+	frames, err := JSON(nil).Encode(nil, p)
+	var data []byte
+	if err := errors.Join(err, p.Args.Bind(&data)); err != nil {
+		t.Fatal(err)
+	}
+	copy(data, "DATA")
+	want := list{`51-["m",` + mark0 + `,[` + mark0 + `]]`, bin("data")}
+	if got := wire(frames); !reflect.DeepEqual(got, want) {
+		t.Errorf(" got %q\nwant %q", got, want)
+	}
+}
+
 func TestTypedNilIsNull(t *testing.T) { // R-21
 	var nilPanics *panics
 	var nilRaw *json.RawMessage

@@ -47,11 +47,13 @@ type encoder struct {
 	limits   *JSONOptions
 	noBinary bool // bytes become base64
 	borrow   bool // attachments are not copied
+	resent   []resent
 
 	// What the JSON library writes with, made when first needed, and anew after an error: one for types that
 	// hold no bytes, and one that calls back for each []byte.
 	plain, binary *jsontext.Encoder
 	current       *jsontext.Encoder // one of them, or that of the second pass
+	foreign       bool              // what current writes may hold types that encode themselves
 
 	binaryOptions    json.Options
 	nonFiniteOptions json.Options // call back for each NaN and infinity, too
@@ -92,6 +94,10 @@ func (e *encoder) free() {
 		files = nil
 	}
 	e.buf, e.files, e.marks, e.limits, e.noBinary, e.borrow, e.fault = buf, files, 0, nil, false, false, nil
+	clear(e.resent)
+	if e.resent = e.resent[:0]; cap(e.resent) > maxFiles {
+		e.resent = nil
+	}
 	encoders.Put(e)
 }
 
@@ -313,8 +319,10 @@ func (e *encoder) argument(a Args, i, depth int) error {
 func (e *encoder) library(v any) error {
 	start, files, marks := len(e.buf), len(e.files), e.marks
 	enc, options := &e.plain, encodeOptions
-	if !e.noBinary && planOf(reflect.TypeOf(v)).sendsBytes {
-		enc, options = &e.binary, e.binaryOptions
+	if !e.noBinary {
+		if plan := planOf(reflect.TypeOf(v)); plan.sendsBytes {
+			enc, options, e.foreign = &e.binary, e.binaryOptions, plan.foreign
+		}
 	}
 	if *enc == nil {
 		*enc = jsontext.NewEncoder(e, options)
@@ -368,7 +376,10 @@ func (e *encoder) marshalBytes(enc *jsontext.Encoder, data []byte) error {
 	if e.noBinary || data == nil || enc != e.current {
 		return errors.ErrUnsupported
 	}
-	num, err := e.attach(e.own(data))
+	if !e.borrow || e.foreign { // a type's own MarshalJSONTo may use the memory again
+		data = bytes.Clone(data)
+	}
+	num, err := e.attach(data)
 	if err != nil {
 		e.fault = err
 		return err
@@ -377,7 +388,7 @@ func (e *encoder) marshalBytes(enc *jsontext.Encoder, data []byte) error {
 	return enc.WriteValue(appendPlaceholder(room[:0], num))
 }
 
-// own is what to attach for bytes of the user's, who may go on to change them.
+// own is what to attach for bytes that the user has too, and may go on to change.
 func (e *encoder) own(data []byte) []byte {
 	if e.borrow {
 		return data
@@ -417,13 +428,25 @@ func (e *encoder) reattach(data []byte) (num int, err error) {
 	if e.noBinary {
 		return 0, errPayload
 	}
-	for i, f := range e.files {
-		if len(f) == len(data) && len(f) > 0 && &f[0] == &data[0] {
+	if len(data) == 0 {
+		return e.attach(data)
+	}
+	for _, r := range e.resent {
+		if r.first == &data[0] && r.size == len(data) {
 			e.marks++
-			return i, nil
+			return r.num, nil
 		}
 	}
-	return e.attach(data)
+	if num, err = e.attach(e.own(data)); err == nil {
+		e.resent = append(e.resent, resent{&data[0], len(data), num})
+	}
+	return num, err
+}
+
+// A resent attachment is a received one, which lies at first, that is attached as num.
+type resent struct {
+	first     *byte
+	size, num int
 }
 
 // verify judges the text as a whole.

@@ -40,6 +40,9 @@ type typePlan struct {
 	// types, which then cost no more than the JSON library does.
 	sendsBytes bool
 	takesAny   bool
+
+	// foreign tells whether a value may hold one whose MarshalJSONTo has the library write for it.
+	foreign bool
 }
 
 var (
@@ -74,6 +77,7 @@ func makePlan(t reflect.Type) *typePlan {
 		of:         t,
 		sendsBytes: reaches(t, sends, nil),
 		takesAny:   reaches(t, takes, nil),
+		foreign:    encodesItself(t, nil),
 	}
 	if t.Kind() == reflect.Struct {
 		p.tuple, p.fields = tupleFields(t)
@@ -165,9 +169,36 @@ func reaches(t reflect.Type, d direction, seen map[reflect.Type]bool) bool {
 	return false
 }
 
+// encodesItself tells whether a value of type t can lead to one that has a MarshalJSONTo. seen are the types around t.
+func encodesItself(t reflect.Type, seen map[reflect.Type]bool) bool {
+	switch {
+	case t.Kind() == reflect.Interface || reflect.PointerTo(t).Implements(marshalerTo):
+		return true
+	case seen[t]:
+		return false
+	}
+	if seen == nil {
+		seen = make(map[reflect.Type]bool)
+	}
+	seen[t] = true
+	switch t.Kind() {
+	case reflect.Pointer, reflect.Slice, reflect.Array, reflect.Map:
+		return encodesItself(t.Elem(), seen)
+	case reflect.Struct:
+		for i := range t.NumField() {
+			if encodesItself(t.Field(i).Type, seen) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 var (
+	marshalerTo = reflect.TypeFor[json.MarshalerTo]()
+
 	senders = []reflect.Type{
-		reflect.TypeFor[json.MarshalerTo](), reflect.TypeFor[json.Marshaler](),
+		marshalerTo, reflect.TypeFor[json.Marshaler](),
 		reflect.TypeFor[encoding.TextAppender](), reflect.TypeFor[encoding.TextMarshaler](),
 	}
 	takers = []reflect.Type{
