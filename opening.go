@@ -1,6 +1,7 @@
 package socketio
 
 import (
+	"encoding/binary"
 	"net"
 	"net/http"
 	"net/url"
@@ -13,9 +14,9 @@ import (
 
 // An opening is what a connection remembers of its first request: URI and header, in a form that takes a fraction of the
 // memory, since most servers never look at it again. The first byte tells how the URI begins and whether there was TLS,
-// the URI follows and NUL, then the header. A name of knownHeaders is one byte, and so is one with its usual value; any other
-// is name, NUL, value, NUL. Neither URI nor names nor values hold NUL, and no name begins with such a byte (RFC 9110 5.1,
-// 5.5).
+// the rest of the URI follows, then the header. A name of knownHeaders is one byte, and so is one with its usual value; any
+// other is otherHeader and the name. Each text stands behind its length: a handler before this one may have put anything
+// into the header.
 type opening string
 
 // How URIs begin, and the flag for TLS beside it.
@@ -42,8 +43,8 @@ var knownHeaders = [...]struct{ name, value string }{
 	{"X-Real-Ip", ""}, {"X-Request-Id", ""}, {"Forwarded", ""}, {"Via", "1.1 google"}, {"Traceparent", ""},
 }
 
-// Names are written as known plus twice their index in knownHeaders, and plus one with their usual value.
-const known = 0x80
+// Names are written as twice their index in knownHeaders, and plus one with their usual value.
+const otherHeader = 0xff
 
 var knownNames = func() map[string]byte {
 	m := make(map[string]byte, len(knownHeaders))
@@ -70,7 +71,7 @@ func newOpening(r *http.Request) opening {
 	}
 	buf := bufpool.Get(1 << 10)
 	defer bufpool.Put(buf)
-	*buf = append(append(append(*buf, flags), uri...), 0)
+	*buf = appendText(append(*buf, flags), uri)
 	for name, values := range r.Header {
 		for _, v := range values {
 			*buf = appendHeader(*buf, name, v)
@@ -83,18 +84,36 @@ func appendHeader(dst []byte, name, value string) []byte {
 	i, ok := knownNames[name]
 	switch {
 	case !ok:
-		dst = append(append(dst, name...), 0)
+		dst = appendText(append(dst, otherHeader), name)
 	case value != "" && value == knownHeaders[i].value:
-		return append(dst, known+2*i+1)
+		return append(dst, 2*i+1)
 	default:
-		dst = append(dst, known+2*i)
+		dst = append(dst, 2*i)
 	}
-	return append(append(dst, value...), 0)
+	return appendText(dst, value)
+}
+
+func appendText(dst []byte, s string) []byte {
+	return append(binary.AppendUvarint(dst, uint64(len(s))), s...)
+}
+
+// cutText returns what appendText appended, and what follows it.
+func cutText(s string) (text, rest string) {
+	size, i := 0, 0
+	for shift := 0; ; shift += 7 {
+		c := s[i]
+		i++
+		size |= int(c&0x7f) << shift
+		if c < 0x80 {
+			break
+		}
+	}
+	return s[i : i+size], s[i+size:]
 }
 
 // split returns the URI, and the header as it is written.
 func (o opening) split() (uri, header string) {
-	uri, header, _ = strings.Cut(string(o[1:]), "\x00")
+	uri, header = cutText(string(o[1:]))
 	return uriStarts[o[0]&^overTLS] + uri, header
 }
 
@@ -102,15 +121,17 @@ func unpackHeader(s string) http.Header {
 	h := make(http.Header)
 	for s != "" {
 		var name, value string
-		if c := s[0]; c < known || int(c-known)/2 >= len(knownHeaders) {
-			name, s, _ = strings.Cut(s, "\x00")
-			value, s, _ = strings.Cut(s, "\x00")
-		} else {
-			k := knownHeaders[(c-known)/2]
-			name, value, s = k.name, k.value, s[1:]
-			if (c-known)%2 == 0 {
-				value, s, _ = strings.Cut(s, "\x00")
-			}
+		c := s[0]
+		s = s[1:]
+		switch {
+		case c == otherHeader:
+			name, s = cutText(s)
+			value, s = cutText(s)
+		case c%2 == 0:
+			name = knownHeaders[c/2].name
+			value, s = cutText(s)
+		default:
+			name, value = knownHeaders[c/2].name, knownHeaders[c/2].value
 		}
 		h[name] = append(h[name], value)
 	}

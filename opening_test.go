@@ -26,6 +26,7 @@ func TestOpening(t *testing.T) {
 		"TLS elsewhere": {RequestURI: "/", TLS: new(tls.ConnectionState)},
 		"known headers": {RequestURI: "/", Header: every},
 		"other headers": {RequestURI: "/", Header: http.Header{"X-A": {"", "b", "\xff\x80"}, "x": {"Upgrade"}, "Upgrade": {"\xff"}}},
+		"rewritten":     {RequestURI: "/", Header: http.Header{"": {""}, "\x00": {"\x00"}, "\x81b": {"a\x00X-User\x00admin", ""}, "Origin": {"\x00"}}},
 		"long":          {RequestURI: "/" + strings.Repeat("a", 5000), Header: http.Header{"Cookie": {strings.Repeat("b", 70_000)}}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -54,4 +55,21 @@ func TestKnownHeaders(t *testing.T) {
 			t.Errorf("%s is never found", h.name)
 		}
 	}
+}
+
+// Any bytes come back, whoever put them there.
+func FuzzOpening(f *testing.F) {
+	f.Add("/socket.io/?EIO=4&transport=websocket&x=%00", "Upgrade", "websocket", "X-A", "b")
+	f.Add("/", "Cookie", strings.Repeat("c", 300), "\xff\x00", "\x80\x00")
+	f.Fuzz(func(t *testing.T, uri, name, value, name2, value2 string) {
+		if uri == "" {
+			return
+		}
+		header := http.Header{name: {value, value2}}
+		header[name2] = append(header[name2], value2, value)
+		h := newOpening(&http.Request{RequestURI: uri, Header: header}).handshake("a", time.Unix(1, 0), Args{})
+		if h.URL != uri || !reflect.DeepEqual(http.Header(h.Headers), header) {
+			t.Errorf("%q, %q of %q, %q", h.URL, h.Headers, uri, header)
+		}
+	})
 }
