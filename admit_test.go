@@ -137,6 +137,30 @@ func TestConnectCannotBeEncoded(t *testing.T) {
 	})
 }
 
+// What the user does about a parser that fails holds up the socket in question only.
+func TestConnectCannotBeEncodedAndOnErrorHangs(t *testing.T) {
+	release := make(chan struct{})
+	opts := &socketio.Options{
+		Parser: hookParser{parser.JSON(nil), func(p *parser.Packet) error {
+			if p.Type == parser.Connect && p.Namespace == "/" {
+				return errors.New("no")
+			}
+			return nil
+		}},
+		OnError: func(context.Context, *socketio.Socket, *socketio.Event, error) { <-release },
+	}
+	bubble(t, opts, func(t *testing.T, f *fixture) {
+		release = make(chan struct{})
+		f.Of("/a")
+		c := f.dial()
+		c.send("40")
+		synctest.Wait()
+		c.connect("/a", "")
+		close(release)
+		c.expect(`44{"message":"internal error"}`)
+	})
+}
+
 // A factory that returns nothing is one that fails.
 func TestNilAdapter(t *testing.T) {
 	opts := &socketio.Options{Adapter: func(adapter.Local) (adapter.Adapter, error) { return nil, nil }}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -270,6 +271,35 @@ func TestArgumentsMayChangeAfterEmit(t *testing.T) {
 		for i := range 100 {
 			want := fmt.Sprintf(`42["x",{"n":%d}]`, i)
 			c.expect(want, want)
+		}
+	})
+}
+
+// Who adds a callback and then looks at the sockets that are there misses none.
+func TestOnConnectionWhileSocketsConnect(t *testing.T) {
+	bubble(t, &socketio.Options{MaxNamespaces: 10_000}, func(t *testing.T, f *fixture) {
+		c := f.dial()
+		for i := range 1000 {
+			n := f.Of(fmt.Sprintf("/%d", i))
+			var greeted, seen atomic.Int64
+			start := make(chan struct{})
+			go func() { // ends with the round
+				<-start
+				for range i % 100 * 20 {
+					runtime.Gosched()
+				}
+				n.OnConnection(func(*socketio.Socket) { greeted.Add(1) })
+				for range n.Sockets() {
+					seen.Add(1)
+				}
+			}()
+			close(start)
+			c.connect(n.Name(), "")
+			synctest.Wait()
+			if greeted.Load() == 0 && seen.Load() == 0 || greeted.Load() > 1 {
+				t.Fatalf("round %d: greeted %d, seen %d", i, greeted.Load(), seen.Load())
+			}
+			c.send("41" + n.Name() + ",")
 		}
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -40,6 +41,7 @@ func NewServer(opts *Options) *Server {
 	}
 	s.guard = dispatch.Guard{DisableRecover: o.DisableRecover, Panics: &s.stats.panics}
 	s.appender, _ = o.Parser.(parser.Appender)
+	s.plain = reflect.TypeOf(o.Parser) == reflect.TypeOf(parser.JSON(nil))
 	s.engine = engineio.NewServer(s.accept, &o.Engine)
 	return &Server{s.of("/")}
 }
@@ -89,6 +91,7 @@ type server struct {
 	log      *slog.Logger
 	guard    dispatch.Guard
 	appender parser.Appender // the Parser, if it is one
+	plain    bool            // the Parser is one of package parser
 	stats    counters
 	files    clientFiles
 	flush    flusher

@@ -321,6 +321,7 @@ type jobKind byte
 const (
 	jobConnect jobKind = iota
 	jobEnter           // jobConnect without user code
+	jobGreet           // the callbacks that were added during jobEnter
 	jobEvent
 	jobCall
 	jobLeave // jobEnd without user code
@@ -329,7 +330,7 @@ const (
 
 func (j job) describe() string {
 	switch j.kind {
-	case jobConnect, jobEnter:
+	case jobConnect, jobEnter, jobGreet:
 		return "connecting"
 	case jobEvent:
 		return "event " + dispatch.Plain(j.event.Name)
@@ -350,7 +351,11 @@ func (r *runner) Run(j job) {
 	case jobConnect:
 		r.connect()
 	case jobEnter:
-		r.enter()
+		if r.enter() && len(r.ns.hooks.load().connection) > 0 { // who added them may not have seen the socket yet
+			r.inbox.First(job{kind: jobGreet})
+		}
+	case jobGreet:
+		(*Socket)(r).greet()
 	case jobEvent:
 		r.handle(j.event)
 	case jobCall:
@@ -381,10 +386,10 @@ func (r *runner) connect() {
 	}
 }
 
-// entersAlone reports whether connecting calls no user code but that of the parser, which the reader calls anyway, so that
-// no runner is needed. It is for the reader, and a socket that nobody knows yet.
+// entersAlone reports whether connecting calls no user code, so that no runner is needed: a parser of the user's would be
+// some, and so is what the user does about its errors. It is for the reader, and a socket that nobody knows yet.
 func (s *Socket) entersAlone() bool {
-	if !s.inMemory() {
+	if !s.conn.srv.plain || !s.inMemory() {
 		return false
 	}
 	hooks := s.ns.hooks.load()

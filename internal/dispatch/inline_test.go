@@ -38,6 +38,41 @@ func TestHere(t *testing.T) {
 	}
 }
 
+// First comes before what waits, the final item too.
+func TestFirst(t *testing.T) {
+	for _, more := range []bool{false, true} {
+		var q Inbox[int]
+		var ran []int
+		done := make(chan struct{})
+		q.Init(runFunc(func(item int) {
+			ran = append(ran, item)
+			switch item {
+			case 1:
+				if more {
+					q.Push(nil, 3, 1)
+					q.Close(4)
+				}
+				q.First(2)
+			case 2:
+				if !more {
+					close(done)
+				}
+			case 4:
+				close(done)
+			}
+		}), &Limits{Items: 10, Bytes: 10})
+		q.Here(1)
+		<-done
+		want := []int{1, 2, 3, 4}
+		if !more {
+			want = want[:2]
+		}
+		if !slices.Equal(ran, want) {
+			t.Errorf("ran %v, want %v", ran, want)
+		}
+	}
+}
+
 func TestCloseHere(t *testing.T) {
 	var q Inbox[int]
 	var ran []int
