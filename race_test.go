@@ -304,6 +304,85 @@ func TestOnConnectionWhileSocketsConnect(t *testing.T) {
 	})
 }
 
+// A callback that was added while the socket was connected is called, once, whoever ends the socket.
+func TestOnDisconnectWhileSocketsEnd(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, f *fixture) {
+		for i := range 1000 {
+			c, id := f.join("/")
+			s, ok := f.Socket(id)
+			if !ok {
+				t.Fatal("not connected")
+			}
+			var called atomic.Int64
+			var must bool
+			start := make(chan struct{})
+			go func() { // ends with the round
+				<-start
+				for range i % 50 * 20 {
+					runtime.Gosched()
+				}
+				if i%2 == 0 {
+					s.OnDisconnect(func(socketio.DisconnectReason) { called.Add(1) })
+				} else {
+					s.OnDisconnecting(func(socketio.DisconnectReason) { called.Add(1) })
+				}
+				must = s.Connected()
+				_ = s.Join("room")
+			}()
+			close(start)
+			switch i % 3 {
+			case 0:
+				c.send("41")
+			case 1:
+				c.close()
+			case 2:
+				c.send("41")
+				s.Disconnect(i%2 == 0)
+			}
+			synctest.Wait()
+			if n := called.Load(); n > 1 || must && n == 0 {
+				t.Fatalf("round %d: called %d times", i, n)
+			}
+			c.close()
+			synctest.Wait()
+			if st := f.Stats(); st.Sockets != 0 || len(s.Rooms()) != 0 {
+				t.Fatalf("round %d: %d sockets, in %q", i, st.Sockets, s.Rooms())
+			}
+		}
+	})
+}
+
+// A socket that the reader lets in while the server ends is not left behind.
+func TestShutdownWhileSocketsConnect(t *testing.T) {
+	for i := range 300 {
+		bubble(t, nil, func(t *testing.T, f *fixture) {
+			c := f.dial()
+			go c.drain() // ends with the connection
+			start := make(chan struct{})
+			go func() { // ends with the test
+				<-start
+				_ = c.trySend("40", "41", "40", "41", "40")
+			}()
+			close(start)
+			for range i % 50 * 20 {
+				runtime.Gosched()
+			}
+			if err := f.Shutdown(t.Context()); err != nil {
+				t.Error(err)
+			}
+			synctest.Wait()
+			n := uint64(0)
+			st := f.Stats()
+			for _, d := range st.Disconnects {
+				n += d
+			}
+			if st.Sockets != 0 || st.Connects != n {
+				t.Errorf("stats are %+v", st)
+			}
+		})
+	}
+}
+
 // Nobody answers, many times: nothing is left waiting.
 func TestUnansweredBroadcasts(t *testing.T) {
 	bubble(t, patient, func(t *testing.T, f *fixture) {
