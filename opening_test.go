@@ -26,8 +26,10 @@ func TestOpening(t *testing.T) {
 		"TLS elsewhere": {RequestURI: "/", TLS: new(tls.ConnectionState)},
 		"known headers": {RequestURI: "/", Header: every},
 		"other headers": {RequestURI: "/", Header: http.Header{"X-A": {"", "b", "\xff\x80"}, "x": {"Upgrade"}, "Upgrade": {"\xff"}}},
-		"rewritten":     {RequestURI: "/", Header: http.Header{"": {""}, "\x00": {"\x00"}, "\x81b": {"a\x00X-User\x00admin", ""}, "Origin": {"\x00"}}},
-		"long":          {RequestURI: "/" + strings.Repeat("a", 5000), Header: http.Header{"Cookie": {strings.Repeat("b", 70_000)}}},
+		"rewritten": {RequestURI: "/", Header: http.Header{
+			"": {""}, "\x00": {"\x00"}, "\x81b": {"a\x00X-User\x00admin", ""}, "Origin": {"\x00"},
+		}},
+		"long": {RequestURI: "/" + strings.Repeat("a", 5000), Header: http.Header{"Cookie": {strings.Repeat("b", 70_000)}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			uri, header := r.RequestURI, r.Header

@@ -386,8 +386,8 @@ func (r *runner) connect() {
 	}
 }
 
-// entersAlone reports whether connecting calls no user code, so that no runner is needed: a parser of the user's would be
-// some, and so is what the user does about its errors. It is for the reader, and a socket that nobody knows yet.
+// entersAlone reports whether connecting calls no user code, so that no runner is needed: a parser of the user's would
+// be some, and so is what the user does about its errors. It is for the reader, and a socket that nobody knows yet.
 func (s *Socket) entersAlone() bool {
 	if !s.conn.srv.plain || !s.inMemory() {
 		return false

@@ -339,7 +339,8 @@ func TestMemoryOfTypesThatEncodeThemselves(t *testing.T) {
 		"element":   struct{ L [][]*known }{[][]*known{{{[]byte("a"), "bc"}}}},
 	} {
 		_, frames, err := JSON(nil).(Appender).AppendEncode(nil, nil, emit(v))
-		if got := wire(frames); err != nil || len(got) != 4 || !reflect.DeepEqual(got[1:], list{bin("a"), bin("b"), bin("c")}) {
+		want := list{bin("a"), bin("b"), bin("c")}
+		if got := wire(frames); err != nil || len(got) != 4 || !reflect.DeepEqual(got[1:], want) {
 			t.Errorf("%s: got %q, %v", name, got, err)
 		}
 	}
