@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"slices"
 	"sync"
@@ -25,23 +26,23 @@ type conn struct {
 
 	// Used by the reader only, which the engine calls from one goroutine at a time.
 	decoder parser.Decoder // made when needed
-	size    int            // bytes read of the packet
+	size    uint32         // bytes read of the packet, or the most there can be
 
-	missing atomic.Int64 // one more than since when attachments are missing, on the server's clock; 0 if none are
+	unflushed atomic.Bool  // in the queue of the server's flusher
+	missing   atomic.Int64 // one more than since when attachments are missing, on the server's clock; 0 if none are
 
-	unflushed atomic.Bool // in the queue of the server's flusher
-
-	living  int32 // of the sockets, and of those that are no longer there, whose runner has not done its last job; guarded by mu
-	mu      sync.Mutex
+	// From here on guarded by mu.
 	first   *Socket // of the sockets, connecting ones too, linked by Socket.next; few, so searched
 	rare    *rare   // nil if it would be empty
-	settled bool    // the client has joined a namespace
+	mu      sync.Mutex
+	living  int32 // of the sockets, and of those that are no longer there, whose runner has not done its last job
+	settled bool  // the client has joined a namespace
 	closed  bool
 }
 
 // rare is guarded by conn.mu.
 type rare struct {
-	timer  *time.Timer   // until the first socket is connected
+	place  *newcomer     // until the first socket is connected
 	missed *time.Timer   // looks at missing; nil if it does not
 	fewer  chan struct{} // closed when living gets smaller; nil if nobody waits for that
 	left   []string      // namespaces that the client was in, the latest last
@@ -51,7 +52,7 @@ func newConn(s *server, e *engineio.Socket, r *http.Request) *conn {
 	c := &conn{srv: s, eng: e, opening: newOpening(r)}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.rarely().timer = time.AfterFunc(s.opts.ConnectTimeout, c.connectTimeout)
+	c.rarely().place = s.newcomers.add(c)
 	return c
 }
 
@@ -65,7 +66,7 @@ func (c *conn) rarely() *rare {
 
 // tidy drops what is in rare no more. It needs mu.
 func (c *conn) tidy() {
-	if r := c.rare; r != nil && r.timer == nil && r.missed == nil && r.fewer == nil && len(r.left) == 0 {
+	if r := c.rare; r != nil && r.place == nil && r.missed == nil && r.fewer == nil && len(r.left) == 0 {
 		c.rare = nil
 	}
 }
@@ -74,7 +75,7 @@ func (c *conn) address() string { return hostOf(c.eng.RemoteAddr()) }
 
 // HandleMessage takes one frame of a packet.
 func (c *conn) HandleMessage(m engineio.Message) {
-	c.size += len(m.Data)
+	c.size += uint32(min(uint64(len(m.Data)), uint64(math.MaxUint32-c.size)))
 	if c.decoder == nil {
 		c.decoder = c.srv.opts.Parser.NewDecoder()
 	}
@@ -87,7 +88,7 @@ func (c *conn) HandleMessage(m engineio.Message) {
 		c.awaitAttachments()
 		return
 	}
-	size := c.size
+	size := int(c.size)
 	c.size = 0
 	c.missing.Store(0)
 	p.Namespace = cmp.Or(p.Namespace, "/")
@@ -290,14 +291,19 @@ func (c *conn) settle() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.settled = true
-	if r := c.rare; r != nil && r.timer != nil {
-		r.timer.Stop()
-		r.timer = nil
-		c.tidy()
+	c.unplace()
+	c.tidy()
+}
+
+// unplace ends the time to join a namespace. It needs mu.
+func (c *conn) unplace() {
+	if r := c.rare; r != nil && r.place != nil {
+		c.srv.newcomers.remove(r.place)
+		r.place = nil
 	}
 }
 
-// connectTimeout runs on the timer's goroutine.
+// connectTimeout runs on a timer's goroutine.
 func (c *conn) connectTimeout() {
 	c.mu.Lock()
 	settled := c.settled
@@ -395,15 +401,12 @@ func (c *conn) shut() []*Socket {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.closed = true
-	if r := c.rare; r != nil {
-		for _, t := range [...]**time.Timer{&r.timer, &r.missed} {
-			if *t != nil {
-				(*t).Stop()
-				*t = nil
-			}
-		}
-		c.tidy()
+	c.unplace()
+	if r := c.rare; r != nil && r.missed != nil {
+		r.missed.Stop()
+		r.missed = nil
 	}
+	c.tidy()
 	return c.list()
 }
 

@@ -39,6 +39,7 @@ func NewServer(opts *Options) *Server {
 		pending:    make(map[*Socket]struct{}),
 		idle:       make(chan struct{}),
 	}
+	s.newcomers.server = s
 	s.guard = dispatch.Guard{DisableRecover: o.DisableRecover, Panics: &s.stats.panics}
 	s.appender, _ = o.Parser.(parser.Appender)
 	s.plain = reflect.TypeOf(o.Parser) == reflect.TypeOf(parser.JSON(nil))
@@ -96,6 +97,8 @@ type server struct {
 	files    clientFiles
 	flush    flusher
 	start    time.Time
+
+	newcomers newcomers
 
 	mu         sync.Mutex
 	namespaces map[string]*Namespace
