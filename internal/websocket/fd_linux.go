@@ -1,4 +1,4 @@
-//go:build !race && !msan && !asan
+//go:build (amd64 || arm64 || riscv64 || loong64) && !race && !msan && !asan
 
 package websocket
 
@@ -7,13 +7,19 @@ import (
 	"unsafe"
 )
 
-// The descriptors are in non-blocking mode, so that the scheduler need not be told of system calls on them: that saves
-// two tenths of a microsecond for each message. The sanitizers have to be told as well: they use fd_unix.go.
+// These system calls do not wait, even if somebody has put the descriptor into blocking mode (as os.File.Fd does to what
+// TCPConn.File shares with the connection). So the scheduler need not be told of them: that saves two tenths of a
+// microsecond for each message. The sanitizers have to be told: they use fd_unix.go.
+
+const (
+	dontWait = syscall.MSG_DONTWAIT
+	noSignal = syscall.MSG_NOSIGNAL
+)
 
 // readFD reads once. Again tells that nothing is there yet.
 func readFD(fd uintptr, p []byte) (n int, again bool, err error) {
 	for {
-		r, _, errno := syscall.RawSyscall(syscall.SYS_READ, fd, uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))
+		r, _, errno := syscall.RawSyscall6(syscall.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), dontWait, 0, 0)
 		switch errno {
 		case 0:
 			return int(r), false, nil
@@ -29,7 +35,7 @@ func readFD(fd uintptr, p []byte) (n int, again bool, err error) {
 // writeFD writes what the kernel takes.
 func writeFD(fd uintptr, p []byte) (n int, err error) {
 	for n < len(p) {
-		r, _, errno := syscall.RawSyscall(syscall.SYS_WRITE, fd, uintptr(unsafe.Pointer(&p[n])), uintptr(len(p)-n))
+		r, _, errno := syscall.RawSyscall6(syscall.SYS_SENDTO, fd, uintptr(unsafe.Pointer(&p[n])), uintptr(len(p)-n), dontWait|noSignal, 0, 0)
 		switch errno {
 		case 0:
 			n += int(r)
