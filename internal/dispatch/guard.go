@@ -56,26 +56,22 @@ func (g *Guard) Run(fn func() error, failed func(err error)) {
 
 // RunAll runs all of fns, whatever each of them does.
 func RunAll[F any](g *Guard, fns []F, call func(fn F), failed func(err error)) {
-	if len(fns) == 0 {
-		return
-	}
-	exited := true
+	i := 0
 	defer func() {
-		if exited { // the goroutine ends, or the process
-			if g.DisableRecover {
-				if v := recover(); v != nil {
-					panic(v)
-				}
-			}
-			RunAll(g, fns[1:], call, failed)
+		if i == len(fns) {
+			return
 		}
+		if v := recover(); v != nil { // only one that is to end the process comes here
+			panic(v)
+		}
+		RunAll(g, fns[i+1:], call, failed) // the goroutine ends
 	}()
-	g.Run(func() error {
-		call(fns[0])
-		return nil
-	}, failed)
-	exited = false
-	RunAll(g, fns[1:], call, failed)
+	for ; i < len(fns); i++ {
+		g.Run(func() error {
+			call(fns[i])
+			return nil
+		}, failed)
+	}
 }
 
 // Errors gathers those of the handlers of one event.
