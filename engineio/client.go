@@ -36,8 +36,9 @@ type DialOptions struct {
 	// *http.Transport, the WebSocket takes what they leave out from there, DialTLSContext included. Its Jar, if it has one,
 	// gets and gives the cookies of all transports. Redirects are followed only by a client that has a CheckRedirect of its
 	// own, and Header goes no further than the server's origin. Its Timeout is not used: see RequestTimeout. The client is
-	// not changed, and its idle connections are its owner's to close. Default: a client of the session's own, made of
-	// NetDial, TLS, Proxy and Jar.
+	// not changed, and its idle connections are its owner's to close. A connection that is used again may be closed by the
+	// server when a request is on its way, and the session ends with it. Default: a client of the session's own, made of
+	// NetDial, TLS, Proxy and Jar, which uses each connection once.
 	HTTPClient *http.Client
 	// NetDial makes the TCP connections. By default the addresses of a host are tried in a staggered way (RFC 8305), so that
 	// some that are dead cost little time.

@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"net"
 	"net/http"
@@ -40,6 +39,7 @@ type clientDialer struct {
 	mu    sync.Mutex
 	conns map[*clientConn]struct{} // of own
 	shut  bool
+	found struct{ name, addr string } // the last host, or proxy, that was connected to, and its address
 }
 
 func newClientDialer(s *ClientSocket, rawURL string, o *DialOptions) (*clientDialer, error) {
@@ -140,14 +140,12 @@ func (d *clientDialer) cookieURL() *url.URL {
 	return &u
 }
 
-const (
-	// idleTimeout is below the five seconds after which a Node server closes a connection, so that a POST seldom meets one
-	// that is being closed.
-	idleTimeout = 4 * time.Second
-	// maxHeader bounds the header of an answer.
-	maxHeader = 64 << 10
-)
+// maxHeader bounds the header of an answer.
+const maxHeader = 64 << 10
 
+// setClient makes the client of polling. Ours uses a connection for one request, as the official client does in Node: on
+// one that is used again a request may meet the server's end of it, which came from a timeout while the link was down or
+// right after the answer, and nobody can tell whether it was read before. A new one has no end to meet.
 func (d *clientDialer) setClient() {
 	if c := d.opts.HTTPClient; c != nil {
 		copied := *c
@@ -156,9 +154,8 @@ func (d *clientDialer) setClient() {
 		d.own = &http.Transport{
 			Proxy:                  d.proxy(),
 			DialContext:            d.dialTracked,
-			TLSClientConfig:        d.tls(),
-			MaxIdleConnsPerHost:    2,
-			IdleConnTimeout:        idleTimeout,
+			TLSClientConfig:        d.resumedTLS(),
+			DisableKeepAlives:      true,
 			MaxResponseHeaderBytes: maxHeader,
 		}
 		d.client = &http.Client{Transport: d.own}
@@ -194,43 +191,6 @@ func redirects(user func(*http.Request, []*http.Request) error) func(*http.Reque
 		return user(r, via)
 	}
 }
-
-// A clientTransport calls the functions of Trace, and sees to it that no request is made again by itself when a connection
-// breaks: what the broken answer to a GET held would be lost, what a POST holds might come twice, and nobody would know.
-type clientTransport struct {
-	base  http.RoundTripper
-	trace *Trace
-}
-
-func (t *clientTransport) RoundTrip(r *http.Request) (*http.Response, error) {
-	once := *r
-	if r = &once; r.Body == nil {
-		r.Body = noBody{} // net/http does not know that it is empty
-	} else if r.Header["Idempotency-Key"] != nil || r.Header["X-Idempotency-Key"] != nil {
-		r.GetBody = nil // net/http would make the POST again, too
-	}
-	if t.trace.Request != nil {
-		t.trace.Request(r)
-	}
-	res, err := t.base.RoundTrip(r)
-	if err != nil {
-		if user, ok := t.base.(*http.Transport); ok && user.Proxy != nil {
-			if _, proxyErr := user.Proxy(r); proxyErr != nil {
-				return nil, errProxy // as in proxy
-			}
-		}
-		return nil, err
-	}
-	if t.trace.Response != nil {
-		t.trace.Response(r, res)
-	}
-	return res, nil
-}
-
-type noBody struct{}
-
-func (noBody) Read([]byte) (int, error) { return 0, io.EOF }
-func (noBody) Close() error             { return nil }
 
 // userTransport is that of HTTPClient, if that is of the usual kind.
 func (d *clientDialer) userTransport() *http.Transport {
@@ -282,6 +242,21 @@ func (d *clientDialer) tls() *tls.Config {
 	return c
 }
 
+// resumedTLS is tls for many connections to one server: each handshake but the first is a short one.
+func (d *clientDialer) resumedTLS() *tls.Config {
+	if d.url.Scheme != "https" {
+		return nil
+	}
+	c := d.tls()
+	if c == nil {
+		c = new(tls.Config)
+	}
+	if c.ClientSessionCache == nil && c.VerifyPeerCertificate == nil { // which is not called for resumed ones
+		c.ClientSessionCache = tls.NewLRUClientSessionCache(1)
+	}
+	return c
+}
+
 func (d *clientDialer) dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	if d.opts.NetDial != nil {
 		return d.opts.NetDial(ctx, network, addr)
@@ -289,7 +264,27 @@ func (d *clientDialer) dial(ctx context.Context, network, addr string) (net.Conn
 	if t := d.userTransport(); t != nil && t.DialContext != nil {
 		return t.DialContext(ctx, network, addr)
 	}
-	return netDial(ctx, network, addr)
+	return d.dialAgain(ctx, network, addr)
+}
+
+// dialAgain is netDial, which asks the resolver once: what follows goes where the session is, and needs no answer of a
+// resolver that is behind the same broken link, or knows several servers by the name.
+func (d *clientDialer) dialAgain(ctx context.Context, network, addr string) (net.Conn, error) {
+	d.mu.Lock()
+	found := d.found
+	d.mu.Unlock()
+	if found.name == addr {
+		if nc, err := new(net.Dialer).DialContext(ctx, network, found.addr); err == nil || unreachable(err) {
+			return nc, err
+		}
+	}
+	nc, err := netDial(ctx, network, addr)
+	if err == nil {
+		d.mu.Lock()
+		d.found.name, d.found.addr = addr, nc.RemoteAddr().String()
+		d.mu.Unlock()
+	}
+	return nc, err
 }
 
 // userDialTLS is what the Transport of HTTPClient makes https connections with, if that is a function: it may check more
@@ -407,7 +402,6 @@ func (d *clientDialer) close() {
 	if d.own == nil {
 		return
 	}
-	d.own.CloseIdleConnections()
 	d.mu.Lock()
 	d.shut = true
 	var rest []*clientConn

@@ -80,6 +80,12 @@ func (d *clientDialer) request(ctx context.Context, method, sid string, body []b
 		r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
 	}
 	res, err := d.client.Do(r)
+	for err != nil && sid != "" && unreachable(err) && sleep(ctx, unreachablePause) {
+		if method == http.MethodPost {
+			r.Body, _ = r.GetBody()
+		}
+		res, err = d.client.Do(r)
+	}
 	if err != nil {
 		e.Err = causeOf(ctx, err)
 		return nil, e

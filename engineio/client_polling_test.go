@@ -171,32 +171,6 @@ func TestClientPollingEnds(t *testing.T) {
 	}
 }
 
-// TestClientPollIsNotRepeated: net/http makes a GET again by itself when a connection that was used before breaks. What the
-// broken answer may have held would be lost without anybody noticing.
-func TestClientPollIsNotRepeated(t *testing.T) {
-	gets := 0
-	scripted(t, func(w http.ResponseWriter, r *http.Request) {
-		if r.Method == http.MethodGet {
-			if gets++; gets == 3 {
-				c, _, _ := http.NewResponseController(w).Hijack()
-				c.Close()
-				return
-			}
-			if gets == 2 {
-				io.WriteString(w, "4a")
-				return
-			}
-		}
-		answerPolling(w, r)
-	}, func(t *testing.T, s *script) {
-		p := s.open(s.options("polling"))
-		p.want(TransportError)
-		if gets != 3 {
-			t.Errorf("%d GETs", gets)
-		}
-	})
-}
-
 // endless is an answer without an end.
 func endless(w http.ResponseWriter, start string) {
 	io.WriteString(w, start)
@@ -488,25 +462,5 @@ func TestClientHTTPClientDials(t *testing.T) {
 			t.Errorf("the proxy was asked for %d times", n)
 		}
 		transport.CloseIdleConnections()
-	})
-}
-
-// TestClientFewConnections: polling needs two connections, however long it goes on.
-func TestClientFewConnections(t *testing.T) {
-	bubble(t, nil, func(t *testing.T, e *env) {
-		e.onMsg = func(r *recorder, m Message) { r.socket.Send(SendOptions{}, Prepare(m)) }
-		p := e.join(e.clientOptions("polling"))
-		for range 100 {
-			p.socket.Send(SendOptions{}, text("x"))
-			synctest.Wait()
-		}
-		if n := e.net.Dials(); n > 2 {
-			t.Errorf("%d connections", n)
-		}
-		if got := strings.Count(p.texts(), "x"); got != 100 {
-			t.Errorf("%d of 100 messages", got)
-		}
-		p.socket.Close()
-		p.want(ForcedClose)
 	})
 }

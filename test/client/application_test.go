@@ -58,7 +58,7 @@ func startOurs(t *testing.T, port int, o serverOptions) server {
 	for _, name := range []string{"/", "/chat", "/gate"} {
 		s.io.Of(name).OnConnection(func(sock *socketio.Socket) { s.connected(name, sock) })
 	}
-	s.http = &http.Server{Handler: s.io}
+	s.http = &http.Server{Handler: s.io, IdleTimeout: milliseconds(o.KeepAlive)}
 	go func() { s.served <- s.http.Serve(s.conns) }() // owned by ourServer; stop ends it and waits
 	return s
 }

@@ -29,7 +29,11 @@ class Application {
       this.sockets.add(socket);
       socket.once("close", () => this.sockets.delete(socket));
     });
-    const { recovery, ...options } = this.options;
+    const { recovery, keepAlive, ...options } = this.options;
+    if (keepAlive) {
+      this.http.keepAliveTimeout = keepAlive;
+      this.http.keepAliveTimeoutBuffer = 0;
+    }
     if (recovery) {
       options.connectionStateRecovery = {};
     }

@@ -48,4 +48,4 @@ func inAllModes(t *testing.T, only func(mode) bool, fn func(t *testing.T, m mode
 	wg.Wait()
 }
 
-var scenarios = slices.Concat(talking, breaking, buffering)
+var scenarios = slices.Concat(talking, breaking, buffering, lasting)

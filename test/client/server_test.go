@@ -12,6 +12,7 @@ type serverOptions struct {
 	PingInterval int      `json:"pingInterval,omitempty"`
 	PingTimeout  int      `json:"pingTimeout,omitempty"`
 	Recovery     bool     `json:"recovery,omitempty"`
+	KeepAlive    int      `json:"keepAlive,omitempty"` // how long an idle connection is kept; default as the server has it
 }
 
 // A server runs the application of the scenarios: see official_server.js.
