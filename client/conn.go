@@ -26,6 +26,7 @@ type conn struct {
 	formers []former    // few, so a slice
 	limit   *time.Timer // of closing; nil without one
 	over    bool
+	useful  bool // it has let somebody in
 }
 
 // A former is what must be known of the sockets that were in a namespace before, lest what was for them is taken for the

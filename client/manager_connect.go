@@ -256,7 +256,7 @@ func (m *Manager) lost(c *conn, reason DisconnectReason, err error) {
 	m.conn = nil
 	m.failure = because("", reason, err)
 	m.upgraded = c.eng.Transport() == "websocket"
-	if time.Since(c.opened) >= m.backoff.Max {
+	if c.useful && time.Since(c.opened) >= m.backoff.Max {
 		m.calm()
 	}
 	m.postClose(reason, err)
@@ -297,8 +297,8 @@ func (m *Manager) release() *conn {
 	return c
 }
 
-// calm has the next attempt be as the first one. A session that was short does not: a server that hangs up again and again
-// shall be asked ever more seldom. Officially the delays begin anew with each session, however short.
+// calm has the next attempt be as the first one. A session that was short, or let nobody in, does not: a server that hangs
+// up again and again shall be asked ever more seldom. Officially the delays begin anew with each session, however short.
 func (m *Manager) calm() {
 	m.attempts = 0
 	m.backoff.Reset()

@@ -119,6 +119,29 @@ func TestGivingUpOnSessionsOfNoUse(t *testing.T) {
 	})
 }
 
+// However long they last: the delays grow as well.
+func TestGivingUpOnLongSessionsOfNoUse(t *testing.T) {
+	change := func(o *client.Options) { o.ReconnectionAttempts = 3 }
+	onWire(t, change, func(t *testing.T, p *puppet, m *client.Manager) {
+		p.after = func(c net.Conn) {
+			<-time.After(6 * time.Second)
+			c.Close()
+		}
+		start := time.Now()
+		s := m.Socket("/", nil)
+		err := s.Connect(t.Context())
+		if !errors.Is(err, client.ErrGaveUp) || s.Active() {
+			t.Errorf("%v, active %v", err, s.Active())
+		}
+		if n := len(p.times()); n != 4 {
+			t.Errorf("%d sessions", n)
+		}
+		if got, want := time.Since(start), (4*6+1+2+4)*time.Second; got != want {
+			t.Errorf("gave up after %v, want %v", got, want)
+		}
+	})
+}
+
 func TestGivingUp(t *testing.T) {
 	var refused atomic.Bool
 	refused.Store(true)

@@ -248,6 +248,7 @@ func (s *Socket) joined(c *conn, id, pid string) *stay {
 	s.try.end()
 	s.phase = connected
 	s.failure = nil
+	c.useful = true
 	if f := c.formerly(s.name); f != nil {
 		f.gone = false
 	}
