@@ -3,8 +3,10 @@ package client
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 
+	"sio.example/socketio/engineio"
 	"sio.example/socketio/event"
 )
 
@@ -35,7 +37,7 @@ type ConnectError = event.ConnectError
 // errReserved and errOldServer have no users who could tell them apart.
 var (
 	errReserved  = errors.New("reserved event name")
-	errOldServer = errors.New("client: no id in the answer to CONNECT: a server of Socket.IO v2")
+	errOldServer = fmt.Errorf("client: no id in the answer to CONNECT: %w", engineio.ErrOldServer)
 	errUnread    = errors.New("client: the inbox was full for too long")
 	errURL       = errors.New("client: malformed URL")
 	errAuth      = errors.New("auth is not a JSON object without binary")

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -96,6 +97,11 @@ func parseURL(rawURL string) (*url.URL, error) {
 		return nil, fmt.Errorf("client: unknown scheme %q", u.Scheme)
 	case u.Hostname() == "":
 		return nil, fmt.Errorf("client: no host in the URL")
+	}
+	if port := u.Port(); port != "" {
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+			return nil, fmt.Errorf("client: port %.20s is not between 1 and 65535", port)
+		}
 	}
 	return u, nil
 }

@@ -206,6 +206,7 @@ func startAll(tries []*try) {
 
 // failed tells everybody that an attempt failed. It reports whether there may be another one.
 func (m *Manager) failed(l *loop, attempt int, err error) bool {
+	old := errors.Is(err, engineio.ErrOldServer) // it will not be another one in a minute
 	m.mu.Lock()
 	if m.loop != l {
 		m.unlock()
@@ -219,7 +220,7 @@ func (m *Manager) failed(l *loop, attempt int, err error) bool {
 			s.notConnected(err)
 		}
 	}
-	again := m.mayRetry()
+	again := m.mayRetry() && !old
 	if !again {
 		m.stop(err)
 	}

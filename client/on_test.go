@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"sio.example/socketio/client"
+	"sio.example/socketio/engineio"
 	"sio.example/socketio/event"
 	"sio.example/socketio/parser"
 )
@@ -353,7 +354,7 @@ func TestServerOfAnOldVersionUnasked(t *testing.T) {
 		go func() { done <- s.Connect(t.Context()) }() // ends with the refusal
 		synctest.Wait()
 		p.say(`40`)
-		if err := <-done; err == nil || s.Active() {
+		if err := <-done; !errors.Is(err, engineio.ErrOldServer) || s.Active() {
 			t.Errorf("%v, active %v", err, s.Active())
 		}
 	})

@@ -5,14 +5,11 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
-	"strconv"
-	"strings"
 	"time"
 
 	"sio.example/socketio/engineio/packet"
@@ -134,84 +131,6 @@ type opened struct {
 	conn      *websocket.Conn // of a WebSocket
 	rest      []byte          // of polling: what came behind the handshake; nil if nothing did
 }
-
-// maxHandshake bounds an open packet, and maxSID the id in it (attack: what the server says is kept, and sent with each
-// request).
-const (
-	maxHandshake = 64 << 10
-	maxSID       = 1 << 10
-)
-
-// decodeOpen decodes the first packet of a session.
-func decodeOpen(transport string, data []byte) (packet.Handshake, error) {
-	fail := func(err error) (packet.Handshake, error) {
-		return packet.Handshake{}, &ClientError{Transport: transport, Message: "server error", Err: err}
-	}
-	p, err := packet.Decode(data, false)
-	switch {
-	case err != nil:
-		return fail(err)
-	case p.Type != packet.Open || len(p.Data) > maxHandshake:
-		return fail(errNoHandshake)
-	}
-	h, err := packet.DecodeHandshake(p.Data)
-	if err == nil && len(h.SID) > maxSID {
-		err = errNoHandshake
-	}
-	if err != nil {
-		return fail(err)
-	}
-	return h, nil
-}
-
-var errNoHandshake = errors.New("engineio: no valid handshake")
-
-// A ClientError is why a transport could not open or go on.
-type ClientError struct {
-	Transport string // "polling" or "websocket"
-	Message   string // as the official client names it: "xhr poll error", "xhr post error", "websocket error"
-	Status    int    // of the HTTP answer; 0 if there was none
-	Body      []byte // of it, the first KiB at most
-	Err       error  // the cause; nil if Status says it
-}
-
-// Error says what went wrong, without what the peer sent.
-func (e *ClientError) Error() string {
-	b := []byte("engineio: ")
-	if e.Transport != "" {
-		b = append(append(b, e.Transport...), ": "...)
-	}
-	b = append(b, e.Message...)
-	switch {
-	case e.Err != nil:
-		b = append(append(b, ": "...), explain(e.Err)...)
-	case e.Status != 0:
-		b = strconv.AppendInt(append(b, ": status "...), int64(e.Status), 10)
-	}
-	return string(b)
-}
-
-// explain is the text of err, quoted and cut unless it is of a kind that never repeats what a peer sent.
-func explain(err error) string {
-	var (
-		names     *tls.CertificateVerificationError // quotes the certificate
-		netErr    net.Error
-		syntax    *packet.SyntaxError
-		handshake *websocket.HandshakeRefusedError
-	)
-	text := err.Error()
-	switch {
-	case errors.As(err, &names):
-	case errors.As(err, &netErr), errors.As(err, &syntax), errors.As(err, &handshake),
-		errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, context.Canceled),
-		strings.HasPrefix(text, "engineio: "), strings.HasPrefix(text, "websocket: "):
-		return text
-	}
-	return fmt.Sprintf("%.200q", text)
-}
-
-// Unwrap returns the cause.
-func (e *ClientError) Unwrap() error { return e.Err }
 
 // ErrQueueFull is returned by the Send that does not fit into the queue of a client session. The session goes on.
 var ErrQueueFull = errors.New("engineio: queue full")

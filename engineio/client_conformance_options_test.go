@@ -86,8 +86,8 @@ func TestConformanceUnknownSession(t *testing.T) {
 			if body := string(failure.Body); body != bodies[transport] {
 				t.Errorf("%s: body %q", transport, body)
 			}
-			if strings.Contains(err.Error(), "Session ID unknown") {
-				t.Errorf("%s: the text of the error is the server's: %v", transport, err)
+			if !strings.Contains(err.Error(), `code 1, "Session ID unknown": `) {
+				t.Errorf("%s: the text does not have the server's: %v", transport, err)
 			}
 		}
 	})

@@ -45,7 +45,7 @@ type clientDialer struct {
 func newClientDialer(s *ClientSocket, rawURL string, o *DialOptions) (*clientDialer, error) {
 	u, err := url.Parse(rawURL)
 	if err != nil {
-		return nil, errors.New("malformed URL") // the error would repeat the URL, maybe with a password
+		return nil, errors.New("engineio: malformed URL") // the error would repeat the URL, maybe with a password
 	}
 	d := &clientDialer{opts: o, session: s, url: &url.URL{Scheme: "http", User: u.User, Host: u.Host, Path: u.Path, RawPath: u.RawPath}}
 	switch strings.ToLower(u.Scheme) {
@@ -53,10 +53,15 @@ func newClientDialer(s *ClientSocket, rawURL string, o *DialOptions) (*clientDia
 	case "https", "wss":
 		d.url.Scheme = "https"
 	default:
-		return nil, errors.New("scheme of the URL is none of http, https, ws and wss")
+		return nil, errors.New("engineio: scheme of the URL is none of http, https, ws and wss")
 	}
 	if u.Opaque != "" || u.Hostname() == "" {
-		return nil, errors.New("URL has no host")
+		return nil, errors.New("engineio: URL has no host")
+	}
+	if port := u.Port(); port != "" {
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+			return nil, fmt.Errorf("engineio: port %.20s of the URL is not between 1 and 65535", port)
+		}
 	}
 	d.setPath()
 	if err := d.setQuery(u); err != nil {
@@ -68,7 +73,7 @@ func newClientDialer(s *ClientSocket, rawURL string, o *DialOptions) (*clientDia
 	}
 	for _, name := range names {
 		if name != transportPolling && name != transportWebSocket {
-			return nil, fmt.Errorf("unknown transport %q", name)
+			return nil, fmt.Errorf("engineio: unknown transport %q", name)
 		}
 	}
 	d.transports = names
@@ -105,7 +110,7 @@ func (d *clientDialer) setPath() {
 func (d *clientDialer) setQuery(u *url.URL) error {
 	q, err := url.ParseQuery(u.RawQuery)
 	if err != nil {
-		return errors.New("malformed query in the URL")
+		return errors.New("engineio: malformed query in the URL")
 	}
 	for name, values := range d.opts.Query {
 		q[name] = values
@@ -496,9 +501,11 @@ func (d *clientDialer) webSocket(ctx context.Context, sid string) (*websocket.Co
 		}
 		return conn, nil
 	case errors.As(err, &refused):
-		return nil, &ClientError{
+		e := &ClientError{
 			Transport: transportWebSocket, Message: "websocket error", Status: refused.Status, Body: refused.Body, Err: err,
 		}
+		e.redirected(refused.Header)
+		return nil, e
 	}
 	return nil, &ClientError{Transport: transportWebSocket, Message: "websocket error", Err: err}
 }

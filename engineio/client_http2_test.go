@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -125,6 +126,7 @@ func TestClientOverHTTP2(t *testing.T) {
 			server.Config.TLSNextProto = map[string]func(*http.Server, *tls.Conn, http.Handler){
 				"h2": func(_ *http.Server, c *tls.Conn, _ http.Handler) { s.serve(c) },
 			}
+			server.Config.ErrorLog = log.New(io.Discard, "", 0)
 			server.StartTLS()
 			defer server.Close()
 			transport := server.Client().Transport.(*http.Transport)

@@ -50,7 +50,7 @@ func (d *clientDialer) openPolling(ctx context.Context) (opened, error) {
 	if i := bytes.IndexByte(body, 0x1e); i >= 0 {
 		first, o.rest = body[:i], body[i+1:]
 	}
-	o.handshake, err = decodeOpen(transportPolling, first)
+	o.handshake, err = decodeOpen(transportPolling, http.StatusOK, first, body)
 	return o, err
 }
 
@@ -104,9 +104,13 @@ func (d *clientDialer) request(ctx context.Context, method, sid string, body []b
 		head := make([]byte, maxRefusal)
 		n, _ := io.ReadFull(res.Body, head) // what came is what there is
 		if res.StatusCode == http.StatusOK {
-			return nil, nil
+			if kindOf(head[:n]) != errPage {
+				return nil, nil
+			}
+			e.Err = errPage // of somebody on the way, who has the messages
 		}
 		e.Status, e.Body = res.StatusCode, slices.Clone(head[:n])
+		e.redirected(res.Header)
 		return nil, e
 	}
 	got, err := readPayload(res.Body, res.ContentLength, maxPayload(d.opts))
@@ -215,7 +219,7 @@ func (s *ClientSocket) deliverPayload(data []byte) {
 	defer s.backlog.Store(false)
 	for p, err := range packet.Payload(data) {
 		if err != nil {
-			s.close(malformed(err), true)
+			s.close(malformed(notOurs(data, err)), true)
 			return
 		}
 		s.traceReceived(transportPolling, p)

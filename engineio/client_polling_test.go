@@ -130,6 +130,7 @@ func TestClientPollingEnds(t *testing.T) {
 		"cut":               {get: cut(""), reason: TransportError, message: "xhr poll error"},
 		"cut in the body":   {get: cut("4hello"), reason: TransportError, message: "xhr poll error", status: 200},
 		"POST refused":      {post: answer(413, ""), reason: TransportError, message: "xhr post error", status: 413},
+		"POST to a portal":  {post: answer(200, "<html>Sign in</html>"), reason: TransportError, message: "xhr post error", status: 200},
 		"POST cut":          {post: cut(""), reason: TransportError, message: "xhr post error"},
 		"POST answer dribs": {post: func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(500); w.(http.Flusher).Flush(); hang(r) }, reason: TransportError, message: "xhr post error", status: 500},
 	} {

@@ -3,6 +3,7 @@ package engineio
 import (
 	"context"
 	"errors"
+	"net/http"
 	"os"
 
 	"sio.example/socketio/engineio/packet"
@@ -23,11 +24,13 @@ func (d *clientDialer) openWebSocket(ctx context.Context) (opened, error) {
 	case err != nil:
 		err = &ClientError{Transport: transportWebSocket, Message: "websocket error", Err: err}
 	case op == websocket.Binary:
-		err = &ClientError{Transport: transportWebSocket, Message: "server error", Err: errNoHandshake}
+		err = &ClientError{
+			Transport: transportWebSocket, Message: "server error", Status: http.StatusSwitchingProtocols, Err: errNoHandshake,
+		}
 	}
 	o := opened{transport: transportWebSocket, conn: conn}
 	if err == nil {
-		o.handshake, err = decodeOpen(transportWebSocket, data)
+		o.handshake, err = decodeOpen(transportWebSocket, http.StatusSwitchingProtocols, data, data)
 	}
 	if err != nil {
 		conn.Close(websocket.ProtocolError, "no handshake") // written, if the kernel takes it at once

@@ -21,6 +21,9 @@ import (
 // to show.
 func explain(err error) (text, hint string) {
 	var transport *engineio.ClientError
+	if errors.Is(err, engineio.ErrOldServer) {
+		return "the server is of Socket.IO 2", "Servers of version 3 and later are supported."
+	}
 	if errors.As(err, &transport) && transport.Status != 0 {
 		switch {
 		case transport.Transport == "websocket" && transport.Status == http.StatusOK:
@@ -93,9 +96,14 @@ func isTimeout(err error) bool {
 }
 
 func explainProtocol(err error) (text, hint string) {
+	const which = "Is this a Socket.IO server, of version 3 or later, and is the path right (--path)?"
+	var transport *engineio.ClientError
 	var syntax *packet.SyntaxError
-	if errors.As(err, &syntax) {
-		return "the answer is not Engine.IO 4: " + safe(syntax.Error()), "Is this a Socket.IO server, of version 3 or later?"
+	switch {
+	case errors.As(err, &transport) && transport.Message == "server error":
+		return "the " + safe(strings.TrimPrefix(transport.Error(), "engineio: "+transport.Transport+": ")), which
+	case errors.As(err, &syntax):
+		return "the answer is not Engine.IO 4: " + safe(syntax.Error()), which
 	}
 	return "", ""
 }
@@ -110,15 +118,23 @@ func explainStatus(e *engineio.ClientError) (text, hint string) {
 	if json.Unmarshal(e.Body, &body) == nil && body.Message != "" {
 		text += ": " + safe(cutText(body.Message, 200))
 	}
+	webSocket := e.Transport == "websocket" // which is told the message without a code, in plain text
+	says := func(message string) bool { return webSocket && strings.HasPrefix(string(e.Body), message) }
 	switch {
 	case body.Code != nil && *body.Code == unsupportedProtocol:
 		hint = "The server is of version 2 or older, which is not supported."
 	case body.Code != nil && *body.Code == unknownTransport:
 		hint = "The server does not have this transport: --transport chooses another."
+	case body.Code != nil && *body.Code == unknownSession, says("Session ID unknown"):
+		hint = "Several servers behind one address need sticky sessions; --transport websocket does without."
+	case says("Bad request"):
+		hint = "A proxy on the way may not pass Upgrade on: --transport polling tries without."
 	case e.Status == http.StatusNotFound:
 		hint = "The server has nothing there: --path says where Socket.IO is."
 	case e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden:
 		hint = "The server, or what is in front of it, wants to be let known who asks: see --header, --query and --auth."
+	case e.Status >= 300 && e.Status < 400 && e.Location != "":
+		hint = "The server sends to " + safe(e.Location) + ", which is not followed."
 	case e.Status >= 300 && e.Status < 400:
 		hint = "The server sends elsewhere, which is not followed: use the final address."
 	case e.Status >= http.StatusBadGateway && e.Status <= http.StatusGatewayTimeout:
@@ -134,5 +150,6 @@ func explainStatus(e *engineio.ClientError) (text, hint string) {
 // The codes of Engine.IO's HTTP errors.
 const (
 	unknownTransport    = 0
+	unknownSession      = 1
 	unsupportedProtocol = 5
 )

@@ -13,6 +13,7 @@ import (
 	"os"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -138,6 +139,11 @@ func (t *target) locate(rawURL string, header http.Header) error {
 	known := slices.Contains([]string{"http", "https", "ws", "wss"}, u.Scheme)
 	if !known || u.Hostname() == "" || strings.HasSuffix(u.Host, ":") {
 		return fmt.Errorf("a URL is like https://example.com/namespace, not %s", quote(cutText(u.Redacted(), 100)))
+	}
+	if port := u.Port(); port != "" {
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+			return fmt.Errorf("there is no port %s: they go from 1 to 65535", cutText(port, 20))
+		}
 	}
 	if u.User != nil {
 		password, _ := u.User.Password()

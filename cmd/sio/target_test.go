@@ -53,7 +53,7 @@ func TestLocate(t *testing.T) {
 			t.Errorf("%s: got %q, %q, %v, %v", c.url, o.server, o.namespace, opts, err)
 		}
 	}
-	for _, bad := range []string{"", "ftp://h", "http://", "http://user:secret@/x", "http://user:secret@h:x", "https:/h"} {
+	for _, bad := range []string{"", "ftp://h", "http://", "http://user:secret@/x", "http://user:secret@h:x", "https:/h", "localhost:99999", "99999", "localhost:0"} {
 		if _, err := aim(t).options(bad); err == nil || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%q: got %v, want an error without the password", bad, err)
 		}
@@ -196,6 +196,16 @@ func TestExplain(t *testing.T) {
 		{status(400, "Client sent an HTTP request to an HTTPS server.\n"), "HTTP 400", "https://"},
 		{status(403, `{"code":4,"message":"\u001b[2J"}`), `HTTP 403 Forbidden: \u001b[2J`, "--header"},
 		{status(302, ""), "HTTP 302 Found", "final address"},
+		{&engineio.ClientError{Status: 302, Location: "https://h/\x1b"}, "HTTP 302 Found", `sends to https://h/\u001b, `},
+		{status(400, `{"code":1,"message":"Session ID unknown"}`), "HTTP 400 Bad Request: Session ID unknown", "sticky"},
+		{&engineio.ClientError{Transport: "websocket", Status: 400, Body: []byte("Session ID unknown")}, "HTTP 400", "sticky"},
+		{&engineio.ClientError{Transport: "websocket", Status: 400, Body: []byte("Bad request")}, "HTTP 400", "Upgrade"},
+		{status(405, ""), "HTTP 405 Method Not Allowed", "--path"},
+		{fmt.Errorf("x: %w", engineio.ErrOldServer), "Socket.IO 2", "version 3"},
+		{
+			&engineio.ClientError{Transport: "polling", Message: "server error", Status: 200, Err: errors.New("engineio: answer is a web page")},
+			"the answer is a web page", "Socket.IO server",
+		},
 		{status(502, ""), "HTTP 502 Bad Gateway", "proxy"},
 		{&engineio.ClientError{Status: 200, Err: &packet.SyntaxError{Msg: "unknown type"}}, "not Engine.IO 4", "Socket.IO server"},
 		{&engineio.ClientError{Transport: "websocket", Status: 200}, "does not change to WebSocket", "--transport polling"},
