@@ -1159,6 +1159,8 @@
   };
 
   // src/manager.js
+  var waiting = /* @__PURE__ */ new Set();
+  if (page) addEventListener("online", () => [...waiting].forEach((attempt2) => attempt2()));
   var Manager = class extends Emitter {
     /**
      * @param {string | ManagerOptions} [uri] default the page's own server
@@ -1344,14 +1346,21 @@
       }
       const delay = backoff.duration();
       this._reconnecting = true;
-      const timer = setTimeout(() => {
+      const attempt2 = () => {
+        stop();
         if (this._skipReconnect) return;
         this.emit("reconnect_attempt", backoff.attempts);
         if (this._skipReconnect || this._readyState !== "closed") return;
         this.open((err) => this._onAttempt(err));
         this._reconnecting = true;
-      }, delay);
-      this.subs.push(() => clearTimeout(timer));
+      };
+      const timer = setTimeout(attempt2, delay);
+      const stop = () => {
+        clearTimeout(timer);
+        waiting.delete(attempt2);
+      };
+      waiting.add(attempt2);
+      this.subs.push(stop);
     }
     _onAttempt(err) {
       this._reconnecting = false;

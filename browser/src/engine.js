@@ -32,7 +32,7 @@ const TRANSPORTS = { polling: PollingTransport, websocket: WebSocketTransport };
 // One listener for all engines: a service worker may add it only while its script is first evaluated.
 /** @type {Set<() => void>} */
 const offline = new Set();
-const page = typeof addEventListener === "function";
+export const page = typeof addEventListener === "function";
 if (page) addEventListener("offline", () => [...offline].forEach((close) => close()));
 
 /**

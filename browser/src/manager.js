@@ -1,8 +1,13 @@
 import { Backoff } from "./backoff.js";
 import { Emitter, subscribe } from "./emitter.js";
-import { Engine } from "./engine.js";
+import { Engine, page } from "./engine.js";
 import { Decoder, Encoder } from "./parser.js";
 import { Socket } from "./socket.js";
+
+// The attempts that wait for their time: they need not when the network is back. One listener, as for "offline".
+/** @type {Set<() => void>} */
+const waiting = new Set();
+if (page) addEventListener("online", () => [...waiting].forEach((attempt) => attempt()));
 
 /**
  * @typedef {object} ReconnectOptions
@@ -238,15 +243,22 @@ export class Manager extends Emitter {
     }
     const delay = backoff.duration();
     this._reconnecting = true;
-    const timer = setTimeout(() => {
+    const attempt = () => {
+      stop();
       if (this._skipReconnect) return;
       this.emit("reconnect_attempt", backoff.attempts);
       // A listener may have given up, or have opened it.
       if (this._skipReconnect || this._readyState !== "closed") return;
       this.open((err) => this._onAttempt(err));
       this._reconnecting = true;
-    }, delay);
-    this.subs.push(() => clearTimeout(timer));
+    };
+    const timer = setTimeout(attempt, delay);
+    const stop = () => {
+      clearTimeout(timer);
+      waiting.delete(attempt);
+    };
+    waiting.add(attempt);
+    this.subs.push(stop);
   }
 
   _onAttempt(err) {
