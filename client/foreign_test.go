@@ -15,8 +15,9 @@ import (
 	"sio.example/socketio/internal/memnet"
 )
 
-// TestForeignServers: what answers is no server of Socket.IO 3 or later. Connect says what it is, gives its status and body,
-// and tries as often as it may; a server of Socket.IO 2 will not be another one a second later, and is left alone.
+// TestForeignServers: what answers is no server of Socket.IO 3 or later. Connect says what it is, gives its status
+// and body, and tries as often as it may; a server of Socket.IO 2 will not be another one a second later, and is
+// left alone.
 func TestForeignServers(t *testing.T) {
 	for name, c := range map[string]struct {
 		body     string

@@ -22,23 +22,24 @@ import (
 // A ClientError is why a transport could not open or go on.
 type ClientError struct {
 	Transport string // "polling" or "websocket"
-	Message   string // as the official client names it: "xhr poll error", "xhr post error", "websocket error", "server error"
+	Message   string // the official client's: "xhr poll error", "xhr post error", "websocket error", "server error"
 	Status    int    // of the HTTP answer; 0 if there was none
 	Body      []byte // of it, or of what came in place of a handshake; the first KiB at most
 	Location  string // where a redirect leads, without its query
 	Err       error  // the cause; nil if Status says it
 }
 
-// ErrOldServer is the cause when the server answers in Engine.IO 3, which Socket.IO 2 speaks and this client does not.
+// ErrOldServer is the cause when the server answers in Engine.IO 3, which Socket.IO 2 speaks and this client does
+// not.
 var ErrOldServer = errors.New("engineio: server speaks Engine.IO 3, of Socket.IO v2, and not 4")
 
 // What answers in place of an Engine.IO server, but errNoHandshake, which nearly is one.
 var (
 	errForeign     = errors.New("engineio: answer is no Engine.IO 4")
 	errNoHandshake = errors.New("engineio: no valid handshake")
-	errPage        = errors.New("engineio: answer is a web page: from another server, or from a login or portal in front of it")
-	errJSON        = errors.New("engineio: answer is JSON, but no Engine.IO: from another server, or another path of it")
-	errEmpty       = errors.New("engineio: answer is empty: from no Engine.IO server")
+	errPage        = errors.New("engineio: answer is a web page: of another server, or of a login or portal before it")
+	errJSON        = errors.New("engineio: answer is JSON, but no Engine.IO: of another server, or another path of it")
+	errEmpty       = errors.New("engineio: answer is empty: of no Engine.IO server")
 )
 
 // Error says what went wrong. Of what the peer sent it has the code and the message of an Engine.IO error, and the
@@ -153,8 +154,8 @@ func (e *ClientError) redirected(h http.Header) {
 // cut is the beginning of a text.
 func cut(s string) string { return s[:min(len(s), maxQuoted)] }
 
-// explain is the text of err, quoted and cut unless it is of a kind that never repeats what a peer sent. The names of the
-// packages below have been said.
+// explain is the text of err, quoted and cut unless it is of a kind that never repeats what a peer sent. The names
+// of the packages below have been said.
 func explain(err error) string {
 	var (
 		names     *tls.CertificateVerificationError // quotes the certificate
@@ -176,8 +177,8 @@ func explain(err error) string {
 // Unwrap returns the cause.
 func (e *ClientError) Unwrap() error { return e.Err }
 
-// oldPayload reports whether data begins as a payload of Engine.IO 3 does: with a length in characters, or behind a byte
-// that says text or binary a length in digits that are bytes, up to 255.
+// oldPayload reports whether data begins as a payload of Engine.IO 3 does: with a length in characters, or behind
+// a byte that says text or binary a length in digits that are bytes, up to 255.
 func oldPayload(data []byte) bool {
 	head := data[:min(len(data), 12)]
 	end := slices.IndexFunc(head, func(b byte) bool { return b == ':' || b == 0xff })
@@ -230,8 +231,8 @@ func (e *foreignError) Error() string {
 // Unwrap returns both.
 func (e *foreignError) Unwrap() []error { return []error{e.answer, e.cause} }
 
-// maxHandshake bounds an open packet, and maxSID the id in it (attack: what the server says is kept, and sent with each
-// request).
+// maxHandshake bounds an open packet, and maxSID the id in it (attack: what the server says is kept, and sent with
+// each request).
 const (
 	maxHandshake = 64 << 10
 	maxSID       = 1 << 10

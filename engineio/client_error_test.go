@@ -13,7 +13,8 @@ import (
 	"sio.example/socketio/internal/websocket"
 )
 
-// TestClientErrorTexts: what somebody reads who connects to what is no server of Engine.IO 4, or to one that refuses.
+// TestClientErrorTexts: what somebody reads who connects to what is no server of Engine.IO 4, or to one that
+// refuses.
 func TestClientErrorTexts(t *testing.T) {
 	answer := func(status int, header, body string) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
@@ -47,10 +48,10 @@ func TestClientErrorTexts(t *testing.T) {
 		{"redirect", "polling", answer(302, "Location: https://login.example/in?token=secret", ""), `GET answered with 302 Found: it redirects to "https://login.example/in", which is not followed`},
 		{"redirect", "websocket", answer(301, "Location: /x", ""), `handshake answered with 301 Moved Permanently: it redirects to "/x", which is not followed`},
 		{"nothing", "polling", answer(204, "", ""), `GET answered with 204 No Content: no Engine.IO server`},
-		{"page", "polling", answer(200, "", "\n<!DOCTYPE html>"), `answer is a web page: from another server, or from a login or portal in front of it`},
+		{"page", "polling", answer(200, "", "\n<!DOCTYPE html>"), `answer is a web page: of another server, or of a login or portal before it`},
 		{"page", "websocket", answer(200, "", "<html>"), `handshake answered with 200 OK: no WebSocket there, or a proxy on the way does not pass Upgrade on`},
-		{"JSON", "polling", answer(200, "", `{"a":1}`), `answer is JSON, but no Engine.IO: from another server, or another path of it`},
-		{"empty", "polling", answer(200, "", ""), `answer is empty: from no Engine.IO server`},
+		{"JSON", "polling", answer(200, "", `{"a":1}`), `answer is JSON, but no Engine.IO: of another server, or another path of it`},
+		{"empty", "polling", answer(200, "", ""), `answer is empty: of no Engine.IO server`},
 		{"text", "polling", answer(200, "", "It works!"), `answer is no Engine.IO 4: packet: unknown packet type at byte 0`},
 		{"proxy", "polling", answer(502, "", "<html>"), `GET answered with 502 Bad Gateway: a proxy answers, and the server behind it does not`},
 		{"who", "polling", answer(401, "", ""), `GET answered with 401 Unauthorized: something in front of the server asks who this is`},
@@ -58,7 +59,7 @@ func TestClientErrorTexts(t *testing.T) {
 		{"no status text", "polling", answer(599, "", "x"), `GET answered with 599`},
 		{"old", "polling", answer(200, "", "78:"+old+"2:40"), `server speaks Engine.IO 3, of Socket.IO v2, and not 4`},
 		{"old, in bytes", "polling", answer(200, "", "\x00\x07\x08\xff"+old), `server speaks Engine.IO 3, of Socket.IO v2, and not 4`},
-		{"page", "websocket", webSocketScript("<html>", func(*websocket.Conn) {}), `answer is a web page: from another server, or from a login or portal in front of it`},
+		{"page", "websocket", webSocketScript("<html>", func(*websocket.Conn) {}), `answer is a web page: of another server, or of a login or portal before it`},
 		{"echo", "websocket", webSocketScript("welcome", func(*websocket.Conn) {}), `answer is no Engine.IO 4: packet: unknown packet type at byte 0`},
 	} {
 		scripted(t, test.handle, func(t *testing.T, s *script) {

@@ -15,10 +15,11 @@ import (
 	"testing"
 )
 
-// An http2Script is a server of Engine.IO over HTTP/2 with as much of the protocol as the client of net/http needs. A stream
-// whose body is not empty is a POST; the first one opens the session, and the GETs after it are not answered but the first.
+// An http2Script is a server of Engine.IO over HTTP/2 with as much of the protocol as the client of net/http
+// needs. A stream whose body is not empty is a POST; the first one opens the session, and the GETs after it are
+// not answered but the first.
 type http2Script struct {
-	refuse func(stream int) string // "reset", "goaway", "goaway after": what is said of a stream in place of an answer, once
+	refuse func(stream int) string // in place of an answer to the nth stream: "reset", "goaway", "goaway after"
 
 	mu      sync.Mutex
 	streams int // so far, over all connections
@@ -106,14 +107,21 @@ func (s *http2Script) answer(body string) (answer, refusal string) {
 	return "", ""
 }
 
-// TestClientOverHTTP2: a stream that was refused, and those that a GOAWAY says were not looked at, are tried again; one that
-// may have been processed is not.
+// TestClientOverHTTP2: a stream that was refused, and those that a GOAWAY says were not looked at, are tried
+// again; one that may have been processed is not.
 func TestClientOverHTTP2(t *testing.T) {
 	for _, test := range []struct {
 		how   string
 		at    int
 		ended bool
-	}{{"reset", 2, false}, {"reset", 3, false}, {"goaway", 2, false}, {"goaway", 3, false}, {"goaway after", 2, true}, {"goaway after", 3, true}} {
+	}{
+		{"reset", 2, false},
+		{"reset", 3, false},
+		{"goaway", 2, false},
+		{"goaway", 3, false},
+		{"goaway after", 2, true},
+		{"goaway after", 3, true},
+	} {
 		t.Run(fmt.Sprint(test.how, " ", test.at), func(t *testing.T) {
 			s := &http2Script{done: make(chan string, 10), refuse: func(stream int) string {
 				if stream == test.at {
@@ -133,7 +141,8 @@ func TestClientOverHTTP2(t *testing.T) {
 			transport.ForceAttemptHTTP2 = true
 			p := &endpoint{t: t, closed: make(chan struct{}), onMsg: func(Message) { s.done <- "received" }}
 			open := func(sock *ClientSocket) Handler { p.socket = sock; return p }
-			if _, err := Dial(t.Context(), server.URL, open, &DialOptions{Transports: []string{"polling"}, HTTPClient: server.Client()}); err != nil {
+			opts := &DialOptions{Transports: []string{"polling"}, HTTPClient: server.Client()}
+			if _, err := Dial(t.Context(), server.URL, open, opts); err != nil {
 				t.Fatal(err)
 			}
 			p.socket.Send(SendOptions{}, text("b"))

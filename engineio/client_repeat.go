@@ -13,16 +13,16 @@ import (
 	"time"
 )
 
-// A clientTransport calls the functions of Trace, and makes a request again that cannot have been processed. No other
-// request is made again, by net/http neither: what the broken answer to a GET held would be lost, what a POST holds might
-// come twice, and nobody would know.
+// A clientTransport calls the functions of Trace, and makes a request again that cannot have been processed. No
+// other request is made again, by net/http neither: what the broken answer to a GET held would be lost, what a
+// POST holds might come twice, and nobody would know.
 type clientTransport struct {
 	base  http.RoundTripper
 	trace *Trace
 }
 
-// maxRepeats bounds how many connections of a pool one request may find closed. Each leaves the pool, but the next may
-// be as old.
+// maxRepeats bounds how many connections of a pool one request may find closed. Each leaves the pool, but the next
+// may be as old.
 const maxRepeats = 32
 
 // RoundTrip makes a request, and again if that is safe.
@@ -53,8 +53,8 @@ func (t *clientTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 }
 
-// prepare makes the request that goes out. net/http must not repeat a GET, of which it only knows that it may be read
-// twice; a POST it repeats by itself where nothing was written.
+// prepare makes the request that goes out. net/http must not repeat a GET, of which it only knows that it may be
+// read twice; a POST it repeats by itself where nothing was written.
 func (t *clientTransport) prepare(r *http.Request, p *progress, repeats int) (*http.Request, error) {
 	once := r.WithContext(httptrace.WithClientTrace(r.Context(), &httptrace.ClientTrace{
 		GotConn: func(c httptrace.GotConnInfo) {
@@ -112,10 +112,11 @@ func (p *progress) unread(err error) bool {
 	return text == "http: server closed idle connection" || strings.HasPrefix(text, "readLoopPeekFailLocked: ")
 }
 
-// timedOut reports whether the answer says that the request was not received in time, and may be repeated on another
-// connection (RFC 9110 15.5.9), once. Envoy says the same when the server behind it takes too long.
+// timedOut reports whether the answer says that the request was not received in time, and may be repeated on
+// another connection (RFC 9110 15.5.9), once. Envoy says the same when the server behind it takes too long.
 func timedOut(res *http.Response) bool {
-	return res.StatusCode == http.StatusRequestTimeout && !strings.Contains(strings.ToLower(res.Header.Get("Server")), "envoy")
+	by := strings.ToLower(res.Header.Get("Server"))
+	return res.StatusCode == http.StatusRequestTimeout && !strings.Contains(by, "envoy")
 }
 
 type noBody struct{}
@@ -126,8 +127,8 @@ func (noBody) Close() error             { return nil }
 // unreachablePause is how long a request waits for a network that is down before it tries again.
 const unreachablePause = 500 * time.Millisecond
 
-// unreachable reports whether no connection could be made because the network of this machine is down, so that there was
-// no request yet. A connection survives that, and so does a session, until its heartbeat fails.
+// unreachable reports whether no connection could be made because the network of this machine is down, so that
+// there was no request yet. A connection survives that, and so does a session, until its heartbeat fails.
 func unreachable(err error) bool {
 	var op *net.OpError
 	return errors.As(err, &op) && (op.Op == "dial" || op.Op == "proxyconnect") &&

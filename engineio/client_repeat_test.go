@@ -20,8 +20,8 @@ import (
 	"time"
 )
 
-// TestClientConnections: each request of polling has a connection of its own, of which two are open at a time. A client of
-// the user's may have its two connections for good.
+// TestClientConnections: each request of polling has a connection of its own, of which two are open at a time. A
+// client of the user's may have its two connections for good.
 func TestClientConnections(t *testing.T) {
 	for _, pooled := range []bool{false, true} {
 		bubble(t, nil, func(t *testing.T, e *env) {
@@ -71,8 +71,9 @@ func (c *watchedConn) Close() error {
 	return c.Conn.Close()
 }
 
-// TestClientPollIsNotRepeated: net/http would make a GET again by itself when a connection that was used before breaks. What
-// the broken answer may have held would be lost without anybody noticing. The same holds for a POST that may have been read.
+// TestClientPollIsNotRepeated: net/http would make a GET again by itself when a connection that was used before
+// breaks. What the broken answer may have held would be lost without anybody noticing. The same holds for a POST
+// that may have been read.
 func TestClientPollIsNotRepeated(t *testing.T) {
 	for _, method := range []string{http.MethodGet, http.MethodPost} {
 		for _, pooled := range []bool{false, true} {
@@ -192,7 +193,8 @@ func TestClientRepeats(t *testing.T) {
 	}
 }
 
-// TestClientAnsweredWith408: a 408 says that the request was not received, and may be made again, once. Envoy's does not.
+// TestClientAnsweredWith408: a 408 says that the request was not received, and may be made again, once. Envoy's
+// does not.
 func TestClientAnsweredWith408(t *testing.T) {
 	for _, test := range []struct {
 		server string
@@ -232,8 +234,8 @@ func TestClientAnsweredWith408(t *testing.T) {
 	}
 }
 
-// TestClientNetworkIsDown: while this machine has no network there are no new connections. A session survives that as long
-// as its heartbeat does; one that is not open yet fails at once.
+// TestClientNetworkIsDown: while this machine has no network there are no new connections. A session survives that
+// as long as its heartbeat does; one that is not open yet fails at once.
 func TestClientNetworkIsDown(t *testing.T) {
 	for _, outage := range []time.Duration{10 * time.Second, time.Hour} {
 		down := atomic.Bool{}

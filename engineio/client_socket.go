@@ -409,6 +409,7 @@ func (s *ClientSocket) ping() {
 
 // expectLocked waits d for the next ping.
 func (s *ClientSocket) expectLocked(d time.Duration) {
+	sleeps.look()
 	s.pingBy = time.Now().Add(d)
 	s.arm(d)
 }
@@ -450,10 +451,12 @@ func (s *ClientSocket) Alive() bool {
 	return s.state == sessionOpen && s.aliveLocked()
 }
 
-// aliveLocked also asks the wall clock, as the other one may stand still while the machine sleeps.
+// aliveLocked also asks the wall clock, as the other one may stand still while the machine sleeps, but believes it only if
+// the machine has: somebody may have set it.
 func (s *ClientSocket) aliveLocked() bool {
 	now := time.Now()
-	return now.Before(s.pingBy) && now.Round(0).Before(s.pingBy.Round(0))
+	return now.Before(s.pingBy) &&
+		(now.Round(0).Before(s.pingBy.Round(0)) || !sleeps.since(s.pingBy.Add(-s.silence())))
 }
 
 // hold keeps Done waiting until release; it fails when the session is closed.

@@ -24,8 +24,8 @@ var lasting = []scenario{
 
 func pollingOnly(m mode) bool { return m.name == "polling" }
 
-// outage holds everything back until the server has closed each connection that was idle. What was emitted meanwhile, at
-// both ends, arrives, and the session goes on.
+// outage holds everything back until the server has closed each connection that was idle. What was emitted
+// meanwhile, at both ends, arrives, and the session goes on.
 func outage(r *run) {
 	r.connected(socketOptions{})
 	for round := range 3 {
@@ -63,8 +63,8 @@ func (r *run) posted() {
 	}
 }
 
-// TestHangingUp: something between client and server keeps no connection, and says nothing of that before it closes one.
-// Nothing is lost, nothing comes twice, and the session lasts.
+// TestHangingUp: something between client and server keeps no connection, and says nothing of that before it
+// closes one. Nothing is lost, nothing comes twice, and the session lasts.
 func TestHangingUp(t *testing.T) {
 	official := officialSide(startScript(t, "official_server.js"))
 	oracle := officialKind(startScript(t, "official_client.js"))
