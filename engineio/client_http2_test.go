@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"math"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -44,7 +45,7 @@ func (s *http2Script) serve(c net.Conn) {
 		return
 	}
 	frame(4, 0, 0, "")
-	bodies, left := map[uint32]string{}, false
+	bodies, last := map[uint32]string{}, uint32(math.MaxInt32)
 	for {
 		head := make([]byte, 9)
 		if _, err := io.ReadFull(br, head); err != nil {
@@ -64,15 +65,15 @@ func (s *http2Script) serve(c net.Conn) {
 		case kind != 1:
 			continue
 		}
-		if flags&1 == 0 || left { // no END_STREAM, or behind GOAWAY
+		if flags&1 == 0 || stream > last { // no END_STREAM, or behind GOAWAY
 			continue
 		}
 		switch answer, how := s.answer(bodies[stream]); how {
 		case "reset":
 			frame(3, 0, stream, "\x00\x00\x00\x07") // REFUSED_STREAM
 		case "goaway":
-			left = true
-			frame(7, 0, 0, string(binary.BigEndian.AppendUint32(nil, stream-2))+"\x00\x00\x00\x00")
+			last = stream - 2
+			frame(7, 0, 0, string(binary.BigEndian.AppendUint32(nil, last))+"\x00\x00\x00\x00")
 		case "goaway after":
 			frame(7, 0, 0, string(binary.BigEndian.AppendUint32(nil, stream))+"\x00\x00\x00\x00")
 			return
