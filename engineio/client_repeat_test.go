@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 
 	"net/http/httptrace"
 	"slices"
@@ -320,4 +321,35 @@ func TestClientDialsOnce(t *testing.T) {
 	if got := dialed(); got != one.Addr().String() {
 		t.Errorf("dialed %s, want %s, as what was found before is gone", got, one.Addr())
 	}
+}
+
+// TestClientResumesTLS: of the connections of a session the first has a full handshake.
+func TestClientResumesTLS(t *testing.T) {
+	full := make(chan bool, 100)
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body)
+		full <- !r.TLS.DidResume
+		answerPolling(w, r)
+	}))
+	defer server.Close()
+	p, err := dialEndpoint(t, server.URL, &DialOptions{
+		Transports: []string{"polling"}, TLS: server.Client().Transport.(*http.Transport).TLSClientConfig,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := <-full
+	<-full // the first poll
+	resumed := 0
+	for range 10 {
+		p.socket.Send(SendOptions{}, text("x"))
+		if !<-full {
+			resumed++
+		}
+	}
+	if !first || resumed < 8 {
+		t.Errorf("the first was full: %v; %d of 10 POSTs were resumed", first, resumed)
+	}
+	p.socket.Close()
+	p.want(ForcedClose)
 }
