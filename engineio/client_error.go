@@ -45,38 +45,36 @@ var (
 // Error says what went wrong. Of what the peer sent it has the code and the message of an Engine.IO error, and the
 // target of a redirect; both quoted and cut.
 func (e *ClientError) Error() string {
-	text := "engineio: "
-	if e.Transport != "" {
-		text += e.Transport + ": "
-	}
 	var refused *websocket.HandshakeRefusedError
 	handshake := errors.As(e.Err, &refused) && refused.Status != http.StatusSwitchingProtocols
 	switch {
 	case handshake && refused.Proxy:
-		return text + "proxy answered with " + statusText(e.Status)
+		return e.what() + "the proxy answers with " + statusText(e.Status)
 	case handshake || e.Err == nil && e.Status != 0:
-		return text + e.what() + "answered with " + statusText(e.Status) + e.hint()
+		return e.what() + statusText(e.Status) + e.hint()
 	case e.Err == nil:
-		return text + e.Message
-	case e.Transport == transportPolling && e.Message != "server error":
-		return text + e.what() + "failed: " + explain(e.Err)
+		return strings.TrimSuffix(e.what(), ": ")
 	}
-	return text + explain(e.Err)
+	return e.what() + explain(e.Err)
 }
 
-// what is the request that went wrong.
+// what is what went wrong, in words of Go.
 func (e *ClientError) what() string {
 	switch {
-	case e.Transport == transportWebSocket:
-		return "handshake "
+	case e.Message == "xhr poll error":
+		return "engineio: polling: GET error: "
 	case e.Message == "xhr post error":
-		return "POST "
+		return "engineio: polling: POST error: "
+	case e.Transport == transportWebSocket && e.Message == "websocket error":
+		return "engineio: websocket error: "
+	case e.Transport == "":
+		return "engineio: "
 	}
-	return "GET "
+	return "engineio: " + e.Transport + ": " + e.Message + ": "
 }
 
 func statusText(status int) string {
-	return strings.TrimSpace(fmt.Sprintf("%d %s", status, http.StatusText(status)))
+	return strings.TrimSpace(fmt.Sprintf("status %d %s", status, http.StatusText(status)))
 }
 
 // The errors of Engine.IO (engine.io 6, Server.errorMessages), and what they mean to who gets one.

@@ -101,7 +101,7 @@ func explainProtocol(err error) (text, hint string) {
 	var syntax *packet.SyntaxError
 	switch {
 	case errors.As(err, &transport) && transport.Message == "server error":
-		return "the " + safe(strings.TrimPrefix(transport.Error(), "engineio: "+transport.Transport+": ")), which
+		return "the " + safe(strings.TrimPrefix(transport.Error(), "engineio: "+transport.Transport+": server error: ")), which
 	case errors.As(err, &syntax):
 		return "the answer is not Engine.IO 4: " + safe(syntax.Error()), which
 	}
