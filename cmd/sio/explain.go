@@ -141,6 +141,8 @@ func explainStatus(e *engineio.ClientError) (text, hint string) {
 		hint = "What answers is a proxy; the server behind it does not."
 	case e.Status == http.StatusBadRequest && strings.Contains(string(e.Body), "HTTPS server"):
 		hint = "Is it https:// instead of http://?"
+	case e.Status/100 == 2:
+		hint = "Is this a Socket.IO server, and is the path right (--path)?"
 	case e.Status == http.StatusMethodNotAllowed:
 		hint = "Something else is at this address: --path says where Socket.IO is."
 	}

@@ -200,6 +200,7 @@ func TestExplain(t *testing.T) {
 		{status(400, `{"code":1,"message":"Session ID unknown"}`), "HTTP 400 Bad Request: Session ID unknown", "sticky"},
 		{&engineio.ClientError{Transport: "websocket", Status: 400, Body: []byte("Session ID unknown")}, "HTTP 400", "sticky"},
 		{&engineio.ClientError{Transport: "websocket", Status: 400, Body: []byte("Bad request")}, "HTTP 400", "Upgrade"},
+		{status(204, ""), "HTTP 204 No Content", "Socket.IO server"},
 		{status(405, ""), "HTTP 405 Method Not Allowed", "--path"},
 		{fmt.Errorf("x: %w", engineio.ErrOldServer), "Socket.IO 2", "version 3"},
 		{
