@@ -28,7 +28,8 @@ func Example() {
 		})
 	})
 	http.Handle("/socket.io/", io)
-	log.Fatal(http.ListenAndServe("127.0.0.1:3000", nil))
+	server := &http.Server{Addr: "localhost:3000", ReadHeaderTimeout: 10 * time.Second}
+	log.Fatal(server.ListenAndServe())
 }
 
 // Move is sent as two arguments.

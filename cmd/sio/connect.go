@@ -47,13 +47,16 @@ type connectOptions struct {
 	full        bool
 }
 
+// connectAckTimeout is for people, who see how long they wait.
+const connectAckTimeout = 10 * time.Second
+
 // shownArgs is how much of an event a terminal shows, in bytes.
 const shownArgs = 1000
 
 func runConnect(ctx context.Context, args []string, std stdio) error {
 	fs := flag.NewFlagSet("connect", flag.ContinueOnError)
 	var o connectOptions
-	o.flags(fs)
+	o.flags(fs, connectAckTimeout)
 	fs.BoolVar(&o.json, "json", false, "print one JSON object a line")
 	fs.BoolVar(&o.noReconnect, "no-reconnect", false, "don't connect again when the connection is lost")
 	fs.BoolVar(&o.ack, "ack", false, "ask for an acknowledgement of every event")

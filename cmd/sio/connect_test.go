@@ -216,7 +216,7 @@ func TestStatus(t *testing.T) {
 		{"echo 1\n/nothing\n", "connect " + srv.URL, 1, "line 2: there is no /nothing"},
 		{"/quit\nkick\n", "connect " + srv.URL, 0, "✓ connected"},
 
-		{"", "emit " + srv.URL + " silence --ack-timeout 50ms", 5, "--no-ack"},
+		{"", "emit " + srv.URL + " silence --ack-timeout 50ms", 5, "the event was sent, but not acknowledged within 50ms\n--no-ack is for"},
 		{"", "emit " + srv.URL + " silence --no-ack", 0, ""},
 		{"", "emit " + srv.URL + " kick", 5, "the connection was lost"},
 		{"", "emit " + gone.URL + " echo", 3, "nothing listens at 127.0.0.1:"},

@@ -8,10 +8,14 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"sio.example/socketio/client"
 	"sio.example/socketio/parser"
 )
+
+// emitAckTimeout is short: many events are not acknowledged, and whoever sends one has to be told in time.
+const emitAckTimeout = 3 * time.Second
 
 const emitUsage = `Usage: sio emit URL EVENT [ARG...] [flags]
 
@@ -27,7 +31,7 @@ bytes of a file (@- for stdin), or a string; '"42"' is the string 42.
 func runEmit(ctx context.Context, args []string, std stdio) error {
 	fs := flag.NewFlagSet("emit", flag.ContinueOnError)
 	var t target
-	t.flags(fs)
+	t.flags(fs, emitAckTimeout)
 	noAck := fs.Bool("no-ack", false, "send only, and don't wait for an acknowledgement")
 	raw := fs.Bool("raw", false, "print strings and bytes as they are, not as JSON")
 	rest, done, err := parseFlags(fs, args, std.out, emitUsage)
@@ -142,8 +146,8 @@ func emitError(ctx context.Context, t *target, err error) error {
 		return &exitError{code: exitRefused, text: text}
 	case errors.Is(err, client.ErrAckTimeout):
 		return &exitError{
-			code: exitNoAck, text: fmt.Sprintf("no acknowledgement within %v", t.ackTimeout),
-			hint: "If the server does not acknowledge this event, --no-ack sends it without asking.",
+			code: exitNoAck, text: fmt.Sprintf("the event was sent, but not acknowledged within %v", t.ackTimeout),
+			hint: "--no-ack is for events that the server does not acknowledge, --ack-timeout waits longer.",
 		}
 	case errors.Is(err, client.ErrDisconnected):
 		return &exitError{code: exitNoAck, text: "the connection was lost before the acknowledgement came"}

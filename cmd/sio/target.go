@@ -45,13 +45,10 @@ type list []string
 func (l *list) String() string     { return strings.Join(*l, ",") }
 func (l *list) Set(v string) error { *l = append(*l, v); return nil }
 
-const (
-	defaultTimeout    = 20 * time.Second
-	defaultAckTimeout = 10 * time.Second
-)
+const defaultTimeout = 20 * time.Second
 
-// flags adds the flags of t to fs.
-func (t *target) flags(fs *flag.FlagSet) {
+// flags adds the flags of t to fs. ack is how long acknowledgements are waited for by default.
+func (t *target) flags(fs *flag.FlagSet, ack time.Duration) {
 	fs.StringVar(&t.path, "path", "", "`PATH` of the server's requests (default /socket.io/)")
 	fs.Var(&t.transports, "transport", "`LIST` of transports, by preference (default polling,websocket)")
 	fs.StringVar(&t.auth, "auth", "", "`JSON` object that is sent as auth; @FILE reads it from there")
@@ -60,7 +57,7 @@ func (t *target) flags(fs *flag.FlagSet) {
 	fs.BoolVar(&t.insecure, "insecure", false, "accept any certificate of the server")
 	fs.StringVar(&t.ca, "ca", "", "`FILE` with the certificates to trust, in PEM form")
 	fs.DurationVar(&t.timeout, "timeout", defaultTimeout, "`TIME` to connect (default 20s)")
-	fs.DurationVar(&t.ackTimeout, "ack-timeout", defaultAckTimeout, "`TIME` to wait for an acknowledgement (default 10s)")
+	fs.DurationVar(&t.ackTimeout, "ack-timeout", ack, fmt.Sprintf("`TIME` to wait for an acknowledgement (default %v)", ack))
 	fs.BoolVar(&t.verbose, "v", false, "show the layers: DNS, TCP, TLS, HTTP, Engine.IO, Socket.IO")
 	fs.BoolVar(&t.loud, "vv", false, "show every request and packet, with what is secret in them")
 }

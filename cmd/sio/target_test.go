@@ -18,6 +18,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"sio.example/socketio/engineio"
 	"sio.example/socketio/engineio/packet"
@@ -28,7 +29,7 @@ func aim(t *testing.T, args ...string) *target {
 	t.Helper()
 	fs := flag.NewFlagSet("test", flag.ContinueOnError)
 	o := new(target)
-	o.flags(fs)
+	o.flags(fs, time.Second)
 	if _, _, err := parseFlags(fs, args, io.Discard, ""); err != nil {
 		t.Fatal(err)
 	}

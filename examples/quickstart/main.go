@@ -5,7 +5,9 @@ import (
 	"context"
 	"fmt"
 	"log"
+	"net"
 	"net/http"
+	"time"
 
 	"sio.example/socketio"
 )
@@ -31,5 +33,11 @@ func main() {
 	})
 	http.Handle("/socket.io/", io)
 	http.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, page) })
-	log.Fatal(http.ListenAndServe("127.0.0.1:3000", nil))
+	listener, err := net.Listen("tcp", "localhost:3000")
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("Open http://localhost:3000 in two windows. Ctrl-C stops.")
+	server := &http.Server{ReadHeaderTimeout: 10 * time.Second}
+	log.Fatal(server.Serve(listener))
 }

@@ -130,6 +130,27 @@ func TestSnippets(t *testing.T) {
 	})
 }
 
+// TestExamplesBoundHeaders: what people copy sets a ReadHeaderTimeout, as SECURITY.md asks.
+func TestExamplesBoundHeaders(t *testing.T) {
+	check := func(file string) {
+		example := strings.HasPrefix(file, "examples/") || strings.HasPrefix(path.Base(file), "example") || strings.HasSuffix(file, ".md")
+		if !example {
+			return
+		}
+		text := read(t, file)
+		if regexp.MustCompile(`\bhttp\.(ListenAndServe|Serve)(TLS)?\(`).MatchString(text) {
+			t.Errorf("%s: a server of package http's functions has no ReadHeaderTimeout", file)
+		}
+		for _, server := range regexp.MustCompile(`(?s)\bhttp\.Server\{.*?\}`).FindAllString(text, -1) {
+			if !strings.Contains(server, "ReadHeaderTimeout:") {
+				t.Errorf("%s: no ReadHeaderTimeout in %s", file, server)
+			}
+		}
+	}
+	files(t, ".go", check)
+	files(t, ".md", check)
+}
+
 // normalize drops indentation and empty lines, and begins and ends with a line break.
 func normalize(code string) string {
 	var b strings.Builder

@@ -2,15 +2,9 @@ package proxy
 
 import (
 	"bytes"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"fmt"
-	"math/big"
 	"net"
 	"os"
 	"os/exec"
@@ -22,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"sio.example/socketio/test/internal/certificate"
 	"sio.example/socketio/test/internal/program"
 )
 
@@ -95,9 +90,13 @@ func start(t *testing.T, s snippet, text string) *proxy {
 		addrs = addrs[1:]
 		return addr
 	})
-	p.ca = certificate(t, dir)
+	cert, key := certificate.New(t)
+	write(t, dir, "example.com.crt", string(cert))
+	write(t, dir, "example.com.key", string(key))
+	write(t, dir, "example.com.pem", string(cert)+string(key))
+	p.ca = string(cert)
 	pool := x509.NewCertPool()
-	pool.AppendCertsFromPEM([]byte(p.ca))
+	pool.AppendCertsFromPEM(cert)
 	p.trust = &tls.Config{RootCAs: pool}
 
 	var cmd *exec.Cmd
@@ -192,32 +191,4 @@ func (o *output) String() string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.text.String()
-}
-
-// certificate makes one for 127.0.0.1, writes it where the configurations look for it, and returns it as PEM.
-func certificate(t *testing.T, dir string) string {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "example.com"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	secret, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
-	private := string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret}))
-	write(t, dir, "example.com.crt", cert)
-	write(t, dir, "example.com.key", private)
-	write(t, dir, "example.com.pem", cert+private)
-	return cert
 }
