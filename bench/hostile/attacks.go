@@ -1,0 +1,224 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// An attack is a kind of hostile client.
+type attack struct {
+	name, about string
+	run         func(ctx context.Context, addr string) error // until the connection ends, or ctx
+}
+
+const (
+	namespaces   = 100
+	authSize     = 900_000
+	inboxEvent   = 8_000
+	roomsJoined  = 5_000
+	numbersSize  = 100_000
+	askEvery     = 50 * time.Millisecond
+	numbersEvery = 5 * time.Second
+	roomsEvery   = 5 * time.Second
+	pongEvery    = 20 * time.Second
+)
+
+var attacks = []attack{
+	{"auth", "auth of 900 KB to each of 100 namespaces, then silence", keepAuth},
+	{"inbox", "events to 100 namespaces whose handlers do not end", fillInboxes},
+	{"acks", "makes the server ask for 200 acknowledgements a second with EmitFunc, and sends none", neverAck},
+	{"rooms", "makes a gate join 5,000 rooms, leaves, and comes again after 5 s", joinRooms},
+	{"numbers", "100 KB of 5e-324 every 5 s", slowNumbers},
+	{"ws-100", "is sent 100 KB/s by WebSocket and reads nothing, but sends pongs", reader(100_000, false)},
+	{"ws-20", "the same at 20 KB/s", reader(20_000, false)},
+	{"poll-100", "is sent 100 KB/s by polling and does not read the answer of its poll, but sends pongs", reader(100_000, true)},
+	{"poll-20", "the same at 20 KB/s", reader(20_000, true)},
+}
+
+// about lists the kinds.
+func about() string {
+	var b strings.Builder
+	for _, a := range attacks {
+		fmt.Fprintf(&b, "%-8s  %s\n", a.name, a.about)
+	}
+	return strings.TrimSuffix(b.String(), "\n")
+}
+
+// A set is attacks that happen at once.
+type set struct {
+	name    string
+	attacks []attack
+}
+
+func pick(names string) ([]set, error) {
+	var sets []set
+	if names == "" {
+		for _, a := range attacks {
+			sets = append(sets, set{a.name, []attack{a}})
+		}
+		return sets, nil
+	}
+next:
+	for name := range strings.SplitSeq(names, ",") {
+		if name == "all" {
+			sets = append(sets, set{"all", attacks})
+			continue
+		}
+		for _, a := range attacks {
+			if a.name == name {
+				sets = append(sets, set{a.name, []attack{a}})
+				continue next
+			}
+		}
+		return nil, fmt.Errorf("there is no kind %q", name)
+	}
+	return sets, nil
+}
+
+func keepAuth(ctx context.Context, addr string) error {
+	p, err := dial(ctx, addr, 0)
+	if err != nil {
+		return err
+	}
+	auth := `{"x":"` + strings.Repeat("x", authSize) + `"}`
+	go func() { // ends when a namespace could not be joined, or all are
+		for i := range namespaces {
+			if p.send("40/many"+strconv.Itoa(i)+","+auth) != nil {
+				return
+			}
+		}
+	}()
+	p.drain()
+	return nil
+}
+
+func fillInboxes(ctx context.Context, addr string) error {
+	p, err := dial(ctx, addr, 0)
+	if err != nil {
+		return err
+	}
+	go func() { // ends with the connection
+		for i := range namespaces {
+			if p.send("40/many"+strconv.Itoa(i)+",") != nil {
+				return
+			}
+		}
+		for text := strings.Repeat("x", inboxEvent); ; {
+			for i := range namespaces {
+				if p.send("42/many"+strconv.Itoa(i)+`,["work","`+text+`"]`) != nil {
+					return
+				}
+			}
+		}
+	}()
+	p.drain()
+	return nil
+}
+
+func neverAck(ctx context.Context, addr string) error {
+	return every(ctx, addr, "/ask", askEvery, `42/ask,["ask"]`)
+}
+
+func slowNumbers(ctx context.Context, addr string) error {
+	const number = "5e-324,"
+	return every(ctx, addr, "/numbers", numbersEvery,
+		`42/numbers,["numbers",[`+strings.Repeat(number, numbersSize/len(number))+`0]]`)
+}
+
+// every joins a namespace, and sends the same again and again.
+func every(ctx context.Context, addr, namespace string, interval time.Duration, text string) error {
+	p, err := dial(ctx, addr, 0)
+	if err != nil {
+		return err
+	}
+	if err := p.send("40" + namespace + ","); err != nil {
+		return err
+	}
+	if err := p.await("40" + namespace); err != nil {
+		return err
+	}
+	ended, cancel := context.WithCancel(ctx)
+	go func() { // ends with the connection
+		defer cancel()
+		p.drain()
+	}()
+	return ticking(ended, interval, func() error { return p.send(text) })
+}
+
+// ticking calls do at once and then at each interval, until it fails or ctx ends.
+func ticking(ctx context.Context, interval time.Duration, do func() error) error {
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	for {
+		if err := do(); err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+	}
+}
+
+func joinRooms(ctx context.Context, addr string) error {
+	p, err := dial(ctx, addr, 0)
+	if err != nil {
+		return err
+	}
+	if err := p.send("40"); err != nil { // so that the session has a namespace meanwhile
+		return err
+	}
+	ended, cancel := context.WithCancel(ctx)
+	go func() { // ends with the connection
+		defer cancel()
+		for {
+			text, err := p.next()
+			if err == nil && strings.HasPrefix(text, "40/rooms") {
+				err = p.send("41/rooms,")
+			}
+			if err != nil {
+				return
+			}
+		}
+	}()
+	return ticking(ended, roomsEvery, func() error { return p.send(fmt.Sprintf(`40/rooms,{"rooms":%d}`, roomsJoined)) })
+}
+
+// reader is a client that reads nothing of what it asked for.
+func reader(rate int, polling bool) func(context.Context, string) error {
+	hello := fmt.Sprintf(`40/feed,{"rate":%d}`, rate)
+	return func(ctx context.Context, addr string) error {
+		if !polling {
+			p, err := dial(ctx, addr, tiny)
+			if err != nil {
+				return err
+			}
+			if err := p.send(hello); err != nil {
+				return err
+			}
+			return ticking(ctx, pongEvery, func() error { return p.send("3") })
+		}
+		p, err := openPoll(ctx, addr)
+		if err != nil {
+			return err
+		}
+		defer p.client.CloseIdleConnections()
+		if _, err := p.request(ctx, "POST", hello); err != nil {
+			return err
+		}
+		if _, err := p.request(ctx, "GET", ""); err != nil { // the answer to CONNECT
+			return err
+		}
+		if err := p.ask(ctx); err != nil {
+			return err
+		}
+		return ticking(ctx, pongEvery, func() error {
+			_, err := p.request(ctx, "POST", "3")
+			return err
+		})
+	}
+}
