@@ -2,7 +2,7 @@
 
 MODULES = ./... ./bench/... ./cmd/sio/... ./test/...
 
-.PHONY: all build vet lint check test fuzz bench bench-check bench-million micro api rename-check clean
+.PHONY: all build vet lint check test fuzz bench bench-check bench-million bench-hostile micro api rename-check clean
 
 all: build vet lint check
 
@@ -40,6 +40,10 @@ bench-check:
 # A million connections in one process, over a network in memory. Some minutes, and 12 GiB that nobody else needs.
 bench-million:
 	go run ./bench/million
+
+# What a hundred hostile clients of each kind take, and what honest ones notice. Some four minutes.
+bench-hostile:
+	go run ./bench/hostile
 
 # The benchmarks beside the code, but for those of hostile input, whose bounds are tests.
 micro:

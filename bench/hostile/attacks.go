@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -173,19 +174,26 @@ func joinRooms(ctx context.Context, addr string) error {
 		return err
 	}
 	ended, cancel := context.WithCancel(ctx)
-	go func() { // ends with the connection
+	var asking atomic.Bool // a second CONNECT meanwhile would only end the session
+	go func() {            // ends with the connection
 		defer cancel()
 		for {
 			text, err := p.next()
 			if err == nil && strings.HasPrefix(text, "40/rooms") {
 				err = p.send("41/rooms,")
+				asking.Store(false)
 			}
 			if err != nil {
 				return
 			}
 		}
 	}()
-	return ticking(ended, roomsEvery, func() error { return p.send(fmt.Sprintf(`40/rooms,{"rooms":%d}`, roomsJoined)) })
+	return ticking(ended, roomsEvery, func() error {
+		if asking.Swap(true) {
+			return nil
+		}
+		return p.send(fmt.Sprintf(`40/rooms,{"rooms":%d}`, roomsJoined))
+	})
 }
 
 // reader is a client that reads nothing of what it asked for.

@@ -67,6 +67,7 @@ var rows = map[string][]row{
 		makes("make bench", "it takes most of an hour"),
 		makes("make bench-check", "it compares speeds, which another test beside it would change"),
 		makes("make bench-million", "it takes minutes and 12 GiB"),
+		makes("make bench-hostile", long),
 		{line: "make api"},
 		makes("make rename-check", "scripts/test runs it"),
 		{line: "scripts/rename-module", why: "scripts/check-rename runs it, in a copy", instead: "test -x scripts/rename-module"},
@@ -183,6 +184,15 @@ var rows = map[string][]row{
 		makes("make bench-million", "it takes minutes and 12 GiB"),
 		{line: "go run ./bench/million -n 100000 -rooms 100", why: long, instead: "go run ./bench/million -n 500 -rooms 100 -rest 1s"},
 		{line: "go run ./bench/million -profile out/profiles", why: long, instead: "go run ./bench/million -profile out/profiles -n 500 -rooms 10 -rest 1s"},
+		makes("make bench-hostile", long),
+		{
+			line: "go run ./bench/hostile -kinds auth,rooms -d 5s", why: "it takes much memory",
+			instead: "go run ./bench/hostile -kinds auth,rooms -d 1s -before 1s -n 1 -honest 2", prints: []string{"| auth", "| rooms"},
+		},
+		{
+			line: "go run ./bench/hostile -kinds all -limit 64", why: "it is of the machine as it is whether the limit holds",
+			instead: "go run ./bench/hostile -kinds all -d 1s -before 1s -n 1 -honest 2", prints: []string{"| all"},
+		},
 		makes("make micro", long),
 		{line: "go test -run '^$' -bench Typical ./parser", why: long, instead: "go test -run '^$' -bench Typical -benchtime 1x ./parser", prints: []string{"BenchmarkTypical"}},
 	},
