@@ -299,7 +299,7 @@ func ExampleServer_Shutdown() {
 	client := dialExample(server.URL)
 	fmt.Println(client.connect("/", ""))
 
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	_ = io.Emit("goodbye") // is still sent
 	last := make(chan string)

@@ -50,7 +50,7 @@ func TestDisableRecoverEndsTheProcess(t *testing.T) {
 			os.Exit(0)
 		})
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, os.Args[0], "-test.run=^TestDisableRecoverEndsTheProcess$")
 	cmd.Env = append(os.Environ(), name+"=1")

@@ -100,7 +100,7 @@ const (
 )
 
 // patience is how long a client waits for something to read.
-const patience = 10 * time.Second
+const patience = 5 * time.Minute
 
 // dial opens a session.
 func (f *fixture) dial() *wsClient {

@@ -38,7 +38,7 @@ func Example_request() {
 	defer socket.Close()
 
 	for _, item := range []string{"tea", "gold", "patience"} {
-		ctx, cancel := context.WithTimeout(context.Background(), 500*time.Millisecond)
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		price, err := GetPrice.Emit(ctx, socket, PriceQuery{Item: item})
 		cancel()
 

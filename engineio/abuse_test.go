@@ -30,7 +30,7 @@ func TestBytesBehindARefusedUpgrade(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c.SetDeadline(time.Now().Add(time.Minute))
+		c.SetDeadline(time.Now().Add(5 * time.Minute))
 		io.WriteString(c, "GET /engine.io/?EIO=4&transport=foobar HTTP/1.1\r\n"+upgradeHeaders)
 		c.Write(make([]byte, 64<<10))
 		resp, err := http.ReadResponse(bufio.NewReader(c), nil)
@@ -86,7 +86,7 @@ func TestManyHeaders(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c.SetDeadline(time.Now().Add(time.Minute))
+		c.SetDeadline(time.Now().Add(5 * time.Minute))
 		go func() { // ends when written or refused
 			io.WriteString(c, "GET /engine.io/?EIO=4&transport=websocket HTTP/1.1\r\n"+strings.Repeat("X-A: b\r\n", n)+upgradeHeaders)
 		}()

@@ -172,7 +172,7 @@ func (p *peer) want(ms ...engineio.Message) {
 			if got.Binary != want.Binary || !bytes.Equal(got.Data, want.Data) {
 				p.t.Errorf("received %v %q, want %v %q", got.Binary, got.Data, want.Binary, want.Data)
 			}
-		case <-time.After(time.Minute):
+		case <-time.After(5 * time.Minute):
 			p.t.Fatalf("%q did not come", want.Data)
 		}
 	}
@@ -184,7 +184,7 @@ func (p *peer) wantClosed() closing {
 	case c := <-p.closed:
 		<-p.Done()
 		return c
-	case <-time.After(time.Minute):
+	case <-time.After(5 * time.Minute):
 		p.t.Fatal("not closed")
 		panic("unreachable")
 	}

@@ -354,14 +354,14 @@ func tcp(t *testing.T, o *Options, accept func(s *Socket, r *http.Request) Handl
 	go h.Serve(l) // ends with Close below
 	t.Cleanup(func() {
 		s.Close()
-		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 		defer cancel()
 		if err := s.Shutdown(ctx); err != nil {
 			t.Errorf("sessions are left: %v", err)
 		}
 		h.Close()
 		for i := 0; runtime.NumGoroutine() > base; i++ { // what just ended may not be gone
-			if i == 10_000 {
+			if i == 300_000 {
 				buf := make([]byte, 1<<20)
 				t.Fatalf("%d goroutines, %d before:\n%s", runtime.NumGoroutine(), base, buf[:runtime.Stack(buf, true)])
 			}

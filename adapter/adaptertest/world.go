@@ -15,7 +15,7 @@ import (
 )
 
 // patience is how long the suite waits for what must come. It only has to be longer than any machine is slow.
-const patience = 30 * time.Second
+const patience = 5 * time.Minute
 
 // A world is a cluster of nodes and the members on them.
 type world struct {

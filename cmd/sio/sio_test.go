@@ -17,7 +17,7 @@ import (
 )
 
 // patience is how long a test waits for what must happen.
-const patience = 20 * time.Second
+const patience = 5 * time.Minute
 
 // try runs the program in process.
 func try(ctx context.Context, args ...string) (code int, stdout, stderr string) {

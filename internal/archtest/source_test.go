@@ -76,6 +76,22 @@ func TestNoSleep(t *testing.T) {
 	})
 }
 
+// TestPatience: what a test waits for at most is a matter of minutes, so that only what hangs takes it.
+func TestPatience(t *testing.T) {
+	patience := regexp.MustCompile(`(?m)^(?:const|var|\t)\s*(?:patience|Deadline) *= *(.*)$`)
+	long := regexp.MustCompile(`^(?:[5-9]|[1-9]\d+) ?\* ?time\.Minute\b`)
+	files(t, ".go", func(file string) {
+		if !strings.HasSuffix(file, "_test.go") && !strings.HasPrefix(file, "test/") && !strings.HasPrefix(file, "adapter/adaptertest/") {
+			return
+		}
+		for _, m := range patience.FindAllStringSubmatch(read(t, file), -1) {
+			if !long.MatchString(m[1]) {
+				t.Errorf("%s: a patience of %s; want 5 * time.Minute or more", file, m[1])
+			}
+		}
+	})
+}
+
 func TestNoSkeletons(t *testing.T) {
 	goFiles(t, func(file string, fset *token.FileSet, f *ast.File) {
 		ast.Inspect(f, func(n ast.Node) bool {

@@ -65,7 +65,7 @@ func TestDialTrace(t *testing.T) {
 		}()
 		select {
 		case <-done:
-		case <-time.After(time.Minute):
+		case <-time.After(5 * time.Minute):
 			t.Fatal("Wait does not return")
 		}
 		c.Wait()

@@ -200,7 +200,7 @@ func connect(t testing.TB, kind string, opts *Options) (*Conn, *peer) {
 		server = tls.Server(a, config)
 		client = tls.Client(b, roots)
 		if _, ok := t.(*testing.B); !ok {
-			client.SetDeadline(time.Now().Add(time.Minute))
+			client.SetDeadline(time.Now().Add(5 * time.Minute))
 		}
 		done := make(chan error, 1)
 		go func() { done <- server.(*tls.Conn).Handshake() }() // ends with the handshake
@@ -255,7 +255,7 @@ func tcpPair(t testing.TB) (server, client net.Conn) {
 		t.Fatal("no connection")
 	}
 	if _, ok := t.(*testing.B); !ok {
-		client.SetDeadline(time.Now().Add(time.Minute))
+		client.SetDeadline(time.Now().Add(5 * time.Minute))
 	}
 	return server, client
 }

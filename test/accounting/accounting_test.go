@@ -169,7 +169,7 @@ func serve(t *testing.T, e ending) *server {
 	opts := &socketio.Options{}
 	if e.impatient {
 		// A slow machine must still manage to connect all of a batch, which answers pings until then.
-		opts.Engine.PingInterval, opts.Engine.PingTimeout = 500*time.Millisecond, 4*time.Second
+		opts.Engine.PingInterval, opts.Engine.PingTimeout = 500*time.Millisecond, 10*time.Second
 	}
 	s := &server{
 		io:      socketio.NewServer(opts),
@@ -232,7 +232,7 @@ func (s *server) batch(t *testing.T, o opening, e ending) {
 	for err := range errs {
 		t.Fatal(err)
 	}
-	deadline := time.After(time.Minute)
+	deadline := time.After(patience)
 	for i := range n {
 		select {
 		case <-s.gone:
@@ -263,7 +263,7 @@ func (s *server) open(o opening) (*wire.Session, error) {
 // settleServed waits until the server counts no session any more.
 func settleServed(t *testing.T, s *server) {
 	t.Helper()
-	deadline := time.After(30 * time.Second)
+	deadline := time.After(patience)
 	again := time.NewTicker(5 * time.Millisecond)
 	defer again.Stop()
 	for s.io.Engine().Count() > 0 {
@@ -320,7 +320,7 @@ func (s *server) rooms(t *testing.T) int {
 
 func (s *server) close(t *testing.T) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if err := s.io.Shutdown(ctx); err != nil {
 		t.Errorf("shutdown: %v", err)

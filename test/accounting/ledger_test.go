@@ -51,11 +51,14 @@ func (l ledger) over(base ledger) string {
 	return strings.Join(out, "; ")
 }
 
+// patience is how long something may take to end. Nothing that passes waits for it.
+const patience = 5 * time.Minute
+
 // settle waits until the process holds no more than base, and fails the test with what it holds if that takes too long:
 // the last goroutines of a connection end a moment after its last event.
 func settle(t testing.TB, base ledger) {
 	t.Helper()
-	deadline := time.After(30 * time.Second)
+	deadline := time.After(patience)
 	again := time.NewTicker(20 * time.Millisecond)
 	defer again.Stop()
 	for {

@@ -178,10 +178,13 @@ func (e *env) update(f func()) {
 	e.changed = make(chan struct{})
 }
 
+// patience is how long something may take. Nothing that passes waits for it.
+const patience = 5 * time.Minute
+
 // until waits for the app to have seen something.
 func (e *env) until(what string, ok func() bool) {
 	e.Helper()
-	limit := time.After(20 * time.Second)
+	limit := time.After(patience)
 	for {
 		e.mu.Lock()
 		done, changed := ok(), e.changed
@@ -396,7 +399,7 @@ func wait(t *testing.T, what string, ok func() bool, detail func() string) {
 	t.Helper()
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
-	limit := time.After(30 * time.Second)
+	limit := time.After(patience)
 	for !ok() {
 		select {
 		case <-tick.C:

@@ -262,7 +262,7 @@ var binaryBudgetRows = []row{
 		}
 		e.hears()
 	}, reject: socketio.RejectParse, times: 2, reason: socketio.ReasonParseError},
-	{id: "B-24b", opts: func(o *socketio.Options) { o.AttachmentTimeout = time.Second }, run: func(e *env) {
+	{id: "B-24b", opts: func(o *socketio.Options) { o.AttachmentTimeout = 4 * time.Second }, run: func(e *env) {
 		var sessions []*wire.Session
 		for i := range 4 {
 			s := e.connect(transports[i%2])
@@ -283,7 +283,7 @@ var binaryBudgetRows = []row{
 		e.checkVictims(socketio.ReasonForcedServerClose)
 		e.hears()
 	}, reject: socketio.RejectAttachments, times: 4, reason: socketio.ReasonForcedServerClose},
-	{id: "B-24c", opts: func(o *socketio.Options) { o.AttachmentTimeout = time.Second }, run: func(e *env) { // 6 clients instead of 1,000
+	{id: "B-24c", opts: func(o *socketio.Options) { o.AttachmentTimeout = 4 * time.Second }, run: func(e *env) { // 6 clients instead of 1,000
 		grown := e.growth()
 		var sessions []*wire.Session
 		part := strings.Repeat("a", 400_000)

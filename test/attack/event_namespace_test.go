@@ -151,7 +151,7 @@ func (e *env) growth() func() int64 {
 
 // timeoutRows: nobody joins.
 var timeoutRows = []row{
-	{id: "P-40", opts: func(o *socketio.Options) { o.ConnectTimeout = time.Second }, run: func(e *env) {
+	{id: "P-40", opts: func(o *socketio.Options) { o.ConnectTimeout = 4 * time.Second }, run: func(e *env) {
 		var sessions []*wire.Session
 		for _, transport := range transports {
 			for _, text := range []string{"", `40/nope,`, `40/slow,`} {

@@ -481,7 +481,7 @@ var frameControlRows = []row{
 		}()
 		e.frameCounted(engineio.RejectWebSocketLimit, 1)
 		// Some megabytes of pongs, which are taken at once, and the close frame.
-		_ = s.WebSocket().Conn().SetReadDeadline(time.Now().Add(20 * time.Second))
+		_ = s.WebSocket().Conn().SetReadDeadline(time.Now().Add(patience))
 		all, err := io.ReadAll(s.WebSocket().Conn())
 		s.Abort()
 		<-done

@@ -71,7 +71,7 @@ func (e *env) rawAnswer(text string) string {
 	if _, err := io.WriteString(c, text); err != nil {
 		e.Fatal(err)
 	}
-	_ = c.SetReadDeadline(time.Now().Add(20 * time.Second))
+	_ = c.SetReadDeadline(time.Now().Add(patience))
 	answer, err := io.ReadAll(c)
 	if err != nil {
 		e.Errorf("after %.200q: %v", answer, err)
@@ -90,7 +90,7 @@ func (e *env) pipelined(text string) *bufio.Reader {
 	if _, err := io.WriteString(c, text); err != nil {
 		e.Fatal(err)
 	}
-	_ = c.SetReadDeadline(time.Now().Add(20 * time.Second))
+	_ = c.SetReadDeadline(time.Now().Add(patience))
 	in := bufio.NewReader(c)
 	res, err := http.ReadResponse(in, nil)
 	if err != nil || res.StatusCode != http.StatusSwitchingProtocols {

@@ -67,7 +67,7 @@ func (e *env) raw(text string) string {
 	if _, err := io.WriteString(c, text); err != nil {
 		e.Fatal(err)
 	}
-	_ = c.SetReadDeadline(time.Now().Add(20 * time.Second))
+	_ = c.SetReadDeadline(time.Now().Add(patience))
 	buf := make([]byte, 512)
 	n, _ := c.Read(buf)
 	line, _, _ := strings.Cut(string(buf[:n]), "\r\n")
@@ -257,7 +257,7 @@ var httpRows = []row{
 		defer c.Close()
 		// The answer comes though the body never does.
 		fmt.Fprintf(c, "POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: 900000\r\n\r\n", e.URL("polling", "unknown"))
-		_ = c.SetReadDeadline(time.Now().Add(20 * time.Second))
+		_ = c.SetReadDeadline(time.Now().Add(patience))
 		res := make([]byte, 512)
 		n, err := c.Read(res)
 		if err != nil || !strings.HasPrefix(string(res[:n]), "HTTP/1.1 400") {
@@ -279,7 +279,7 @@ var httpRows = []row{
 		}
 		defer c.Close()
 		fmt.Fprintf(c, "POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n4", e.URL("polling", s.SID))
-		_ = c.SetReadDeadline(time.Now().Add(20 * time.Second))
+		_ = c.SetReadDeadline(time.Now().Add(patience))
 		_, _ = io.ReadAll(c) // the connection is cut, by the body's or the ping's timeout
 	}, reason: socketio.ReasonPingTimeout},
 	{id: "H-30", run: func(e *env) {
@@ -295,7 +295,7 @@ var httpRows = []row{
 		s := e.connect("polling")
 		first := e.slowPost(s.SID)
 		e.post(s, nil, `42["x"]`, 400)
-		_ = first.SetReadDeadline(time.Now().Add(20 * time.Second))
+		_ = first.SetReadDeadline(time.Now().Add(patience))
 		text, err := io.ReadAll(first)
 		if strings.HasPrefix(string(text), "HTTP/1.1 200") {
 			e.Errorf("the first POST is answered %.100q, %v", text, err)
@@ -350,9 +350,9 @@ func event(n int) string {
 	return head + strings.Repeat("x", n-len(head)-len(tail)) + tail
 }
 
-// quick shortens the heartbeat.
+// quick shortens the heartbeat, but not so much that a busy machine does not get as far as the row's attack.
 func quick(o *socketio.Options) {
-	o.Engine.PingInterval, o.Engine.PingTimeout = 300*time.Millisecond, 200*time.Millisecond
+	o.Engine.PingInterval, o.Engine.PingTimeout = 3*time.Second, 2*time.Second
 }
 
 // closeAll ends sessions that were opened by a request nobody goes on with.

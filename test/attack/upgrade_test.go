@@ -180,7 +180,7 @@ var upgradeRows = slices.Concat([]row{
 	}, reject: engineio.RejectProtocol},
 }, upgradeKicks())
 
-func upgradeQuick(o *socketio.Options) { o.Engine.UpgradeTimeout = 250 * time.Millisecond }
+func upgradeQuick(o *socketio.Options) { o.Engine.UpgradeTimeout = 3 * time.Second }
 
 // upgradeOpen opens a second transport for s.
 func upgradeOpen(e *env, s *wire.Session) *wire.WebSocket {
@@ -458,7 +458,7 @@ func upgradeRefusedWithMore(query string) func(e *env) {
 		if _, err := c.Write(append(request, make([]byte, 64<<10)...)); err != nil {
 			e.Fatal(err)
 		}
-		_ = c.SetReadDeadline(time.Now().Add(20 * time.Second))
+		_ = c.SetReadDeadline(time.Now().Add(patience))
 		text, err := io.ReadAll(c)
 		if !strings.HasPrefix(string(text), "HTTP/1.1 400 ") || errors.Is(err, os.ErrDeadlineExceeded) {
 			e.Errorf("answer %q, %v", text, err)

@@ -18,7 +18,7 @@ import (
 )
 
 // patience is how long a page has for one step. Nothing that passes waits for it.
-const patience = time.Minute
+const patience = 5 * time.Minute
 
 // chromium starts one browser for a test and its sub-tests.
 func chromium(t *testing.T) context.Context {
@@ -160,7 +160,7 @@ func (p *page) until(expression string) {
 }
 
 func (p *page) screenshot(file string) {
-	ctx, cancel := context.WithTimeout(p.ctx, 10*time.Second)
+	ctx, cancel := context.WithTimeout(p.ctx, patience)
 	defer cancel()
 	png, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
 	if err == nil {

@@ -12,7 +12,7 @@ import (
 )
 
 // patience is how long anything may take. Nothing that passes waits for it.
-const patience = 30 * time.Second
+const patience = 5 * time.Minute
 
 // A record is a list of entries that can be waited for.
 type record struct {

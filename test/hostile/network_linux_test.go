@@ -29,7 +29,7 @@ func TestDeadAddresses(t *testing.T) {
 		opts := &client.Options{}
 		opts.Engine.Transports = []string{transport}
 		opts.Engine.Proxy = func(*http.Request) (*url.URL, error) { return nil, nil }
-		ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second) // it is about one second; the kernel would take 127
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Second) // it is about one second; the kernel would take 127
 		s, err := client.Dial(ctx, "http://many.example:"+port, opts)
 		cancel()
 		if err != nil {

@@ -107,7 +107,7 @@ func TestRetries(t *testing.T) {
 	for _, transport := range both {
 		t.Run(transport, func(t *testing.T) {
 			e := start(t, row{}, transport)
-			e.opts.Socket = client.SocketOptions{Retries: 2, AckTimeout: 30 * time.Millisecond}
+			e.opts.Socket = client.SocketOptions{Retries: 2, AckTimeout: 2 * time.Second}
 			e.m = client.NewManager(e.srv.url(), e.opts)
 			e.s = e.m.Socket("/", nil)
 			e.srv.hostile = 1
@@ -187,7 +187,7 @@ func TestServerNeverPings(t *testing.T) {
 					if sid != "session1" {
 						return lawfulOpening(sid)
 					}
-					return fmt.Sprintf(`{"sid":"%s","upgrades":["websocket"],"pingInterval":200,"pingTimeout":100,"maxPayload":1000000}`, sid)
+					return fmt.Sprintf(`{"sid":"%s","upgrades":["websocket"],"pingInterval":2000,"pingTimeout":1000,"maxPayload":1000000}`, sid)
 				}
 			}, reason: client.ReasonPingTimeout}, transport)
 		})

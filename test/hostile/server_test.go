@@ -20,7 +20,7 @@ import (
 )
 
 // patience is how long anything may take that happens at once.
-const patience = 20 * time.Second
+const patience = 5 * time.Minute
 
 // A server speaks HTTP and WebSocket by hand, so that it can say what net/http would refuse to. Left alone it is a lawful
 // server with an echo. The first sessions are the test's to speak for.

@@ -12,7 +12,7 @@ const config = JSON.parse(process.env.SIO_INTEROP);
 const { io } = require(config.client === 3 ? "socket.io-client-3" : "socket.io-client");
 
 // Generous: a test machine may be slow, and a passing scenario never waits for it.
-const limit = 90000;
+const limit = 300000;
 
 /** Starts a server; it ends with this process at the latest. */
 async function startServer({ port = 0, options = {} } = {}) {

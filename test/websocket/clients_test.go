@@ -47,7 +47,7 @@ var clients = map[string]func(t *testing.T, url string) client{
 }
 
 // patience is when a test that hangs fails.
-const patience = 30 * time.Second
+const patience = 5 * time.Minute
 
 type gorillaClient struct {
 	*gorilla.Conn

@@ -49,9 +49,6 @@ func Find(name string) (Scenario, bool) {
 	return Scenario{}, false
 }
 
-// drainTime is how long what is outstanding may take when the window has ended.
-var drainTime = 5 * time.Second
-
 const (
 	roomSize  = 10
 	openTime  = 60 * time.Second
@@ -64,6 +61,7 @@ type Config struct {
 	Warm     time.Duration // before the measured window; default 1 s
 	Duration time.Duration // of the window; default 3 s
 	Rest     time.Duration // idle: before the memory is read, and after it was asked to collect; default 2 s
+	Drain    time.Duration // what is outstanding when the window has ended may take as long; default 5 s
 }
 
 // A Target is the server under load: a process that listens on 127.0.0.1.
@@ -112,6 +110,9 @@ func Run(ctx context.Context, t Target, cfg Config) (*Result, error) {
 	}
 	if cfg.Rest <= 0 {
 		cfg.Rest = 2 * time.Second
+	}
+	if cfg.Drain <= 0 {
+		cfg.Drain = 5 * time.Second
 	}
 	if cfg.Window > ring || cfg.Connections < 1 {
 		return nil, fmt.Errorf("load: %d connections, %d outstanding: want at least 1 and at most %d", cfg.Connections, cfg.Window, ring)
@@ -181,7 +182,7 @@ func (g *generator) flow(d driver) error {
 		return err
 	}
 	d.stop()
-	if err := g.loop.runUntil(drainTime, func() bool { return d.outstanding() == 0 }); err != nil {
+	if err := g.loop.runUntil(g.cfg.Drain, func() bool { return d.outstanding() == 0 }); err != nil {
 		return err
 	}
 	d.finish()

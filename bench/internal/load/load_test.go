@@ -21,7 +21,7 @@ func drive(t *testing.T, l *liar, name string, connections int) *Result {
 	}
 	s.Connections = connections
 	r, err := Run(t.Context(), Target{Port: l.port(), PID: os.Getpid()}, Config{
-		Scenario: s, Warm: 50 * time.Millisecond, Duration: 150 * time.Millisecond, Rest: 30 * time.Millisecond,
+		Scenario: s, Warm: 50 * time.Millisecond, Duration: 500 * time.Millisecond, Rest: 30 * time.Millisecond, Drain: drain,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -29,11 +29,14 @@ func drive(t *testing.T, l *liar, name string, connections int) *Result {
 	return r
 }
 
+// drain is so long that only what is missing takes it.
+var drain = 5 * time.Minute
+
 // hurry is for tests in which something is missing for good.
 func hurry(t *testing.T) {
-	old := drainTime
-	drainTime = time.Second
-	t.Cleanup(func() { drainTime = old })
+	old := drain
+	drain = 3 * time.Second
+	t.Cleanup(func() { drain = old })
 }
 
 func TestHonest(t *testing.T) {

@@ -25,7 +25,7 @@ type Process struct {
 }
 
 const (
-	startTime = 20 * time.Second
+	startTime = 2 * time.Minute
 	stopTime  = 5 * time.Second
 )
 

@@ -75,7 +75,7 @@ const scenarios = {
       socket.emit("ask-ack", ...args);
       await same(await held, args, "acknowledgement of the page");
     }
-    await same(await socket.timeout(20000).emitWithAck("echo", 1), 1, "emitWithAck");
+    await same(await socket.timeout(200000).emitWithAck("echo", 1), 1, "emitWithAck");
     const late = await socket.timeout(50).emitWithAck("no such event").catch((err) => err.message);
     await same(late, "operation has timed out", "timeout");
     socket.disconnect();

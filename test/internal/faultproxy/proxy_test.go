@@ -16,7 +16,7 @@ import (
 	"sio.example/socketio/test/internal/faultproxy"
 )
 
-const patience = 20 * time.Second // nothing that passes waits for it
+const patience = 5 * time.Minute // nothing that passes waits for it
 
 // rig is a server that hands out what it accepts, and a proxy before it.
 type rig struct {

@@ -22,7 +22,7 @@ import (
 )
 
 // Deadline is how long a program has to start or to end. It is generous: nothing that passes waits for it.
-const Deadline = time.Minute
+const Deadline = 5 * time.Minute
 
 // Build compiles a program of this module, with the race detector if the test has it, and returns its path.
 func Build(t testing.TB, pkg string) string {

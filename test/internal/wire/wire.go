@@ -21,7 +21,7 @@ var ErrUnexpected = errors.New("wire: unexpected answer")
 type Target struct {
 	Addr    string        // host:port
 	Path    string        // of the requests; default "/socket.io/"
-	Timeout time.Duration // of one operation; default 20 s
+	Timeout time.Duration // of one operation; default 5 min, which only what hangs takes
 }
 
 func (t Target) path() string {
@@ -33,7 +33,7 @@ func (t Target) path() string {
 
 func (t Target) timeout() time.Duration {
 	if t.Timeout == 0 {
-		return 20 * time.Second
+		return 5 * time.Minute
 	}
 	return t.Timeout
 }

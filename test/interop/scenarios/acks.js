@@ -117,7 +117,7 @@ module.exports = [
       const err = await new Promise((resolve) => socket.timeout(50).emit("not answered", resolve));
       assert.equal(err.message, "operation has timed out");
       const held = await new Promise((resolve) =>
-        socket.timeout(20000).emit("echo", "in time", (...args) => resolve(args)),
+        socket.timeout(200000).emit("echo", "in time", (...args) => resolve(args)),
       );
       assert.deepEqual(held, [null, "in time"]);
     },
@@ -136,7 +136,7 @@ module.exports = [
     clients: [4],
     async body({ clients }) {
       const socket = await clients.connected("/", { reconnection: false });
-      const failed = assert.rejects(socket.timeout(20000).emitWithAck("not answered"), /socket has been disconnected/);
+      const failed = assert.rejects(socket.timeout(200000).emitWithAck("not answered"), /socket has been disconnected/);
       socket.emit("drop");
       await failed;
     },

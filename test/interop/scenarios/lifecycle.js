@@ -154,7 +154,7 @@ module.exports = [
     title: "a frozen server: ping timeout, and reconnection when it wakes",
     async body() {
       // Not so quick that a busy machine misses a heartbeat by itself.
-      await withServer({ pingInterval: 500, pingTimeout: 2500 }, async (server, clients) => {
+      await withServer({ pingInterval: 500, pingTimeout: 8000 }, async (server, clients) => {
         const socket = await clients.settled();
         const reason = once(socket, "disconnect");
         server.signal("SIGSTOP");

@@ -37,7 +37,8 @@ func Run(t *testing.T, handler http.Handler, without ...string) {
 		t.Run(s.Name, func(t *testing.T) {
 			s.Connections = min(s.Connections, 20)
 			r, err := load.Run(t.Context(), target, load.Config{
-				Scenario: s, Warm: 50 * time.Millisecond, Duration: 200 * time.Millisecond, Rest: 50 * time.Millisecond,
+				Scenario: s, Warm: 50 * time.Millisecond, Duration: 500 * time.Millisecond, Rest: 50 * time.Millisecond,
+				Drain: 5 * time.Minute,
 			})
 			if err != nil {
 				t.Fatal(err)
