@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"sio.example/socketio/test/internal/program"
 )
 
 // patience is how long a line has. Nothing that passes waits for it.
@@ -23,6 +25,9 @@ const patience = 5 * time.Minute
 func TestLines(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it builds and runs every program")
+	}
+	if _, err := exec.LookPath("sh"); err != nil {
+		program.Missing(t, "there is no shell")
 	}
 	if !enter(t) {
 		return
