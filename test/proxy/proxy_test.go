@@ -64,6 +64,8 @@ func TestEachLineIsNeeded(t *testing.T) {
 	}{
 		{"no Host", "proxy_set_header Host       $http_host;", "", http.StatusForbidden},
 		{"Host without its port", "$http_host", "$host", http.StatusForbidden},
+		{"HTTP/1.0", "proxy_http_version 1.1;", "", http.StatusBadRequest},
+		{"no Connection", "proxy_set_header Connection $connection_upgrade;", "", http.StatusBadRequest},
 		{"no Upgrade", "proxy_set_header Upgrade    $http_upgrade;", "", http.StatusBadRequest},
 	} {
 		t.Run(row.name, func(t *testing.T) {
