@@ -18,8 +18,8 @@ import (
 	"sio.example/socketio/test/internal/program"
 )
 
-// patience is how long a line has. Nothing that passes waits for it.
-const patience = 5 * time.Minute
+// patience is how long a line has, some of which compile everything. Nothing that passes waits for it.
+const patience = 20 * time.Minute
 
 // TestLines runs the lines of each document in its order, in one copy of the repository.
 func TestLines(t *testing.T) {
