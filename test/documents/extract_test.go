@@ -108,11 +108,11 @@ func TestEveryLineHasARow(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		found := shellLines(string(text))
+		found := slices.DeleteFunc(shellLines(string(text)), func(line string) bool { return slices.Contains(forms, line) })
 		var known []string
 		for _, r := range rows[name] {
 			known = append(known, r.line)
-			if (r.why == "") != (r.instead == "" && !r.form) {
+			if (r.why == "") != (r.instead == "") {
 				t.Errorf("%s: %s: what is not run as it stands needs a reason, and something to run instead", name, r.line)
 			}
 		}

@@ -93,9 +93,6 @@ type reader struct {
 
 // run runs one line.
 func (r *reader) run(t *testing.T, row row) {
-	if row.form {
-		t.Skip(row.why)
-	}
 	if row.needs != "" {
 		if _, err := exec.LookPath(row.needs); err != nil {
 			t.Skipf("%s is not installed", row.needs)
