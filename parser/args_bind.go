@@ -140,10 +140,9 @@ func (r *received) decode(i int, dst any) error {
 		if d != nil {
 			return r.copyRaw(i, (*[]byte)(d))
 		}
-	case *jsontext.Value:
-		if d != nil {
-			return r.copyRaw(i, (*[]byte)(d))
-		}
+	}
+	if d, ok := dst.(*jsontext.Value); ok && d != nil { // no case of its own: since Go 1.27 it is the type above
+		return r.copyRaw(i, (*[]byte)(d))
 	}
 	v := reflect.ValueOf(dst)
 	if v.Kind() != reflect.Pointer || v.IsNil() {
