@@ -77,6 +77,8 @@ type Frame struct {
 type Packet struct {
 	Type      Type
 	HasID     bool
+	far       bool   // some number of its text has an exponent that is far, see farExponent; these two fit nowhere else
+	decoded   uint32 // JSONOptions.MaxDecoded in KiB, or 0
 	Namespace string // begins with "/"; empty means "/"
 	ID        uint64 // acknowledgement id, if HasID; at most 2^53-1
 	Name      string // the event's name (Event only)
