@@ -61,7 +61,7 @@ func newJSONParser(o JSONOptions) *jsonParser {
 		MaxNamespace:   cmp.Or(max(o.MaxNamespace, 0), defaultMaxNamespace),
 		MaxBytes:       cmp.Or(max(o.MaxBytes, 0), defaultMaxBytes),
 		MaxDecoded:     max(o.MaxDecoded, 0),
-		decoded:        uint32(min((int64(max(o.MaxDecoded, 0))+1023)/1024, math.MaxUint32)),
+		decoded:        uint32(min(uint64(max(o.MaxDecoded, 0))+1023, math.MaxUint32<<10) >> 10),
 	}}
 }
 
