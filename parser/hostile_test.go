@@ -123,14 +123,14 @@ func TestMemoryOfDecodedValues(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector allocates")
 	}
-	const limit = 1 << 20
+	const limit = 1 << 19
 	for _, item := range []string{
 		`[]`, `{}`, `{"a":1}`, `{"a":{}}`, `{"":{"":{"":{}}}}`, `{"x":1,"y":2}`, `""`, `"a"`, `0`, `1.5`, `[1]`, `{"k":[1,{"l":null}]}`,
 		`{"a":1,"b":2,"c":3,"d":4,"e":5,"f":6,"g":7,"h":8,"i":9}`,
 		`{"a":1,"b":2,"c":3,"d":4,"e":5,"f":6,"g":7,"h":8,"i":9,"j":1,"k":2,"l":3,"m":4,"n":5,"o":6}`,
 	} {
 		most := 0 // the longest list that is taken
-		for step := 1 << 18; step > most/16; step /= 2 {
+		for step := 1 << 15; step > most/16; step /= 2 {
 			if grown, ok := decodedSize(t, item, most+step, limit); ok {
 				most += step
 				if grown > limit+limit/4 {

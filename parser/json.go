@@ -18,8 +18,8 @@ type JSONOptions struct {
 
 	// MaxDecoded limits the memory, in bytes and as it is estimated, that decoding one received argument into interfaces
 	// may take, wherever they stand in the destination: a small map takes some 340 bytes, whatever it holds. Beyond it Bind
-	// returns an error. Default: 64 MiB, or 20 times the text if that is more, which is enough for any ordinary value of a
-	// million bytes of text. What destinations take whose types are the program's own is not counted.
+	// returns an error. Default: 64 MiB, or 48 times the text if that is more, which is enough for any list of ordinary
+	// records. What destinations take whose types are the program's own is not counted.
 	MaxDecoded int
 
 	decoded uint32 // MaxDecoded in KiB; 0 means the default

@@ -13,7 +13,7 @@ var errDecodedSize = errors.New("decoded value too large")
 // What decoding into interfaces may take, see JSONOptions.MaxDecoded, and what values cost, about, on a 64-bit machine.
 const (
 	defaultMaxDecoded = 64 << 20
-	decodedFactor     = 20
+	decodedFactor     = 48
 
 	mapCost     = 48
 	mapRoomCost = 288 // for the first 8 members

@@ -48,7 +48,7 @@ func TestFarNumbersAreReadAsByStrconv(t *testing.T) {
 		}
 	}
 	r := rand.New(rand.NewPCG(1, 2))
-	n := 20_000
+	n := 8000
 	if testing.Short() || raceEnabled {
 		n = 2000
 	}
