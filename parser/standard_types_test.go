@@ -1,5 +1,8 @@
 package parser
 
+//lint:file-ignore SA5008 what encoding/json makes of mistaken tags is what is compared
+//lint:file-ignore U1000 fields are there to be ignored
+
 import (
 	"encoding/json"
 	"errors"
