@@ -205,7 +205,7 @@ func TestRefusalsAndNamespacesSeenByClients(t *testing.T) {
 		p := io.OfFunc(func(_ context.Context, name string, _ socketio.Args) bool { return strings.HasPrefix(name, "/room-") })
 		p.Use(func(_ context.Context, s *socketio.Socket) error {
 			if s.Namespace().Name() == "/room-13" {
-				return &socketio.ConnectError{Message: "closed", Data: map[string]int{"until": 1 << 53}}
+				return &socketio.ConnectError{Message: "closed", Data: map[string]int64{"until": 1 << 53}}
 			}
 			return nil
 		})

@@ -315,3 +315,11 @@ func ExampleServer_Shutdown() {
 	// disconnected: server shutting down
 	// 42["goodbye"], then 1
 }
+
+// What handlers without types may hold is an option of the parser.
+func ExampleOptions_parser() {
+	opts := &socketio.Options{}
+	opts.Parser = parser.JSON(&parser.JSONOptions{MaxDecoded: 8 << 20})
+	io := socketio.NewServer(opts)
+	defer io.Close()
+}

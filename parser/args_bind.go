@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 
 	jsonv1 "encoding/json"
 
@@ -140,10 +141,9 @@ func (r *received) decode(i int, dst any) error {
 		if d != nil {
 			return r.copyRaw(i, (*[]byte)(d))
 		}
-	case *jsontext.Value:
-		if d != nil {
-			return r.copyRaw(i, (*[]byte)(d))
-		}
+	}
+	if d, ok := dst.(*jsontext.Value); ok && d != nil { // no case of its own: since Go 1.27 it is the type above
+		return r.copyRaw(i, (*[]byte)(d))
 	}
 	v := reflect.ValueOf(dst)
 	if v.Kind() != reflect.Pointer || v.IsNil() {
@@ -153,8 +153,8 @@ func (r *received) decode(i int, dst any) error {
 	if marks := r.marksIn(i); len(marks) > 0 && marks[0].start == r.spans[i].start && isObject(t) {
 		return errBinary
 	}
-	if planOf(t).takesAny {
-		return r.decodeMixed(i, raw, dst)
+	if plan := planOf(t); plan.takesAny || plan.odd || plan.floatStrings || r.packet.far && plan.takesFloat {
+		return r.decodeMixed(i, raw, dst, plan)
 	}
 	return json.Unmarshal(raw, dst, decodeOptions)
 }
@@ -195,6 +195,11 @@ func (r *received) decodeScalar(i int, raw []byte, dst any) bool {
 				return true
 			}
 		}
+	case *jsonv1.Number:
+		if d != nil && number {
+			*d = jsonv1.Number(raw)
+			return true
+		}
 	case *bool:
 		if d != nil && (first == 't' || first == 'f') {
 			*d = first == 't'
@@ -217,15 +222,9 @@ func (r *received) decodeContainer(i int, raw []byte, dst any) (done bool, err e
 		if d == nil || raw[0] != '{' {
 			return false, nil
 		}
-		v, err := r.decodeAny(i)
-		m, ok := v.(map[string]any)
-		if err == nil && !ok {
-			err = errBinary
-		}
-		*d = m
-		return true, err
+		return true, r.decodeMap(i, d)
 	case *[]any:
-		if d == nil || raw[0] != '[' {
+		if d == nil || raw[0] != '[' || slices.ContainsFunc(*d, holdsPointer) {
 			return false, nil
 		}
 		v, err := r.decodeAny(i)
@@ -233,6 +232,20 @@ func (r *received) decodeContainer(i int, raw []byte, dst any) (done bool, err e
 		return true, err
 	}
 	return false, nil
+}
+
+// decodeMap adds the members of argument i, an object, to those there are.
+func (r *received) decodeMap(i int, dst *map[string]any) error {
+	s := r.spans[i]
+	if marks := r.marksIn(i); len(marks) > 0 && marks[0].start == s.start {
+		return errBinary
+	}
+	budget := r.budget(int(s.end - s.start))
+	v, err := r.decodeAnyAt(int(s.start), int(s.end), &budget, *dst)
+	if err == nil {
+		*dst = v.(map[string]any)
+	}
+	return err
 }
 
 func (r *received) copyRaw(i int, dst *[]byte) error {

@@ -445,31 +445,67 @@ func TestString(t *testing.T) { // P-42
 	}
 }
 
-func TestDecodedSize(t *testing.T) { // P-19
-	for _, c := range []struct {
-		item string
-		n    int
-		ok   bool
-	}{
-		{`{"a":1}`, 10_000, true},
-		{`{"x":1,"y":2}`, 30_000, true},
-		{`{"x":12.5,"y":100,"z":0}`, 40_000, true},
-		{`[]`, 300_000, true},
-		{`1`, 500_000, true},
-		{`""`, 300_000, true},
-		{`{"a":{}}`, 100_000, false},
+// TestOrdinaryListsDecodeIntoInterfaces: what fits into a message by default can be decoded without a type.
+func TestOrdinaryListsDecodeIntoInterfaces(t *testing.T) {
+	for _, item := range []string{
+		`{"id":1}`, `{"a":1}`, `{"x":12,"y":34}`, `{"x":12.5,"y":100,"z":0}`, `[]`, `{}`, `[1,2]`, `1`, `""`, `"text"`, `{"a":{}}`, `{"a":{"b":1}}`,
+		`{"a":[{"b":null}]}`, `{"id":1,"tags":["a","b"],"at":{"x":1,"y":2}}`, `{"a":1,"b":2,"c":3,"d":4,"e":5,"f":6,"g":7,"h":8,"i":9}`,
 	} {
-		text := `3[[` + c.item + strings.Repeat(","+c.item, c.n-1) + `]]`
-		var v any
-		err := mustDecode(t, text).Args.Bind(&v)
-		if (err == nil) != c.ok {
-			t.Errorf("%d of %s: %v", c.n, c.item, err)
+		// A tenth of engineio's default MaxPayload, and a tenth of the memory.
+		list := `[` + strings.Repeat(item+",", 100_000/(len(item)+1)-1) + item + `]`
+		for text, dsts := range map[string][]any{list: {new(any), new([]any)}, `{"list":` + list + `}`: {new(any), new(struct{ List any })}} {
+			p, err := JSON(&JSONOptions{MaxDecoded: defaultMaxDecoded / 10}).NewDecoder().Add(Frame{Data: []byte(`31[` + text + `]`)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, dst := range dsts {
+				if err := p.Args.Bind(dst); err != nil {
+					t.Errorf("%s into %T: %v", item, dst, err)
+				}
+			}
 		}
-		if err != nil && (v != nil || !errors.Is(err, errDecodedSize)) {
-			t.Errorf("%d of %s: left %T, %v", c.n, c.item, v, err)
+	}
+	for item, n := range map[string]int{`{"id":1}`: 200_000, `{"x":12,"y":34}`: 700_000, `{"a":1}`: 3_000_000} {
+		if raceEnabled {
+			n /= 10
 		}
-		if c.ok && len(v.([]any)) != c.n {
-			t.Errorf("%d of %s: %d", c.n, c.item, len(v.([]any)))
+		args := mustDecode(t, `31[[`+strings.Repeat(item+",", n/(len(item)+1))+item+`]]`).Args
+		for _, dst := range []any{new(any), new([]map[string]any)} {
+			if err := args.Bind(dst); err != nil {
+				t.Errorf("%d bytes of %s into %T: %v", n, item, dst, err)
+			}
+		}
+	}
+}
+
+// TestMaxDecoded: the option bounds memory, wherever the interfaces stand in the destination.
+func TestMaxDecoded(t *testing.T) { // P-19
+	for _, c := range []struct {
+		limit int
+		text  string
+		dst   any
+		ok    bool
+	}{
+		{1 << 20, `[` + strings.Repeat(`{"a":{}},`, 1000) + `0]`, new(any), true},
+		{1 << 20, `[` + strings.Repeat(`{"a":{}},`, 2000) + `0]`, new(any), true},
+		{1 << 20, `[` + strings.Repeat(`{"a":{}},`, 3000) + `0]`, new(any), false},
+		{1 << 20, `[` + strings.Repeat(`{"a":{}},`, 3000) + `{}]`, new([]map[string]any), false}, // all of them together
+		{1 << 20, `[` + strings.Repeat(`{"a":{}},`, 1000) + `{}]`, new([]map[string]any), true},
+		{1 << 20, `{"x":[` + strings.Repeat(`[],`, 40_000) + `0]}`, new(map[string][]any), false},
+		{1 << 20, `[` + strings.Repeat(`{"a":1},`, 3000) + `{}]`, new([]small), true}, // the program's own type
+		{1, `[1,2,3]`, new(any), true}, // rounded up to a KiB
+		{1, `[` + strings.Repeat(`1,`, 1000) + `1]`, new(any), false},
+		{1 << 20, `{` + strings.Repeat(`"a":1,`, 20_000) + `"a":2}`, new(any), true}, // one member is all that is left
+		{math.MaxInt, `[` + strings.Repeat(`{"":{}},`, 200_000) + `0]`, new(any), true},
+	} {
+		d := JSON(&JSONOptions{MaxDecoded: c.limit}).NewDecoder()
+		p, err := d.Add(Frame{Data: []byte(`31[` + c.text + `]`)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = p.Args.Bind(c.dst)
+		if (err == nil) != c.ok || err != nil && !errors.Is(err, errDecodedSize) {
+			t.Errorf("%.40s of %d bytes into %T, limit %d: %v", c.text, len(c.text), c.dst, c.limit, err)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -116,27 +117,48 @@ func TestHeaderAllocatesNothingForWhatItAnnounces(t *testing.T) {
 	}
 }
 
-// TestMemoryOfDecodedValues: P-19. What is decoded into interfaces grows the heap by at most 24 times the text.
+// TestMemoryOfDecodedValues: P-19. What is decoded into interfaces grows the heap by at most what MaxDecoded says, and what
+// it says is not much more than what it takes.
 func TestMemoryOfDecodedValues(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector allocates")
 	}
-	for _, item := range []string{`[]`, `{}`, `{"a":1}`, `{"a":{}}`, `{"x":1,"y":2}`, `""`, `"a"`, `0`, `1.5`, `[1]`, `{"k":[1,{"l":null}]}`} {
-		text := `3[[` + strings.Repeat(item+",", 1_000_000/(len(item)+1)) + "0]]"
-		p := mustDecode(t, text)
-		var before, after runtime.MemStats
-		runtime.GC()
-		runtime.ReadMemStats(&before)
-		var v any
-		err := p.Args.Bind(&v)
-		runtime.GC()
-		runtime.ReadMemStats(&after)
-		grown := int(after.HeapAlloc) - int(before.HeapAlloc)
-		if grown > 24*len(text) {
-			t.Errorf("%s: %d bytes of text take %d bytes (%.1f times), %v", item, len(text), grown, float64(grown)/float64(len(text)), err)
+	const limit = 1 << 19
+	for _, item := range []string{
+		`[]`, `{}`, `{"a":1}`, `{"a":{}}`, `{"":{"":{"":{}}}}`, `{"x":1,"y":2}`, `""`, `"a"`, `0`, `1.5`, `[1]`, `{"k":[1,{"l":null}]}`,
+		`{"a":1,"b":2,"c":3,"d":4,"e":5,"f":6,"g":7,"h":8,"i":9}`,
+		`{"a":1,"b":2,"c":3,"d":4,"e":5,"f":6,"g":7,"h":8,"i":9,"j":1,"k":2,"l":3,"m":4,"n":5,"o":6}`,
+	} {
+		most := 0 // the longest list that is taken
+		for step := 1 << 15; step > most/16; step /= 2 {
+			if grown, ok := decodedSize(t, item, most+step, limit); ok {
+				most += step
+				if grown > limit+limit/4 {
+					t.Errorf("%d of %s take %d bytes, more than %d", most, item, grown, limit)
+				}
+			}
 		}
-		t.Logf("%s: %.1f times, %v", item, float64(grown)/float64(len(text)), err)
-		runtime.KeepAlive(v)
-		runtime.KeepAlive(p)
+		if grown, _ := decodedSize(t, item, most, limit); grown < limit/3 && strconv.IntSize == 64 {
+			t.Errorf("%d of %s take %d bytes, and more are refused", most, item, grown)
+		}
 	}
+}
+
+// decodedSize tells by how much the heap grows when a list of n is decoded into an interface, if it is not refused.
+func decodedSize(t *testing.T, item string, n, limit int) (grown int, ok bool) {
+	d := JSON(&JSONOptions{MaxDecoded: limit}).NewDecoder()
+	p, err := d.Add(Frame{Data: []byte(`31[[` + strings.Repeat(item+",", n) + "0]]")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	var v any
+	err = p.Args.Bind(&v)
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	runtime.KeepAlive(v)
+	runtime.KeepAlive(p)
+	return int(after.HeapAlloc) - int(before.HeapAlloc), err == nil
 }

@@ -1,6 +1,9 @@
 package parser
 
-import "cmp"
+import (
+	"cmp"
+	"math"
+)
 
 // JSONOptions are the limits of the JSON parser. The zero value of each means its default.
 type JSONOptions struct {
@@ -12,6 +15,14 @@ type JSONOptions struct {
 	// MaxBytes limits what is held for one packet that has attachments: header and attachments
 	// together; default 2,000,000. Packets without attachments are limited by the transport alone.
 	MaxBytes int
+
+	// MaxDecoded limits the memory, in bytes and as it is estimated, that decoding one received argument into interfaces
+	// may take, wherever they stand in the destination: a small map takes some 340 bytes, whatever it holds. Beyond it Bind
+	// returns an error. Default: 64 MiB, or 48 times the text if that is more, which is enough for any list of ordinary
+	// records. What destinations take whose types are the program's own is not counted.
+	MaxDecoded int
+
+	decoded uint32 // MaxDecoded in KiB; 0 means the default
 }
 
 // The defaults of JSONOptions.
@@ -49,6 +60,8 @@ func newJSONParser(o JSONOptions) *jsonParser {
 		MaxArguments:   cmp.Or(max(o.MaxArguments, 0), defaultMaxArguments),
 		MaxNamespace:   cmp.Or(max(o.MaxNamespace, 0), defaultMaxNamespace),
 		MaxBytes:       cmp.Or(max(o.MaxBytes, 0), defaultMaxBytes),
+		MaxDecoded:     max(o.MaxDecoded, 0),
+		decoded:        uint32(min(uint64(max(o.MaxDecoded, 0))+1023, math.MaxUint32<<10) >> 10),
 	}}
 }
 

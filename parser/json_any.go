@@ -1,44 +1,37 @@
 package parser
 
 import (
-	"bytes"
 	"errors"
+	"math"
 	"sort"
 	"sync"
-
-	jsonv1 "encoding/json"
-
-	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
-	legacy "github.com/go-json-experiment/json/v1"
-)
-
-// decodeOptions make the JSON library do what users of encoding/json expect, as far as it is cheap.
-var decodeOptions = json.JoinOptions(
-	jsontext.AllowDuplicateNames(true),
-	jsontext.AllowInvalidUTF8(true), // checked beneath us; also what half surrogates count as
-	json.MatchCaseInsensitiveNames(true),
-	legacy.FormatDurationAsNano(true),
-	legacy.FormatByteArrayAsArray(true),
-	legacy.UnmarshalArrayFromAnyLength(true),
 )
 
 // errDecodedSize tells that values of Go would need far more memory than the text they come from.
 var errDecodedSize = errors.New("decoded value too large")
 
-// The memory that decoding into interfaces may take: a text of a million bytes gets 24 times its
-// size, and one of up to 150,000 all that it can ever need. Typed destinations have no such limit.
+// What decoding into interfaces may take, see JSONOptions.MaxDecoded, and what values cost, about, on a 64-bit machine.
 const (
-	anyBudgetBase   = 4 << 20
-	anyBudgetFactor = 20
+	defaultMaxDecoded = 64 << 20
+	decodedFactor     = 48
 
-	// What values cost, about, on a 64-bit machine.
 	mapCost     = 48
-	mapSlotCost = 40 // a map of up to 8 has 8
+	mapRoomCost = 288 // for the first 8 members
+	mapMoreCost = 336 // more for the ninth, and
+	memberCost  = 66  // for each beyond
 	sliceCost   = 24
 	slotCost    = 16
-	boxCost     = 16 // a string or number in an interface
+	stringCost  = 16
+	numberCost  = 8
 )
+
+// budget is what decoding size bytes of text may take.
+func (r *received) budget(size int) int {
+	if r.packet.decoded == 0 {
+		return max(defaultMaxDecoded, decodedFactor*size)
+	}
+	return int(min(int64(r.packet.decoded)<<10, math.MaxInt))
+}
 
 // sharedText is the longest argument whose strings, once decoded into interfaces, are parts of one
 // string: that saves allocations, and a value kept holds on to no more than this.
@@ -54,6 +47,9 @@ type anyDecoder struct {
 	files  [][]byte
 	budget int
 	stack  []any // elements of the arrays that are not complete yet
+
+	// into is what the outermost object is added to, or nil.
+	into map[string]any
 }
 
 // maxStack is the longest stack that is kept for the next value, in elements.
@@ -64,11 +60,13 @@ var anyDecoders = sync.Pool{New: func() any { return new(anyDecoder) }}
 // decodeAny decodes argument i.
 func (r *received) decodeAny(i int) (any, error) {
 	s := r.spans[i]
-	return r.decodeAnyAt(int(s.start), int(s.end))
+	budget := r.budget(int(s.end - s.start))
+	return r.decodeAnyAt(int(s.start), int(s.end), &budget, nil)
 }
 
-// decodeAnyAt decodes the value at text[start:end].
-func (r *received) decodeAnyAt(start, end int) (any, error) {
+// decodeAnyAt decodes the value at text[start:end] and takes what it costs from the budget. An object is added to into, if
+// that is not nil, as encoding/json does.
+func (r *received) decodeAnyAt(start, end int, budget *int, into map[string]any) (any, error) {
 	d := anyDecoders.Get().(*anyDecoder)
 	stack := d.stack
 	*d = anyDecoder{
@@ -76,14 +74,16 @@ func (r *received) decodeAnyAt(start, end int) (any, error) {
 		base:   start,
 		marks:  r.marksFrom(start),
 		files:  r.attached().files,
-		budget: anyBudgetBase + anyBudgetFactor*(end-start),
+		budget: *budget,
 		stack:  stack,
+		into:   into,
 	}
 	if c := d.text[start]; (c == '{' || c == '[') && end-start <= sharedText {
 		d.shared = string(d.text[start:])
 	}
 	v, _ := d.value(start)
 	failed := d.budget < 0
+	*budget = d.budget
 	stack = d.stack // empty and cleared, unless it failed
 	if failed || cap(stack) > maxStack {
 		stack = nil
@@ -106,7 +106,7 @@ func (d *anyDecoder) value(i int) (any, int) {
 		return d.array(i)
 	case '"':
 		end := skipString(d.text, i)
-		d.budget -= boxCost + end - i
+		d.budget -= stringCost + end - i
 		return d.string(i, end), end
 	case 't':
 		return true, i + 4
@@ -116,7 +116,7 @@ func (d *anyDecoder) value(i int) (any, int) {
 		return nil, i + 4
 	default:
 		end := skipScalar(d.text, i)
-		d.budget -= boxCost
+		d.budget -= numberCost
 		return parseFloat(d.text[i:end]), end
 	}
 }
@@ -164,7 +164,11 @@ func (d *anyDecoder) object(i int) (any, int) {
 			return d.files[mark.num], int(mark.end)
 		}
 	}
-	m := make(map[string]any)
+	m := d.into
+	d.into = nil
+	if m == nil {
+		m = make(map[string]any)
+	}
 	d.budget -= mapCost
 	i = skipSpace(d.text, i+1)
 	for d.text[i] != '}' && d.budget >= 0 {
@@ -175,14 +179,19 @@ func (d *anyDecoder) object(i int) (any, int) {
 		if d.budget < 0 {
 			break
 		}
+		before := len(m)
 		m[key] = v
-		switch n := len(m); {
-		case n == 1:
-			d.budget -= 8 * mapSlotCost
-		case n > 8:
-			d.budget -= 2 * mapSlotCost
+		if n := len(m); n > before { // and not one that came twice
+			switch {
+			case n == 1:
+				d.budget -= mapRoomCost
+			case n == 9:
+				d.budget -= mapMoreCost
+			case n > 9:
+				d.budget -= memberCost
+			}
+			d.budget -= len(key)
 		}
-		d.budget -= len(key)
 		i = skipComma(d.text, i)
 	}
 	return m, i + 1
@@ -206,139 +215,4 @@ func (r *received) marksIn(i int) []placeholder {
 	end := r.spans[i].end
 	n := sort.Search(len(marks), func(i int) bool { return marks[i].start >= end })
 	return marks[:n]
-}
-
-// A mixedDecoder decodes into types that hold bytes or interfaces somewhere: the JSON library calls
-// back for those.
-type mixedDecoder struct {
-	rec     *received
-	base    int // where in the text what the library reads begins
-	buf     bytes.Buffer
-	dec     *jsontext.Decoder // of buf
-	options json.Options
-}
-
-var mixedDecoders = sync.Pool{New: func() any {
-	m := &mixedDecoder{dec: new(jsontext.Decoder)}
-	m.options = json.JoinOptions(decodeOptions, json.WithUnmarshalers(json.JoinUnmarshalers(
-		json.UnmarshalFromFunc(m.bytes),
-		json.UnmarshalFromFunc(m.any),
-		json.UnmarshalFromFunc(m.object),
-		json.UnmarshalFromFunc(m.array),
-		json.UnmarshalFromFunc(m.rawMessage),
-		json.UnmarshalFromFunc(m.rawValue),
-	)))
-	return m
-}}
-
-// decodeMixed decodes argument i into dst.
-func (r *received) decodeMixed(i int, raw []byte, dst any) error {
-	m := mixedDecoders.Get().(*mixedDecoder)
-	m.rec, m.base = r, int(r.spans[i].start)
-	m.buf = *bytes.NewBuffer(raw) // which is read in place
-	m.dec.Reset(&m.buf, m.options)
-	err := json.UnmarshalDecode(m.dec, dst)
-	m.rec, m.buf = nil, bytes.Buffer{}
-	mixedDecoders.Put(m)
-	return err
-}
-
-// foreign tells whether it is not our text that dec reads. A type that decodes itself may hand the options it was given,
-// and so our functions, to a decoder of its own.
-func (m *mixedDecoder) foreign(dec *jsontext.Decoder) bool { return dec != m.dec }
-
-// next returns where in the text the value begins that the library comes to next.
-func (m *mixedDecoder) next(dec *jsontext.Decoder) int {
-	i := m.base + int(dec.InputOffset())
-	for {
-		switch m.rec.text[i] {
-		case ' ', '\t', '\r', '\n', ',', ':':
-			i++
-		default:
-			return i
-		}
-	}
-}
-
-// mark returns the placeholder that the library comes to next.
-func (m *mixedDecoder) mark(dec *jsontext.Decoder) (p placeholder, ok bool) {
-	if m.foreign(dec) || len(m.rec.attached().marks) == 0 {
-		return p, false
-	}
-	start := m.next(dec)
-	marks := m.rec.marksFrom(start)
-	if len(marks) == 0 || int(marks[0].start) != start {
-		return p, false
-	}
-	return marks[0], true
-}
-
-func (m *mixedDecoder) bytes(dec *jsontext.Decoder, dst *[]byte) error {
-	p, ok := m.mark(dec)
-	if !ok {
-		return errors.ErrUnsupported // base64, which the library knows
-	}
-	*dst = m.rec.attached().files[p.num]
-	return dec.SkipValue()
-}
-
-func (m *mixedDecoder) any(dec *jsontext.Decoder, dst *any) error {
-	if m.foreign(dec) || holdsPointer(*dst) {
-		return errors.ErrUnsupported
-	}
-	start := m.next(dec)
-	if err := dec.SkipValue(); err != nil {
-		return err
-	}
-	v, err := m.rec.decodeAnyAt(start, m.base+int(dec.InputOffset()))
-	*dst = v
-	return err
-}
-
-func (m *mixedDecoder) object(dec *jsontext.Decoder, dst *map[string]any) error {
-	if m.foreign(dec) || dec.PeekKind() != '{' {
-		return errors.ErrUnsupported
-	}
-	if _, ok := m.mark(dec); ok {
-		return errBinary
-	}
-	var v any
-	err := m.any(dec, &v)
-	if err == nil {
-		*dst = v.(map[string]any)
-	}
-	return err
-}
-
-func (m *mixedDecoder) array(dec *jsontext.Decoder, dst *[]any) error {
-	if m.foreign(dec) || dec.PeekKind() != '[' {
-		return errors.ErrUnsupported
-	}
-	var v any
-	err := m.any(dec, &v)
-	if err == nil {
-		*dst = v.([]any)
-	}
-	return err
-}
-
-func (m *mixedDecoder) rawMessage(dec *jsontext.Decoder, dst *jsonv1.RawMessage) error {
-	return m.rawValue(dec, (*jsontext.Value)(dst))
-}
-
-func (m *mixedDecoder) rawValue(dec *jsontext.Decoder, dst *jsontext.Value) error {
-	if m.foreign(dec) {
-		return errors.ErrUnsupported
-	}
-	start := m.next(dec)
-	value, err := dec.ReadValue()
-	if err != nil {
-		return err
-	}
-	marks := m.rec.marksFrom(start)
-	if len(marks) > 0 && int(marks[0].end) <= m.base+int(dec.InputOffset()) {
-		return errRawBinary
-	}
-	*dst = append((*dst)[:0:0], value...)
-	return nil
 }

@@ -1,10 +1,14 @@
 package parser
 
 import (
+	"cmp"
 	"encoding/base64"
+	"fmt"
 	"math"
 	"strconv"
 	"unicode/utf8"
+
+	jsonv1 "encoding/json"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -32,6 +36,12 @@ func (e *encoder) any(v any, depth int) error {
 		e.float(v)
 	case []byte:
 		return e.bytes(v)
+	case jsonv1.Number:
+		text := cmp.Or(string(v), "0") // as encoding/json has it
+		if !isNumber(text) {
+			return fmt.Errorf("%w: %q", errNumber, v)
+		}
+		e.buf = append(e.buf, text...)
 	case rawArg:
 		return e.raw(v.rec, v.i)
 	case []any, map[string]any, []string, map[string]string, Args:

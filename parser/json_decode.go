@@ -166,7 +166,7 @@ func (d *jsonDecoder) addText(text []byte) (*received, int, string) {
 	rec := &received{text: text}
 	rec.spans = rec.inline[:0]
 	p := &rec.packet
-	p.Type, p.Namespace = Type(wire), "/"
+	p.Type, p.Namespace, p.decoded = Type(wire), "/", d.limits.decoded
 	if count > 0 {
 		p.Type = Type(wire - binaryEvent + byte(Event))
 	}
@@ -309,7 +309,7 @@ func (d *jsonDecoder) payload(rec *received, i int, attachments bool) (int, stri
 		i, msg = d.array(rec, i+1)
 	case text[i] == '{' || t == ConnectError && text[i] == '"':
 		start := i
-		i, msg = scanValue(text, i, 0, d.limits.MaxDepth)
+		i, msg = scanValue(text, i, 0, d.limits.MaxDepth, &rec.packet.far)
 		rec.spans = append(rec.spans, span{uint32(start), uint32(i)})
 	default:
 		return i, msgPayload
@@ -369,7 +369,7 @@ func (d *jsonDecoder) eventName(rec *received, i int) (int, string) {
 		}
 		return end, ""
 	case c == '-' || c-'0' <= 9:
-		end, msg := scanNumber(text, i)
+		end, msg := scanNumber(text, i, &rec.packet.far)
 		if msg != "" {
 			return end, msg
 		}
@@ -390,7 +390,7 @@ func (d *jsonDecoder) arguments(rec *received, i int) (int, string) {
 		if len(rec.spans) == d.limits.MaxArguments {
 			return i, msgArguments
 		}
-		end, msg := scanValue(text, i, 1, d.limits.MaxDepth)
+		end, msg := scanValue(text, i, 1, d.limits.MaxDepth, &rec.packet.far)
 		if msg != "" {
 			return end, msg
 		}

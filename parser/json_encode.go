@@ -2,13 +2,17 @@ package parser
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
+	"math"
 	"reflect"
 	"strconv"
 	"strings"
 	"sync"
 	"unicode/utf8"
+
+	jsonv1 "encoding/json"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -25,18 +29,17 @@ var (
 	errAttachments = errors.New("too many attachments")
 	errArguments   = errors.New("too many arguments")
 	errDepth       = errors.New("value nested too deeply, or cyclic")
+	errNumber      = errors.New("json.Number that is no number")
 	errImpostor    = errors.New("a value beside attachments looks like the placeholder of one")
 )
 
-// encodeOptions make the JSON library do what users of encoding/json, and peers in JavaScript, expect.
+// encodeOptions make the JSON library do what encoding/json does, but for what costs something and no peer needs: the order
+// of keys, and escapes for text within HTML.
 var encodeOptions = json.JoinOptions(
-	jsontext.AllowDuplicateNames(true),
-	jsontext.AllowInvalidUTF8(true), // becomes U+FFFD
-	json.FormatNilSliceAsNull(true),
-	json.FormatNilMapAsNull(true),
-	legacy.FormatDurationAsNano(true),
-	legacy.FormatByteArrayAsArray(true),
-	legacy.OmitEmptyWithLegacySemantics(true),
+	legacy.DefaultOptionsV1(),
+	json.Deterministic(false),
+	jsontext.EscapeForHTML(false),
+	jsontext.EscapeForJS(false),
 )
 
 // An encoder writes one packet into a scratch buffer. It is an io.Writer for the JSON library.
@@ -68,7 +71,7 @@ const (
 
 var encoders = sync.Pool{New: func() any {
 	e := new(encoder)
-	bytes := json.MarshalToFunc(e.marshalBytes)
+	bytes := json.JoinMarshalers(json.MarshalToFunc(e.marshalBytes), json.MarshalToFunc(marshalNumber))
 	e.binaryOptions = json.JoinOptions(encodeOptions, json.WithMarshalers(bytes))
 	e.nonFiniteOptions = json.JoinOptions(encodeOptions, json.WithMarshalers(
 		json.JoinMarshalers(bytes, json.MarshalToFunc(marshalNonFinite))))
@@ -148,7 +151,8 @@ func (p *jsonParser) receive(values []any) (rec *received, err error) {
 		}
 	}()
 	// What never leaves the process is not bound by the limits of the wire.
-	limits := JSONOptions{MaxAttachments: len(values) + 1<<20, MaxDepth: hardMaxDepth, MaxArguments: len(values)}
+	limits := JSONOptions{MaxAttachments: len(values) + 1<<20, MaxDepth: hardMaxDepth, MaxArguments: len(values),
+		decoded: math.MaxUint32}
 	e := p.newEncoder()
 	e.limits = &limits
 	rec = &received{}
@@ -162,7 +166,7 @@ func (p *jsonParser) receive(values []any) (rec *received, err error) {
 		e.files = nil // they are not ours any more
 		rec.spans = rec.inline[:0]
 		d := jsonDecoder{limits: &limits}
-		rec.packet.Type = Ack
+		rec.packet.Type, rec.packet.decoded = Ack, limits.decoded
 		if _, msg := d.array(rec, 1); msg != "" {
 			err = errors.New(msg)
 		} else if len(files) > 0 {
@@ -335,8 +339,8 @@ func (e *encoder) library(v any) error {
 	if e.fault != nil {
 		return e.fault // the library says more about where than about what
 	}
-	var semantic *json.SemanticError
-	if !errors.As(err, &semantic) || semantic.GoType == nil || !isFloat(semantic.GoType.Kind()) {
+	var unsupported *legacy.UnsupportedValueError
+	if !errors.As(err, &unsupported) || !nonFinite[unsupported.Str] {
 		return err
 	}
 	// There is no option to have NaN become null; it is so rare that it may cost a second pass.
@@ -354,6 +358,9 @@ func (e *encoder) libraryWith(enc *jsontext.Encoder, v any) error {
 	return err
 }
 
+// nonFinite are the values that JSON has no number for, as the library names them.
+var nonFinite = map[string]bool{"NaN": true, "+Inf": true, "-Inf": true}
+
 func isFloat(k reflect.Kind) bool { return k == reflect.Float32 || k == reflect.Float64 }
 
 // marshalNonFinite writes null for a NaN or an infinity, as JSON.stringify does. v is a pointer to
@@ -367,6 +374,21 @@ func marshalNonFinite(enc *jsontext.Encoder, v any) error {
 		return errors.ErrUnsupported
 	}
 	return enc.WriteToken(jsontext.Null)
+}
+
+// marshalNumber writes a json.Number, which the library takes for a string, or knows itself since Go 1.27.
+func marshalNumber(enc *jsontext.Encoder, n jsonv1.Number) error {
+	if isName(enc.StackIndex(enc.StackDepth())) {
+		return errors.ErrUnsupported
+	}
+	text := cmp.Or(string(n), "0") // as encoding/json has it
+	if !isNumber(text) {
+		return fmt.Errorf("%w: %q", errNumber, n)
+	}
+	if quoted, _ := json.GetOption(enc.Options(), json.StringifyNumbers); quoted {
+		text = `"` + text + `"`
+	}
+	return enc.WriteValue(jsontext.Value(text))
 }
 
 // marshalBytes writes a placeholder.
@@ -455,7 +477,8 @@ func (e *encoder) verify() error {
 	// it cannot be.
 	deepest := e.limits.MaxDepth
 	if bytes.Count(e.buf, []byte("["))+bytes.Count(e.buf, []byte("{")) > deepest {
-		if _, msg := scanValue(e.buf, 0, 0, deepest); msg != "" {
+		var far bool // which nobody asks for
+		if _, msg := scanValue(e.buf, 0, 0, deepest, &far); msg != "" {
 			return errDepth
 		}
 	}

@@ -17,7 +17,8 @@ const (
 
 // The scan functions below take text and an index and return the index after what they read. If text is
 // not what they look for they return the index of the fault and a message; "" means all is well. None
-// of them recurses, and each looks at a byte once.
+// of them recurses, and each looks at a byte once. Those that take far set it if they meet a number with an exponent that
+// is far, see farExponent.
 
 // skipSpace returns the index of the first byte from i on that is not JSON white space.
 func skipSpace(text []byte, i int) int {
@@ -29,7 +30,7 @@ func skipSpace(text []byte, i int) int {
 
 // scanValue reads any JSON value that begins at i; depth is how many arrays and objects are open
 // around it.
-func scanValue(text []byte, i, depth, maxDepth int) (int, string) {
+func scanValue(text []byte, i, depth, maxDepth int, far *bool) (int, string) {
 	if i >= len(text) {
 		return i, msgCut
 	}
@@ -37,14 +38,14 @@ func scanValue(text []byte, i, depth, maxDepth int) (int, string) {
 	case '"':
 		return scanString(text, i+1)
 	case '{', '[':
-		return scanNested(text, i, depth, maxDepth)
+		return scanNested(text, i, depth, maxDepth, far)
 	default:
-		return scanLiteral(text, i)
+		return scanLiteral(text, i, far)
 	}
 }
 
 // scanLiteral reads a number, true, false or null.
-func scanLiteral(text []byte, i int) (int, string) {
+func scanLiteral(text []byte, i int, far *bool) (int, string) {
 	switch text[i] {
 	case 't':
 		return scanWord(text, i, "true")
@@ -53,7 +54,7 @@ func scanLiteral(text []byte, i int) (int, string) {
 	case 'n':
 		return scanWord(text, i, "null")
 	case '-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9':
-		return scanNumber(text, i)
+		return scanNumber(text, i, far)
 	}
 	return i, msgChar
 }
@@ -66,7 +67,7 @@ func scanWord(text []byte, i int, word string) (int, string) {
 }
 
 // scanNumber reads a number (RFC 8259 6).
-func scanNumber(text []byte, i int) (int, string) {
+func scanNumber(text []byte, i int, far *bool) (int, string) {
 	if text[i] == '-' {
 		i++
 	}
@@ -95,6 +96,9 @@ func scanNumber(text []byte, i int) (int, string) {
 		end := skipDigits(text, i)
 		if end == i {
 			return end, msgNumber
+		}
+		if end-i > 1 && isFar(text[i:end]) {
+			*far = true
 		}
 		i = end
 	}
@@ -226,7 +230,7 @@ func (s *openStack) inObject() bool {
 }
 
 // scanNested reads an array or object.
-func scanNested(text []byte, i, depth, maxDepth int) (int, string) {
+func scanNested(text []byte, i, depth, maxDepth int, far *bool) (int, string) {
 	var open openStack
 	var msg string
 	for {
@@ -256,7 +260,7 @@ func scanNested(text []byte, i, depth, maxDepth int) (int, string) {
 		case '"':
 			i, msg = scanString(text, i+1)
 		default:
-			i, msg = scanLiteral(text, i)
+			i, msg = scanLiteral(text, i, far)
 		}
 		if msg != "" {
 			return i, msg

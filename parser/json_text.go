@@ -66,28 +66,20 @@ func hexRune(digits []byte) (r rune) {
 	return r
 }
 
-// parseFloat returns the value of a JSON number, ±Inf if it is out of range, as JavaScript does.
-func parseFloat(number []byte) float64 {
-	if len(number) <= 15 { // exactly representable if it is an integer
-		n, i, sign := int64(0), 0, int64(1)
-		if number[0] == '-' {
-			i, sign = 1, -1
-		}
-		for ; i < len(number) && number[i]-'0' <= 9; i++ {
-			n = n*10 + int64(number[i]-'0')
-		}
-		if i == len(number) && (n != 0 || sign > 0) { // but minus zero is none
-			return float64(sign * n)
-		}
-	}
-	f, _ := strconv.ParseFloat(string(number), 64) // the scan leaves ErrRange only
-	return f
-}
-
 // parseInt returns the value of a JSON number that is an integer without fraction and exponent.
 func parseInt(number []byte) (n int64, ok bool) {
 	n, err := strconv.ParseInt(string(number), 10, 64)
 	return n, err == nil
+}
+
+// isNumber tells whether s is a JSON number.
+func isNumber(s string) bool {
+	if s == "" || s[0] != '-' && s[0]-'0' > 9 {
+		return false
+	}
+	var far bool
+	end, msg := scanNumber([]byte(s), 0, &far)
+	return msg == "" && end == len(s)
 }
 
 // numberName is the text JavaScript makes of a number when it is used as the name of an event.

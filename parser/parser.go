@@ -9,18 +9,19 @@
 // text, so that a later Bind can fail only because a value does not fit its destination. Text frames
 // are taken to be valid UTF-8, which the session beneath has checked. Ids and counts are digits only.
 //
-// Values are JavaScript's where Go leaves a choice:
+// Values are those of encoding/json: tags, methods, json.Number, what is there already. What differs is JavaScript's, or
+// saves work; docs/json.md has all of it:
 //
 //   - into an interface a number becomes a float64; one beyond its range becomes ±Inf, as in
-//     JavaScript. Into a Go number type it must fit exactly, or Bind returns an error;
+//     JavaScript. Into a Go number type it must fit exactly, or Bind returns an error. A json.Number keeps its text;
 //   - arguments that are sent on as they came (NewArgs(args)) keep their text, so that big integers,
 //     order and duplicates of keys survive;
-//   - of duplicate keys the last wins, and keys match struct fields without regard to case if no field
-//     matches exactly;
 //   - an escape that is half of a surrogate pair becomes U+FFFD;
-//   - NaN and infinities are sent as null, nil slices and maps too;
-//   - a time.Time is sent in RFC 3339 form, which new Date(text) reads; a time.Duration as an integer,
-//     its nanoseconds; [N]byte as an array of numbers.
+//   - NaN and infinities are sent as null;
+//   - keys of maps are not sorted, and text is not escaped for HTML;
+//   - Bind stops at the first value that does not fit.
+//
+// What is decoded into interfaces may take JSONOptions.MaxDecoded.
 //
 // Bytes travel as binary attachments wherever they stand: a []byte in a value that is sent, at any
 // depth, and a []byte or interface in the destination of Bind. Received attachments are handed over
@@ -77,6 +78,8 @@ type Frame struct {
 type Packet struct {
 	Type      Type
 	HasID     bool
+	far       bool   // some number of its text has an exponent that is far, see farExponent; these two fit nowhere else
+	decoded   uint32 // JSONOptions.MaxDecoded in KiB, or 0
 	Namespace string // begins with "/"; empty means "/"
 	ID        uint64 // acknowledgement id, if HasID; at most 2^53-1
 	Name      string // the event's name (Event only)

@@ -35,11 +35,17 @@ type typePlan struct {
 	tuple  bool
 	fields []int // of a tuple, by index
 
-	// sendsBytes tells whether a value may hold a []byte that is to become an attachment, and
-	// takesAny whether one may hold a []byte or an interface to be filled. They are false for most
+	// sendsBytes tells whether a value may hold a []byte that is to become an attachment, or a json.Number, and
+	// takesAny whether one may hold one of them, or an interface to be filled. They are false for most
 	// types, which then cost no more than the JSON library does.
 	sendsBytes bool
 	takesAny   bool
+
+	// takesFloat tells whether a value may hold a float to be filled, floatStrings whether it may come as a string, and
+	// odd whether the JSON library would refuse to decode into it what encoding/json decodes.
+	takesFloat   bool
+	floatStrings bool
+	odd          bool
 
 	// foreign tells whether a value may hold one whose MarshalJSONTo has the library write for it.
 	foreign bool
@@ -51,6 +57,7 @@ var (
 
 	rawMessageType = reflect.TypeFor[jsonv1.RawMessage]()
 	rawValueType   = reflect.TypeFor[jsontext.Value]()
+	numberType     = reflect.TypeFor[jsonv1.Number]()
 )
 
 var typePlans sync.Map // map[reflect.Type]*typePlan
@@ -79,6 +86,7 @@ func makePlan(t reflect.Type) *typePlan {
 		takesAny:   reaches(t, takes, nil),
 		foreign:    encodesItself(t, nil),
 	}
+	p.inspect(t, nil)
 	if t.Kind() == reflect.Struct {
 		p.tuple, p.fields = tupleFields(t)
 		p.tuple = p.tuple && !nestsItself(t, nil)
@@ -135,7 +143,7 @@ const (
 // reaches tells whether a value of type t can lead to a []byte or an interface. Types that encode or
 // decode themselves hide what is in them. seen are the types around t: coming back to one adds nothing.
 func reaches(t reflect.Type, d direction, seen map[reflect.Type]bool) bool {
-	if t == bytesType || d == takes && (t == rawMessageType || t == rawValueType) {
+	if t == bytesType || t == numberType || d == takes && (t == rawMessageType || t == rawValueType) {
 		return true // raw JSON must be watched for placeholders
 	}
 	if seen[t] || hides(t, d) {
@@ -207,18 +215,18 @@ var (
 	}
 )
 
-// hides tells whether a type encodes or decodes itself.
+// hides tells whether a type encodes or decodes itself. Methods of a pointer count where values are received; of what is
+// sent only some values have an address, and the methods of others are not called, as encoding/json has it.
 func hides(t reflect.Type, d direction) bool {
-	methods := senders
-	if d == takes {
-		methods = takers
-	}
 	if t.Kind() == reflect.Interface {
 		return false
 	}
-	pointer := reflect.PointerTo(t)
+	methods := senders
+	if d == takes {
+		t, methods = reflect.PointerTo(t), takers
+	}
 	for _, m := range methods {
-		if pointer.Implements(m) {
+		if t.Implements(m) {
 			return true
 		}
 	}

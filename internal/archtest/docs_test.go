@@ -202,7 +202,8 @@ func TestLinks(t *testing.T) {
 	})
 }
 
-// TestClientSize: the README says how large the browser client is.
+// TestClientSize: the README says how large the browser client is. How well gzip packs differs by the release of Go: the
+// tolerance is for that.
 func TestClientSize(t *testing.T) {
 	var z bytes.Buffer
 	w, err := gzip.NewWriterLevel(&z, gzip.BestCompression)
@@ -223,7 +224,7 @@ func TestClientSize(t *testing.T) {
 	if m == nil {
 		t.Fatal("README.md does not say how large the browser client is")
 	}
-	if said, err := strconv.ParseFloat(m[1], 64); err != nil || math.Abs(said-size) > 0.2 {
+	if said, err := strconv.ParseFloat(m[1], 64); err != nil || math.Abs(said-size) > 0.4 {
 		t.Errorf("README.md says %s KiB, the browser client has %.2f", m[1], size)
 	}
 }

@@ -39,6 +39,7 @@ var mayImport = map[string][]string{
 	"internal/index":     {},
 	"internal/memnet":    {},
 	"internal/archtest":  {},
+	"internal/work":      {},
 }
 
 // thirdParty are the only modules that the core requires.

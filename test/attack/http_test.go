@@ -155,7 +155,7 @@ var httpRows = []row{
 	{id: "H-16", run: func(e *env) { e.request("GET", "/socket.io/anything"+polling, nil, nil, 404, "") }, reject: engineio.RejectPath},
 	{id: "H-17a", run: func(e *env) {
 		header := make(http.Header)
-		for i := range 1000 {
+		for i := range 400 { // net/http takes 500 since Go 1.27, and more before
 			header.Set(fmt.Sprintf("X-%d", i), "1")
 		}
 		e.request("GET", "/socket.io/"+polling, header, nil, 200, "")
