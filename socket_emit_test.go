@@ -360,10 +360,10 @@ func TestSlowConsumer(t *testing.T) {
 		var err error
 		for i := 0; err == nil && i < 10000; i++ {
 			err = s.Emit("x", strings.Repeat("a", 100))
-			synctest.Wait()
+			<-time.After(10 * time.Millisecond) // the watcher ends it unless an Emit does
 		}
 		if !errors.Is(err, socketio.ErrSlowConsumer) {
-			t.Fatalf("error is %v", err)
+			t.Errorf("error is %v", err)
 		}
 		synctest.Wait()
 		if reason != socketio.ReasonTransportError {

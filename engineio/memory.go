@@ -2,6 +2,7 @@ package engineio
 
 import (
 	"math"
+	"sync"
 
 	"sio.example/socketio/internal/budget"
 )
@@ -59,42 +60,73 @@ func (s *Socket) HoldLimit() int {
 	return int(min(s.server.pool.Threshold(holdGuaranteed, heldParts), math.MaxInt))
 }
 
-// chargeLocked changes what the session holds of one kind.
-func (s *Socket) chargeLocked(k budget.Kind, n int64) {
-	if s.claim == nil {
-		if n <= 0 {
-			return
-		}
-		s.claim = s.server.pool.Claim()
-	}
-	s.claim.Add(k, n)
-	s.unclaimLocked()
+// A claim is what a session has while it holds much, or more than the budget of its queue. It is guarded by Socket.mu.
+type claim struct {
+	budget.Claim
+	watched bool          // the watcher has the session in its list
+	room    chan struct{} // closed when a reader that waits for room in the queue is to go on; nil if none waits
 }
 
-// unclaimLocked drops a claim that is empty.
+var claims = sync.Pool{New: func() any { return new(claim) }}
+
+// outs is what the messages cost that wait to be sent.
+func (c *claim) outs() int64 { return c.Held(budget.Out) }
+
+// claimLocked is the session's claim, a new one if it has none.
+func (s *Socket) claimLocked() *claim {
+	if s.claim == nil {
+		s.claim = claims.Get().(*claim)
+		s.claim.Claim = s.server.pool.Claim()
+	}
+	return s.claim
+}
+
+// unclaimLocked drops the claim if nothing needs it.
 func (s *Socket) unclaimLocked() {
-	if s.claim.Empty() {
-		s.claim.Free()
+	if c := s.claim; c != nil && c.Empty() && !c.watched && c.room == nil {
+		*c = claim{}
+		claims.Put(c)
 		s.claim = nil
 	}
 }
 
-// chargeOutLocked is called when messages have been queued, if the session has a claim or should have one. What it had queued
+// chargeLocked changes what the session holds of one kind.
+func (s *Socket) chargeLocked(k budget.Kind, n int64) {
+	if s.claim == nil && n <= 0 {
+		return
+	}
+	if s.claimLocked().Add(k, n) && s.server.pool.Free() < 0 {
+		s.server.watch(nil)
+	}
+	s.unclaimLocked()
+}
+
+// queuedLocked is called when messages have been queued, if the session has a claim or should have one. What it had queued
 // before, less than unclaimed, is not counted.
-func (s *Socket) chargeOutLocked(ms []*Prepared) {
+func (s *Socket) queuedLocked(ms []*Prepared) {
 	n := 0
 	for _, m := range ms {
 		n += m.share()
 	}
 	s.chargeLocked(budget.Out, int64(n))
+	if s.conn != nil && s.longLocked(chokeParts) {
+		s.ear.Or(earChoked)
+	}
+	if s.overLocked(0, 0) && !s.claimLocked().watched {
+		s.claim.watched = true
+		s.server.watch(s)
+	}
 }
 
-// paidLocked is called when messages that were queued are sent, if the session has a claim.
-func (s *Socket) paidLocked(share int) {
+// sentLocked is called when messages that were queued are sent, if the session has a claim.
+func (s *Socket) sentLocked(share int) {
 	if s.messages == 0 {
 		s.claim.Clear(budget.Out)
 	} else {
 		s.claim.Add(budget.Out, int64(-share))
+	}
+	if !s.longLocked(2 * chokeParts) {
+		s.unchokeLocked()
 	}
 	s.unclaimLocked()
 }

@@ -24,6 +24,7 @@ type Server struct {
 	start    time.Time
 	counters counters
 	pool     *budget.Pool // of what the sessions hold in memory
+	watcher  watcher
 
 	deadlines [beats]deadlines // one for each thing that sessions wait for
 
@@ -272,7 +273,7 @@ func (s *Server) openPolling(w http.ResponseWriter, r *http.Request, sock *Socke
 	}
 	sock.mu.Unlock()
 	open := &Prepared{typ: packet.Open, m: Message{Data: s.appendOpen(nil, sock.id, upgrades)}}
-	if err := s.answerPayload(w, r, []*Prepared{open}, false); err != nil {
+	if err := s.answerPayload(w, r, []*Prepared{open}, false, nil); err != nil {
 		sock.close(ending{reason: TransportError, err: err, reject: RejectPollAborted}, true)
 	}
 }

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"sio.example/socketio/engineio/packet"
-	"sio.example/socketio/internal/budget"
 	"sio.example/socketio/internal/ring"
 	"sio.example/socketio/internal/websocket"
 )
@@ -32,8 +31,8 @@ type Socket struct {
 	base64  bool      // the client takes text only, and may send base64 (query parameter b64)
 	awaits  heartbeat // which of the server's deadlines place is, or was, one of; guarded by mu
 	gate    gate
-	pongDue atomic.Bool // a packet that is not the pong extends the wait for the pong
-	deaf    atomic.Bool // closing or closed: messages of the peer are dropped
+	pongDue atomic.Bool   // a packet that is not the pong extends the wait for the pong
+	ear     atomic.Uint32 // what becomes of the peer's messages: bits, see ear.go; 0 means that they are handled
 
 	holds    int32 // from here on guarded by mu
 	mu       sync.Mutex
@@ -46,13 +45,13 @@ type Socket struct {
 	poll     *polling        // nil when no request can come any more
 	probe    *probe          // the WebSocket that upgrades
 	out      ring.Ring[*Prepared]
-	bytes    int           // of the messages in out and on their way, with overhead
-	messages int32         // in out and on their way
-	plain    int32         // of them, messages that must not be compressed
-	claim    *budget.Claim // on the server's memory; nil while the session holds little
-	place    place         // among the server's deadlines
-	life     *lifetime     // nil until somebody asks for the context
-	end      *ending       // from draining on
+	bytes    int       // of the messages in out and on their way, with overhead
+	messages int32     // in out and on their way
+	plain    int32     // of them, messages that must not be compressed
+	claim    *claim    // on the server's memory; nil while the session holds little
+	place    place     // among the server's deadlines
+	life     *lifetime // nil until somebody asks for the context
+	end      *ending   // from draining on
 }
 
 type sessionState uint8
@@ -150,13 +149,14 @@ func (s *Socket) drain(e ending) {
 		return
 	}
 	s.state, s.end = sessionDraining, &e
-	s.deaf.Store(true)
+	s.ear.Or(earDeaf)
+	s.unchokeLocked() // what comes now is dropped anyway
 	life := s.life
 	if s.conn == nil && s.poll != nil {
 		s.beat = beatDraining
 		s.arm(drainTimeout)
 		s.poll.signal()
-		s.poll.makeRoom() // what comes now is dropped anyway
+		s.poll.makeRoom()
 	}
 	s.startFlushLocked()
 	s.mu.Unlock()
@@ -207,7 +207,7 @@ func (s *Socket) closeLocked(e ending) closing {
 		s.server.counters.webSocket.Add(-1)
 	}
 	s.state, s.end = sessionClosed, &e
-	s.deaf.Store(true)
+	s.ear.Or(earDeaf)
 	if _, x := s.stepLocked(inClosed); x != nil {
 		fx.probe = x
 	}
@@ -217,8 +217,11 @@ func (s *Socket) closeLocked(e ending) closing {
 	}
 	s.out.Reset()
 	s.bytes, s.messages, s.plain = 0, 0, 0
-	if s.claim != nil {
-		s.paidLocked(0)
+	if c := s.claim; c != nil {
+		if c.watched {
+			s.server.watcher.gone()
+		}
+		s.sentLocked(0)
 	}
 	fx.handler = s.gate.shut()
 	return fx

@@ -3,9 +3,7 @@ package engineio
 import (
 	"errors"
 	"os"
-	"runtime"
 	"sync"
-	"time"
 
 	"sio.example/socketio/engineio/packet"
 	"sio.example/socketio/internal/bufpool"
@@ -30,21 +28,13 @@ type SendOptions struct {
 const (
 	batchBytes    = 128 << 10
 	batchMessages = 512
-
-	// patience is how long a peer may hold up a write before volatile messages are dropped.
-	patience = 20 * time.Millisecond
-
-	// burst is by how much a queue may go over its budget while the peer takes what is written.
-	burst = 4
-
-	// absence is how long after its last GET a client on polling counts as one that fetches what is queued.
-	absence = time.Second
+	pollMessages  = 16_384 // for an answer to a GET, each of which costs the client a round trip
 )
 
 // Send queues messages that stay adjacent. It returns ErrClosed after the session closed, and closes it and returns
-// ErrSlowConsumer when the queue, what is being written included, is over its budget. Into an empty queue it takes
-// messages of any size, and for the length of a burst the queue may be over the budget four times: that of a WebSocket
-// whose peer takes what is written, and that of a client on polling that made a GET within the last second.
+// ErrSlowConsumer when the queue, what is being written included, is over its budget and the peer does not take it: nothing
+// for two seconds by WebSocket, no GET for five by polling. While the peer reads the queue may be over its budget, as far
+// as the server has memory (see Options.MaxMemory); and into an empty queue Send takes messages of any size.
 func (s *Socket) Send(o SendOptions, ms ...*Prepared) error {
 	cost := 0
 	for _, m := range ms {
@@ -54,31 +44,16 @@ func (s *Socket) Send(o SendOptions, ms ...*Prepared) error {
 	if s.state != sessionOpen {
 		return s.closedErrorUnlock()
 	}
-	over := s.overLocked(cost, len(ms), 1)
-	if over && !o.Volatile {
-		over = s.relieveLocked(cost, len(ms))
-	}
+	over := s.overLocked(cost, len(ms))
+	slow := over && !o.Volatile && s.slowLocked(ms, cost)
 	if o.Volatile && (over || !s.writableLocked()) {
 		s.mu.Unlock()
 		s.server.counters.droppedVolatile.Add(uint64(len(ms)))
 		return nil
 	}
-	if over && s.state == sessionOpen {
-		fx := s.closeLocked(ending{
-			reason: TransportError, err: ErrSlowConsumer, reject: RejectSlowConsumer,
-			status: websocket.PolicyViolation, text: "slow consumer",
-		})
-		if o.Defer { // who sends to many may hold locks, and a Logger is user code
-			s.holds++
-			go func() { // owned by the session, ends when it is closed; release lets Shutdown go on
-				s.finish(fx, true)
-				s.release()
-			}()
-		}
+	if slow && s.state == sessionOpen {
+		s.endLocked(slowConsumer) // who sends may hold locks
 		s.mu.Unlock()
-		if !o.Defer {
-			s.finish(fx, false)
-		}
 		return ErrSlowConsumer
 	}
 	if s.state != sessionOpen {
@@ -89,8 +64,8 @@ func (s *Socket) Send(o SendOptions, ms ...*Prepared) error {
 	}
 	s.bytes += cost
 	s.messages += int32(len(ms))
-	if s.claim != nil || s.bytes >= unclaimed {
-		s.chargeOutLocked(ms)
+	if s.claim != nil || s.bytes >= unclaimed || over {
+		s.queuedLocked(ms)
 	}
 	if o.NoCompress && s.conn == nil {
 		s.plain += int32(len(ms))
@@ -126,48 +101,6 @@ func (s *Socket) closedErrorUnlock() error {
 		return ErrSlowConsumer
 	}
 	return ErrClosed
-}
-
-// overLocked reports whether the queue has no room, if its budget were times what it is.
-func (s *Socket) overLocked(cost, n, times int) bool {
-	o := &s.server.options
-	return s.messages > 0 && (s.bytes+cost > times*o.MaxQueueBytes || int(s.messages)+n > times*o.MaxQueuePackets)
-}
-
-// relieveLocked deals with a burst that fills the queue faster than a processor can empty it, which does not make the
-// peer slow. As long as the peer takes what is written, the flusher gets the chance to write, and the queue may grow to
-// burst times its budget. It reports whether that is not enough. It unlocks meanwhile, and takes a millisecond at most.
-func (s *Socket) relieveLocked(cost, n int) bool {
-	if s.conn == nil {
-		p := s.poll
-		fetches := p != nil && (p.parked || p.writing || s.server.now()-p.polled < absence)
-		return !fetches || s.overLocked(cost, n, burst)
-	}
-	start := time.Now()
-	for range 10_000 {
-		if s.state != sessionOpen || s.heldUpLocked() {
-			return true
-		}
-		s.mu.Unlock()
-		s.Flush()
-		runtime.Gosched()
-		s.mu.Lock()
-		if !s.overLocked(cost, n, 1) {
-			return false
-		}
-		if !s.overLocked(cost, n, burst) {
-			return s.heldUpLocked()
-		}
-		if time.Since(start) >= time.Millisecond {
-			break
-		}
-	}
-	return true
-}
-
-// heldUpLocked reports whether the peer does not read.
-func (s *Socket) heldUpLocked() bool {
-	return s.blocked != 0 && s.server.now()-s.blocked >= patience
 }
 
 // writableLocked reports whether a message would go out soon.
@@ -309,7 +242,11 @@ func writeEnding(err error) ending {
 
 // takeLocked moves what fits into one write from the queue to b, at least one packet, and reports whether there was any.
 func (s *Socket) takeLocked(b *batch, limit int) bool {
-	return b.take(&s.out, 0, limit)
+	most := batchMessages
+	if s.conn == nil {
+		most = pollMessages
+	}
+	return b.take(&s.out, 0, limit, most)
 }
 
 // wroteLocked takes the batch off the budget and empties it.
@@ -318,7 +255,7 @@ func (s *Socket) wroteLocked(b *batch) {
 		s.messages -= int32(b.messages)
 		s.bytes -= b.data + b.messages*packetOverhead
 		if s.claim != nil {
-			s.paidLocked(b.share)
+			s.sentLocked(b.share)
 		}
 	}
 	if b.messages > 0 && b.err == nil {
@@ -351,6 +288,9 @@ func (b *batch) reset() {
 	clear(b.items)
 	clear(b.bufs)
 	bufpool.Put(b.buf)
+	if cap(b.items) > 4*batchMessages {
+		b.items = nil
+	}
 	*b = batch{items: b.items[:0], bufs: b.bufs[:0]}
 }
 
@@ -359,10 +299,10 @@ func (b *batch) put() {
 	batches.Put(b)
 }
 
-// take moves what fits into limit bytes from queue, of which size are taken, at least one packet, and reports whether the
-// batch has any.
-func (b *batch) take(queue *ring.Ring[*Prepared], size, limit int) bool {
-	for len(b.items) < batchMessages {
+// take moves what fits into limit bytes from queue, of which size are taken, at least one packet and at most so many, and
+// reports whether the batch has any.
+func (b *batch) take(queue *ring.Ring[*Prepared], size, limit, most int) bool {
+	for len(b.items) < most {
 		m, ok := queue.Peek()
 		if !ok {
 			break

@@ -7,10 +7,7 @@
 // The pool is charged in steps of [Quantum], so holders that hold little never meet in it.
 package budget
 
-import (
-	"sync"
-	"sync/atomic"
-)
+import "sync/atomic"
 
 // Quantum is the step in which a Claim charges its Pool, in bytes. What a holder holds and what the pool knows of it differ
 // by less.
@@ -32,7 +29,6 @@ const (
 type Pool struct {
 	limit   int64
 	charged [Kinds]atomic.Int64
-	claims  sync.Pool
 }
 
 // New returns a pool of limit bytes.
@@ -64,32 +60,36 @@ type Claim struct {
 }
 
 // Claim returns an empty claim.
-func (p *Pool) Claim() *Claim {
-	if c, ok := p.claims.Get().(*Claim); ok {
-		return c
-	}
-	return &Claim{pool: p}
-}
+func (p *Pool) Claim() Claim { return Claim{pool: p} }
 
-// Add changes how much is held; n may be negative. Less than nothing is nothing.
-func (c *Claim) Add(k Kind, n int64) {
+// Add changes how much is held; n may be negative. Less than nothing is nothing. It reports whether the pool was charged
+// with more.
+func (c *Claim) Add(k Kind, n int64) (more bool) {
 	held := max(0, c.held[k]+n)
 	c.held[k] = held
-	if d := held - c.charged[k]; d >= Quantum || d <= -Quantum {
-		d -= d % Quantum
-		c.charged[k] += d
-		c.pool.charged[k].Add(d)
+	d := held - c.charged[k]
+	if d > -Quantum && d < Quantum {
+		return false
 	}
+	d -= d % Quantum
+	c.charged[k] += d
+	c.pool.charged[k].Add(d)
+	return d > 0
 }
 
 // Clear is Add of what is held, negative.
 func (c *Claim) Clear(k Kind) { c.Add(k, -c.held[k]) }
 
-// Held is how much is held.
+// Held is how much is held of one kind.
 func (c *Claim) Held(k Kind) int64 { return c.held[k] }
+
+// Total is how much is held.
+func (c *Claim) Total() (n int64) {
+	for _, held := range c.held {
+		n += held
+	}
+	return n
+}
 
 // Empty reports whether nothing is held.
 func (c *Claim) Empty() bool { return c.held == [Kinds]int64{} }
-
-// Free gives an empty claim back. It must not be used again.
-func (c *Claim) Free() { c.pool.claims.Put(c) }

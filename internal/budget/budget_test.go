@@ -10,13 +10,14 @@ func TestFewMayHoldMuchAndManyLittle(t *testing.T) {
 	const limit = 100 << 20
 	for _, n := range []int{1, 2, 10, 1000} {
 		p := New(limit)
-		claims := make([]*Claim, n)
+		claims := make([]Claim, n)
 		for i := range claims {
 			claims[i] = p.Claim()
 		}
 		for grown := true; grown; { // each takes what it may, a quantum at a time
 			grown = false
-			for _, c := range claims {
+			for i := range claims {
+				c := &claims[i]
 				if c.Held(Out)+Quantum <= p.Threshold(0, 2) {
 					c.Add(Out, Quantum)
 					grown = true
@@ -24,8 +25,8 @@ func TestFewMayHoldMuchAndManyLittle(t *testing.T) {
 			}
 		}
 		want := int64(limit / (n + 2)) // half of what is free: h = (limit - n*h) / 2
-		for i, c := range claims {
-			if h := c.Held(Out); h < want-2*Quantum || h > want+2*Quantum {
+		for i := range claims {
+			if h := claims[i].Held(Out); h < want-2*Quantum || h > want+2*Quantum {
 				t.Errorf("%d holders: number %d holds %d, want about %d", n, i, h, want)
 			}
 		}
@@ -37,7 +38,8 @@ func TestFewMayHoldMuchAndManyLittle(t *testing.T) {
 
 func TestGuaranteedWhenNothingIsFree(t *testing.T) {
 	p := New(1 << 20)
-	p.Claim().Add(Held, 3<<20)
+	c := p.Claim()
+	c.Add(Held, 3<<20)
 	if got := p.Free(); got != -2<<20 {
 		t.Errorf("%d bytes are free", got)
 	}
@@ -65,6 +67,10 @@ func TestPoolIsChargedInQuanta(t *testing.T) {
 		t.Errorf("charged %d", p.Used(Out))
 	}
 	c.Clear(Out)
+	if !c.Add(In, 3*Quantum+5) || c.Add(In, 5) || c.Total() != 3*Quantum+10 || c.Add(In, -3*Quantum) || p.Used(In) != Quantum {
+		t.Errorf("holds %d, charged %d", c.Total(), p.Used(In))
+	}
+	c.Clear(In)
 	if !c.Empty() || p.Used(Out) != 0 {
 		t.Errorf("%d are left, %d charged", c.Held(Out), p.Used(Out))
 	}
@@ -96,7 +102,6 @@ func TestPoolAgreesWithItsClaims(t *testing.T) {
 			for k := range Kind(Kinds) {
 				c.Clear(k)
 			}
-			c.Free()
 		})
 	}
 	all.Wait()

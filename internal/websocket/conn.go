@@ -70,6 +70,7 @@ type plight struct {
 	writeErr error         // why nothing can be written any more
 	own      *CloseError   // what Close said, or what we said to a violation
 	timer    *time.Timer   // ends the connection when the closing handshake takes too long
+	taken    time.Time     // when the peer took a part of a long write the last time
 	readErr  error         // what Read returns from now on
 }
 

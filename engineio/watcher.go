@@ -1,0 +1,184 @@
+package engineio
+
+import (
+	"cmp"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"sio.example/socketio/internal/websocket"
+)
+
+const (
+	// watchTick is how often the watcher looks.
+	watchTick = 250 * time.Millisecond
+	// relief is how long sessions that were closed for their memory have to let go of it before others are.
+	relief = time.Second
+	// memoryWarning is how often it is logged at most that MaxMemory is reached.
+	memoryWarning = 10 * time.Second
+)
+
+// A watcher ends sessions whose queue is over its budget when their peers take nothing, though nobody sends to them any more,
+// and the worst of all when they hold more than MaxMemory together. It is a goroutine that exists only while there is one of
+// the first, or too little memory; at rest it costs nothing.
+type watcher struct {
+	mu      sync.Mutex
+	list    []*Socket // over their budgets; their claims say that they are here
+	running bool
+	wake    chan struct{} // of capacity 1: look now, a session is gone; nil while it does not run
+	warned  time.Duration // when it was last logged that there is too little memory, on the server's clock
+}
+
+// watch makes the watcher look at sock, which may be nil, from now on. Lock order: Socket.mu, then watcher.mu.
+func (s *Server) watch(sock *Socket) {
+	w := &s.watcher
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if sock != nil {
+		w.list = append(w.list, sock)
+	}
+	if !w.running {
+		w.running, w.wake = true, make(chan struct{}, 1)
+		go s.runWatcher() // owned by the server; ends when no queue is over its budget and there is enough memory
+	}
+}
+
+// gone makes the watcher look whether it is needed any more.
+func (w *watcher) gone() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (s *Server) runWatcher() {
+	w := &s.watcher
+	tick := time.NewTicker(watchTick)
+	defer tick.Stop()
+	w.mu.Lock()
+	wake := w.wake
+	w.mu.Unlock()
+	var patient time.Duration // until then what was closed has the time to let go of its memory
+	for {
+		select {
+		case <-tick.C:
+		case <-wake:
+		}
+		w.mu.Lock()
+		list := w.list
+		w.list = nil
+		w.mu.Unlock()
+		list = slices.DeleteFunc(list, func(sock *Socket) bool { return !sock.watched() })
+		short := s.pool.Free() < 0
+		if short && s.now() >= patient {
+			s.relieveMemory()
+			patient = s.now() + relief
+		}
+		w.mu.Lock()
+		w.list = append(list, w.list...)
+		if len(w.list) == 0 && !short {
+			w.list, w.running, w.wake = nil, false, nil
+			w.mu.Unlock()
+			return
+		}
+		w.mu.Unlock()
+	}
+}
+
+// watched ends the session if its peer is a slow consumer, and reports whether it is to be watched further.
+func (s *Socket) watched() bool {
+	s.mu.Lock()
+	c := s.claim
+	switch {
+	case c == nil:
+		s.mu.Unlock()
+		return false
+	case s.state == sessionClosed || !s.overLocked(0, 0):
+		c.watched = false
+		s.unclaimLocked()
+		s.mu.Unlock()
+		return false
+	case s.stalledLocked():
+		s.endLocked(slowConsumer)
+		s.mu.Unlock()
+		return false
+	}
+	s.mu.Unlock()
+	return true
+}
+
+// slowConsumer is the end of a session whose peer does not take what it is sent.
+var slowConsumer = ending{
+	reason: TransportError, err: ErrSlowConsumer, reject: RejectSlowConsumer,
+	status: websocket.PolicyViolation, text: "slow consumer",
+}
+
+// endLocked closes the session on a goroutine of its own, for callers that may not call user code, as a Logger is.
+func (s *Socket) endLocked(e ending) {
+	fx := s.closeLocked(e)
+	s.holds++
+	go func() { // owned by the session, ends when it is closed; release lets Shutdown go on
+		s.finish(fx, true)
+		s.release()
+	}()
+}
+
+// relieveMemory ends the worst sessions: those that hold most for longest without progress. It ends no more than have to be
+// ended to get back below the limit.
+func (s *Server) relieveMemory() {
+	type holder struct {
+		sock  *Socket
+		bytes int64
+		score float64 // bytes times seconds
+	}
+	var all []holder
+	for _, sock := range s.snapshot() {
+		sock.mu.Lock()
+		if sock.claim != nil && sock.state != sessionClosed {
+			n := sock.claim.Total()
+			all = append(all, holder{sock, n, float64(n) * (1 + sock.idleLocked().Seconds())})
+		}
+		sock.mu.Unlock()
+	}
+	slices.SortFunc(all, func(a, b holder) int { return cmp.Compare(b.score, a.score) })
+	missing, ended := -s.pool.Free(), 0
+	for _, h := range all {
+		if missing <= 0 {
+			break
+		}
+		h.sock.mu.Lock()
+		if h.sock.state != sessionClosed {
+			h.sock.endLocked(outOfMemory)
+			missing -= h.bytes
+			ended++
+		}
+		h.sock.mu.Unlock()
+	}
+	s.warnOfMemory(ended)
+}
+
+var outOfMemory = ending{
+	reason: TransportError, err: ErrSlowConsumer, reject: RejectMemory,
+	status: websocket.TryAgainLater, text: "server is out of memory",
+}
+
+// warnOfMemory logs, not too often.
+func (s *Server) warnOfMemory(ended int) {
+	w := &s.watcher
+	w.mu.Lock()
+	again := w.warned == 0 || s.now()-w.warned >= memoryWarning
+	if again {
+		w.warned = s.now()
+	}
+	w.mu.Unlock()
+	if !again {
+		return
+	}
+	m := s.memoryStats()
+	go s.options.Logger.Warn( // owned by the server, ends with the Logger, which may take its time
+		"engineio: sessions hold more than MaxMemory; those that hold most are closed", slog.Int64("limit", m.Limit),
+		slog.Int64("out", m.Out), slog.Int64("in", m.In), slog.Int64("held", m.Held), slog.Int("closed", ended))
+}
