@@ -90,7 +90,8 @@ func TestSlowConsumer(t *testing.T) { // S-1, S-5
 		<-time.After(absence - time.Millisecond)
 		rec.alive()
 		much.alive()
-		<-time.After(time.Millisecond)
+		fill(rec.socket, 1)
+		<-time.After(2 * watchTick)
 		if err := fill(rec.socket, 1); err != ErrSlowConsumer {
 			t.Errorf("Send: %v", err)
 		}
@@ -117,7 +118,9 @@ func TestSlowConsumer(t *testing.T) { // S-1, S-5
 		rec.alive()
 		<-time.After(2 * watchTick)
 		much.want(TransportError)
-		if err := fill(rec.socket, 100); err != ErrSlowConsumer {
+		fill(rec.socket, 100)
+		<-time.After(2 * watchTick)
+		if err := fill(rec.socket, 1); err != ErrSlowConsumer {
 			t.Errorf("Send: %v", err)
 		}
 		rec.want(TransportError)
@@ -266,5 +269,20 @@ func TestEchoesThatNobodyReads(t *testing.T) {
 		}
 		p.conn.Close()
 		<-stop
+	})
+}
+
+// A process that stood still has learnt nothing about its peers.
+func TestSlowConsumerAfterAStandstill(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, e *env) {
+		_, rec := e.open()
+		rec.socket.Send(SendOptions{}, text(strings.Repeat("x", 2<<20)))
+		rec.socket.Send(SendOptions{}, text("x"))
+		<-time.After(absence - watchTick)
+		e.watcher.resumed.Store(int64(e.now())) // as the watcher does when it is late
+		<-time.After(absence - watchTick)
+		rec.alive()
+		<-time.After(2 * watchTick)
+		rec.want(TransportError)
 	})
 }

@@ -110,7 +110,7 @@ func (s *Socket) queuedLocked(ms []*Prepared) {
 	}
 	s.chargeLocked(budget.Out, int64(n))
 	if s.conn != nil && s.longLocked(chokeParts) {
-		s.ear.Or(earChoked)
+		s.marks.Or(markChoked)
 	}
 	if s.overLocked(0, 0) && !s.claimLocked().watched {
 		s.claim.watched = true

@@ -7,7 +7,7 @@ import (
 
 // A session is judged by its peer, not by what is sent to it. Within the budget of its queue anything is queued. Over it, the
 // peer is a slow consumer when it takes nothing for a while, or when the session has more than its part of the server's
-// memory. Each Send that finds the queue over its budget looks, and the watcher does between them.
+// memory. The watcher sees the first, and a Send that would go beyond the second is refused.
 
 const (
 	// patience is how long a peer may hold up a write before volatile messages are dropped.
@@ -40,17 +40,19 @@ func (s *Socket) stalledLocked() bool {
 // idleLocked is for how long the peer has taken nothing although there is something. A client on polling that has a GET
 // pending takes what comes.
 func (s *Socket) idleLocked() time.Duration {
+	var since time.Duration
 	switch p := s.poll; {
 	case s.conn != nil && s.blocked != 0:
-		since := s.blocked
+		since = s.blocked
 		if t := s.conn.Taken(); !t.IsZero() {
 			since = max(since, t.Sub(s.server.start))
 		}
-		return s.server.now() - since
 	case s.conn == nil && p != nil && !p.parked:
-		return s.server.now() - p.polled
+		since = p.polled
+	default:
+		return 0
 	}
-	return 0
+	return s.server.now() - max(since, s.server.watcher.since())
 }
 
 // heldUpLocked reports whether the peer has not read for a moment.
@@ -61,9 +63,6 @@ func (s *Socket) heldUpLocked() bool {
 // slowLocked reports whether a session whose queue is over its budget has to end instead of getting these messages. It
 // unlocks meanwhile, and takes a millisecond at most.
 func (s *Socket) slowLocked(ms []*Prepared, cost int) bool {
-	if s.stalledLocked() {
-		return true
-	}
 	share := 0
 	for _, m := range ms {
 		share += m.share()

@@ -32,7 +32,7 @@ type Socket struct {
 	awaits  heartbeat // which of the server's deadlines place is, or was, one of; guarded by mu
 	gate    gate
 	pongDue atomic.Bool   // a packet that is not the pong extends the wait for the pong
-	ear     atomic.Uint32 // what becomes of the peer's messages: bits, see ear.go; 0 means that they are handled
+	marks   atomic.Uint32 // see choke.go
 
 	holds    int32 // from here on guarded by mu
 	mu       sync.Mutex
@@ -149,7 +149,7 @@ func (s *Socket) drain(e ending) {
 		return
 	}
 	s.state, s.end = sessionDraining, &e
-	s.ear.Or(earDeaf)
+	s.marks.Or(markDeaf)
 	s.unchokeLocked() // what comes now is dropped anyway
 	life := s.life
 	if s.conn == nil && s.poll != nil {
@@ -207,7 +207,7 @@ func (s *Socket) closeLocked(e ending) closing {
 		s.server.counters.webSocket.Add(-1)
 	}
 	s.state, s.end = sessionClosed, &e
-	s.ear.Or(earDeaf)
+	s.marks.Or(markDeaf)
 	if _, x := s.stepLocked(inClosed); x != nil {
 		fx.probe = x
 	}

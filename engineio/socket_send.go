@@ -32,9 +32,11 @@ const (
 )
 
 // Send queues messages that stay adjacent. It returns ErrClosed after the session closed, and closes it and returns
-// ErrSlowConsumer when the queue, what is being written included, is over its budget and the peer does not take it: nothing
-// for two seconds by WebSocket, no GET for five by polling. While the peer reads the queue may be over its budget, as far
-// as the server has memory (see Options.MaxMemory); and into an empty queue Send takes messages of any size.
+// ErrSlowConsumer when the server has no memory for them (see Options.MaxMemory) and the queue, what is being written
+// included, is over its budget. Into an empty queue it takes messages of any size.
+//
+// A session whose queue is over its budget is also closed, with the same error, when its peer takes nothing: for two seconds
+// by WebSocket, or without a GET for five by polling.
 func (s *Socket) Send(o SendOptions, ms ...*Prepared) error {
 	cost := 0
 	for _, m := range ms {

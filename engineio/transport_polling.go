@@ -407,7 +407,7 @@ func (s *Socket) receive(p packet.Packet) (ok bool) {
 	}
 	switch p.Type {
 	case packet.Message:
-		if s.ear.Load()&earDeaf == 0 && s.gate.enter() {
+		if s.marks.Load()&markDeaf == 0 && s.gate.enter() {
 			s.deliver(p)
 			if s.gate.leave() {
 				s.lastCall()

@@ -311,7 +311,7 @@ func (s *Socket) handle(c *websocket.Conn, op websocket.Opcode, data []byte, err
 		s.server.counters.bytesIn.Add(uint64(s.in.data))
 		s.in, s.grown = incoming{}, true
 	}
-	if p.Type == packet.Message && s.ear.Load() == earChoked {
+	if p.Type == packet.Message && s.marks.Load()&markChoked != 0 {
 		s.awaitQueue()
 	}
 	if !s.receive(p) {

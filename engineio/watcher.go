@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"sio.example/socketio/internal/websocket"
@@ -13,6 +14,8 @@ import (
 const (
 	// watchTick is how often the watcher looks.
 	watchTick = 250 * time.Millisecond
+	// standstill is how late the watcher is when the process has stood still, and not its peers.
+	standstill = time.Second
 	// relief is how long sessions that were closed for their memory have to let go of it before others are.
 	relief = time.Second
 	// memoryWarning is how often it is logged at most that MaxMemory is reached.
@@ -27,6 +30,7 @@ type watcher struct {
 	list    []*Socket // over their budgets; their claims say that they are here
 	running bool
 	wake    chan struct{} // of capacity 1: look now, a session is gone; nil while it does not run
+	resumed atomic.Int64  // when it found that the process had stood still, on the server's clock
 	warned  time.Duration // when it was last logged that there is too little memory, on the server's clock
 }
 
@@ -43,6 +47,9 @@ func (s *Server) watch(sock *Socket) {
 		go s.runWatcher() // owned by the server; ends when no queue is over its budget and there is enough memory
 	}
 }
+
+// since is from when on it is known that the process does not stand still: peers had the time to do something.
+func (w *watcher) since() time.Duration { return time.Duration(w.resumed.Load()) }
 
 // gone makes the watcher look whether it is needed any more.
 func (w *watcher) gone() {
@@ -61,12 +68,17 @@ func (s *Server) runWatcher() {
 	w.mu.Lock()
 	wake := w.wake
 	w.mu.Unlock()
+	last := s.now()
 	var patient time.Duration // until then what was closed has the time to let go of its memory
 	for {
 		select {
 		case <-tick.C:
 		case <-wake:
 		}
+		if now := s.now(); now-last > watchTick+standstill {
+			w.resumed.Store(int64(now))
+		}
+		last = s.now()
 		w.mu.Lock()
 		list := w.list
 		w.list = nil

@@ -1,9 +1,9 @@
 package engineio
 
-// The bits of Socket.ear: what becomes of messages that the peer sends.
+// The marks of a session.
 const (
-	earDeaf   = 1 << iota // closing or closed: they are dropped
-	earChoked             // the queue is long: they are not read before it is shorter
+	markDeaf   = 1 << iota // closing or closed: messages of the peer are dropped
+	markChoked             // the queue is long: they are not read before it is shorter
 )
 
 // chokeParts is what part of the budget of a session's queue may wait to be sent before a WebSocket is not read from any more.
@@ -17,7 +17,7 @@ const chokeParts = 4
 func (s *Socket) awaitQueue() {
 	for {
 		s.mu.Lock()
-		if s.ear.Load() != earChoked || !s.longLocked(2*chokeParts) {
+		if s.marks.Load()&markChoked == 0 || !s.longLocked(2*chokeParts) {
 			s.unchokeLocked()
 			s.mu.Unlock()
 			return
@@ -41,7 +41,7 @@ func (s *Socket) longLocked(parts int) bool {
 
 // unchokeLocked lets a reader that waits in awaitQueue go on.
 func (s *Socket) unchokeLocked() {
-	s.ear.And(^uint32(earChoked))
+	s.marks.And(^uint32(markChoked))
 	if c := s.claim; c != nil && c.room != nil {
 		close(c.room)
 		c.room = nil
