@@ -39,6 +39,9 @@ func (c *Conn) Read() (Opcode, []byte, error) {
 	if err != nil {
 		return 0, nil, c.failed(err)
 	}
+	if c.timed && c.raw == nil { // what wraps a connection may take one that passes for the end, and is asked at once
+		c.setDeadline(time.Time{})
+	}
 	if !c.unread() {
 		c.release()
 	}
@@ -315,7 +318,7 @@ func (c *Conn) fill(room []byte, inside bool) error {
 
 // await does what fill has prepared.
 func (c *Conn) await(inside bool) error {
-	for {
+	for again := false; ; again = true {
 		var err error
 		if c.raw != nil {
 			err = c.fillRaw(inside)
@@ -325,6 +328,8 @@ func (c *Conn) await(inside bool) error {
 		switch {
 		case err == nil || !errors.Is(err, os.ErrDeadlineExceeded):
 			return err
+		case again && !(inside && !time.Now().Before(c.in.until)):
+			return err // of no deadline that was set here
 		case !inside:
 			c.setDeadline(time.Time{}) // it was that of a message long complete
 		case time.Now().Before(c.in.until):

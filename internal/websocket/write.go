@@ -408,13 +408,9 @@ func (c *Conn) setWriteDeadline(timeout time.Duration) {
 	}
 }
 
-// noDeadline takes the deadline away: one that has passed would keep the kernel from being tried. Where that is not done
-// the next write sets its own.
-func (c *Conn) noDeadline() {
-	if c.raw != nil {
-		c.nc.SetWriteDeadline(time.Time{})
-	}
-}
+// noDeadline takes the deadline away. One that has passed would keep the kernel from being tried; and what wraps a connection
+// may write by itself, as TLS 1.3 does in a Read when the peer changes its keys (RFC 8446 4.6.3).
+func (c *Conn) noDeadline() { c.nc.SetWriteDeadline(time.Time{}) }
 
 // try writes what the kernel takes.
 func (c *Conn) try(p []byte) (int, error) {
