@@ -82,6 +82,7 @@ type Options struct {
 	HandshakeTimeout time.Duration // for writing the 101; default 10 s
 	WriteTimeout     time.Duration // base of a write's deadline, to which a second is added per 10 KB; default 10 s
 	CloseTimeout     time.Duration // from our close frame to the end of the connection at the latest; default 5 s
+	UserTimeout      time.Duration // for a peer of Upgrade to acknowledge what it is sent, see Tune; default: the system's
 	Counters         *Counters     // may be shared by many connections; nil counts nothing
 }
 
