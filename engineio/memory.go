@@ -81,6 +81,24 @@ func (s *Socket) claimLocked() *claim {
 	return s.claim
 }
 
+// lookAtMemory has the watcher close the worst sessions if all hold too much together.
+func (s *Server) lookAtMemory() {
+	if s.pool.Free() < 0 {
+		s.watch(nil)
+	}
+}
+
+// heldLocked is what the session holds altogether, if that is much.
+func (s *Socket) heldLocked() (n int64) {
+	if s.claim != nil {
+		n = s.claim.Total()
+	}
+	if s.conn != nil {
+		n += int64(s.conn.Reading())
+	}
+	return n
+}
+
 // unclaimLocked drops the claim if nothing needs it.
 func (s *Socket) unclaimLocked() {
 	if c := s.claim; c != nil && c.Empty() && !c.watched && c.room == nil {
@@ -95,8 +113,8 @@ func (s *Socket) chargeLocked(k budget.Kind, n int64) {
 	if s.claim == nil && n <= 0 {
 		return
 	}
-	if s.claimLocked().Add(k, n) && s.server.pool.Free() < 0 {
-		s.server.watch(nil)
+	if s.claimLocked().Add(k, n) {
+		s.server.lookAtMemory()
 	}
 	s.unclaimLocked()
 }

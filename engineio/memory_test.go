@@ -128,6 +128,55 @@ func TestMemoryIsGivenBack(t *testing.T) {
 	})
 }
 
+// Input counts while it is read, and by polling while it is handled.
+func TestMemoryThatIsRead(t *testing.T) {
+	bubble(t, &Options{MaxMemory: 2 << 20}, func(t *testing.T, e *env) {
+		in := func() int64 {
+			synctest.Wait()
+			return e.Stats().Memory.In
+		}
+		p, rec := e.ws()
+		large := frame(1, "4"+strings.Repeat("x", 600_000))
+		p.conn.Write(large[:500_000])
+		if n := in(); n < 500_000 || n > 700_000 {
+			t.Errorf("%d bytes are counted for half a megabyte", n)
+		}
+		p.conn.Write(large[500_000:])
+		if n := in(); n != 0 {
+			t.Errorf("%d bytes are counted when it is handled", n)
+		}
+		q, _ := e.open()
+		release := make(chan struct{})
+		e.onMsg = func(*recorder, Message) { <-release }
+		post := e.later("POST", q, "4"+strings.Repeat("x", 600_000))
+		if n := in(); n < 500_000 || n > 700_000 {
+			t.Errorf("%d bytes are counted for a POST", n)
+		}
+		close(release)
+		(<-post).want(t, 200, "ok")
+		if n := in(); n != 0 {
+			t.Errorf("%d bytes are counted after the POST", n)
+		}
+
+		// Those who hold most for longest go first.
+		p.conn.Write(large[:500_000])
+		<-time.After(time.Second)
+		for range 4 {
+			q, _ := e.ws()
+			q.conn.Write(large[:500_000])
+		}
+		<-time.After(2 * watchTick)
+		<-time.After(2 * watchTick)
+		if n := in(); n > 2<<20 {
+			t.Errorf("%d bytes are counted", n)
+		}
+		if n := e.Stats().Rejected[RejectMemory]; n == 0 || n > 2 {
+			t.Errorf("%d sessions are closed", n)
+		}
+		rec.want(TransportError)
+	})
+}
+
 // An idle session costs what this is, and a goroutine.
 func TestSizeOfASocket(t *testing.T) {
 	if n := unsafe.Sizeof(Socket{}); n > 208 {

@@ -43,7 +43,8 @@ type Server struct {
 // are logged at warning level.
 func NewServer(accept func(s *Socket, r *http.Request) Handler, opts *Options) *Server {
 	s := &Server{accept: accept, options: opts.withDefaults(), start: time.Now(), sockets: index.New((*Socket).ID)}
-	s.pool = budget.New(s.options.MaxMemory)
+	s.pool = budget.New(s.options.MaxMemory, &s.counters.frames.Reading)
+	s.counters.frames.Grew = s.lookAtMemory
 	for i := range s.deadlines {
 		s.deadlines[i].server = s
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"sio.example/socketio/engineio/packet"
+	"sio.example/socketio/internal/budget"
 	"sio.example/socketio/internal/bufpool"
 	"sio.example/socketio/internal/websocket"
 )
@@ -268,7 +269,7 @@ func (s *Socket) servePost(w http.ResponseWriter, r *http.Request) {
 
 	// net/http lifts it when the body is read.
 	rc.SetReadDeadline(time.Now().Add(s.server.options.PingTimeout + bodyGrace))
-	body, err := readBody(r, s.server.options.MaxPayload)
+	body, err := readBody(r, s.server.options.MaxPayload, s.reading)
 	s.mu.Lock()
 	p.cut = nil
 	closed, upgraded := s.state == sessionClosed, s.conn != nil
@@ -291,6 +292,10 @@ func (s *Socket) servePost(w http.ResponseWriter, r *http.Request) {
 func (s *Socket) endPost(p *polling) {
 	s.mu.Lock()
 	p.posting, p.inside, p.cut = false, false, nil
+	if s.claim != nil {
+		s.claim.Clear(budget.In)
+		s.unclaimLocked()
+	}
 	if p.delivered != nil {
 		close(p.delivered)
 		p.delivered = nil
@@ -439,8 +444,16 @@ func violation(t packet.Type) ending {
 
 var errBodySize = errors.New("engineio: body too large")
 
-// readBody reads a body of at most limit bytes. Memory grows with what has come, not with what was announced.
-func readBody(r *http.Request, limit int64) ([]byte, error) {
+// reading takes note of n bytes more for the body of a POST; endPost takes them off.
+func (s *Socket) reading(n int) {
+	s.mu.Lock()
+	s.chargeLocked(budget.In, int64(n))
+	s.mu.Unlock()
+}
+
+// readBody reads a body of at most limit bytes. Memory grows with what has come, not with what was announced. Grow is told
+// of it.
+func readBody(r *http.Request, limit int64, grow func(n int)) ([]byte, error) {
 	const first = 16 << 10
 	known := r.ContentLength // at most limit
 	size := min(limit, first) + 1
@@ -459,6 +472,7 @@ func readBody(r *http.Request, limit int64) ([]byte, error) {
 			} else {
 				next = min(next, limit+1)
 			}
+			grow(int(next) - cap(body))
 			body = append(make([]byte, 0, next), body...)
 		}
 		n, err := r.Body.Read(body[len(body):cap(body)])

@@ -134,6 +134,9 @@ func (s *Socket) endLocked(e ending) {
 	s.holds++
 	go func() { // owned by the session, ends when it is closed; release lets Shutdown go on
 		s.finish(fx, true)
+		if e.reject == RejectMemory && fx.conn != nil {
+			fx.conn.Abort() // which may hold a part of a message as long as its peer likes
+		}
 		s.release()
 	}()
 }
@@ -149,8 +152,7 @@ func (s *Server) relieveMemory() {
 	var all []holder
 	for _, sock := range s.snapshot() {
 		sock.mu.Lock()
-		if sock.claim != nil && sock.state != sessionClosed {
-			n := sock.claim.Total()
+		if n := sock.heldLocked(); n > 0 && sock.state != sessionClosed {
 			all = append(all, holder{sock, n, float64(n) * (1 + sock.idleLocked().Seconds())})
 		}
 		sock.mu.Unlock()

@@ -29,20 +29,32 @@ const (
 type Pool struct {
 	limit   int64
 	charged [Kinds]atomic.Int64
+	reading *atomic.Int64
 }
 
-// New returns a pool of limit bytes.
-func New(limit int64) *Pool { return &Pool{limit: limit} }
+// New returns a pool of limit bytes. Reading, if not nil, is what is read without a claim.
+func New(limit int64, reading *atomic.Int64) *Pool {
+	if reading == nil {
+		reading = new(atomic.Int64)
+	}
+	return &Pool{limit: limit, reading: reading}
+}
 
 // Limit is the size of the pool.
 func (p *Pool) Limit() int64 { return p.limit }
 
 // Used is how many bytes are charged for one kind.
-func (p *Pool) Used(k Kind) int64 { return p.charged[k].Load() }
+func (p *Pool) Used(k Kind) int64 {
+	n := p.charged[k].Load()
+	if k == In {
+		n += p.reading.Load()
+	}
+	return n
+}
 
 // Free is how many bytes are not charged; below zero if the holders hold more than there is.
 func (p *Pool) Free() int64 {
-	free := p.limit
+	free := p.limit - p.reading.Load()
 	for k := range p.charged {
 		free -= p.charged[k].Load()
 	}

@@ -9,7 +9,7 @@ import (
 func TestFewMayHoldMuchAndManyLittle(t *testing.T) {
 	const limit = 100 << 20
 	for _, n := range []int{1, 2, 10, 1000} {
-		p := New(limit)
+		p := New(limit, nil)
 		claims := make([]Claim, n)
 		for i := range claims {
 			claims[i] = p.Claim()
@@ -37,7 +37,7 @@ func TestFewMayHoldMuchAndManyLittle(t *testing.T) {
 }
 
 func TestGuaranteedWhenNothingIsFree(t *testing.T) {
-	p := New(1 << 20)
+	p := New(1 << 20, nil)
 	c := p.Claim()
 	c.Add(Held, 3<<20)
 	if got := p.Free(); got != -2<<20 {
@@ -50,7 +50,7 @@ func TestGuaranteedWhenNothingIsFree(t *testing.T) {
 
 // What holds less than a quantum does not touch the pool, and what has held much leaves nothing in it.
 func TestPoolIsChargedInQuanta(t *testing.T) {
-	p := New(1 << 20)
+	p := New(1 << 20, nil)
 	c := p.Claim()
 	c.Add(Out, Quantum-1)
 	if p.Used(Out) != 0 {
@@ -82,7 +82,7 @@ func TestPoolIsChargedInQuanta(t *testing.T) {
 
 // The pool is always within a quantum a claim and kind of what is held, and empty in the end, whoever adds meanwhile.
 func TestPoolAgreesWithItsClaims(t *testing.T) {
-	p := New(1 << 30)
+	p := New(1 << 30, nil)
 	var all sync.WaitGroup
 	for g := range uint64(4) {
 		all.Go(func() { // ends after its steps

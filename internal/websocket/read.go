@@ -15,6 +15,8 @@ const (
 	firstStep = 4 << 10
 	// growth bounds what is allocated beyond that, as a multiple of the bytes that did arrive.
 	growth = 8
+	// countedFrom is the memory of a message from which on it is counted while it is read.
+	countedFrom = 64 << 10
 	// directSize is the rest of a payload from which on it is read straight into the message.
 	directSize = readSize / 2
 )
@@ -57,6 +59,9 @@ func (c *Conn) failed(err error) error {
 	more := false
 	if c.in != nil {
 		more = c.in.more
+		if c.in.counted > 0 {
+			c.count(0)
+		}
 		bufpool.Put(c.in.buf)
 		c.drop()
 	}
@@ -99,6 +104,9 @@ func (c *Conn) take(p []byte, err error) (Opcode, []byte, error) {
 	op := in.op
 	in.op, in.msg, in.fragment, in.checked = 0, nil, 0, 0
 	in.until = time.Time{}
+	if in.counted > 0 {
+		c.count(0)
+	}
 	return op, p, err
 }
 
@@ -221,6 +229,31 @@ func (c *Conn) grow(rest, n int, last bool) {
 	}
 	size = max(size, have+n)
 	in.msg = append(make([]byte, 0, size), in.msg...)
+	if size >= countedFrom {
+		c.count(size)
+	}
+}
+
+// count says how much memory the message takes that is being read.
+func (c *Conn) count(n int) {
+	more := n - c.in.counted
+	c.in.counted = n
+	c.mu.Lock()
+	c.trouble().reading = n
+	c.mu.Unlock()
+	if k := c.limits.counters; k != nil {
+		k.Reading.Add(int64(more))
+		if more > 0 && k.Grew != nil {
+			k.Grew()
+		}
+	}
+}
+
+// Reading is how much memory a message takes that is not complete, if that is 64 KiB or more. Any goroutine may ask.
+func (c *Conn) Reading() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.state().reading
 }
 
 // discard reads over the payload of a data frame.
@@ -231,6 +264,9 @@ func (c *Conn) discard(h header) error {
 	}
 	// What is left of the frame counts as inside a message.
 	in.msg, in.checked = nil, 0
+	if in.counted > 0 {
+		c.count(0)
+	}
 	for n := h.length; n > 0; {
 		if !c.unread() {
 			if err := c.fill(nil, true); err != nil {
