@@ -84,7 +84,7 @@ func TestImports(t *testing.T) {
 
 // innerTests are tests of internal packages that need a third party, and therefore live in the module test. That module
 // is never used without the core of the same commit.
-var innerTests = map[string]string{"test/websocket": "internal/websocket"}
+var innerTests = map[string]string{"test/websocket": "internal/websocket", "test/websocket/autobahn": "internal/websocket"}
 
 // TestNestedModules: what is internal to the core may change with any version of it.
 func TestNestedModules(t *testing.T) {
