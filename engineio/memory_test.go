@@ -159,10 +159,12 @@ func TestMemoryThatIsRead(t *testing.T) {
 		}
 
 		// Those who hold most for longest go first.
+		defer p.conn.Close()
 		p.conn.Write(large[:500_000])
 		<-time.After(time.Second)
 		for range 4 {
 			q, _ := e.ws()
+			defer q.conn.Close()
 			q.conn.Write(large[:500_000])
 		}
 		<-time.After(2 * watchTick)

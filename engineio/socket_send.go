@@ -221,6 +221,7 @@ func (s *Socket) write(b *batch) error {
 	s.blocked = max(1, s.server.now())
 	s.mu.Unlock()
 	if b.tried {
+		b.shed()
 		b.err = conn.WriteFrames() // the rest is owed
 	} else {
 		b.err = conn.WriteFrames(b.bufs...)
@@ -284,16 +285,22 @@ var batches = sync.Pool{New: func() any { return new(batch) }}
 func getBatch() *batch { return batches.Get().(*batch) }
 
 func (b *batch) reset() {
+	b.shed()
+	if cap(b.items) > 4*batchMessages {
+		b.items = nil
+	}
+	*b = batch{items: b.items[:0], bufs: b.bufs[:0]}
+}
+
+// shed lets go of what the connection has a copy of, when the rest of a batch may take long.
+func (b *batch) shed() {
 	for _, m := range b.items {
 		m.done()
 	}
 	clear(b.items)
 	clear(b.bufs)
 	bufpool.Put(b.buf)
-	if cap(b.items) > 4*batchMessages {
-		b.items = nil
-	}
-	*b = batch{items: b.items[:0], bufs: b.bufs[:0]}
+	b.items, b.bufs, b.buf = b.items[:0], b.bufs[:0], nil
 }
 
 func (b *batch) put() {

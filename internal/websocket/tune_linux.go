@@ -8,8 +8,9 @@ const (
 	tcpNotsentLowat = 25
 )
 
-func tuneFD(fd uintptr, unsent, ms int) {
-	_ = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, tcpNotsentLowat, unsent)
+func tuneFD(fd uintptr, ms int) {
+	_ = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, tcpNotsentLowat, unsentMost)
+	_ = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, unreadMost)
 	if ms > 0 {
 		_ = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, tcpUserTimeout, ms)
 	}
