@@ -213,6 +213,51 @@ func TestWorstAreClosedFirst(t *testing.T) {
 	})
 }
 
+// Many whose peers take nothing are closed sooner than one, the worst of them first, and nobody who takes something.
+func TestManySlowConsumers(t *testing.T) {
+	bubble(t, &Options{MaxMemory: 16 << 20}, func(t *testing.T, e *env) {
+		e.net.Buffer = 4096
+		var recs []*recorder
+		for i := range 10 {
+			p, rec := e.ws()
+			recs = append(recs, rec)
+			rec.socket.Send(SendOptions{}, text(strings.Repeat("x", 200_000)))
+			if i == 0 { // reads, slowly
+				go func() { // ends with the connection
+					for {
+						if _, err := p.r.Read(make([]byte, 1000)); err != nil {
+							return
+						}
+						<-time.After(10 * time.Millisecond)
+					}
+				}()
+			} else {
+				defer p.conn.Close()
+			}
+		}
+		<-time.After(stall / 2)
+		for _, rec := range recs {
+			rec.alive()
+		}
+		<-time.After(stall)
+		synctest.Wait()
+		closed := 0
+		for _, rec := range recs[1:] {
+			select {
+			case <-rec.closed:
+				closed++
+			default:
+			}
+		}
+		if closed < 4 || closed > 5 { // 9 x 200 KB, of which a megabyte may stay
+			t.Errorf("%d sessions are closed", closed)
+		}
+		recs[0].alive()
+		e.rejected(RejectSlowConsumer, uint64(closed))
+		recs[0].socket.CloseWith(ForcedClose, true, "")
+	})
+}
+
 // A client that asks for more than it reads is not read from any more, and goes on when it reads.
 func TestWebSocketWaitsForRoom(t *testing.T) {
 	bubble(t, &Options{MaxQueueBytes: 100_000}, func(t *testing.T, e *env) {

@@ -81,9 +81,9 @@ func (s *Socket) claimLocked() *claim {
 	return s.claim
 }
 
-// lookAtMemory has the watcher close the worst sessions if all hold too much together.
+// lookAtMemory has the watcher look if much is held.
 func (s *Server) lookAtMemory() {
-	if s.pool.Free() < 0 {
+	if s.short() {
 		s.watch(nil)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"sio.example/socketio/internal/budget"
 	"sio.example/socketio/internal/websocket"
 )
 
@@ -16,15 +17,17 @@ const (
 	watchTick = 250 * time.Millisecond
 	// standstill is how late the watcher is when the process has stood still, and not its peers.
 	standstill = time.Second
+	// stalledParts is what part of MaxMemory sessions may hold together whose peers take nothing.
+	stalledParts = 16
 	// relief is how long sessions that were closed for their memory have to let go of it before others are.
 	relief = time.Second
 	// memoryWarning is how often it is logged at most that MaxMemory is reached.
 	memoryWarning = 10 * time.Second
 )
 
-// A watcher ends sessions whose queue is over its budget when their peers take nothing, though nobody sends to them any more,
-// and the worst of all when they hold more than MaxMemory together. It is a goroutine that exists only while there is one of
-// the first, or too little memory; at rest it costs nothing.
+// A watcher ends sessions whose queue is over its budget when their peers take nothing; the worst of those that are not over it,
+// when many take nothing; and the worst of all when they hold more than MaxMemory together. It is a goroutine that exists
+// only while much waits to be sent, or too little memory is left; at rest it costs nothing.
 type watcher struct {
 	mu      sync.Mutex
 	list    []*Socket // over their budgets; their claims say that they are here
@@ -84,7 +87,7 @@ func (s *Server) runWatcher() {
 		w.list = nil
 		w.mu.Unlock()
 		list = slices.DeleteFunc(list, func(sock *Socket) bool { return !sock.watched() })
-		short := s.pool.Free() < 0
+		short := s.short()
 		if short && s.now() >= patient {
 			s.relieveMemory()
 			patient = s.now() + relief
@@ -141,37 +144,57 @@ func (s *Socket) endLocked(e ending) {
 	}()
 }
 
-// relieveMemory ends the worst sessions: those that hold most for longest without progress. It ends no more than have to be
-// ended to get back below the limit.
+// short reports whether memory is, or may be.
+func (s *Server) short() bool {
+	return s.pool.Free() < 0 || s.pool.Used(budget.Out) > s.pool.Limit()/stalledParts
+}
+
+// A holder is a session that holds much.
+type holder struct {
+	sock  *Socket
+	bytes int64
+	score float64 // bytes times seconds
+}
+
+// relieveMemory ends the worst sessions, those that hold most for longest without progress, and no more of them than have to
+// be ended: of all sessions when they hold too much together, and of those whose peers take nothing when these do.
 func (s *Server) relieveMemory() {
-	type holder struct {
-		sock  *Socket
-		bytes int64
-		score float64 // bytes times seconds
-	}
-	var all []holder
+	var all, stalled []holder
+	waiting := int64(0)
 	for _, sock := range s.snapshot() {
 		sock.mu.Lock()
 		if n := sock.heldLocked(); n > 0 && sock.state != sessionClosed {
-			all = append(all, holder{sock, n, float64(n) * (1 + sock.idleLocked().Seconds())})
+			h := holder{sock, n, float64(n) * (1 + sock.idleLocked().Seconds())}
+			all = append(all, h)
+			if sock.stalledLocked() && sock.longLocked(2*chokeParts) {
+				stalled = append(stalled, h)
+				waiting += n
+			}
 		}
 		sock.mu.Unlock()
 	}
+	endWorst(stalled, slowConsumer, waiting-s.pool.Limit()/stalledParts)
+	if missing := -s.pool.Free(); missing > 0 {
+		s.warnOfMemory(endWorst(all, outOfMemory, missing))
+	}
+}
+
+// endWorst ends the worst until they held at least missing bytes together, and returns how many.
+func endWorst(all []holder, e ending, missing int64) (ended int) {
 	slices.SortFunc(all, func(a, b holder) int { return cmp.Compare(b.score, a.score) })
-	missing, ended := -s.pool.Free(), 0
 	for _, h := range all {
 		if missing <= 0 {
 			break
 		}
 		h.sock.mu.Lock()
 		if h.sock.state != sessionClosed {
-			h.sock.endLocked(outOfMemory)
+			h.sock.endLocked(e)
 			missing -= h.bytes
 			ended++
 		}
 		h.sock.mu.Unlock()
 	}
-	s.warnOfMemory(ended)
+	return ended
 }
 
 var outOfMemory = ending{

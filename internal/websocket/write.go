@@ -17,10 +17,8 @@ const (
 	smallBuf = 4 << 10
 	// maxPieces bounds the pieces of one vectored write.
 	maxPieces = 64
-	// piece is what is written at once of a long write, so that it is seen how far that gets.
+	// piece is what is written at once of a long write, which has more, so that it is seen how far that gets.
 	piece = 64 << 10
-	// longWrite is from how many bytes on a write is long.
-	longWrite = 4 * piece
 	// perSecond is the rate in bytes that a peer has to accept on top of the base timeout.
 	perSecond = 10_000
 
@@ -328,7 +326,7 @@ func (c *Conn) vector(bufs [][]byte, total int) error {
 		return err
 	}
 	for _, b := range bufs {
-		for total > longWrite && len(b) > piece {
+		for len(b) > piece {
 			pieces, joined = append(pieces, b[:piece]), false
 			if err := flush(); err != nil {
 				return err
@@ -372,7 +370,7 @@ func (c *Conn) send(p []byte, timeout time.Duration) error {
 	}
 	c.setWriteDeadline(timeout)
 	defer c.noDeadline()
-	for len(p) > longWrite {
+	for len(p) > piece {
 		if _, err := c.nc.Write(p[:piece]); err != nil {
 			return err
 		}
