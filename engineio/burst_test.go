@@ -12,13 +12,13 @@ import (
 
 // A burst that is many times the budget of the queue reaches a client that fetches it.
 func TestBurstOnPolling(t *testing.T) {
-	for _, burst := range []struct{ n, size int }{{100, 64 << 10}, {100_000, 20}, {1000, 20_000}} {
+	for _, burst := range []struct{ n, size int }{{100, 64 << 10}, {900, 64 << 10}, {100_000, 20}, {1000, 20_000}} {
 		bubble(t, nil, func(t *testing.T, e *env) {
 			q, rec := e.open()
 			<-time.After(2 * time.Second) // the client's first GET is late
 			filler := strings.Repeat("x", burst.size-8)
 			for i := range burst.n {
-				if err := rec.socket.Send(SendOptions{}, text(fmt.Sprintf("%08d", i)+filler)); err != nil {
+				if err := rec.socket.SendMessages(SendOptions{}, Message{Data: fmt.Appendf(nil, "%08d%s", i, filler)}); err != nil {
 					t.Fatalf("%d x %d: message %d: %v", burst.n, burst.size, i, err)
 				}
 			}
@@ -44,7 +44,7 @@ func TestBurstOnPolling(t *testing.T) {
 
 // The same by WebSocket, as messages of their own and as one.
 func TestBurstOnWebSocket(t *testing.T) {
-	for _, burst := range []struct{ n, size int }{{300, 64 << 10}, {100_000, 20}, {1, 60 << 20}} {
+	for _, burst := range []struct{ n, size int }{{300, 64 << 10}, {900, 64 << 10}, {100_000, 20}, {1, 60 << 20}} {
 		end := make(chan error, 1)
 		open := make(chan *Socket, 1)
 		_, l := tcp(t, nil, func(s *Socket, r *http.Request) Handler {
@@ -57,7 +57,7 @@ func TestBurstOnWebSocket(t *testing.T) {
 		p.skip()
 		filler := strings.Repeat("x", burst.size-8)
 		for i := range burst.n {
-			if err := s.Send(SendOptions{}, text(fmt.Sprintf("%08d", i)+filler)); err != nil {
+			if err := s.SendMessages(SendOptions{}, Message{Data: fmt.Appendf(nil, "%08d%s", i, filler)}); err != nil {
 				t.Fatalf("%d x %d: message %d: %v", burst.n, burst.size, i, err)
 			}
 		}
