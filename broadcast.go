@@ -175,15 +175,32 @@ var broadcasts = sync.Pool{New: func() any { return new(broadcast) }}
 func (l *local) Name() string { return l.name }
 
 // Encode makes the wire form.
-func (l *local) Encode(p *parser.Packet, _ *adapter.Target) (adapter.Encoded, error) {
+func (l *local) Encode(p *parser.Packet, to *adapter.Target) (adapter.Encoded, error) {
 	b := broadcasts.Get().(*broadcast)
 	var err error
-	if b.messages, err = l.srv.encode(b.messages[:0], p); err != nil {
+	if b.messages, err = l.srv.encode(b.messages[:0], p, l.expect(to)); err != nil {
 		b.free()
 		return nil, err
 	}
 	b.packet = p
 	return b, nil
+}
+
+// expect is about how many sockets a target has.
+func (l *local) expect(to *adapter.Target) (n int) {
+	if to == nil || len(to.Rooms) == 0 {
+		l.mu.RLock()
+		defer l.mu.RUnlock()
+		return l.sockets.Len()
+	}
+	a, ok := l.adapter.(interface{ Size(room string) int })
+	if !ok {
+		return 1
+	}
+	for _, room := range to.Rooms[:min(len(to.Rooms), few)] {
+		n += a.Size(room)
+	}
+	return n
 }
 
 // Flush starts sending what Deliver has queued, and tells the listeners for outgoing events.

@@ -256,3 +256,31 @@ func TestSocketsJoinLeaveDisconnect(t *testing.T) {
 		}
 	})
 }
+
+// What is broadcast lies in memory once, however many it is queued for.
+func TestMemoryOfBroadcasts(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, f *fixture) {
+		const n = 16
+		for range n {
+			c := f.poll()
+			c.send("40")
+			c.read()
+		}
+		synctest.Wait()
+		for s := range f.Sockets() {
+			if err := s.Join("all"); err != nil {
+				t.Error(err)
+			}
+		}
+		for i, to := range []socketio.BroadcastOperator{f.BroadcastOperator, f.To("all"), f.To("all", "others").Except("nobody")} {
+			if err := to.Emit("x", strings.Repeat("x", 900_000)); err != nil {
+				t.Error(err)
+			}
+			want := int64(i+1) * 900_000
+			if got := f.Stats().Engine.Memory.Out; got < want*8/10 || got > want*12/10 {
+				t.Errorf("%d bytes are counted, %d wait", got, want)
+			}
+			<-time.After(time.Second)
+		}
+	})
+}

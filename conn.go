@@ -524,8 +524,8 @@ var frameSlices = sync.Pool{New: func() any {
 	return &s
 }}
 
-// encode appends the wire form of p to dst. A value that can't be encoded is an error, even if it panics when asked.
-func (s *server) encode(dst []*engineio.Prepared, p *parser.Packet) (_ []*engineio.Prepared, err error) {
+// encode appends the wire form of p to dst, for about so many sockets. A value that can't be encoded is an error, even if it panics when asked.
+func (s *server) encode(dst []*engineio.Prepared, p *parser.Packet, sockets int) (_ []*engineio.Prepared, err error) {
 	frames := frameSlices.Get().(*[]parser.Frame)
 	defer func() {
 		clear(*frames)
@@ -540,7 +540,7 @@ func (s *server) encode(dst []*engineio.Prepared, p *parser.Packet) (_ []*engine
 		return dst, fmt.Errorf("socketio: encode: %w", err)
 	}
 	for _, f := range *frames {
-		dst = append(dst, engineio.Prepare(engineio.Message(f)))
+		dst = append(dst, engineio.PrepareFor(engineio.Message(f), sockets))
 	}
 	return dst, nil
 }

@@ -10,7 +10,8 @@ import (
 var (
 	// ErrDisconnected is returned by what needs a connected socket, and by what waited for one that has gone.
 	ErrDisconnected = errors.New("socketio: disconnected")
-	// ErrSlowConsumer is returned by an Emit that found the outgoing queue over its budget; the connection is closed.
+	// ErrSlowConsumer is returned by an Emit for which the server has no memory, because the client takes less than it is sent;
+	// the connection is closed.
 	ErrSlowConsumer = errors.New("socketio: slow consumer")
 	// ErrServerClosed is returned by the methods of a namespace that was asked for after Shutdown or Close.
 	ErrServerClosed = errors.New("socketio: server closed")

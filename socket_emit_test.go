@@ -350,29 +350,37 @@ func TestOnAnyOutgoing(t *testing.T) {
 	})
 }
 
+// A client that reads nothing is disconnected, and who emits more than there is memory for is told.
 func TestSlowConsumer(t *testing.T) {
-	bubble(t, &socketio.Options{Engine: engineio.Options{MaxQueueBytes: 1000}}, func(t *testing.T, f *fixture) {
-		var reason socketio.DisconnectReason
-		f.OnConnection(func(s *socketio.Socket) {
-			s.OnDisconnect(func(r socketio.DisconnectReason) { reason = r })
-		})
-		_, s := f.connected("/")
-		var err error
-		for i := 0; err == nil && i < 10000; i++ {
-			err = s.Emit("x", strings.Repeat("a", 100))
+	for _, memory := range []int64{0, 1 << 20} {
+		bubble(t, &socketio.Options{Engine: engineio.Options{MaxQueueBytes: 1000, MaxMemory: memory}}, func(t *testing.T, f *fixture) {
+			var reason socketio.DisconnectReason
+			f.OnConnection(func(s *socketio.Socket) {
+				s.OnDisconnect(func(r socketio.DisconnectReason) { reason = r })
+			})
+			_, s := f.connected("/")
+			var err error
+			for i := 0; err == nil && i < 10000; i++ {
+				err = s.Emit("x", strings.Repeat("a", 100))
+				if memory == 0 {
+					<-time.After(10 * time.Millisecond)
+				}
+			}
+			if slow := errors.Is(err, socketio.ErrSlowConsumer); slow != (memory > 0) || !slow && !errors.Is(err, socketio.ErrDisconnected) {
+				t.Errorf("error is %v", err)
+			}
 			synctest.Wait()
-		}
-		if !errors.Is(err, socketio.ErrSlowConsumer) {
-			t.Fatalf("error is %v", err)
-		}
-		synctest.Wait()
-		if reason != socketio.ReasonTransportError {
-			t.Errorf("reason is %q", reason)
-		}
-		if err := s.Emit("x"); !errors.Is(err, socketio.ErrDisconnected) {
-			t.Errorf("error is %v", err)
-		}
-	})
+			if reason != socketio.ReasonTransportError {
+				t.Errorf("reason is %q", reason)
+			}
+			if err := s.Emit("x"); !errors.Is(err, socketio.ErrDisconnected) {
+				t.Errorf("error is %v", err)
+			}
+			if n := f.Stats().Rejected[engineio.RejectSlowConsumer]; n != 1 {
+				t.Errorf("%d slow consumers", n)
+			}
+		})
+	}
 }
 
 func TestVolatileIsDropped(t *testing.T) {

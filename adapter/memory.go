@@ -225,6 +225,19 @@ func (a *Memory) HasRoom(room string) bool {
 	return ok
 }
 
+// Size is how many members a room has on this node.
+func (a *Memory) Size(room string) int {
+	s := a.shard(hash(room))
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	r, _ := s.room(room)
+	n := len(r.list())
+	if r.own != nil {
+		n++
+	}
+	return n
+}
+
 // Members returns a snapshot of the target's members, in no particular order.
 func (a *Memory) Members(to *Target) []Member {
 	var members []Member

@@ -204,7 +204,7 @@ func (s *ClientSocket) takeLocked(b *batch, limit int) bool {
 		size = packet.PayloadSize(pongPacket.packet())
 		b.items = append(b.items, pongPacket)
 	}
-	return b.take(&s.out, size, limit)
+	return b.take(&s.out, size, limit, batchMessages)
 }
 
 // wroteLocked takes the batch off the budget and empties it.

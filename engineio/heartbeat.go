@@ -42,8 +42,8 @@ func (s *Socket) onTimer() {
 		s.out.Push(pingPacket)
 		s.mu.Unlock()
 		s.Flush()
-	case s.beat == beatWaiting && s.gate.busy():
-		// The pong may be behind a message that the Handler does not take yet.
+	case s.beat == beatWaiting && (s.gate.busy() || s.chokedLocked()):
+		// The pong may be behind a message that the Handler does not take yet, or that is not read.
 		s.extendLocked()
 		s.mu.Unlock()
 	case s.beat == beatDraining:

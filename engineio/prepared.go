@@ -2,6 +2,7 @@ package engineio
 
 import (
 	"encoding/base64"
+	"math/bits"
 	"sync"
 	"sync/atomic"
 
@@ -12,8 +13,9 @@ import (
 
 // A Prepared message is encoded once for all sessions that it is sent to. It is immutable and safe for concurrent use.
 type Prepared struct {
-	m   Message
-	typ packet.Type
+	m      Message
+	typ    packet.Type
+	spread uint8 // it is queued for about 1<<spread sessions
 
 	// The frame is kept from the second use on: what goes to one session only is framed straight into the write buffer.
 	shared atomic.Bool
@@ -35,6 +37,12 @@ const (
 //
 // Text must be valid UTF-8 without the byte 0x1e, which separates packets in a polling payload; JSON always is.
 func Prepare(m Message) *Prepared { return &Prepared{m: m, typ: packet.Message} }
+
+// PrepareFor is Prepare for a message that is to be sent to about so many sessions. Its data is in memory once for all of them,
+// and is counted so towards [Options.MaxMemory].
+func PrepareFor(m Message, sessions int) *Prepared {
+	return &Prepared{m: m, typ: packet.Message, spread: uint8(bits.Len(uint(max(1, sessions))) - 1)}
+}
 
 // copies are those of prepareCopy that have been sent.
 var copies = sync.Pool{New: func() any { return new(Prepared) }}

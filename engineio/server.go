@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"sio.example/socketio/engineio/packet"
+	"sio.example/socketio/internal/budget"
 	"sio.example/socketio/internal/index"
 	"sio.example/socketio/internal/sid"
 	"sio.example/socketio/internal/websocket"
@@ -22,6 +23,8 @@ type Server struct {
 	webSock  bool
 	start    time.Time
 	counters counters
+	pool     *budget.Pool // of what the sessions hold in memory
+	watcher  watcher
 
 	deadlines [beats]deadlines // one for each thing that sessions wait for
 
@@ -40,6 +43,8 @@ type Server struct {
 // are logged at warning level.
 func NewServer(accept func(s *Socket, r *http.Request) Handler, opts *Options) *Server {
 	s := &Server{accept: accept, options: opts.withDefaults(), start: time.Now(), sockets: index.New((*Socket).ID)}
+	s.pool = budget.New(s.options.MaxMemory, &s.counters.frames.Reading)
+	s.counters.frames.Grew = s.lookAtMemory
 	for i := range s.deadlines {
 		s.deadlines[i].server = s
 	}
@@ -269,7 +274,7 @@ func (s *Server) openPolling(w http.ResponseWriter, r *http.Request, sock *Socke
 	}
 	sock.mu.Unlock()
 	open := &Prepared{typ: packet.Open, m: Message{Data: s.appendOpen(nil, sock.id, upgrades)}}
-	if err := s.answerPayload(w, r, []*Prepared{open}, false); err != nil {
+	if err := s.answerPayload(w, r, []*Prepared{open}, false, nil); err != nil {
 		sock.close(ending{reason: TransportError, err: err, reject: RejectPollAborted}, true)
 	}
 }

@@ -31,8 +31,8 @@ type Socket struct {
 	base64  bool      // the client takes text only, and may send base64 (query parameter b64)
 	awaits  heartbeat // which of the server's deadlines place is, or was, one of; guarded by mu
 	gate    gate
-	pongDue atomic.Bool // a packet that is not the pong extends the wait for the pong
-	deaf    atomic.Bool // closing or closed: messages of the peer are dropped
+	pongDue atomic.Bool   // a packet that is not the pong extends the wait for the pong
+	marks   atomic.Uint32 // see choke.go
 
 	holds    int32 // from here on guarded by mu
 	mu       sync.Mutex
@@ -46,8 +46,9 @@ type Socket struct {
 	probe    *probe          // the WebSocket that upgrades
 	out      ring.Ring[*Prepared]
 	bytes    int       // of the messages in out and on their way, with overhead
-	messages int       // in out and on their way
-	plain    int       // of them, messages that must not be compressed
+	messages int32     // in out and on their way
+	plain    int32     // of them, messages that must not be compressed
+	claim    *claim    // on the server's memory; nil while the session holds little
 	place    place     // among the server's deadlines
 	life     *lifetime // nil until somebody asks for the context
 	end      *ending   // from draining on
@@ -148,13 +149,14 @@ func (s *Socket) drain(e ending) {
 		return
 	}
 	s.state, s.end = sessionDraining, &e
-	s.deaf.Store(true)
+	s.marks.Or(markDeaf)
+	s.unchokeLocked() // what comes now is dropped anyway
 	life := s.life
 	if s.conn == nil && s.poll != nil {
 		s.beat = beatDraining
 		s.arm(drainTimeout)
 		s.poll.signal()
-		s.poll.makeRoom() // what comes now is dropped anyway
+		s.poll.makeRoom()
 	}
 	s.startFlushLocked()
 	s.mu.Unlock()
@@ -205,7 +207,7 @@ func (s *Socket) closeLocked(e ending) closing {
 		s.server.counters.webSocket.Add(-1)
 	}
 	s.state, s.end = sessionClosed, &e
-	s.deaf.Store(true)
+	s.marks.Or(markDeaf)
 	if _, x := s.stepLocked(inClosed); x != nil {
 		fx.probe = x
 	}
@@ -215,6 +217,12 @@ func (s *Socket) closeLocked(e ending) closing {
 	}
 	s.out.Reset()
 	s.bytes, s.messages, s.plain = 0, 0, 0
+	if c := s.claim; c != nil {
+		if c.watched {
+			s.server.watcher.gone()
+		}
+		s.sentLocked(0)
+	}
 	fx.handler = s.gate.shut()
 	return fx
 }

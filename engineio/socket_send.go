@@ -3,9 +3,7 @@ package engineio
 import (
 	"errors"
 	"os"
-	"runtime"
 	"sync"
-	"time"
 
 	"sio.example/socketio/engineio/packet"
 	"sio.example/socketio/internal/bufpool"
@@ -30,21 +28,15 @@ type SendOptions struct {
 const (
 	batchBytes    = 128 << 10
 	batchMessages = 512
-
-	// patience is how long a peer may hold up a write before volatile messages are dropped.
-	patience = 20 * time.Millisecond
-
-	// burst is by how much a queue may go over its budget while the peer takes what is written.
-	burst = 4
-
-	// absence is how long after its last GET a client on polling counts as one that fetches what is queued.
-	absence = time.Second
+	pollMessages  = 16_384 // for an answer to a GET, each of which costs the client a round trip
 )
 
 // Send queues messages that stay adjacent. It returns ErrClosed after the session closed, and closes it and returns
-// ErrSlowConsumer when the queue, what is being written included, is over its budget. Into an empty queue it takes
-// messages of any size, and for the length of a burst the queue may be over the budget four times: that of a WebSocket
-// whose peer takes what is written, and that of a client on polling that made a GET within the last second.
+// ErrSlowConsumer when the server has no memory for them (see Options.MaxMemory) and the queue, what is being written
+// included, is over its budget. Into an empty queue it takes messages of any size.
+//
+// A session whose queue is over its budget is also closed, with the same error, when its peer takes nothing: for two seconds
+// by WebSocket, or without a GET for five by polling.
 func (s *Socket) Send(o SendOptions, ms ...*Prepared) error {
 	cost := 0
 	for _, m := range ms {
@@ -54,31 +46,16 @@ func (s *Socket) Send(o SendOptions, ms ...*Prepared) error {
 	if s.state != sessionOpen {
 		return s.closedErrorUnlock()
 	}
-	over := s.overLocked(cost, len(ms), 1)
-	if over && !o.Volatile {
-		over = s.relieveLocked(cost, len(ms))
-	}
+	over := s.overLocked(cost, len(ms))
+	slow := over && !o.Volatile && s.slowLocked(ms, cost)
 	if o.Volatile && (over || !s.writableLocked()) {
 		s.mu.Unlock()
 		s.server.counters.droppedVolatile.Add(uint64(len(ms)))
 		return nil
 	}
-	if over && s.state == sessionOpen {
-		fx := s.closeLocked(ending{
-			reason: TransportError, err: ErrSlowConsumer, reject: RejectSlowConsumer,
-			status: websocket.PolicyViolation, text: "slow consumer",
-		})
-		if o.Defer { // who sends to many may hold locks, and a Logger is user code
-			s.holds++
-			go func() { // owned by the session, ends when it is closed; release lets Shutdown go on
-				s.finish(fx, true)
-				s.release()
-			}()
-		}
+	if slow && s.state == sessionOpen {
+		s.endLocked(slowConsumer) // who sends may hold locks
 		s.mu.Unlock()
-		if !o.Defer {
-			s.finish(fx, false)
-		}
 		return ErrSlowConsumer
 	}
 	if s.state != sessionOpen {
@@ -88,9 +65,12 @@ func (s *Socket) Send(o SendOptions, ms ...*Prepared) error {
 		s.out.Push(m)
 	}
 	s.bytes += cost
-	s.messages += len(ms)
+	s.messages += int32(len(ms))
+	if s.claim != nil || s.bytes >= unclaimed || over {
+		s.queuedLocked(ms)
+	}
 	if o.NoCompress && s.conn == nil {
-		s.plain += len(ms)
+		s.plain += int32(len(ms))
 	}
 	if !o.Defer {
 		s.startLocked()
@@ -123,48 +103,6 @@ func (s *Socket) closedErrorUnlock() error {
 		return ErrSlowConsumer
 	}
 	return ErrClosed
-}
-
-// overLocked reports whether the queue has no room, if its budget were times what it is.
-func (s *Socket) overLocked(cost, n, times int) bool {
-	o := &s.server.options
-	return s.messages > 0 && (s.bytes+cost > times*o.MaxQueueBytes || s.messages+n > times*o.MaxQueuePackets)
-}
-
-// relieveLocked deals with a burst that fills the queue faster than a processor can empty it, which does not make the
-// peer slow. As long as the peer takes what is written, the flusher gets the chance to write, and the queue may grow to
-// burst times its budget. It reports whether that is not enough. It unlocks meanwhile, and takes a millisecond at most.
-func (s *Socket) relieveLocked(cost, n int) bool {
-	if s.conn == nil {
-		p := s.poll
-		fetches := p != nil && (p.parked || p.writing || s.server.now()-p.polled < absence)
-		return !fetches || s.overLocked(cost, n, burst)
-	}
-	start := time.Now()
-	for range 10_000 {
-		if s.state != sessionOpen || s.heldUpLocked() {
-			return true
-		}
-		s.mu.Unlock()
-		s.Flush()
-		runtime.Gosched()
-		s.mu.Lock()
-		if !s.overLocked(cost, n, 1) {
-			return false
-		}
-		if !s.overLocked(cost, n, burst) {
-			return s.heldUpLocked()
-		}
-		if time.Since(start) >= time.Millisecond {
-			break
-		}
-	}
-	return true
-}
-
-// heldUpLocked reports whether the peer does not read.
-func (s *Socket) heldUpLocked() bool {
-	return s.blocked != 0 && s.server.now()-s.blocked >= patience
 }
 
 // writableLocked reports whether a message would go out soon.
@@ -283,6 +221,7 @@ func (s *Socket) write(b *batch) error {
 	s.blocked = max(1, s.server.now())
 	s.mu.Unlock()
 	if b.tried {
+		b.shed()
 		b.err = conn.WriteFrames() // the rest is owed
 	} else {
 		b.err = conn.WriteFrames(b.bufs...)
@@ -306,14 +245,21 @@ func writeEnding(err error) ending {
 
 // takeLocked moves what fits into one write from the queue to b, at least one packet, and reports whether there was any.
 func (s *Socket) takeLocked(b *batch, limit int) bool {
-	return b.take(&s.out, 0, limit)
+	most := batchMessages
+	if s.conn == nil {
+		most = pollMessages
+	}
+	return b.take(&s.out, 0, limit, most)
 }
 
 // wroteLocked takes the batch off the budget and empties it.
 func (s *Socket) wroteLocked(b *batch) {
 	if b.messages > 0 && s.state != sessionClosed {
-		s.messages -= b.messages
+		s.messages -= int32(b.messages)
 		s.bytes -= b.data + b.messages*packetOverhead
+		if s.claim != nil {
+			s.sentLocked(b.share)
+		}
 	}
 	if b.messages > 0 && b.err == nil {
 		s.server.counters.messagesOut.Add(uint64(b.messages))
@@ -327,6 +273,7 @@ type batch struct {
 	items    []*Prepared
 	messages int
 	data     int // bytes of messages
+	share    int // of memory that they cost
 	buf      *[]byte
 	bufs     [][]byte
 	tried    bool // part of it is written, or owed by the connection
@@ -338,13 +285,22 @@ var batches = sync.Pool{New: func() any { return new(batch) }}
 func getBatch() *batch { return batches.Get().(*batch) }
 
 func (b *batch) reset() {
+	b.shed()
+	if cap(b.items) > 4*batchMessages {
+		b.items = nil
+	}
+	*b = batch{items: b.items[:0], bufs: b.bufs[:0]}
+}
+
+// shed lets go of what the connection has a copy of, when the rest of a batch may take long.
+func (b *batch) shed() {
 	for _, m := range b.items {
 		m.done()
 	}
 	clear(b.items)
 	clear(b.bufs)
 	bufpool.Put(b.buf)
-	*b = batch{items: b.items[:0], bufs: b.bufs[:0]}
+	b.items, b.bufs, b.buf = b.items[:0], b.bufs[:0], nil
 }
 
 func (b *batch) put() {
@@ -352,10 +308,10 @@ func (b *batch) put() {
 	batches.Put(b)
 }
 
-// take moves what fits into limit bytes from queue, of which size are taken, at least one packet, and reports whether the
-// batch has any.
-func (b *batch) take(queue *ring.Ring[*Prepared], size, limit int) bool {
-	for len(b.items) < batchMessages {
+// take moves what fits into limit bytes from queue, of which size are taken, at least one packet and at most so many, and
+// reports whether the batch has any.
+func (b *batch) take(queue *ring.Ring[*Prepared], size, limit, most int) bool {
+	for len(b.items) < most {
 		m, ok := queue.Peek()
 		if !ok {
 			break
@@ -370,6 +326,7 @@ func (b *batch) take(queue *ring.Ring[*Prepared], size, limit int) bool {
 		if m.typ == packet.Message {
 			b.messages++
 			b.data += len(m.m.Data)
+			b.share += m.share()
 		}
 	}
 	return len(b.items) > 0

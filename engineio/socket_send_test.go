@@ -3,7 +3,6 @@ package engineio
 import (
 	"errors"
 	"fmt"
-	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -152,50 +151,6 @@ func TestVolatile(t *testing.T) {
 	})
 }
 
-func TestSlowConsumer(t *testing.T) { // S-1, S-5
-	for _, o := range []*Options{{MaxQueueBytes: 10_000}, {MaxQueuePackets: 10}} {
-		bubble(t, o, func(t *testing.T, e *env) { // a polling client that does not come back
-			q, rec := e.open()
-			<-time.After(absence)
-			n := 0
-			for rec.socket.Send(SendOptions{}, text(strings.Repeat("x", 1000-packetOverhead))) == nil {
-				n++
-			}
-			if n != 10 {
-				t.Errorf("%d messages are taken", n)
-			}
-			if err := rec.socket.Send(SendOptions{}, text("x")); err != ErrSlowConsumer {
-				t.Errorf("the next Send: %v", err)
-			}
-			rec.want(TransportError)
-			if !errors.Is(rec.err, ErrSlowConsumer) {
-				t.Errorf("HandleClose is told %v", rec.err)
-			}
-			e.rejected(RejectSlowConsumer, 1)
-			e.do("GET", q, "").want(t, 400, code1)
-		})
-		bubble(t, o, func(t *testing.T, e *env) { // a WebSocket client that does not read
-			e.net.Buffer = 4096
-			p, rec := e.ws()
-			large := strings.Repeat("x", 5000-packetOverhead)
-			rec.socket.Send(SendOptions{}, text(large))
-			synctest.Wait()
-			<-time.After(2 * patience)
-			n := 1 // what is being written counts as well
-			for rec.socket.Send(SendOptions{}, text(strings.Repeat("y", 1000-packetOverhead))) == nil {
-				n++
-			}
-			if want := map[bool]int{true: 6, false: 10}[o.MaxQueueBytes > 0]; n != want {
-				t.Errorf("%d messages are taken, want %d", n, want)
-			}
-			rec.want(TransportError)
-			p.want("4"+large, "close 1008 slow consumer") // the queue is dropped
-			p.conn.Write(frame(8, "\x03\xe8"))
-			p.want("EOF")
-		})
-	}
-}
-
 // A message of any size goes into an empty queue.
 func TestLargeMessage(t *testing.T) {
 	bubble(t, &Options{MaxQueueBytes: 1000, MaxQueuePackets: 3}, func(t *testing.T, e *env) {
@@ -207,36 +162,6 @@ func TestLargeMessage(t *testing.T) {
 		p.want("4"+large, "[01]", "[02]", "[03]")
 		rec.alive()
 	})
-}
-
-// A burst that is over the budget does not end the session of a client that reads.
-func TestBurst(t *testing.T) {
-	end := make(chan error, 1)
-	open := make(chan *Socket, 1)
-	_, l := tcp(t, &Options{MaxQueuePackets: 500}, func(s *Socket, r *http.Request) Handler {
-		open <- s
-		return funcHandler{s.testEcho, closedInto(end)}
-	})
-	c := dialTCP(t, l)
-	defer c.Close()
-	s := <-open
-	p := newTCPPeer(t, c)
-	p.skip()
-	const n = 2000
-	go func() { // ends after n messages
-		for i := range n {
-			if err := s.Send(SendOptions{Defer: i%2 == 0}, text(fmt.Sprint(i))); err != nil {
-				t.Errorf("Send %d: %v", i, err)
-				return
-			}
-		}
-		s.Flush()
-	}()
-	for i := range n {
-		if got := p.message(); got != fmt.Sprint("4", i) {
-			t.Fatalf("got %q, want message %d", got, i)
-		}
-	}
 }
 
 func TestSendAfterTheEnd(t *testing.T) {
@@ -445,38 +370,6 @@ func TestPostWaitsForRoom(t *testing.T) {
 		rec.socket.Close()
 		p.wantClose("close 1000")
 		rec.want(ForcedClose)
-	})
-}
-
-// A burst for a client that has just polled may be over the budget.
-func TestBurstOnPolling(t *testing.T) {
-	bubble(t, &Options{MaxQueuePackets: 10}, func(t *testing.T, e *env) {
-		q, rec := e.open()
-		<-time.After(2 * absence)
-		rec.socket.Send(SendOptions{}, text("a"))
-		e.do("GET", q, "").want(t, 200, "4a")
-		n := 0
-		for rec.socket.Send(SendOptions{}, text("x")) == nil {
-			n++
-		}
-		if n != 40 {
-			t.Errorf("%d messages are taken", n)
-		}
-		rec.want(TransportError)
-	})
-}
-
-// The handshake counts as a GET: what is sent before the first one comes may be a burst too.
-func TestBurstBeforeTheFirstPoll(t *testing.T) {
-	bubble(t, &Options{MaxQueuePackets: 10}, func(t *testing.T, e *env) {
-		<-time.After(2 * absence)
-		_, rec := e.open()
-		for i := range 40 {
-			if err := rec.socket.Send(SendOptions{}, text("x")); err != nil {
-				t.Errorf("message %d: %v", i, err)
-				break
-			}
-		}
 	})
 }
 

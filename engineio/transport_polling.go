@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"sio.example/socketio/engineio/packet"
+	"sio.example/socketio/internal/budget"
 	"sio.example/socketio/internal/bufpool"
 	"sio.example/socketio/internal/websocket"
 )
@@ -24,7 +25,8 @@ type polling struct {
 	late      bool          // the parked GET came when an upgrade was under way already; see answerPollLocked
 	arrived   chan struct{} // closed when a GET parks or the session closes, if somebody waits for that
 	room      chan struct{} // closed when a POST that waits for room in the queue should look again
-	polled    time.Duration // when the latest GET, the handshake included, came or was answered, on the server's clock
+	polled    time.Duration // when the latest GET, the handshake included, came, or took a part of its answer, on the server's clock
+	answered  int           // bytes of the latest answer
 	posting   bool          // a POST is being read or delivered
 	delivered chan struct{} // closed when the POST has delivered, if somebody waits for that
 	inside    bool          // the POST is delivering
@@ -145,7 +147,7 @@ func (s *Socket) answerPollLocked(w http.ResponseWriter, r *http.Request, p *pol
 	default:
 		writing = s.takeLocked(b, int(s.server.options.MaxPayload))
 		compress = s.plain == 0
-		s.plain = max(0, s.plain-b.messages)
+		s.plain = max(0, s.plain-int32(b.messages))
 		switch {
 		case s.state == sessionDraining && !writing:
 			// Alone in its payload, as officially: a client acts on it before it looks at the messages it came with.
@@ -158,13 +160,13 @@ func (s *Socket) answerPollLocked(w http.ResponseWriter, r *http.Request, p *pol
 	}
 	s.mu.Unlock()
 
-	b.err = s.server.answerPayload(w, r, b.items, compress)
+	b.err = s.server.answerPayload(w, r, b.items, compress, s.took)
 	err := b.err
 	s.mu.Lock()
 	if writing {
 		p.writing = false
 	}
-	p.polled = s.server.now()
+	p.polled, p.answered = s.server.now(), b.data
 	s.wroteLocked(b)
 	p.makeRoom()
 	s.startLocked()
@@ -179,6 +181,15 @@ func (s *Socket) answerPollLocked(w http.ResponseWriter, r *http.Request, p *pol
 			s.closePolling(e)
 		}
 	}
+}
+
+// took takes note that the client has taken a part of an answer.
+func (s *Socket) took() {
+	s.mu.Lock()
+	if s.poll != nil {
+		s.poll.polled = s.server.now()
+	}
+	s.mu.Unlock()
 }
 
 // closePolling ends the session because a request failed, unless it has been upgraded and has no more use for that.
@@ -258,7 +269,7 @@ func (s *Socket) servePost(w http.ResponseWriter, r *http.Request) {
 
 	// net/http lifts it when the body is read.
 	rc.SetReadDeadline(time.Now().Add(s.server.options.PingTimeout + bodyGrace))
-	body, err := readBody(r, s.server.options.MaxPayload)
+	body, err := readBody(r, s.server.options.MaxPayload, s.reading)
 	s.mu.Lock()
 	p.cut = nil
 	closed, upgraded := s.state == sessionClosed, s.conn != nil
@@ -281,6 +292,10 @@ func (s *Socket) servePost(w http.ResponseWriter, r *http.Request) {
 func (s *Socket) endPost(p *polling) {
 	s.mu.Lock()
 	p.posting, p.inside, p.cut = false, false, nil
+	if s.claim != nil {
+		s.claim.Clear(budget.In)
+		s.unclaimLocked()
+	}
 	if p.delivered != nil {
 		close(p.delivered)
 		p.delivered = nil
@@ -345,7 +360,7 @@ func (s *Socket) deliverPost(w http.ResponseWriter, r *http.Request, body []byte
 	h.Set("Content-Type", "text/html")
 	h.Set("Cache-Control", "no-store")
 	oldBrowser(h, r)
-	write(w, []byte("ok"))
+	write(w, []byte("ok"), nil)
 }
 
 // awaitPoll gives the GET that a closing client has pending the time to get here, if the close packet was faster: both
@@ -377,7 +392,7 @@ func (s *Socket) awaitRoom() {
 		s.mu.Lock()
 		p := s.poll
 		if s.state != sessionOpen || s.conn != nil || s.upgrade != upgradePolling || p == nil ||
-			s.bytes <= o.MaxQueueBytes/2 && s.messages <= o.MaxQueuePackets/2 {
+			s.bytes <= o.MaxQueueBytes/2 && int(s.messages) <= o.MaxQueuePackets/2 {
 			s.mu.Unlock()
 			return
 		}
@@ -397,7 +412,7 @@ func (s *Socket) receive(p packet.Packet) (ok bool) {
 	}
 	switch p.Type {
 	case packet.Message:
-		if !s.deaf.Load() && s.gate.enter() {
+		if s.marks.Load()&markDeaf == 0 && s.gate.enter() {
 			s.deliver(p)
 			if s.gate.leave() {
 				s.lastCall()
@@ -429,8 +444,16 @@ func violation(t packet.Type) ending {
 
 var errBodySize = errors.New("engineio: body too large")
 
-// readBody reads a body of at most limit bytes. Memory grows with what has come, not with what was announced.
-func readBody(r *http.Request, limit int64) ([]byte, error) {
+// reading takes note of n bytes more for the body of a POST; endPost takes them off.
+func (s *Socket) reading(n int) {
+	s.mu.Lock()
+	s.chargeLocked(budget.In, int64(n))
+	s.mu.Unlock()
+}
+
+// readBody reads a body of at most limit bytes. Memory grows with what has come, not with what was announced. Grow is told
+// of it.
+func readBody(r *http.Request, limit int64, grow func(n int)) ([]byte, error) {
 	const first = 16 << 10
 	known := r.ContentLength // at most limit
 	size := min(limit, first) + 1
@@ -449,6 +472,7 @@ func readBody(r *http.Request, limit int64) ([]byte, error) {
 			} else {
 				next = min(next, limit+1)
 			}
+			grow(int(next) - cap(body))
 			body = append(make([]byte, 0, next), body...)
 		}
 		n, err := r.Body.Read(body[len(body):cap(body)])
@@ -465,8 +489,8 @@ func readBody(r *http.Request, limit int64) ([]byte, error) {
 	}
 }
 
-// answerPayload writes the answer to a GET.
-func (s *Server) answerPayload(w http.ResponseWriter, r *http.Request, items []*Prepared, compress bool) error {
+// answerPayload writes the answer to a GET. Took is called when a part of it has been taken.
+func (s *Server) answerPayload(w http.ResponseWriter, r *http.Request, items []*Prepared, compress bool, took func()) error {
 	size := 0
 	for _, m := range items {
 		size += packet.PayloadSize(m.packet())
@@ -490,7 +514,7 @@ func (s *Server) answerPayload(w http.ResponseWriter, r *http.Request, items []*
 		}
 	}
 	h.Set("Content-Length", strconv.Itoa(len(*buf)))
-	err := write(w, *buf)
+	err := write(w, *buf, took)
 	if err == nil { // otherwise the http.Server may still be at it: over HTTP/2 a Write that fails does not wait
 		bufpool.Put(buf)
 	}
@@ -500,13 +524,27 @@ func (s *Server) answerPayload(w http.ResponseWriter, r *http.Request, items []*
 // buffered is what net/http keeps of an answer without writing it: up to here, Write does not block.
 const buffered = 2048
 
+// piece is what is written at once of a long body, so that it is seen how far it gets.
+const piece = 64 << 10
+
 // write writes the whole body with a deadline, which net/http lifts when the request is done. A long body is out when it
-// returns.
-func write(w http.ResponseWriter, body []byte) error {
+// returns. Took, if not nil, is called for each piece.
+func write(w http.ResponseWriter, body []byte, took func()) error {
 	rc := http.NewResponseController(w)
 	rc.SetWriteDeadline(time.Now().Add(writeBase + time.Duration(len(body)/writeRate)*time.Second))
-	if _, err := w.Write(body); err != nil || len(body) < buffered {
-		return err
+	for rest := body; ; rest = rest[piece:] {
+		if len(rest) <= piece {
+			if _, err := w.Write(rest); err != nil || len(body) < buffered {
+				return err
+			}
+			break
+		}
+		if _, err := w.Write(rest[:piece]); err != nil {
+			return err
+		}
+		if took != nil {
+			took()
+		}
 	}
 	if err := rc.Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return err

@@ -559,7 +559,7 @@ func TestReadBody(t *testing.T) {
 			if known {
 				r.ContentLength = int64(size)
 			}
-			got, err := readBody(r, 100_000)
+			got, err := readBody(r, 100_000, func(int) {})
 			if size > 100_000 {
 				if err != errBodySize {
 					t.Errorf("%d: %v", size, err)
@@ -582,7 +582,7 @@ func TestAnnouncedBodyTakesNoMemory(t *testing.T) {
 	n := testing.Benchmark(func(b *testing.B) {
 		for b.Loop() {
 			r.Body = io.NopCloser(strings.NewReader("4"))
-			readBody(r, 1_000_000)
+			readBody(r, 1_000_000, func(int) {})
 		}
 	}).AllocedBytesPerOp()
 	if n > 20<<10 {

@@ -20,8 +20,13 @@ type probe struct {
 
 // webSocketOptions are what each connection of this server has in common.
 func (s *Server) webSocketOptions(h http.Header) *websocket.Options {
-	return &websocket.Options{Header: h, MaxMessage: s.options.MaxPayload, Counters: &s.counters.frames}
+	return &websocket.Options{
+		Header: h, MaxMessage: s.options.MaxPayload, Counters: &s.counters.frames, UserTimeout: s.silence(),
+	}
 }
+
+// silence is after which time at the latest a peer has shown that it lives.
+func (s *Server) silence() time.Duration { return s.options.PingInterval + s.options.PingTimeout }
 
 // openWebSocket finishes a handshake whose session has been accepted: the session gets its transport and its reader.
 func (s *Server) openWebSocket(w http.ResponseWriter, r *http.Request, sock *Socket, h http.Header) {
@@ -310,6 +315,9 @@ func (s *Socket) handle(c *websocket.Conn, op websocket.Opcode, data []byte, err
 		s.server.counters.messagesIn.Add(uint64(s.in.messages))
 		s.server.counters.bytesIn.Add(uint64(s.in.data))
 		s.in, s.grown = incoming{}, true
+	}
+	if p.Type == packet.Message && s.marks.Load()&markChoked != 0 {
+		s.awaitQueue()
 	}
 	if !s.receive(p) {
 		return s.violated(p.Type)

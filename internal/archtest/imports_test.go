@@ -17,7 +17,7 @@ var mayImport = map[string][]string{
 	"engineio/packet": {},
 	// vocabulary, sessions, rooms
 	"event":               {"parser"},
-	"engineio":            {"engineio/packet", "internal/websocket", "internal/ring", "internal/bufpool", "internal/sid", "internal/index"},
+	"engineio":            {"engineio/packet", "internal/websocket", "internal/budget", "internal/ring", "internal/bufpool", "internal/sid", "internal/index"},
 	"adapter":             {"parser", "internal/index"},
 	"adapter/adaptertest": {"adapter", "parser"},
 	"browser":             {},
@@ -35,6 +35,7 @@ var mayImport = map[string][]string{
 	"internal/ring":      {},
 	"internal/backoff":   {},
 	"internal/bufpool":   {},
+	"internal/budget":    {},
 	"internal/sid":       {},
 	"internal/index":     {},
 	"internal/memnet":    {},
@@ -84,7 +85,7 @@ func TestImports(t *testing.T) {
 
 // innerTests are tests of internal packages that need a third party, and therefore live in the module test. That module
 // is never used without the core of the same commit.
-var innerTests = map[string]string{"test/websocket": "internal/websocket"}
+var innerTests = map[string]string{"test/websocket": "internal/websocket", "test/websocket/autobahn": "internal/websocket"}
 
 // TestNestedModules: what is internal to the core may change with any version of it.
 func TestNestedModules(t *testing.T) {

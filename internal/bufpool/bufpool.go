@@ -9,14 +9,17 @@ import (
 	"sync/atomic"
 )
 
-// The classes are the powers of two from 64 bytes to 1 MiB. Buffers outside are left to the garbage collector.
+// The classes are the powers of two from 64 bytes to 4 KiB, and from there to 1 MiB four for each power, so that a buffer that
+// is kept for a while is not much larger than what is in it. Buffers outside are left to the garbage collector.
 const (
-	minBits = 6
-	maxBits = 20
+	minBits  = 6
+	fineBits = 12
+	maxBits  = 20
+	fine     = 4 // classes for each power of two above fineBits
 )
 
 var (
-	pools  [maxBits - minBits + 1]sync.Pool
+	pools  [fineBits - minBits + 1 + fine*(maxBits-fineBits)]sync.Pool
 	poison atomic.Bool
 )
 
@@ -35,7 +38,7 @@ func Get(n int) *[]byte {
 	if b, ok := pools[c].Get().(*[]byte); ok {
 		return b
 	}
-	b := make([]byte, 0, 1<<(c+minBits))
+	b := make([]byte, 0, size(c))
 	if poison.Load() {
 		fill(b)
 	}
@@ -51,7 +54,7 @@ func Put(b *[]byte) {
 	if poison.Load() {
 		fill(*b)
 	}
-	pools[bits.Len(uint(cap(*b)))-1-minBits].Put(b)
+	pools[fits(cap(*b))].Put(b)
 }
 
 // SetPoison is for tests: from now on each buffer is filled with [PoisonByte] when it is made and when it is given back,
@@ -60,10 +63,33 @@ func SetPoison(on bool) { poison.Store(on) }
 
 // class is the index of the smallest class that holds n bytes.
 func class(n int) int {
-	if n <= 1<<minBits {
+	switch {
+	case n <= 1<<minBits:
 		return 0
+	case n <= 1<<fineBits:
+		return bits.Len(uint(n-1)) - minBits
 	}
-	return bits.Len(uint(n-1)) - minBits
+	k := bits.Len(uint(n-1)) - 1
+	return fineBits - minBits + 1 + fine*(k-fineBits) + (n-1-1<<k)>>(k-2)
+}
+
+// size is that of the buffers of a class.
+func size(class int) int {
+	c := class - (fineBits - minBits + 1)
+	if c < 0 {
+		return 1 << (class + minBits)
+	}
+	k := fineBits + c/fine
+	return 1<<k + (c%fine+1)<<(k-2)
+}
+
+// fits is the index of the largest class whose buffers are no larger than c, of at least the smallest.
+func fits(c int) int {
+	i := class(min(c, 1<<maxBits))
+	if size(i) > c {
+		i--
+	}
+	return i
 }
 
 func fill(b []byte) {

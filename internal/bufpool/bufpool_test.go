@@ -58,3 +58,19 @@ func TestGetPutDoesNotAllocate(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+// Each size has a class that holds it, and from 4 KiB on wastes little; each buffer goes back to a class that it can serve.
+func TestClasses(t *testing.T) {
+	for n := range 1<<maxBits + 1 {
+		c := class(n)
+		if s := size(c); s < n || n > 1<<fineBits && s > n+n/4 || c > 0 && size(c-1) >= n {
+			t.Fatalf("%d bytes get %d", n, s)
+		}
+		if f := fits(max(n, 1<<minBits)); size(f) > max(n, 1<<minBits) || f+1 < len(pools) && size(f+1) <= n {
+			t.Fatalf("a buffer of %d bytes is one of %d", n, size(f))
+		}
+	}
+	if f := fits(1<<(maxBits+1) - 1); f != len(pools)-1 {
+		t.Errorf("the largest is of class %d of %d", f, len(pools))
+	}
+}

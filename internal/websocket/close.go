@@ -167,13 +167,36 @@ func (c *Conn) linger(received bool) {
 		c.finish(false)
 		return
 	}
-	if t, ok := c.nc.(interface{ CloseWrite() error }); ok {
+	t, half := c.nc.(interface{ CloseWrite() error })
+	if half {
 		t.CloseWrite()
 	}
-	if !received {
+	switch {
+	case received:
+	case half || c.client:
 		io.Copy(io.Discard, c.nc)
+	default:
+		c.settle()
 	}
 	c.finish(true)
+}
+
+// quiet is for how long nothing must come from a peer that was sent a close frame before the connection is closed.
+const quiet = 300 * time.Millisecond
+
+// settle reads until the peer has stopped sending. A server is to close the connection first (RFC 6455 7.1.1): one that can
+// be closed in one direction has told the peer that it is the end, one that can't is closed as soon as the peer has had the
+// time to read why. What it sends then would reset a connection that it has no more use for.
+func (c *Conn) settle() {
+	buf := bufpool.Get(readSize)
+	defer bufpool.Put(buf)
+	p := (*buf)[:cap(*buf)]
+	for {
+		c.nc.SetReadDeadline(time.Now().Add(quiet))
+		if _, err := c.nc.Read(p); err != nil {
+			return
+		}
+	}
 }
 
 // drain reads what the peer sent behind its close frame, as far as it is here already.

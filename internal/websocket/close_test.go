@@ -298,3 +298,30 @@ func TestCloseFromEverywhere(t *testing.T) {
 		}
 	}
 }
+
+// A server closes the connection first (RFC 6455 7.1.1), soon after it has sent a close frame, and not before a peer that
+// still sends has stopped and read it.
+func TestServerClosesFirst(t *testing.T) {
+	for _, busy := range []time.Duration{0, 2 * time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			c, p := connect(t, "pipe", nil)
+			done := receive(c)
+			p.sendBytes(t, []byte{0xff, 0x80}) // reserved bits
+			f, err := p.readFrame()
+			if err != nil || f.first != fin|opClose {
+				t.Fatalf("got %v, %v", f, err)
+			}
+			for end := time.Now().Add(busy); time.Now().Before(end); {
+				<-time.After(quiet / 2)
+				p.sendBytes(t, make([]byte, 1000))
+			}
+			start := time.Now()
+			p.send(t, closing(ProtocolError, ""))
+			p.wantEnd(t)
+			if d := time.Since(start); d > time.Second {
+				t.Errorf("closed after %v", d)
+			}
+			<-done
+		})
+	}
+}

@@ -60,6 +60,7 @@ type input struct {
 	rawErr   error     // result of rawRead
 	msg      []byte    // the message so far
 	checked  int       // bytes of msg known to be valid text
+	counted  int       // bytes of memory that are counted for msg
 }
 
 var inputs = sync.Pool{New: func() any { return new(input) }}
@@ -70,6 +71,8 @@ type plight struct {
 	writeErr error         // why nothing can be written any more
 	own      *CloseError   // what Close said, or what we said to a violation
 	timer    *time.Timer   // ends the connection when the closing handshake takes too long
+	reading  int           // memory of the message that is being read, as far as it is counted
+	taken    time.Time     // when the peer took a part of a long write the last time
 	readErr  error         // what Read returns from now on
 }
 

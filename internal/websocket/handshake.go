@@ -160,6 +160,7 @@ func takeOver(w http.ResponseWriter, answer []byte, opts *Options) (*Conn, error
 		return nil, fmt.Errorf("websocket: hijack: %w", err)
 	}
 	nc.SetDeadline(time.Time{})
+	Tune(nc, opts.UserTimeout)
 	c := newConn(nc, leftOver(rw), opts)
 	if err := c.send(answer, or(opts.HandshakeTimeout, defaultHandshakeTimeout)); err != nil {
 		c.Abort()

@@ -15,6 +15,8 @@ const (
 	firstStep = 4 << 10
 	// growth bounds what is allocated beyond that, as a multiple of the bytes that did arrive.
 	growth = 8
+	// countedFrom is the memory of a message from which on it is counted while it is read.
+	countedFrom = 64 << 10
 	// directSize is the rest of a payload from which on it is read straight into the message.
 	directSize = readSize / 2
 )
@@ -39,6 +41,9 @@ func (c *Conn) Read() (Opcode, []byte, error) {
 	if err != nil {
 		return 0, nil, c.failed(err)
 	}
+	if c.timed && c.raw == nil { // what wraps a connection may take one that passes for the end, and is asked at once
+		c.setDeadline(time.Time{})
+	}
 	if !c.unread() {
 		c.release()
 	}
@@ -54,6 +59,9 @@ func (c *Conn) failed(err error) error {
 	more := false
 	if c.in != nil {
 		more = c.in.more
+		if c.in.counted > 0 {
+			c.count(0)
+		}
 		bufpool.Put(c.in.buf)
 		c.drop()
 	}
@@ -96,6 +104,9 @@ func (c *Conn) take(p []byte, err error) (Opcode, []byte, error) {
 	op := in.op
 	in.op, in.msg, in.fragment, in.checked = 0, nil, 0, 0
 	in.until = time.Time{}
+	if in.counted > 0 {
+		c.count(0)
+	}
 	return op, p, err
 }
 
@@ -218,6 +229,31 @@ func (c *Conn) grow(rest, n int, last bool) {
 	}
 	size = max(size, have+n)
 	in.msg = append(make([]byte, 0, size), in.msg...)
+	if size >= countedFrom {
+		c.count(size)
+	}
+}
+
+// count says how much memory the message takes that is being read.
+func (c *Conn) count(n int) {
+	more := n - c.in.counted
+	c.in.counted = n
+	c.mu.Lock()
+	c.trouble().reading = n
+	c.mu.Unlock()
+	if k := c.limits.counters; k != nil {
+		k.Reading.Add(int64(more))
+		if more > 0 && k.Grew != nil {
+			k.Grew()
+		}
+	}
+}
+
+// Reading is how much memory a message takes that is not complete, if that is 64 KiB or more. Any goroutine may ask.
+func (c *Conn) Reading() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.state().reading
 }
 
 // discard reads over the payload of a data frame.
@@ -228,6 +264,9 @@ func (c *Conn) discard(h header) error {
 	}
 	// What is left of the frame counts as inside a message.
 	in.msg, in.checked = nil, 0
+	if in.counted > 0 {
+		c.count(0)
+	}
 	for n := h.length; n > 0; {
 		if !c.unread() {
 			if err := c.fill(nil, true); err != nil {
@@ -315,7 +354,7 @@ func (c *Conn) fill(room []byte, inside bool) error {
 
 // await does what fill has prepared.
 func (c *Conn) await(inside bool) error {
-	for {
+	for again := false; ; again = true {
 		var err error
 		if c.raw != nil {
 			err = c.fillRaw(inside)
@@ -325,6 +364,8 @@ func (c *Conn) await(inside bool) error {
 		switch {
 		case err == nil || !errors.Is(err, os.ErrDeadlineExceeded):
 			return err
+		case again && !(inside && !time.Now().Before(c.in.until)):
+			return err // of no deadline that was set here
 		case !inside:
 			c.setDeadline(time.Time{}) // it was that of a message long complete
 		case time.Now().Before(c.in.until):

@@ -82,13 +82,19 @@ type Options struct {
 	HandshakeTimeout time.Duration // for writing the 101; default 10 s
 	WriteTimeout     time.Duration // base of a write's deadline, to which a second is added per 10 KB; default 10 s
 	CloseTimeout     time.Duration // from our close frame to the end of the connection at the latest; default 5 s
+	UserTimeout      time.Duration // for a peer of Upgrade to acknowledge what it is sent, see Tune; default: the system's
 	Counters         *Counters     // may be shared by many connections; nil counts nothing
 }
 
-// Counters count what Read handles by itself. They may be read at any time.
+// Counters count what Read handles by itself, and show what it holds. They may be read at any time.
 type Counters struct {
 	Pings atomic.Uint64 // received
 	Pongs atomic.Uint64 // received; nobody asked for them, as a Conn sends no pings
+
+	// Reading is how much memory messages take that are not complete, of those that take 64 KiB or more.
+	Reading atomic.Int64
+	// Grew, if not nil, is called when Reading has grown. It must not wait.
+	Grew func()
 }
 
 // limits are the Options that outlive the handshake. Connections with the same limits share them.

@@ -17,6 +17,8 @@ const (
 	smallBuf = 4 << 10
 	// maxPieces bounds the pieces of one vectored write.
 	maxPieces = 64
+	// piece is what is written at once of a long write, which has more, so that it is seen how far that gets.
+	piece = 64 << 10
 	// perSecond is the rate in bytes that a peer has to accept on top of the base timeout.
 	perSecond = 10_000
 
@@ -296,7 +298,7 @@ func (c *Conn) gather(owed *[]byte, bufs [][]byte) error {
 		if len(*owed) > 0 {
 			bufs = append([][]byte{*owed}, bufs...)
 		}
-		return c.vector(bufs, c.timeout(len(*owed)+total))
+		return c.vector(bufs, len(*owed)+total)
 	}
 	for _, b := range bufs {
 		*owed = append(*owed, b...)
@@ -309,9 +311,9 @@ func (c *Conn) timeout(n int) time.Duration {
 	return c.limits.writeTimeout + time.Duration(n/perSecond)*time.Second
 }
 
-// vector writes many bytes: runs of small buffers copied together, large ones where they are.
-func (c *Conn) vector(bufs [][]byte, timeout time.Duration) error {
-	c.setWriteDeadline(timeout)
+// vector writes many bytes, total: runs of small buffers copied together, large ones where they are.
+func (c *Conn) vector(bufs [][]byte, total int) error {
+	c.setWriteDeadline(c.timeout(total))
 	defer c.noDeadline()
 	run := bufpool.Get(copyMax)
 	defer bufpool.Put(run)
@@ -324,6 +326,14 @@ func (c *Conn) vector(bufs [][]byte, timeout time.Duration) error {
 		return err
 	}
 	for _, b := range bufs {
+		for len(b) > piece {
+			pieces, joined = append(pieces, b[:piece]), false
+			if err := flush(); err != nil {
+				return err
+			}
+			c.tookPart()
+			b = b[piece:]
+		}
 		small := len(b) < smallBuf
 		if len(pieces) == maxPieces || small && len(*run)+len(b) > cap(*run) {
 			if err := flush(); err != nil {
@@ -359,9 +369,30 @@ func (c *Conn) send(p []byte, timeout time.Duration) error {
 		return nil
 	}
 	c.setWriteDeadline(timeout)
+	defer c.noDeadline()
+	for len(p) > piece {
+		if _, err := c.nc.Write(p[:piece]); err != nil {
+			return err
+		}
+		c.tookPart()
+		p = p[piece:]
+	}
 	_, err := c.nc.Write(p)
-	c.noDeadline()
 	return err
+}
+
+// tookPart takes note that the peer has taken a part of a long write.
+func (c *Conn) tookPart() {
+	c.mu.Lock()
+	c.trouble().taken = time.Now()
+	c.mu.Unlock()
+}
+
+// Taken is when the peer took a part of a long write the last time; zero if there has been none.
+func (c *Conn) Taken() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.state().taken
 }
 
 // testBlock, set by tests, is called when a write is about to block.
@@ -375,13 +406,9 @@ func (c *Conn) setWriteDeadline(timeout time.Duration) {
 	}
 }
 
-// noDeadline takes the deadline away: one that has passed would keep the kernel from being tried. Where that is not done
-// the next write sets its own.
-func (c *Conn) noDeadline() {
-	if c.raw != nil {
-		c.nc.SetWriteDeadline(time.Time{})
-	}
-}
+// noDeadline takes the deadline away. One that has passed would keep the kernel from being tried; and what wraps a connection
+// may write by itself, as TLS 1.3 does in a Read when the peer changes its keys (RFC 8446 4.6.3).
+func (c *Conn) noDeadline() { c.nc.SetWriteDeadline(time.Time{}) }
 
 // try writes what the kernel takes.
 func (c *Conn) try(p []byte) (int, error) {

@@ -1,0 +1,104 @@
+package engineio
+
+import (
+	"runtime"
+	"time"
+)
+
+// A session is judged by its peer, not by what is sent to it. Within the budget of its queue anything is queued. Over it, the
+// peer is a slow consumer when it takes nothing for a while, or when the session has more than its part of the server's
+// memory. The watcher sees the first, and a Send that would go beyond the second is refused.
+
+const (
+	// patience is how long a peer may hold up a write before volatile messages are dropped.
+	patience = 20 * time.Millisecond
+
+	// stall is how long the peer of a WebSocket may take nothing of a queue that is over its budget.
+	stall = 2 * time.Second
+
+	// absence is the same for a client on polling that has no GET pending, and a second more for absenceRate bytes of the
+	// last answer, which may still be on their way.
+	absence     = 5 * time.Second
+	absenceRate = 50_000
+)
+
+// overLocked reports whether the queue would be over its budget with n messages more.
+func (s *Socket) overLocked(cost, n int) bool {
+	o := &s.server.options
+	return s.messages > 0 && (s.bytes+cost > o.MaxQueueBytes || int(s.messages)+n > o.MaxQueuePackets)
+}
+
+// stalledLocked reports whether the peer has taken nothing for as long as it may.
+func (s *Socket) stalledLocked() bool {
+	if s.conn != nil {
+		return s.idleLocked() >= stall
+	}
+	p := s.poll
+	return p != nil && s.idleLocked() >= absence+time.Duration(p.answered/absenceRate)*time.Second
+}
+
+// idleLocked is for how long the peer has taken nothing although there is something. A client on polling that has a GET
+// pending takes what comes.
+func (s *Socket) idleLocked() time.Duration {
+	var since time.Duration
+	switch p := s.poll; {
+	case s.conn != nil && s.blocked != 0:
+		since = s.blocked
+		if t := s.conn.Taken(); !t.IsZero() {
+			since = max(since, t.Sub(s.server.start))
+		}
+	case s.conn == nil && p != nil && !p.parked:
+		since = p.polled
+	default:
+		return 0
+	}
+	return s.server.now() - max(since, s.server.watcher.since())
+}
+
+// heldUpLocked reports whether the peer has not read for a moment.
+func (s *Socket) heldUpLocked() bool {
+	return s.blocked != 0 && s.server.now()-s.blocked >= patience
+}
+
+// slowLocked reports whether a session whose queue is over its budget has to end instead of getting these messages. It
+// unlocks meanwhile, and takes a millisecond at most.
+func (s *Socket) slowLocked(ms []*Prepared, cost int) bool {
+	share := 0
+	for _, m := range ms {
+		share += m.share()
+	}
+	return !s.affordableLocked(share) && !s.relieveLocked(share, cost, len(ms))
+}
+
+// affordableLocked reports whether the server has the memory for more bytes in this queue.
+func (s *Socket) affordableLocked(more int) bool {
+	held := int64(more)
+	if s.claim != nil {
+		held += s.claim.outs()
+	}
+	return held <= s.server.pool.Threshold(int64(s.server.options.MaxQueueBytes), outParts)
+}
+
+// relieveLocked deals with a burst that is faster than the processor, which does not make the peer slow: it gives the
+// flusher the chance to write, and reports whether there is room then.
+func (s *Socket) relieveLocked(share, cost, n int) bool {
+	if s.conn == nil {
+		return false
+	}
+	start := time.Now()
+	for range 10_000 {
+		s.mu.Unlock()
+		s.Flush()
+		runtime.Gosched()
+		s.mu.Lock()
+		switch {
+		case s.state != sessionOpen || s.heldUpLocked():
+			return false
+		case s.affordableLocked(share) || !s.overLocked(cost, n):
+			return true
+		case time.Since(start) >= time.Millisecond:
+			return false
+		}
+	}
+	return false
+}

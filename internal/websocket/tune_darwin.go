@@ -1,0 +1,10 @@
+package websocket
+
+import "syscall"
+
+const tcpNotsentLowat = 0x201 // netinet/tcp.h
+
+func tuneFD(fd uintptr, _ int) {
+	_ = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, tcpNotsentLowat, unsentMost)
+	_ = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, unreadMost)
+}
