@@ -54,7 +54,8 @@ type Options struct {
 	// ever new names make the process grow.
 	KeepEmptyChildren bool
 
-	// Logger gets what goes wrong; the default discards. What a client sent is quoted and cut to 256 bytes.
+	// Logger gets what goes wrong; the default discards. What a client sent is quoted and cut to 256 bytes. Its Handler is
+	// called on a goroutine of its own: one that blocks, panics or calls runtime.Goexit costs records, and nothing else.
 	Logger *slog.Logger
 
 	// OnError is called after a handler's error, or a panic in any user code, was logged. s and e are nil where there is

@@ -14,6 +14,7 @@ import (
 
 	"sio.example/socketio/engineio"
 	"sio.example/socketio/internal/dispatch"
+	"sio.example/socketio/internal/journal"
 	"sio.example/socketio/parser"
 )
 
@@ -276,7 +277,11 @@ func (s *server) shutdown(ctx context.Context) error {
 			err = s.unfinished(ctx.Err())
 		}
 	}
-	return errors.Join(err, s.closeAdapters())
+	err = errors.Join(err, s.closeAdapters())
+	flush, cancel := context.WithTimeout(ctx, time.Second) // the program is likely to end now
+	defer cancel()
+	journal.Flush(flush, s.log)
+	return err
 }
 
 func (s *server) close() error {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"sio.example/socketio/engineio/packet"
+	"sio.example/socketio/internal/journal"
 	"sio.example/socketio/internal/ring"
 	"sio.example/socketio/internal/websocket"
 )
@@ -70,14 +71,11 @@ var (
 // which may be made for one session and outlive it here.
 func newClientSocket(o *DialOptions) *ClientSocket {
 	s := &ClientSocket{
-		state: sessionOpening, trace: o.Trace, logger: o.Logger, base64: o.ForceBase64,
+		state: sessionOpening, trace: o.Trace, logger: journal.Logger(o.Logger, nil), base64: o.ForceBase64,
 		maxBytes: o.MaxQueueBytes, maxQueued: o.MaxQueuePackets, holds: 1,
 	}
 	def(&s.maxBytes, clientQueueBytes)
 	def(&s.maxQueued, clientQueuePackets)
-	if s.logger == nil {
-		s.logger = discardLogger
-	}
 	return s
 }
 
@@ -479,8 +477,6 @@ func (s *ClientSocket) release() {
 		close(s.done)
 	}
 }
-
-var discardLogger = slog.New(slog.DiscardHandler)
 
 // shortID is as much of the session id as may be logged.
 func (s *ClientSocket) shortID() string { return s.handshake.SID[:min(len(s.handshake.SID), 6)] }

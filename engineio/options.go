@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"sio.example/socketio/internal/journal"
 )
 
 // The names of the transports.
@@ -61,7 +63,7 @@ type Options struct {
 	Cookie *http.Cookie
 	// NewID makes session ids; default 120 random bits. An error, an empty id or one in use refuses the handshake.
 	NewID  func(r *http.Request) (string, error)
-	Logger *slog.Logger // default: discard
+	Logger *slog.Logger // default: discard; its Handler is called on a goroutine of its own
 }
 
 // CORSOptions are sent to browsers. See the Fetch standard for what each means.
@@ -123,9 +125,7 @@ func (o *Options) withDefaults() Options {
 	if len(d.Transports) == 0 {
 		d.Transports = []string{transportPolling, transportWebSocket}
 	}
-	if d.Logger == nil {
-		d.Logger = slog.New(slog.DiscardHandler)
-	}
+	d.Logger = journal.Logger(d.Logger, nil)
 	if d.CORS != nil {
 		c := *d.CORS
 		if slices.Contains(c.Origins, "*") {

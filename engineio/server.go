@@ -10,6 +10,7 @@ import (
 
 	"sio.example/socketio/engineio/packet"
 	"sio.example/socketio/internal/index"
+	"sio.example/socketio/internal/journal"
 	"sio.example/socketio/internal/sid"
 	"sio.example/socketio/internal/websocket"
 )
@@ -87,6 +88,7 @@ func (s *Server) snapshot() []*Socket {
 // them is left or ctx is done; then it does what Close does and returns the cause of ctx. Handlers are told ForcedClose
 // and ErrServerClosed. It leaves the http.Server alone; shut that down afterwards. It may be called more than once.
 func (s *Server) Shutdown(ctx context.Context) error {
+	defer s.flushLog(ctx)
 	for _, sock := range s.shut() {
 		sock.drain(serverClosed)
 	}
@@ -112,6 +114,13 @@ func (s *Server) Close() error {
 		sock.close(serverClosed, false)
 	}
 	return nil
+}
+
+// flushLog gives what was logged a moment to be written, since the program is likely to end now.
+func (s *Server) flushLog(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	journal.Flush(ctx, s.options.Logger)
 }
 
 var serverClosed = ending{

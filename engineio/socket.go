@@ -245,6 +245,18 @@ func (s *Socket) finish(fx closing, inline bool) {
 	}
 }
 
+// finishApart is finish for those whose goroutine serves other sessions as well, or who may hold locks. The session is locked.
+func (s *Socket) finishApart(fx closing) {
+	if !fx.done {
+		return
+	}
+	s.holds++
+	go func() { // owned by the session, ends when all is told; release lets Shutdown go on
+		s.finish(fx, true)
+		s.release()
+	}()
+}
+
 // lastCall tells the handler, and lets the session go.
 func (s *Socket) lastCall() {
 	defer s.release()

@@ -69,11 +69,7 @@ func (s *Socket) Send(o SendOptions, ms ...*Prepared) error {
 			status: websocket.PolicyViolation, text: "slow consumer",
 		})
 		if o.Defer { // who sends to many may hold locks, and a Logger is user code
-			s.holds++
-			go func() { // owned by the session, ends when it is closed; release lets Shutdown go on
-				s.finish(fx, true)
-				s.release()
-			}()
+			s.finishApart(fx)
 		}
 		s.mu.Unlock()
 		if !o.Defer {
