@@ -55,6 +55,7 @@ var (
 	errPollAborted = errors.New("engineio: poll connection closed prematurely")
 	errOctetStream = errors.New("engineio: invalid content")
 	errPanic       = errors.New("engineio: handler panicked")
+	errExited      = errors.New("engineio: handler called runtime.Goexit")
 	errNoHandler   = errors.New("engineio: no handler")
 )
 

@@ -293,20 +293,3 @@ func (s *Server) appendOpen(dst []byte, id string, upgrades []string) []byte {
 		MaxPayload:     s.options.MaxPayload,
 	})
 }
-
-// hook calls user code on the request's goroutine and reports whether it returned. A panic is logged and counted;
-// http.ErrAbortHandler is left to net/http, which knows what it means.
-func (s *Server) hook(name string, call func()) (ok bool) {
-	defer func() {
-		if ok {
-			return
-		}
-		if v := recover(); v == http.ErrAbortHandler {
-			panic(v)
-		} else if v != nil {
-			s.panicked(name, v)
-		}
-	}()
-	call()
-	return true
-}

@@ -2,15 +2,12 @@ package engineio
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"net/http"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"sio.example/socketio/engineio/packet"
 	"sio.example/socketio/internal/ring"
 	"sio.example/socketio/internal/websocket"
 )
@@ -252,42 +249,9 @@ func (s *Socket) finishApart(fx closing) {
 	}
 	s.holds++
 	go func() { // owned by the session, ends when all is told; release lets Shutdown go on
+		defer s.release() // HandleClose may end the goroutine
 		s.finish(fx, true)
-		s.release()
 	}()
-}
-
-// lastCall tells the handler, and lets the session go.
-func (s *Socket) lastCall() {
-	defer s.release()
-	s.mu.Lock()
-	e, h := s.end, s.handler
-	s.mu.Unlock()
-	if h == nil {
-		return
-	}
-	defer s.contain("HandleClose")
-	h.HandleClose(e.reason, e.err)
-}
-
-// deliver calls the Handler. The caller has entered the gate.
-func (s *Socket) deliver(m packet.Packet) {
-	defer s.contain("HandleMessage")
-	s.handler.HandleMessage(Message{Binary: m.Binary, Data: m.Data})
-}
-
-// contain ends the session, and nothing else, when the Handler panics. It is to be deferred.
-func (s *Socket) contain(where string) {
-	if v := recover(); v != nil {
-		s.server.panicked(where, v)
-		s.close(ending{reason: TransportError, err: errPanic, status: websocket.InternalError, text: "internal error"}, true)
-	}
-}
-
-// panicked logs and counts a panic of user code.
-func (s *Server) panicked(where string, v any) {
-	s.counters.reject(RejectPanic)
-	s.options.Logger.Error("engineio: panic in "+where, "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
 }
 
 // hold keeps the session on the server's count until release; it fails when the session is closed.

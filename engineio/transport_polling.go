@@ -324,7 +324,7 @@ func (s *Socket) deliverPost(w http.ResponseWriter, r *http.Request, body []byte
 			}
 			s.awaitRoom()
 		}
-		if ok = s.receive(p); !ok {
+		if ok = s.receive(p, nil); !ok {
 			e = violation(p.Type)
 			break
 		}
@@ -390,17 +390,18 @@ func (s *Socket) awaitRoom() {
 	}
 }
 
-// receive handles one packet of the current transport. If ok is false, the session is to end as violation says.
-func (s *Socket) receive(p packet.Packet) (ok bool) {
+// receive handles one packet of the current transport: of the WebSocket c, or of a POST if that is nil. If ok is false, the
+// session is to end as violation says.
+func (s *Socket) receive(p packet.Packet, c *websocket.Conn) (ok bool) {
 	if p.Type != packet.Pong && s.pongDue.Load() {
 		s.heard()
 	}
 	switch p.Type {
 	case packet.Message:
 		if !s.deaf.Load() && s.gate.enter() {
-			s.deliver(p)
+			s.deliver(p, c)
 			if s.gate.leave() {
-				s.lastCall()
+				s.asReader(c, s.lastCall)
 			}
 		}
 	case packet.Pong:

@@ -286,7 +286,7 @@ var probeFrame = websocket.AppendFrame(nil, websocket.Text, []byte("3probe"))
 //go:noinline
 func (s *Socket) handle(c *websocket.Conn, op websocket.Opcode, data []byte, err error) verdict {
 	if err != nil {
-		return s.lost(err)
+		return s.lost(c, err)
 	}
 	var p packet.Packet
 	if s.base64 && op == websocket.Text {
@@ -295,7 +295,7 @@ func (s *Socket) handle(c *websocket.Conn, op websocket.Opcode, data []byte, err
 		p, err = packet.Decode(data, op == websocket.Binary)
 	}
 	if err != nil {
-		return s.malformed(err)
+		return s.malformed(c, err)
 	}
 	if p.Type == packet.Message {
 		s.in.messages++
@@ -311,8 +311,8 @@ func (s *Socket) handle(c *websocket.Conn, op websocket.Opcode, data []byte, err
 		s.server.counters.bytesIn.Add(uint64(s.in.data))
 		s.in, s.grown = incoming{}, true
 	}
-	if !s.receive(p) {
-		return s.violated(p.Type)
+	if !s.receive(p, c) {
+		return s.violated(c, p.Type)
 	}
 	if idle && s.grown && (p.Type == packet.Pong || s.fresh < freshStacks) {
 		s.grown = false
@@ -325,23 +325,23 @@ func (s *Socket) handle(c *websocket.Conn, op websocket.Opcode, data []byte, err
 // The ends are functions of their own, so that they are not on the stack while a message is handled.
 
 //go:noinline
-func (s *Socket) lost(err error) verdict {
-	s.close(readEnding(err), true)
+func (s *Socket) lost(c *websocket.Conn, err error) verdict {
+	s.closeReading(c, readEnding(err))
 	return readNoMore
 }
 
 //go:noinline
-func (s *Socket) malformed(err error) verdict {
-	s.close(ending{
+func (s *Socket) malformed(c *websocket.Conn, err error) verdict {
+	s.closeReading(c, ending{
 		reason: ParseError, err: err, reject: RejectPacket,
 		status: websocket.ProtocolError, text: "malformed packet",
-	}, true)
+	})
 	return readNoMore
 }
 
 //go:noinline
-func (s *Socket) violated(t packet.Type) verdict {
-	s.close(violation(t), true)
+func (s *Socket) violated(c *websocket.Conn, t packet.Type) verdict {
+	s.closeReading(c, violation(t))
 	return readNoMore
 }
 
