@@ -56,6 +56,7 @@ var (
 	errOctetStream = errors.New("engineio: invalid content")
 	errPanic       = errors.New("engineio: handler panicked")
 	errExited      = errors.New("engineio: handler called runtime.Goexit")
+	errWriter      = errors.New("engineio: the http.ResponseWriter panicked")
 	errNoHandler   = errors.New("engineio: no handler")
 )
 

@@ -24,6 +24,9 @@ type Server struct {
 	start    time.Time
 	counters counters
 
+	limiter   journal.Limiter // of warnings
+	strangers strangers
+
 	deadlines [beats]deadlines // one for each thing that sessions wait for
 
 	mu      sync.RWMutex
@@ -169,6 +172,12 @@ func (s *Server) open(w http.ResponseWriter, r *http.Request, q *query) {
 		return
 	}
 	defer sock.release()
+	answered := false
+	defer func() {
+		if !answered { // a ResponseWriter has panicked: nobody else would know of the session
+			sock.close(ending{reason: TransportError, err: errWriter, status: websocket.InternalError}, true)
+		}
+	}()
 	switch ws := q.transport == transportWebSocket; {
 	case !s.admit(sock, r):
 		s.fail(w, ws)
@@ -177,6 +186,7 @@ func (s *Server) open(w http.ResponseWriter, r *http.Request, q *query) {
 	default:
 		s.openPolling(w, r, sock)
 	}
+	answered = true
 }
 
 // begin makes a session known, with a hold for the request, and returns the headers of the answer. If it returns nil, the
@@ -190,7 +200,7 @@ func (s *Server) begin(w http.ResponseWriter, r *http.Request, q *query) (*Socke
 	}
 	h := w.Header()
 	if ws {
-		h = s.corsOf(h) // the 101 is not written by w
+		h = s.headersOf(h) // the 101 is not written by w
 	}
 	if s.options.Headers != nil && !s.hook("Headers", func() { s.options.Headers(h, r, true) }) {
 		s.fail(w, ws)

@@ -34,7 +34,7 @@ func (s *Server) openWebSocket(w http.ResponseWriter, r *http.Request, sock *Soc
 	conn, err := websocket.Upgrade(w, r, o)
 	if err != nil {
 		sock.close(ending{reason: TransportError, err: err, reject: RejectHandshake}, true)
-		s.upgradeFailed(w, err)
+		s.upgradeFailed(w, r, err)
 		return
 	}
 	sock.mu.Lock()
@@ -69,13 +69,14 @@ func (s *Server) openFrame(sock *Socket) *[]byte {
 }
 
 // upgradeFailed answers when nothing has been written yet.
-func (s *Server) upgradeFailed(w http.ResponseWriter, err error) {
+func (s *Server) upgradeFailed(w http.ResponseWriter, r *http.Request, err error) {
 	var he *websocket.HandshakeError
 	switch {
 	case errors.As(err, &he):
 		s.refuseHandshake(w, he)
 	case errors.Is(err, http.ErrNotSupported):
-		http.Error(w, http.StatusText(http.StatusNotImplemented), http.StatusNotImplemented)
+		s.explainHijack(r, err)
+		s.answerUpgrade(w, http.StatusNotImplemented, "Not implemented: a middleware's http.ResponseWriter has neither Hijack nor Unwrap")
 	}
 }
 
@@ -84,7 +85,7 @@ func (s *Server) openProbe(w http.ResponseWriter, r *http.Request, sock *Socket,
 	conn, err := websocket.Upgrade(w, r, s.webSocketOptions(h))
 	if err != nil {
 		s.counters.reject(RejectHandshake)
-		s.upgradeFailed(w, err)
+		s.upgradeFailed(w, r, err)
 		return
 	}
 	sock.mu.Lock()

@@ -80,11 +80,11 @@ var originRows = []row{
 			"http://" + host + "@evil.example", "http://evil.example/" + host, "http://evil.example?" + host, "http://" + host + ", http://evil.example",
 		} {
 			header := handshakeHeader(http.Header{"Origin": {origin}})
-			e.handshakeAnswer(e.request("GET", e.URL("websocket", ""), header, nil, 403, "Forbidden"))
-			e.handshakeAnswer(e.request("GET", e.URL("websocket", s.SID), header, nil, 403, "Forbidden"))
+			e.handshakeAnswer(e.request("GET", e.URL("websocket", ""), header, nil, 403, foreign))
+			e.handshakeAnswer(e.request("GET", e.URL("websocket", s.SID), header, nil, 403, foreign))
 		}
 		both := handshakeHeader(http.Header{"Origin": {"http://" + host, "http://evil.example"}})
-		e.handshakeAnswer(e.request("GET", e.URL("websocket", ""), both, nil, 403, "Forbidden"))
+		e.handshakeAnswer(e.request("GET", e.URL("websocket", ""), both, nil, 403, foreign))
 		e.alive(s)
 		if n := e.io.Stats().Engine.Opened; n != 2 {
 			e.Errorf("%d sessions were opened", n-2)
@@ -112,7 +112,7 @@ var originRows = []row{
 			"https://evil-a.example", "https://a.example/", "http://b.example", "null",
 		} {
 			header := handshakeHeader(http.Header{"Origin": {origin}})
-			res := e.request("GET", e.URL("websocket", ""), header, nil, 403, "Forbidden")
+			res := e.request("GET", e.URL("websocket", ""), header, nil, 403, foreign)
 			if got := res.Header.Get("Access-Control-Allow-Origin"); got != "" || res.Header.Get("Vary") != "Origin" {
 				e.Errorf("%s: answered with %v", origin, res.Header)
 			}
