@@ -73,7 +73,7 @@ func (p *polling) idle() bool { return !p.parked && !p.writing && !p.posting }
 
 // servePoll answers a GET with what is queued, as soon as there is something.
 func (s *Socket) servePoll(w http.ResponseWriter, r *http.Request) {
-	unlimit(w, r)
+	s.server.unlimit(w, r)
 	s.overdue()
 	s.mu.Lock()
 	p := s.poll
@@ -158,7 +158,13 @@ func (s *Socket) answerPollLocked(w http.ResponseWriter, r *http.Request, p *pol
 	}
 	s.mu.Unlock()
 
+	b.err = errWriter // until it has returned: it may be of a middleware, and panic
+	defer s.polled(p, b, fx, writing)
 	b.err = s.server.answerPayload(w, r, b.items, compress)
+}
+
+// polled is what follows when a GET is answered, or could not be.
+func (s *Socket) polled(p *polling, b *batch, fx closing, writing bool) {
 	err := b.err
 	s.mu.Lock()
 	if writing {
@@ -231,7 +237,7 @@ func (s *Socket) servePost(w http.ResponseWriter, r *http.Request) {
 		answerEmpty(w, http.StatusRequestEntityTooLarge)
 		return
 	}
-	rc := http.NewResponseController(w)
+	rc := control{s.server, w}
 	s.mu.Lock()
 	p := s.poll
 	switch {
@@ -252,12 +258,12 @@ func (s *Socket) servePost(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	p.posting = true
-	p.cut = func() { rc.SetReadDeadline(time.Unix(1, 0)) } // under s.mu, while this handler has not returned
+	p.cut = func() { rc.setReadDeadline(time.Unix(1, 0)) } // under s.mu, while this handler has not returned
 	s.mu.Unlock()
 	defer s.endPost(p)
 
 	// net/http lifts it when the body is read.
-	rc.SetReadDeadline(time.Now().Add(s.server.options.PingTimeout + bodyGrace))
+	rc.setReadDeadline(time.Now().Add(s.server.options.PingTimeout + bodyGrace))
 	body, err := readBody(r, s.server.options.MaxPayload)
 	s.mu.Lock()
 	p.cut = nil
@@ -307,7 +313,7 @@ func (s *Socket) failPost(w http.ResponseWriter, err error) {
 
 // deliverPost hands the packets of body on, one after the other up to the first that is wrong, and answers.
 func (s *Socket) deliverPost(w http.ResponseWriter, r *http.Request, body []byte) {
-	unlimit(w, r) // the Handler takes its time
+	s.server.unlimit(w, r) // the Handler takes its time
 	var e ending
 	ok := true
 	var messages, data int
@@ -345,7 +351,7 @@ func (s *Socket) deliverPost(w http.ResponseWriter, r *http.Request, body []byte
 	h.Set("Content-Type", "text/html")
 	h.Set("Cache-Control", "no-store")
 	oldBrowser(h, r)
-	write(w, []byte("ok"))
+	s.server.write(w, []byte("ok"))
 }
 
 // awaitPoll gives the GET that a closing client has pending the time to get here, if the close packet was faster: both
@@ -491,7 +497,7 @@ func (s *Server) answerPayload(w http.ResponseWriter, r *http.Request, items []*
 		}
 	}
 	h.Set("Content-Length", strconv.Itoa(len(*buf)))
-	err := write(w, *buf)
+	err := s.write(w, *buf)
 	if err == nil { // otherwise the http.Server may still be at it: over HTTP/2 a Write that fails does not wait
 		bufpool.Put(buf)
 	}
@@ -500,28 +506,6 @@ func (s *Server) answerPayload(w http.ResponseWriter, r *http.Request, items []*
 
 // buffered is what net/http keeps of an answer without writing it: up to here, Write does not block.
 const buffered = 2048
-
-// write writes the whole body with a deadline, which net/http lifts when the request is done. A long body is out when it
-// returns.
-func write(w http.ResponseWriter, body []byte) error {
-	rc := http.NewResponseController(w)
-	rc.SetWriteDeadline(time.Now().Add(writeBase + time.Duration(len(body)/writeRate)*time.Second))
-	if _, err := w.Write(body); err != nil || len(body) < buffered {
-		return err
-	}
-	if err := rc.Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
-		return err
-	}
-	return nil
-}
-
-// unlimit lifts the WriteTimeout of the http.Server, if it has one, from a request that is to wait. The ReadTimeout is for
-// the body, and net/http lifts it when that is read.
-func unlimit(w http.ResponseWriter, r *http.Request) {
-	if srv, _ := r.Context().Value(http.ServerContextKey).(*http.Server); srv != nil && srv.WriteTimeout > 0 {
-		http.NewResponseController(w).SetWriteDeadline(time.Time{})
-	}
-}
 
 // oldBrowser does what the official server does for Internet Explorer, whose filter breaks on payloads.
 func oldBrowser(h http.Header, r *http.Request) {
