@@ -23,8 +23,8 @@ const (
 const (
 	upgradeTick     = 100 * time.Millisecond // between noops to a polling client that upgrades (EIO v4 §upgrade)
 	drainTimeout    = 30 * time.Second       // for a polite end to reach a polling client
+	leaveTimeout    = 3 * time.Second        // from the last GET of a polling client, when the server shuts down
 	grace           = 30 * time.Millisecond  // for what goes over two connections at once to arrive in order
-	bodyGrace       = 5 * time.Second        // beyond PingTimeout, for the body of a POST
 	writeBase       = 10 * time.Second       // for writing an answer, to which a second is added per writeRate bytes
 	writeRate       = 10_000
 	retryAfter      = "5"  // seconds, said to handshakes while shutting down
@@ -38,6 +38,7 @@ type Options struct {
 	PingInterval    time.Duration // from a pong to the next ping; default 25 s
 	PingTimeout     time.Duration // from a ping to the pong; default 20 s
 	UpgradeTimeout  time.Duration // for an upgrade once its WebSocket is open; default 10 s
+	BodyTimeout     time.Duration // for the body of a POST to come in; default 30 s (httpRequestBodyTimeout officially)
 	MaxPayload      int64         // bytes of a POST body and of a message; default 1,000,000
 	Transports      []string      // "polling" and "websocket"; default both
 	DisableUpgrades bool          // offer no upgrade; one that is tried all the same is refused
@@ -118,6 +119,7 @@ func (o *Options) withDefaults() Options {
 	def(&d.PingInterval, 25*time.Second)
 	def(&d.PingTimeout, 20*time.Second)
 	def(&d.UpgradeTimeout, 10*time.Second)
+	def(&d.BodyTimeout, 30*time.Second)
 	def(&d.MaxPayload, 1_000_000)
 	d.MaxPayload = min(d.MaxPayload, math.MaxInt/2) // sizes in memory are ints, of 32 bits on some machines
 	def(&d.MaxQueueBytes, 1<<20)

@@ -88,12 +88,13 @@ func (s *Server) snapshot() []*Socket {
 }
 
 // Shutdown refuses new sessions (503), closes the open ones after their queues are sent, and waits until nothing of
-// them is left or ctx is done; then it does what Close does and returns the cause of ctx. Handlers are told ForcedClose
-// and ErrServerClosed. It leaves the http.Server alone; shut that down afterwards. It may be called more than once.
+// them is left or ctx is done; then it does what Close does and returns the cause of ctx. Clients on polling that have no
+// request pending have three seconds from their last one to make the next. Handlers are told ForcedClose and ErrServerClosed. It leaves the http.Server alone; shut that down afterwards. It may be called more than once.
 func (s *Server) Shutdown(ctx context.Context) error {
 	defer s.flushLog(ctx)
 	for _, sock := range s.shut() {
 		sock.drain(serverClosed)
+		sock.hurry()
 	}
 	done := make(chan struct{})
 	go func() { // owned by Shutdown; ends when the last session is gone
@@ -157,6 +158,7 @@ func (s *Server) remove(sock *Socket) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.sockets.Remove(sock.id)
+	s.strangers.forget(sock.id)
 }
 
 func (s *Server) socket(id string) *Socket {

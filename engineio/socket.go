@@ -149,13 +149,35 @@ func (s *Socket) drain(e ending) {
 	life := s.life
 	if s.conn == nil && s.poll != nil {
 		s.beat = beatDraining
-		s.arm(drainTimeout)
+		s.arm(s.drainTimeLocked(&e))
 		s.poll.signal()
 		s.poll.makeRoom() // what comes now is dropped anyway
 	}
 	s.startFlushLocked()
 	s.mu.Unlock()
 	life.end(e.reason)
+}
+
+// drainTimeLocked is how long a client on polling may take to fetch the end of its session. One that works has a GET pending,
+// or makes the next at once: when the server shuts down, nobody waits for those that are gone.
+func (s *Socket) drainTimeLocked(e *ending) time.Duration {
+	p := s.poll
+	if e.err != ErrServerClosed || p.parked || p.writing {
+		return drainTimeout
+	}
+	return max(0, leaveTimeout-(s.server.now()-p.polled))
+}
+
+// hurry has a session that is draining already end as soon as Shutdown wants it to.
+func (s *Socket) hurry() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state != sessionDraining || s.beat != beatDraining || s.conn != nil || s.poll == nil {
+		return
+	}
+	if d := s.drainTimeLocked(&serverClosed); s.server.now()+d < s.place.due {
+		s.arm(d)
+	}
 }
 
 // close ends the session at once. If inline is true and nobody else is calling the Handler, its last call is made here;

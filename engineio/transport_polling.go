@@ -2,6 +2,7 @@ package engineio
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -171,6 +172,9 @@ func (s *Socket) polled(p *polling, b *batch, fx closing, writing bool) {
 		p.writing = false
 	}
 	p.polled = s.server.now()
+	if s.state == sessionDraining && s.conn == nil && s.end.err == ErrServerClosed {
+		s.arm(s.drainTimeLocked(s.end)) // the rest is for its next GET
+	}
 	s.wroteLocked(b)
 	p.makeRoom()
 	s.startLocked()
@@ -187,8 +191,9 @@ func (s *Socket) polled(p *polling, b *batch, fx closing, writing bool) {
 	}
 }
 
-// closePolling ends the session because a request failed, unless it has been upgraded and has no more use for that.
-func (s *Socket) closePolling(e ending) {
+// closePolling ends the session because a request failed, unless it has been upgraded and has no more use for that. It
+// reports whether it did.
+func (s *Socket) closePolling(e ending) bool {
 	s.mu.Lock()
 	var fx closing
 	if s.conn == nil {
@@ -197,6 +202,7 @@ func (s *Socket) closePolling(e ending) {
 	s.forgetPollingLocked()
 	s.mu.Unlock()
 	s.finish(fx, true)
+	return fx.done
 }
 
 // pause waits, unless the client goes away.
@@ -218,7 +224,6 @@ func (s *Socket) forgetPollingLocked() {
 
 // servePost reads the payload of a POST and delivers it.
 func (s *Socket) servePost(w http.ResponseWriter, r *http.Request) {
-	c := &s.server.counters
 	if strings.HasPrefix(r.Header.Get("Content-Type"), "application/octet-stream") {
 		s.close(ending{reason: TransportError, err: errOctetStream, reject: RejectContentType}, true)
 		hangUp(w)
@@ -226,15 +231,13 @@ func (s *Socket) servePost(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if e := r.Header.Get("Content-Encoding"); e != "" && !strings.EqualFold(e, "identity") {
-		c.reject(RejectContentEncoding)
+		s.server.counters.reject(RejectContentEncoding)
 		hangUp(w)
 		answerEmpty(w, http.StatusUnsupportedMediaType)
 		return
 	}
 	if r.ContentLength > s.server.options.MaxPayload {
-		c.reject(RejectBodySize)
-		hangUp(w)
-		answerEmpty(w, http.StatusRequestEntityTooLarge)
+		s.failPost(w, errBodySize)
 		return
 	}
 	rc := control{s.server, w}
@@ -263,7 +266,7 @@ func (s *Socket) servePost(w http.ResponseWriter, r *http.Request) {
 	defer s.endPost(p)
 
 	// net/http lifts it when the body is read.
-	rc.setReadDeadline(time.Now().Add(s.server.options.PingTimeout + bodyGrace))
+	rc.setReadDeadline(time.Now().Add(s.server.options.BodyTimeout))
 	body, err := readBody(r, s.server.options.MaxPayload)
 	s.mu.Lock()
 	p.cut = nil
@@ -295,15 +298,18 @@ func (s *Socket) endPost(p *polling) {
 	s.mu.Unlock()
 }
 
-// failPost answers a POST whose body could not be read. A body that is too long costs only the request.
+// failPost ends the session and answers a POST whose body could not be read, or is too long: what it held is lost, and must
+// not be missing silently. So does the official server since Engine.IO 6.6.13.
 func (s *Socket) failPost(w http.ResponseWriter, err error) {
 	hangUp(w)
 	switch {
 	case errors.Is(err, errBodySize):
-		s.server.counters.reject(RejectBodySize)
+		if !s.closePolling(ending{reason: TransportError, err: err, reject: RejectBodySize}) {
+			s.server.counters.reject(RejectBodySize)
+		}
 		answerEmpty(w, http.StatusRequestEntityTooLarge)
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		s.closePolling(ending{reason: TransportError, err: err, reject: RejectPostTimeout})
+		s.closePolling(ending{reason: TransportError, err: fmt.Errorf("%w: %w", errBodyTimeout, err), reject: RejectPostTimeout})
 		answerEmpty(w, http.StatusRequestTimeout)
 	default:
 		s.closePolling(ending{reason: TransportError, err: err, reject: RejectPostAborted})
@@ -434,7 +440,10 @@ func violation(t packet.Type) ending {
 	}
 }
 
-var errBodySize = errors.New("engineio: body too large")
+var (
+	errBodySize    = errors.New("engineio: payload too large")
+	errBodyTimeout = errors.New("engineio: http request timeout")
+)
 
 // readBody reads a body of at most limit bytes. Memory grows with what has come, not with what was announced.
 func readBody(r *http.Request, limit int64) ([]byte, error) {

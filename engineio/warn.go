@@ -2,9 +2,11 @@ package engineio
 
 import (
 	"context"
+	"hash/maphash"
 	"log/slog"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"sio.example/socketio/internal/journal"
@@ -57,7 +59,7 @@ func (s *Server) explain(r *http.Request, q *query, e *refusal) {
 				"host", host, "origin", origin, "cure", "clients since Socket.IO 3.0")
 		}
 	case errSession:
-		if n, often := s.strangers.add(s.counters.opened.Load()); often {
+		if n, often := s.strangers.add(q.sid, s.counters.opened.Load()); often {
 			s.warn("session", "engineio: unknown session ids: several servers without sticky sessions?",
 				"requests", n, "host", host, "cure", cureSession)
 		}
@@ -79,12 +81,19 @@ func (s *Server) explainPath(w http.ResponseWriter, r *http.Request) {
 		http.StatusNotFound)
 }
 
-// explainHandshake logs a handshake that is none by RFC 6455, and explainHijack a ResponseWriter that cannot be hijacked.
+// explainHandshake logs a handshake that is none by RFC 6455. That it comes by HTTP/1.0 is a proxy's fault, all else that of
+// a client.
 func (s *Server) explainHandshake(r *http.Request, err error) {
-	s.warn("handshake "+err.Error(), "engineio: WebSocket handshake refused", "error", err.Error(), "http", r.Proto,
-		"host", journal.Plain(r.Host), "origin", journal.Plain(r.Header.Get("Origin")), "cure", cureUpgrade)
+	level, cure := slog.LevelDebug, "a client that follows RFC 6455"
+	if !r.ProtoAtLeast(1, 1) {
+		level, cure = slog.LevelWarn, cureUpgrade
+	}
+	s.limiter.Log(context.Background(), s.options.Logger, journal.Once, "handshake "+err.Error(), level,
+		"engineio: WebSocket handshake refused", "error", err.Error(), "http", r.Proto,
+		"host", journal.Plain(r.Host), "origin", journal.Plain(r.Header.Get("Origin")), "cure", cure)
 }
 
+// explainHijack logs a ResponseWriter that cannot be hijacked.
 func (s *Server) explainHijack(r *http.Request, err error) {
 	s.warn("hijack "+err.Error(), "engineio: no WebSocket: the connection cannot be taken over", "error", err.Error(),
 		"http", r.Proto, "host", journal.Plain(r.Host), "origin", journal.Plain(r.Header.Get("Origin")), "cure", cureHijack)
@@ -101,17 +110,33 @@ func (s *Server) explainCORS(h http.Header, r *http.Request) {
 		"origin", origin, "host", journal.Plain(r.Host), "cure", cureOrigin)
 }
 
-// strangers are requests with session ids that nobody has, in the present minute.
+// strangers are requests with session ids that this server has not given out, as far as it remembers, in the present minute.
 type strangers struct {
 	mu     sync.Mutex
 	since  time.Time
 	n      int
 	opened uint64 // sessions, when it began
+
+	ended [256]atomic.Uint64 // hashes of the ids of the sessions that ended last
+	next  atomic.Uint32
+}
+
+var idSeed = maphash.MakeSeed()
+
+// forget remembers the id of a session that ends: its client may not know yet.
+func (s *strangers) forget(id string) {
+	s.ended[s.next.Add(1)%uint32(len(s.ended))].Store(maphash.String(idSeed, id))
 }
 
 // add reports how many there were, and whether these are more than clients that come back late make: at least three, and
 // one for two sessions that were opened.
-func (s *strangers) add(opened uint64) (n int, often bool) {
+func (s *strangers) add(id string, opened uint64) (n int, often bool) {
+	hash := maphash.String(idSeed, id)
+	for i := range s.ended {
+		if s.ended[i].Load() == hash {
+			return 0, false
+		}
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if now := time.Now(); s.since.IsZero() || now.Sub(s.since) > time.Minute {

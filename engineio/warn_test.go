@@ -71,9 +71,15 @@ func TestRefusalsThatTheSetUpCauses(t *testing.T) {
 			try:    func(e *env) string { return e.do("GET", handshakeQuery, "", "Origin", "https://a.example").body },
 			logged: []string{"origin=https://a.example", "CORS.Origins"},
 		},
-		"version": {
-			try:    func(e *env) string { return dial(e, ws, "Sec-WebSocket-Version", "8") },
-			logged: []string{"Sec-WebSocket-Version is not 13"}, body: "13",
+		"HTTP/1.0": {
+			try: func(e *env) string {
+				e.http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					r.Proto, r.ProtoMajor, r.ProtoMinor = "HTTP/1.0", 1, 0
+					e.Server.ServeHTTP(w, r)
+				})
+				return dial(e, ws)
+			},
+			logged: []string{"HTTP version is below 1.1", "http=HTTP/1.0", "by HTTP/1.1"}, body: "Bad request",
 		},
 		"no sticky sessions": {
 			try:    func(e *env) string { return e.do("GET", handshakeQuery+"&sid=of-another", "").body },
@@ -117,7 +123,7 @@ func TestNoWarningWithoutReason(t *testing.T) {
 		for i := range 40 {
 			q, _ := e.open()
 			e.do("POST", q, "1")
-			if i%5 == 0 { // one that comes back late
+			if i%2 == 0 { // one that comes back late
 				e.do("GET", q, "")
 			}
 		}
@@ -125,6 +131,7 @@ func TestNoWarningWithoutReason(t *testing.T) {
 		e.do("GET", handshakeQuery, "", "Origin", "https://a.example")
 		e.do("GET", handshakeQuery, "", "Origin", "http://server")
 		e.do("GET", "EIO=4&transport=tobi", "")
+		e.dial("EIO=4&transport=websocket", "Sec-WebSocket-Version", "8")
 		if p, _ := e.ws("Origin", "https://a.example"); p != nil {
 			p.conn.Close()
 		}

@@ -49,7 +49,7 @@ func advisoryAnswers(e *env, origin http.Header, look func(what string, res *wir
 		{"GET", "/socket.io/?EIO=3&transport=polling", nil, "", 400},
 		{"GET", "/socket.io/more/", nil, "", 404},
 		{"POST", e.URL("polling", plain.SID), http.Header{"Content-Encoding": {"gzip"}}, "x", 415},
-		{"POST", e.URL("polling", plain.SID), http.Header{"Content-Length": {"1000001"}}, "4", 413},
+		{"POST", e.URL("polling", e.session("polling").SID), http.Header{"Content-Length": {"1000001"}}, "4", 413},
 		{"GET", e.URL("websocket", ""), upgrade, "", 403},
 		{"GET", e.URL("websocket", plain.SID), upgrade, "", 403},
 		{"GET", e.URL("websocket", "unknown"), upgrade, "", 400},

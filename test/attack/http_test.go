@@ -194,8 +194,8 @@ var httpRows = []row{
 		if len(res.Body) != 0 || !strings.EqualFold(res.Header.Get("Connection"), "close") {
 			e.Errorf("answer %v %q", res.Header, res.Body)
 		}
-		e.alive(s)
-	}, reject: engineio.RejectBodySize},
+		e.request("GET", e.URL("polling", s.SID), nil, nil, 400, code1)
+	}, reject: engineio.RejectBodySize, reason: socketio.ReasonTransportError},
 	{id: "H-22", run: func(e *env) {
 		s := e.connect("polling")
 		body := event(1_000_001)
@@ -203,16 +203,16 @@ var httpRows = []row{
 		if !strings.HasPrefix(line, "HTTP/1.1 413") {
 			e.Errorf("answer %q", line)
 		}
-		e.alive(s)
-	}, reject: engineio.RejectBodySize},
+		e.request("GET", e.URL("polling", s.SID), nil, nil, 400, code1)
+	}, reject: engineio.RejectBodySize, reason: socketio.ReasonTransportError},
 	{id: "H-23", run: func(e *env) {
 		s := e.connect("polling")
 		line := e.raw("POST " + e.URL("polling", s.SID) + " HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000000\r\n\r\n42")
 		if !strings.HasPrefix(line, "HTTP/1.1 413") {
 			e.Errorf("answer %q", line)
 		}
-		e.alive(s)
-	}, reject: engineio.RejectBodySize},
+		e.request("GET", e.URL("polling", s.SID), nil, nil, 400, code1)
+	}, reject: engineio.RejectBodySize, reason: socketio.ReasonTransportError},
 	{id: "H-24", run: func(e *env) {
 		s := e.connect("polling")
 		for _, length := range []string{"Content-Length: -1", "Content-Length: 2\r\nContent-Length: 3"} {
