@@ -94,6 +94,6 @@ func (n *newcomers) expire() {
 		c := w.conn
 		n.unlink(w)
 		n.mu.Unlock()
-		c.connectTimeout()
+		go c.connectTimeout() // owned by the connection; ends when that is told to close, which may take a Logger's time
 	}
 }

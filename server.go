@@ -14,6 +14,7 @@ import (
 
 	"sio.example/socketio/engineio"
 	"sio.example/socketio/internal/dispatch"
+	"sio.example/socketio/internal/journal"
 	"sio.example/socketio/parser"
 )
 
@@ -24,7 +25,8 @@ type mainNamespace = Namespace
 // methods are safe for concurrent use.
 type Server struct{ *mainNamespace }
 
-// NewServer returns a server. nil means all defaults.
+// NewServer returns a server for http.Handle("/socket.io/", s): with the slash at the end, and without a method in the pattern.
+// nil means all defaults. What [Options.Validate] reports is logged at error level, and left out.
 //
 // The caller serves it, under its path or under all, and calls Shutdown in the end: http.Server.Shutdown does not wait
 // for WebSocket connections.
@@ -43,6 +45,11 @@ func NewServer(opts *Options) *Server {
 	s.guard = dispatch.Guard{DisableRecover: o.DisableRecover, Panics: &s.stats.panics}
 	s.appender, _ = o.Parser.(parser.Appender)
 	s.plain = reflect.TypeOf(o.Parser) == reflect.TypeOf(parser.JSON(nil))
+	if opts != nil {
+		if err := errors.Join(opts.check(), opts.checkPath()); err != nil {
+			s.log.Error("socketio: options left out", "error", err)
+		}
+	}
 	s.engine = engineio.NewServer(s.accept, &o.Engine)
 	return &Server{s.of("/")}
 }
@@ -276,7 +283,11 @@ func (s *server) shutdown(ctx context.Context) error {
 			err = s.unfinished(ctx.Err())
 		}
 	}
-	return errors.Join(err, s.closeAdapters())
+	err = errors.Join(err, s.closeAdapters())
+	flush, cancel := context.WithTimeout(ctx, time.Second) // the program is likely to end now
+	defer cancel()
+	journal.Flush(flush, s.log)
+	return err
 }
 
 func (s *server) close() error {

@@ -135,11 +135,9 @@ func (m *Manager) engineOptions() *engineio.DialOptions {
 		o.Path = defaultPath
 	}
 	if o.Logger == nil {
-		o.Logger = m.opts.Logger
+		o.Logger = m.log
 	}
-	if o.Logger != nil {
-		o.Logger = m.guard.Logger(o.Logger)
-	}
+	o.Logger = m.guard.Logger(o.Logger)
 	m.mu.Lock()
 	upgraded := m.upgraded
 	m.mu.Unlock()

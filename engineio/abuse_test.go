@@ -177,7 +177,7 @@ func TestPollingOverHTTP2(t *testing.T) {
 		e.do("POST", q, "4again").want(t, 200, "ok")
 		e.do("GET", q, "").want(t, 200, "4again")
 		e.do("PUT", q, "").want(t, 405, "")
-		e.do("GET", "EIO=4&transport=websocket", "").want(t, 400, code3)
+		e.do("GET", "EIO=4&transport=websocket", "").want(t, 400, code3U)
 		ctx, cancel := context.WithCancel(t.Context())
 		go e.doContext(ctx, "GET", q, nil) // ends with cancel
 		synctest.Wait()

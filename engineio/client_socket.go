@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"sio.example/socketio/engineio/packet"
+	"sio.example/socketio/internal/journal"
 	"sio.example/socketio/internal/ring"
 	"sio.example/socketio/internal/websocket"
 )
@@ -70,14 +71,11 @@ var (
 // which may be made for one session and outlive it here.
 func newClientSocket(o *DialOptions) *ClientSocket {
 	s := &ClientSocket{
-		state: sessionOpening, trace: o.Trace, logger: o.Logger, base64: o.ForceBase64,
+		state: sessionOpening, trace: o.Trace, logger: journal.Logger(o.Logger, nil), base64: o.ForceBase64,
 		maxBytes: o.MaxQueueBytes, maxQueued: o.MaxQueuePackets, holds: 1,
 	}
 	def(&s.maxBytes, clientQueueBytes)
 	def(&s.maxQueued, clientQueuePackets)
-	if s.logger == nil {
-		s.logger = discardLogger
-	}
 	return s
 }
 
@@ -354,7 +352,6 @@ func (s *ClientSocket) receive(p packet.Packet) (e ending, ok bool) {
 			return e, true // closed
 		}
 		s.deliver(p)
-		s.leaveGate()
 	case packet.Ping:
 		s.ping()
 	case packet.Close:
@@ -365,6 +362,7 @@ func (s *ClientSocket) receive(p packet.Packet) (e ending, ok bool) {
 
 // deliver calls the Handler. The caller has entered the gate.
 func (s *ClientSocket) deliver(p packet.Packet) {
+	defer s.leaveGate()
 	defer s.contain("HandleMessage")
 	s.handler.HandleMessage(Message{Binary: p.Binary, Data: p.Data})
 }
@@ -373,6 +371,12 @@ func (s *ClientSocket) leaveGate() {
 	if s.gate.leave() {
 		s.lastCall()
 	}
+}
+
+// exited ends the session because user code has called runtime.Goexit on a goroutine of ours.
+func (s *ClientSocket) exited() {
+	s.logger.Error("engineio: runtime.Goexit in user code of a session", "sid", s.shortID())
+	s.close(ending{reason: TransportError, err: errExited, status: websocket.InternalError, text: "internal error"}, false)
 }
 
 // contain ends the session, and nothing else, when the Handler panics. It is to be deferred.
@@ -479,8 +483,6 @@ func (s *ClientSocket) release() {
 		close(s.done)
 	}
 }
-
-var discardLogger = slog.New(slog.DiscardHandler)
 
 // shortID is as much of the session id as may be logged.
 func (s *ClientSocket) shortID() string { return s.handshake.SID[:min(len(s.handshake.SID), 6)] }

@@ -48,22 +48,28 @@ func (c *CORSOptions) apply(h http.Header, r *http.Request) {
 	}
 }
 
-// corsOf copies the headers for an answer that is not written by the ResponseWriter. It is nil if there are none, and
-// nobody to add some.
-func (s *Server) corsOf(h http.Header) http.Header {
+// headersOf copies the headers that were set so far, by middleware as well, for an answer that is not written by the
+// ResponseWriter; but not those that tell of a body. It is nil if there are none, and nobody to add some.
+func (s *Server) headersOf(h http.Header) http.Header {
 	var d http.Header
 	if s.options.Headers != nil {
 		d = make(http.Header)
 	}
 	for k, v := range h {
-		if k == "Vary" || strings.HasPrefix(k, "Access-Control-") {
-			if d == nil {
-				d = make(http.Header)
-			}
-			d[k] = slices.Clone(v)
+		if len(v) == 0 || strings.HasPrefix(k, "Content-") && k != "Content-Security-Policy" || bodyHeaders[k] {
+			continue
 		}
+		if d == nil {
+			d = make(http.Header)
+		}
+		d[k] = slices.Clone(v)
 	}
 	return d
+}
+
+// bodyHeaders are of an answer with a body, or of the connection of one. Those of the handshake are left out elsewhere.
+var bodyHeaders = map[string]bool{
+	"Accept-Ranges": true, "Etag": true, "Last-Modified": true, "Keep-Alive": true, "Trailer": true,
 }
 
 // originAllowed decides about WebSocket handshakes, to which browsers do not apply CORS. Programs that are no browsers
@@ -79,8 +85,13 @@ func (s *Server) originAllowed(r *http.Request) bool {
 	if c := s.options.CORS; c != nil && (slices.Contains(c.Origins, "*") || slices.Contains(c.Origins, lines[0])) {
 		return true
 	}
-	// The scheme is not compared: behind a proxy that ends TLS the server does not know its own.
-	u, err := url.Parse(lines[0])
+	return sameHost(lines[0], r.Host)
+}
+
+// sameHost reports whether an origin is of the host. The scheme is not compared: behind a proxy that ends TLS the server does
+// not know its own.
+func sameHost(origin, requested string) bool {
+	u, err := url.Parse(origin)
 	if err != nil {
 		return false
 	}
@@ -94,7 +105,7 @@ func (s *Server) originAllowed(r *http.Request) bool {
 		return false
 	}
 	host := strings.TrimSuffix(u.Host, port)
-	return host != "" && strings.EqualFold(host, strings.TrimSuffix(r.Host, port)) // some proxies add it to Host
+	return host != "" && strings.EqualFold(host, strings.TrimSuffix(requested, port)) // some proxies add it to Host
 }
 
 // validOrigin reports whether the lines hold only what a header value may (RFC 9110 5.5), as the official server checks.

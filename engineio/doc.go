@@ -20,7 +20,7 @@
 // # What it never does
 //
 // It keeps no *http.Request after the answer, reads no body before it knows the session, inflates no input, and sends
-// nothing of what it received back in an error. It starts no listener and closes no http.Server.
+// nothing of what it received back in an error. It calls the Handler of a Logger on no goroutine of a session. It starts no listener and closes no http.Server.
 //
 // # Clients
 //
@@ -37,5 +37,5 @@
 // A session ends once, with one [Reason]. Polite ends ([Socket.Close], [Server.Shutdown]) send the queue first; others
 // drop it. A polling client is told by a close packet in answer to its pending request, a WebSocket client by a close
 // frame: 1000 after a polite end, 1001 when the server goes away, 1002 for a violation of the protocol, 1008 for a limit
-// (ping timeout, slow consumer), 1009 for a message too big, 1011 after a panic of the Handler.
+// (ping timeout, slow consumer), 1009 for a message too big, 1011 when the Handler panicked or called runtime.Goexit.
 package engineio

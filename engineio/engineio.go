@@ -56,6 +56,8 @@ var (
 	errPollAborted = errors.New("engineio: poll connection closed prematurely")
 	errOctetStream = errors.New("engineio: invalid content")
 	errPanic       = errors.New("engineio: handler panicked")
+	errExited      = errors.New("engineio: handler called runtime.Goexit")
+	errWriter      = errors.New("engineio: the http.ResponseWriter panicked")
 	errNoHandler   = errors.New("engineio: no handler")
 )
 

@@ -49,15 +49,13 @@ func (s *Socket) onTimer() {
 	case s.beat == beatDraining:
 		e := *s.end
 		e.reject = RejectDrainTimeout
-		fx := s.closeLocked(e)
+		s.finishApart(s.closeLocked(e))
 		s.mu.Unlock()
-		s.finish(fx, false)
 	default:
-		fx := s.closeLocked(ending{
+		s.finishApart(s.closeLocked(ending{
 			reason: PingTimeout, reject: RejectPingTimeout, status: websocket.PolicyViolation, text: "ping timeout",
-		})
+		}))
 		s.mu.Unlock()
-		s.finish(fx, false)
 	}
 }
 

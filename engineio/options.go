@@ -1,14 +1,13 @@
 package engineio
 
 import (
-	"errors"
-	"fmt"
 	"log/slog"
 	"math"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
+
+	"sio.example/socketio/internal/journal"
 )
 
 // The names of the transports.
@@ -21,8 +20,8 @@ const (
 const (
 	upgradeTick     = 100 * time.Millisecond // between noops to a polling client that upgrades (EIO v4 §upgrade)
 	drainTimeout    = 30 * time.Second       // for a polite end to reach a polling client
+	leaveTimeout    = 3 * time.Second        // from the last GET of a polling client, when the server shuts down
 	grace           = 30 * time.Millisecond  // for what goes over two connections at once to arrive in order
-	bodyGrace       = 5 * time.Second        // beyond PingTimeout, for the body of a POST
 	writeBase       = 10 * time.Second       // for writing an answer, to which a second is added per writeRate bytes
 	writeRate       = 10_000
 	retryAfter      = "5"  // seconds, said to handshakes while shutting down
@@ -36,6 +35,7 @@ type Options struct {
 	PingInterval    time.Duration // from a pong to the next ping; default 25 s
 	PingTimeout     time.Duration // from a ping to the pong; default 20 s
 	UpgradeTimeout  time.Duration // for an upgrade once its WebSocket is open; default 10 s
+	BodyTimeout     time.Duration // for the body of a POST to come in; default 30 s (httpRequestBodyTimeout officially)
 	MaxPayload      int64         // bytes of a POST body and of a message; default 1,000,000
 	Transports      []string      // "polling" and "websocket"; default both
 	DisableUpgrades bool          // offer no upgrade; one that is tried all the same is refused
@@ -66,12 +66,12 @@ type Options struct {
 	Cookie *http.Cookie
 	// NewID makes session ids; default 120 random bits. An error, an empty id or one in use refuses the handshake.
 	NewID  func(r *http.Request) (string, error)
-	Logger *slog.Logger // default: discard
+	Logger *slog.Logger // default: discard; its Handler is called on a goroutine of its own
 }
 
 // CORSOptions are sent to browsers. See the Fetch standard for what each means.
 type CORSOptions struct {
-	Origins        []string // exact, as in "https://example.com"; "*" is any; required
+	Origins        []string // each as in "https://example.com"; "*" is any; required
 	Credentials    bool     // never sent along with the origin "*"
 	Methods        []string // default GET, HEAD, PUT, PATCH, POST, DELETE
 	AllowedHeaders []string // default: what the request asks for
@@ -79,37 +79,11 @@ type CORSOptions struct {
 	MaxAge         time.Duration
 }
 
-// Validate reports options that no server can keep: unknown transports, credentials for every origin, a cookie that
-// cannot be sent. NewServer logs the same at error level and goes on without what is wrong.
-func (o *Options) Validate() error {
-	if o == nil {
-		return nil
-	}
-	var errs []error
-	for _, name := range o.Transports {
-		if name != transportPolling && name != transportWebSocket {
-			errs = append(errs, fmt.Errorf("engineio: unknown transport %q", name))
-		}
-	}
-	if c := o.CORS; c != nil {
-		if len(c.Origins) == 0 {
-			errs = append(errs, errors.New("engineio: CORS without origins"))
-		}
-		if c.Credentials && slices.Contains(c.Origins, "*") {
-			errs = append(errs, errors.New("engineio: CORS credentials for every origin"))
-		}
-	}
-	if o.Cookie != nil {
-		errs = append(errs, checkCookie(withCookieDefaults(o.Cookie)))
-	}
-	return errors.Join(errs...)
-}
-
 // withDefaults returns a copy without zero values, and without what Validate reports.
 func (o *Options) withDefaults() Options {
 	var d Options
 	if o != nil {
-		d = *o
+		d, _ = o.checked()
 	}
 	if d.Path == "" {
 		d.Path = "/engine.io/"
@@ -121,6 +95,7 @@ func (o *Options) withDefaults() Options {
 	def(&d.PingInterval, 25*time.Second)
 	def(&d.PingTimeout, 20*time.Second)
 	def(&d.UpgradeTimeout, 10*time.Second)
+	def(&d.BodyTimeout, 30*time.Second)
 	def(&d.MaxPayload, 1_000_000)
 	d.MaxPayload = min(d.MaxPayload, math.MaxInt/2) // sizes in memory are ints, of 32 bits on some machines
 	def(&d.MaxQueueBytes, 1<<20)
@@ -129,14 +104,9 @@ func (o *Options) withDefaults() Options {
 	if len(d.Transports) == 0 {
 		d.Transports = []string{transportPolling, transportWebSocket}
 	}
-	if d.Logger == nil {
-		d.Logger = slog.New(slog.DiscardHandler)
-	}
+	d.Logger = journal.Logger(d.Logger, nil)
 	if d.CORS != nil {
 		c := *d.CORS
-		if slices.Contains(c.Origins, "*") {
-			c.Credentials = false
-		}
 		if len(c.Methods) == 0 {
 			c.Methods = []string{"GET", "HEAD", "PUT", "PATCH", "POST", "DELETE"}
 		}
@@ -144,21 +114,8 @@ func (o *Options) withDefaults() Options {
 	}
 	if d.Cookie != nil {
 		d.Cookie = withCookieDefaults(d.Cookie)
-		if checkCookie(d.Cookie) != nil {
-			d.Cookie = nil
-		}
 	}
 	return d
-}
-
-func checkCookie(c *http.Cookie) error {
-	if err := c.Valid(); err != nil {
-		return fmt.Errorf("engineio: cookie: %w", err)
-	}
-	if c.SameSite == http.SameSiteNoneMode && !c.Secure {
-		return errors.New("engineio: cookie: SameSite=None needs Secure")
-	}
-	return nil
 }
 
 func withCookieDefaults(c *http.Cookie) *http.Cookie {

@@ -18,23 +18,29 @@ type refusal struct {
 	code    int
 	message string
 	reject  string
+	reason  string // said too, if it is one of the set-up's; the official server says nothing more
 }
 
 // In the order in which they are checked.
 var (
-	errTransport         = &refusal{400, 0, "Transport unknown", RejectTransport}
-	errOriginSyntax      = &refusal{400, 3, "Bad request", RejectOriginSyntax}
-	errSession           = &refusal{400, 1, "Session ID unknown", RejectSession}
-	errTransportMismatch = &refusal{400, 3, "Bad request", RejectTransportMismatch}
-	errProtocolMismatch  = &refusal{400, 3, "Bad request", RejectProtocolMismatch}
-	errHandshakeMethod   = &refusal{400, 2, "Bad handshake method", RejectHandshakeMethod}
-	errHandshake         = &refusal{400, 3, "Bad request", RejectHandshake}
-	errOrigin            = &refusal{403, 4, "Forbidden", RejectOrigin}
-	errShutdown          = &refusal{503, 3, "Service unavailable", RejectShutdown}
-	errForbidden         = &refusal{403, 4, "Forbidden", RejectForbidden}
-	errProtocol          = &refusal{400, 5, "Unsupported protocol version", RejectProtocol}
-	errID                = &refusal{400, 3, "Bad request", RejectID}
+	errTransport         = &refusal{400, 0, "Transport unknown", RejectTransport, ""}
+	errOriginSyntax      = &refusal{400, 3, "Bad request", RejectOriginSyntax, ""}
+	errSession           = &refusal{400, 1, "Session ID unknown", RejectSession, ""}
+	errTransportMismatch = &refusal{400, 3, "Bad request", RejectTransportMismatch, ""}
+	errProtocolMismatch  = &refusal{400, 3, "Bad request", RejectProtocolMismatch, ""}
+	errHandshakeMethod   = &refusal{400, 2, "Bad handshake method", RejectHandshakeMethod, ""}
+	errHandshake         = &refusal{400, 3, "Bad request", RejectHandshake, ""}
+	errOrigin            = &refusal{403, 4, "Forbidden", RejectOrigin, "this origin is not allowed: is it in CORS.Origins, does a proxy pass Host on?"}
+	errShutdown          = &refusal{503, 3, "Service unavailable", RejectShutdown, ""}
+	errForbidden         = &refusal{403, 4, "Forbidden", RejectForbidden, ""}
+	errProtocol          = &refusal{400, 5, "Unsupported protocol version", RejectProtocol, ""}
+	errID                = &refusal{400, 3, "Bad request", RejectID, ""}
+
+	errNoUpgrade          = &refusal{400, 3, "Bad request", RejectHandshake, noUpgrade}
+	errNoUpgradeOfSession = &refusal{400, 3, "Bad request", RejectTransportMismatch, noUpgrade}
 )
+
+const noUpgrade = "transport=websocket without an Upgrade header: does a proxy not pass it on?"
 
 // query is what the server wants to know of a query string. Of a parameter that comes twice the last one counts.
 type query struct {
@@ -77,7 +83,7 @@ func unescape(s string) string {
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !s.matches(r.URL.Path) {
 		s.counters.reject(RejectPath)
-		http.NotFound(w, r)
+		s.explainPath(w, r)
 		return
 	}
 	if r.Method == http.MethodConnect { // WebSocket over HTTP/2 (RFC 8441)
@@ -96,6 +102,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	upgrade := websocket.IsUpgrade(r)
 	switch {
 	case !(q.transport == transportPolling && s.polling || q.transport == transportWebSocket && s.webSock):
+		s.explain(r, &q, errTransport)
 		s.refuse(w, r, upgrade, errTransport)
 	case !validOrigin(r.Header["Origin"]):
 		s.refuse(w, r, upgrade, errOriginSyntax)
@@ -118,6 +125,7 @@ func (s *Server) matches(path string) bool {
 func (s *Server) serveSession(w http.ResponseWriter, r *http.Request, q query, upgrade bool) {
 	sock := s.socket(q.sid)
 	if sock == nil || !sock.hold() {
+		s.explain(r, &q, errSession)
 		s.refuse(w, r, upgrade, errSession)
 		return
 	}
@@ -127,12 +135,18 @@ func (s *Server) serveSession(w http.ResponseWriter, r *http.Request, q query, u
 		if r.Method == http.MethodGet && !upgrade {
 			pause(r, grace) // it may have raced with an upgrade, see answerPollLocked
 		}
-		s.refuse(w, r, upgrade, errTransportMismatch)
+		e := errTransportMismatch
+		if !upgrade && q.transport == transportWebSocket {
+			e = errNoUpgradeOfSession
+			s.explain(r, &q, e)
+		}
+		s.refuse(w, r, upgrade, e)
 		return
 	case q.eio != "4":
 		s.refuse(w, r, upgrade, errProtocolMismatch)
 		return
 	case upgrade && r.Method != http.MethodGet:
+		s.explain(r, &q, errHandshakeMethod)
 		s.refuse(w, r, true, errHandshakeMethod)
 		return
 	case !upgrade && r.Method != http.MethodGet && r.Method != http.MethodPost:
@@ -147,7 +161,7 @@ func (s *Server) serveSession(w http.ResponseWriter, r *http.Request, q query, u
 		if !s.checkWebSocket(w, r) {
 			return
 		}
-		h = s.corsOf(h)
+		h = s.headersOf(h)
 	}
 	if s.options.Headers != nil && !s.hook("Headers", func() { s.options.Headers(h, r, false) }) {
 		s.fail(w, upgrade)
@@ -168,10 +182,15 @@ func (s *Server) serveSession(w http.ResponseWriter, r *http.Request, q query, u
 func (s *Server) checkHandshake(w http.ResponseWriter, r *http.Request, q *query, upgrade bool) bool {
 	switch {
 	case r.Method != http.MethodGet:
+		s.explain(r, q, errHandshakeMethod)
 		s.refuse(w, r, upgrade, errHandshakeMethod)
 		return false
-	case upgrade != (q.transport == transportWebSocket):
+	case upgrade && q.transport != transportWebSocket:
 		s.refuse(w, r, upgrade, errHandshake)
+		return false
+	case !upgrade && q.transport == transportWebSocket:
+		s.explain(r, q, errNoUpgrade)
+		s.refuse(w, r, upgrade, errNoUpgrade)
 		return false
 	case upgrade && !s.checkWebSocket(w, r):
 		return false
@@ -187,8 +206,12 @@ func (s *Server) checkHandshake(w http.ResponseWriter, r *http.Request, q *query
 		return false
 	}
 	if q.eio != "4" {
+		s.explain(r, q, errProtocol)
 		s.refuse(w, r, upgrade, errProtocol)
 		return false
+	}
+	if !upgrade {
+		s.explainCORS(w.Header(), r)
 	}
 	return true
 }
@@ -216,10 +239,12 @@ func (s *Server) allowed(w http.ResponseWriter, r *http.Request, upgrade bool) b
 func (s *Server) checkWebSocket(w http.ResponseWriter, r *http.Request) bool {
 	if err := websocket.Check(r); err != nil {
 		s.counters.reject(RejectHandshake)
+		s.explainHandshake(r, err)
 		s.refuseHandshake(w, err)
 		return false
 	}
 	if !s.originAllowed(r) {
+		s.explain(r, nil, errOrigin)
 		s.refuse(w, r, true, errOrigin)
 		return false
 	}
@@ -250,13 +275,18 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, upgrade bool, e 
 		if e.reject == RejectForbidden {
 			status = http.StatusBadRequest
 		}
-		s.answerUpgrade(w, status, e.message)
+		message := e.message
+		if e.reason != "" {
+			message += ": " + e.reason
+		}
+		s.answerUpgrade(w, status, message)
 		return
 	}
 	body, _ := json.Marshal(struct {
 		Code    int    `json:"code"`
 		Message string `json:"message"`
-	}{e.code, e.message}) // of these types, always possible
+		Reason  string `json:"reason,omitempty"`
+	}{e.code, e.message, e.reason}) // of these types, always possible
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
 	h.Set("Content-Length", strconv.Itoa(len(body)))

@@ -11,11 +11,15 @@ import (
 )
 
 const (
-	code0 = `{"code":0,"message":"Transport unknown"}`
-	code1 = `{"code":1,"message":"Session ID unknown"}`
-	code2 = `{"code":2,"message":"Bad handshake method"}`
-	code3 = `{"code":3,"message":"Bad request"}`
-	code5 = `{"code":5,"message":"Unsupported protocol version"}`
+	code0  = `{"code":0,"message":"Transport unknown"}`
+	code1  = `{"code":1,"message":"Session ID unknown"}`
+	code2  = `{"code":2,"message":"Bad handshake method"}`
+	code3  = `{"code":3,"message":"Bad request"}`
+	code3U = `{"code":3,"message":"Bad request","reason":"transport=websocket without an Upgrade header: does a proxy not pass it on?"}`
+	code5  = `{"code":5,"message":"Unsupported protocol version"}`
+
+	notFound = "404 page not found: the path here is /engine.io/ (Options.Engine.Path; after http.StripPrefix)\n"
+	foreign  = "Forbidden: this origin is not allowed: is it in CORS.Origins, does a proxy pass Host on?"
 )
 
 // Rows H-1 to H-16 of the attack table: handshakes by HTTP that are refused, and what they are told.
@@ -31,8 +35,8 @@ func TestRefusedRequests(t *testing.T) {
 		{"prototype", "GET", "EIO=4&transport=__proto__", nil, 400, code0, RejectTransport},
 		{"constructor", "GET", "EIO=4&transport=constructor", nil, 400, code0, RejectTransport},
 		{"webtransport", "GET", "EIO=4&transport=webtransport", nil, 400, code0, RejectTransport},
-		{"transport twice", "GET", "EIO=4&transport=polling&transport=websocket", nil, 400, code3, RejectHandshake},
-		{"websocket without upgrade", "GET", "EIO=4&transport=websocket", nil, 400, code3, RejectHandshake},
+		{"transport twice", "GET", "EIO=4&transport=polling&transport=websocket", nil, 400, code3U, RejectHandshake},
+		{"websocket without upgrade", "GET", "EIO=4&transport=websocket", nil, 400, code3U, RejectHandshake},
 		{"unknown sid", "GET", handshakeQuery + "&sid=none", nil, 400, code1, RejectSession},
 		{"sid __proto__", "GET", handshakeQuery + "&sid=__proto__", nil, 400, code1, RejectSession},
 		{"long sid", "GET", handshakeQuery + "&sid=" + strings.Repeat("a", 8<<10), nil, 400, code1, RejectSession},
@@ -45,11 +49,11 @@ func TestRefusedRequests(t *testing.T) {
 		{"EIO missing", "GET", "transport=polling", nil, 400, code5, RejectProtocol},
 		{"EIO 5", "GET", "EIO=5&transport=polling", nil, 400, code5, RejectProtocol},
 		{"EIO twice", "GET", "EIO=4&EIO=3&transport=polling", nil, 400, code5, RejectProtocol},
-		{"other path", "GET", "/other/?" + handshakeQuery, nil, 404, "404 page not found\n", RejectPath},
-		{"longer path", "GET", "/engine.ioX/?" + handshakeQuery, nil, 404, "404 page not found\n", RejectPath},
-		{"path below", "GET", "/engine.io/x?" + handshakeQuery, nil, 404, "404 page not found\n", RejectPath},
-		{"double slash", "GET", "//engine.io/?" + handshakeQuery, nil, 404, "404 page not found\n", RejectPath},
-		{"dots", "GET", "/engine.io/../engine.io/?" + handshakeQuery, nil, 404, "404 page not found\n", RejectPath},
+		{"other path", "GET", "/other/?" + handshakeQuery, nil, 404, notFound, RejectPath},
+		{"longer path", "GET", "/engine.ioX/?" + handshakeQuery, nil, 404, notFound, RejectPath},
+		{"path below", "GET", "/engine.io/x?" + handshakeQuery, nil, 404, notFound, RejectPath},
+		{"double slash", "GET", "//engine.io/?" + handshakeQuery, nil, 404, notFound, RejectPath},
+		{"dots", "GET", "/engine.io/../engine.io/?" + handshakeQuery, nil, 404, notFound, RejectPath},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			bubble(t, nil, func(t *testing.T, e *env) {
@@ -93,13 +97,13 @@ func TestRefusedUpgrades(t *testing.T) {
 		{"sid", ws + "&sid=none", nil, 400, "Session ID unknown", RejectSession},
 		{"EIO 3", "EIO=3&transport=websocket", nil, 400, "Unsupported protocol version", RejectProtocol},
 		{"no EIO", "transport=websocket", nil, 400, "Unsupported protocol version", RejectProtocol},
-		{"path", "/x?" + ws, nil, 404, "404 page not found\n", RejectPath},
-		{"origin", ws, []string{"Origin", "http://evil"}, 403, "Forbidden", RejectOrigin},
-		{"null origin", ws, []string{"Origin", "null"}, 403, "Forbidden", RejectOrigin},
-		{"file origin", ws, []string{"Origin", "file://"}, 403, "Forbidden", RejectOrigin},
-		{"extension origin", ws, []string{"Origin", "chrome-extension://server"}, 403, "Forbidden", RejectOrigin},
-		{"port", ws, []string{"Origin", "http://server:81"}, 403, "Forbidden", RejectOrigin},
-		{"prefix", ws, []string{"Origin", "http://server.evil"}, 403, "Forbidden", RejectOrigin},
+		{"path", "/x?" + ws, nil, 404, notFound, RejectPath},
+		{"origin", ws, []string{"Origin", "http://evil"}, 403, foreign, RejectOrigin},
+		{"null origin", ws, []string{"Origin", "null"}, 403, foreign, RejectOrigin},
+		{"file origin", ws, []string{"Origin", "file://"}, 403, foreign, RejectOrigin},
+		{"extension origin", ws, []string{"Origin", "chrome-extension://server"}, 403, foreign, RejectOrigin},
+		{"port", ws, []string{"Origin", "http://server:81"}, 403, foreign, RejectOrigin},
+		{"prefix", ws, []string{"Origin", "http://server.evil"}, 403, foreign, RejectOrigin},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			bubble(t, nil, func(t *testing.T, e *env) {
@@ -147,7 +151,7 @@ func TestUpgradeOfASessionIsRefusedBefore101(t *testing.T) {
 		_, a = e.dial(q)
 		a.want(t, 400, "Bad request")
 		_, a = e.dial(ws, "Origin", "https://evil")
-		a.want(t, 403, "Forbidden")
+		a.want(t, 403, foreign)
 		_, a = e.dial(ws, "Sec-WebSocket-Key", "")
 		a.want(t, 400, "Bad request")
 		_, a = e.dial(ws, "X-Method", "POST")

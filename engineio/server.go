@@ -11,6 +11,7 @@ import (
 	"sio.example/socketio/engineio/packet"
 	"sio.example/socketio/internal/budget"
 	"sio.example/socketio/internal/index"
+	"sio.example/socketio/internal/journal"
 	"sio.example/socketio/internal/sid"
 	"sio.example/socketio/internal/websocket"
 )
@@ -25,6 +26,9 @@ type Server struct {
 	counters counters
 	pool     *budget.Pool // of what the sessions hold in memory
 	watcher  watcher
+
+	limiter   journal.Limiter // of warnings
+	strangers strangers
 
 	deadlines [beats]deadlines // one for each thing that sessions wait for
 
@@ -89,11 +93,13 @@ func (s *Server) snapshot() []*Socket {
 }
 
 // Shutdown refuses new sessions (503), closes the open ones after their queues are sent, and waits until nothing of
-// them is left or ctx is done; then it does what Close does and returns the cause of ctx. Handlers are told ForcedClose
-// and ErrServerClosed. It leaves the http.Server alone; shut that down afterwards. It may be called more than once.
+// them is left or ctx is done; then it does what Close does and returns the cause of ctx. Clients on polling that have no
+// request pending have three seconds from their last one to make the next. Handlers are told ForcedClose and ErrServerClosed. It leaves the http.Server alone; shut that down afterwards. It may be called more than once.
 func (s *Server) Shutdown(ctx context.Context) error {
+	defer s.flushLog(ctx)
 	for _, sock := range s.shut() {
 		sock.drain(serverClosed)
+		sock.hurry()
 	}
 	done := make(chan struct{})
 	go func() { // owned by Shutdown; ends when the last session is gone
@@ -117,6 +123,13 @@ func (s *Server) Close() error {
 		sock.close(serverClosed, false)
 	}
 	return nil
+}
+
+// flushLog gives what was logged a moment to be written, since the program is likely to end now.
+func (s *Server) flushLog(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	journal.Flush(ctx, s.options.Logger)
 }
 
 var serverClosed = ending{
@@ -150,6 +163,7 @@ func (s *Server) remove(sock *Socket) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.sockets.Remove(sock.id)
+	s.strangers.forget(sock.id)
 }
 
 func (s *Server) socket(id string) *Socket {
@@ -165,6 +179,12 @@ func (s *Server) open(w http.ResponseWriter, r *http.Request, q *query) {
 		return
 	}
 	defer sock.release()
+	answered := false
+	defer func() {
+		if !answered { // a ResponseWriter has panicked: nobody else would know of the session
+			sock.close(ending{reason: TransportError, err: errWriter, status: websocket.InternalError}, true)
+		}
+	}()
 	switch ws := q.transport == transportWebSocket; {
 	case !s.admit(sock, r):
 		s.fail(w, ws)
@@ -173,6 +193,7 @@ func (s *Server) open(w http.ResponseWriter, r *http.Request, q *query) {
 	default:
 		s.openPolling(w, r, sock)
 	}
+	answered = true
 }
 
 // begin makes a session known, with a hold for the request, and returns the headers of the answer. If it returns nil, the
@@ -186,7 +207,7 @@ func (s *Server) begin(w http.ResponseWriter, r *http.Request, q *query) (*Socke
 	}
 	h := w.Header()
 	if ws {
-		h = s.corsOf(h) // the 101 is not written by w
+		h = s.headersOf(h) // the 101 is not written by w
 	}
 	if s.options.Headers != nil && !s.hook("Headers", func() { s.options.Headers(h, r, true) }) {
 		s.fail(w, ws)
@@ -288,21 +309,4 @@ func (s *Server) appendOpen(dst []byte, id string, upgrades []string) []byte {
 		PingTimeoutMS:  s.options.PingTimeout.Milliseconds(),
 		MaxPayload:     s.options.MaxPayload,
 	})
-}
-
-// hook calls user code on the request's goroutine and reports whether it returned. A panic is logged and counted;
-// http.ErrAbortHandler is left to net/http, which knows what it means.
-func (s *Server) hook(name string, call func()) (ok bool) {
-	defer func() {
-		if ok {
-			return
-		}
-		if v := recover(); v == http.ErrAbortHandler {
-			panic(v)
-		} else if v != nil {
-			s.panicked(name, v)
-		}
-	}()
-	call()
-	return true
 }

@@ -2,15 +2,12 @@ package engineio
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"net/http"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"sio.example/socketio/engineio/packet"
 	"sio.example/socketio/internal/ring"
 	"sio.example/socketio/internal/websocket"
 )
@@ -154,13 +151,35 @@ func (s *Socket) drain(e ending) {
 	life := s.life
 	if s.conn == nil && s.poll != nil {
 		s.beat = beatDraining
-		s.arm(drainTimeout)
+		s.arm(s.drainTimeLocked(&e))
 		s.poll.signal()
 		s.poll.makeRoom()
 	}
 	s.startFlushLocked()
 	s.mu.Unlock()
 	life.end(e.reason)
+}
+
+// drainTimeLocked is how long a client on polling may take to fetch the end of its session. One that works has a GET pending,
+// or makes the next at once: when the server shuts down, nobody waits for those that are gone.
+func (s *Socket) drainTimeLocked(e *ending) time.Duration {
+	p := s.poll
+	if e.err != ErrServerClosed || p.parked || p.writing {
+		return drainTimeout
+	}
+	return max(0, leaveTimeout-(s.server.now()-p.polled))
+}
+
+// hurry has a session that is draining already end as soon as Shutdown wants it to.
+func (s *Socket) hurry() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state != sessionDraining || s.beat != beatDraining || s.conn != nil || s.poll == nil {
+		return
+	}
+	if d := s.drainTimeLocked(&serverClosed); s.server.now()+d < s.place.due {
+		s.arm(d)
+	}
 }
 
 // close ends the session at once. If inline is true and nobody else is calling the Handler, its last call is made here;
@@ -237,6 +256,9 @@ func (s *Socket) finish(fx closing, inline bool) {
 	fx.life.end(fx.ending.reason)
 	if fx.conn != nil {
 		fx.conn.Close(fx.ending.status, fx.ending.text)
+		if fx.ending.reject == RejectMemory {
+			fx.conn.Abort() // which may hold a part of a message as long as its peer likes
+		}
 	}
 	if fx.probe != nil {
 		fx.probe.Close(fx.ending.status, fx.ending.text)
@@ -253,37 +275,16 @@ func (s *Socket) finish(fx closing, inline bool) {
 	}
 }
 
-// lastCall tells the handler, and lets the session go.
-func (s *Socket) lastCall() {
-	defer s.release()
-	s.mu.Lock()
-	e, h := s.end, s.handler
-	s.mu.Unlock()
-	if h == nil {
+// finishApart is finish for those whose goroutine serves other sessions as well, or who may hold locks. The session is locked.
+func (s *Socket) finishApart(fx closing) {
+	if !fx.done {
 		return
 	}
-	defer s.contain("HandleClose")
-	h.HandleClose(e.reason, e.err)
-}
-
-// deliver calls the Handler. The caller has entered the gate.
-func (s *Socket) deliver(m packet.Packet) {
-	defer s.contain("HandleMessage")
-	s.handler.HandleMessage(Message{Binary: m.Binary, Data: m.Data})
-}
-
-// contain ends the session, and nothing else, when the Handler panics. It is to be deferred.
-func (s *Socket) contain(where string) {
-	if v := recover(); v != nil {
-		s.server.panicked(where, v)
-		s.close(ending{reason: TransportError, err: errPanic, status: websocket.InternalError, text: "internal error"}, true)
-	}
-}
-
-// panicked logs and counts a panic of user code.
-func (s *Server) panicked(where string, v any) {
-	s.counters.reject(RejectPanic)
-	s.options.Logger.Error("engineio: panic in "+where, "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
+	s.holds++
+	go func() { // owned by the session, ends when all is told; release lets Shutdown go on
+		defer s.release() // HandleClose may end the goroutine
+		s.finish(fx, true)
+	}()
 }
 
 // hold keeps the session on the server's count until release; it fails when the session is closed.

@@ -184,7 +184,9 @@ func (s *Socket) flush(b *batch) {
 		if len(b.items) > 0 {
 			// After ErrClosed the reader is about to end the session, and knows why.
 			if err := s.write(b); err != nil && !errors.Is(err, websocket.ErrClosed) {
-				s.close(writeEnding(err), true)
+				s.mu.Lock()
+				s.finishApart(s.closeLocked(writeEnding(err)))
+				s.mu.Unlock()
 			}
 		}
 		s.mu.Lock()
@@ -195,14 +197,12 @@ func (s *Socket) flush(b *batch) {
 		s.mu.Unlock()
 		b.encode(s.base64)
 	}
-	var fx closing
 	if s.state == sessionDraining {
-		fx = s.closeLocked(*s.end)
+		s.finishApart(s.closeLocked(*s.end))
 	}
 	s.flushing = false
 	s.mu.Unlock()
 	b.put()
-	s.finish(fx, true)
 	s.release()
 }
 

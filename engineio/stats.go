@@ -41,7 +41,7 @@ const (
 	RejectProtocol          = "protocol"           // 400 code 5
 	RejectID                = "id"                 // 400 code 3: no id for the session
 	RejectShutdown          = "shutdown"           // 503
-	RejectPanic             = "panic"              // a hook or a Handler panicked
+	RejectPanic             = "panic"              // a hook or a Handler panicked, or called runtime.Goexit
 	RejectPollOverlap       = "poll_overlap"       // two GETs at once
 	RejectPollAborted       = "poll_aborted"       // the connection of a GET ended before its answer was out
 	RejectPostOverlap       = "post_overlap"       // two POSTs at once

@@ -2,6 +2,7 @@ package engineio
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -75,7 +76,7 @@ func (p *polling) idle() bool { return !p.parked && !p.writing && !p.posting }
 
 // servePoll answers a GET with what is queued, as soon as there is something.
 func (s *Socket) servePoll(w http.ResponseWriter, r *http.Request) {
-	unlimit(w, r)
+	s.server.unlimit(w, r)
 	s.overdue()
 	s.mu.Lock()
 	p := s.poll
@@ -160,13 +161,22 @@ func (s *Socket) answerPollLocked(w http.ResponseWriter, r *http.Request, p *pol
 	}
 	s.mu.Unlock()
 
+	b.err = errWriter // until it has returned: it may be of a middleware, and panic
+	defer s.polled(p, b, fx, writing)
 	b.err = s.server.answerPayload(w, r, b.items, compress, s.took)
+}
+
+// polled is what follows when a GET is answered, or could not be.
+func (s *Socket) polled(p *polling, b *batch, fx closing, writing bool) {
 	err := b.err
 	s.mu.Lock()
 	if writing {
 		p.writing = false
 	}
 	p.polled, p.answered = s.server.now(), b.data
+	if s.state == sessionDraining && s.conn == nil && s.end.err == ErrServerClosed {
+		s.arm(s.drainTimeLocked(s.end)) // the rest is for its next GET
+	}
 	s.wroteLocked(b)
 	p.makeRoom()
 	s.startLocked()
@@ -192,8 +202,9 @@ func (s *Socket) took() {
 	s.mu.Unlock()
 }
 
-// closePolling ends the session because a request failed, unless it has been upgraded and has no more use for that.
-func (s *Socket) closePolling(e ending) {
+// closePolling ends the session because a request failed, unless it has been upgraded and has no more use for that. It
+// reports whether it did.
+func (s *Socket) closePolling(e ending) bool {
 	s.mu.Lock()
 	var fx closing
 	if s.conn == nil {
@@ -202,6 +213,7 @@ func (s *Socket) closePolling(e ending) {
 	s.forgetPollingLocked()
 	s.mu.Unlock()
 	s.finish(fx, true)
+	return fx.done
 }
 
 // pause waits, unless the client goes away.
@@ -223,26 +235,23 @@ func (s *Socket) forgetPollingLocked() {
 
 // servePost reads the payload of a POST and delivers it.
 func (s *Socket) servePost(w http.ResponseWriter, r *http.Request) {
-	c := &s.server.counters
-	if strings.HasPrefix(r.Header.Get("Content-Type"), "application/octet-stream") {
+	if r.Header.Get("Content-Type") == "application/octet-stream" { // exactly this, as officially; all else is text
 		s.close(ending{reason: TransportError, err: errOctetStream, reject: RejectContentType}, true)
 		hangUp(w)
 		answerEmpty(w, http.StatusBadRequest)
 		return
 	}
 	if e := r.Header.Get("Content-Encoding"); e != "" && !strings.EqualFold(e, "identity") {
-		c.reject(RejectContentEncoding)
+		s.server.counters.reject(RejectContentEncoding)
 		hangUp(w)
 		answerEmpty(w, http.StatusUnsupportedMediaType)
 		return
 	}
 	if r.ContentLength > s.server.options.MaxPayload {
-		c.reject(RejectBodySize)
-		hangUp(w)
-		answerEmpty(w, http.StatusRequestEntityTooLarge)
+		s.failPost(w, errBodySize)
 		return
 	}
-	rc := http.NewResponseController(w)
+	rc := control{s.server, w}
 	s.mu.Lock()
 	p := s.poll
 	switch {
@@ -263,12 +272,12 @@ func (s *Socket) servePost(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	p.posting = true
-	p.cut = func() { rc.SetReadDeadline(time.Unix(1, 0)) } // under s.mu, while this handler has not returned
+	p.cut = func() { rc.setReadDeadline(time.Unix(1, 0)) } // under s.mu, while this handler has not returned
 	s.mu.Unlock()
 	defer s.endPost(p)
 
 	// net/http lifts it when the body is read.
-	rc.SetReadDeadline(time.Now().Add(s.server.options.PingTimeout + bodyGrace))
+	rc.setReadDeadline(time.Now().Add(s.server.options.BodyTimeout))
 	body, err := readBody(r, s.server.options.MaxPayload, s.reading)
 	s.mu.Lock()
 	p.cut = nil
@@ -304,15 +313,22 @@ func (s *Socket) endPost(p *polling) {
 	s.mu.Unlock()
 }
 
-// failPost answers a POST whose body could not be read. A body that is too long costs only the request.
+// failPost ends the session and answers a POST whose body could not be read, or is too long: what it held is lost, and must
+// not be missing silently. So does the official server since Engine.IO 6.6.13.
 func (s *Socket) failPost(w http.ResponseWriter, err error) {
 	hangUp(w)
+	var limit *http.MaxBytesError // of an http.MaxBytesHandler before us
+	if errors.As(err, &limit) {
+		err = fmt.Errorf("%w: %w", errBodySize, err)
+	}
 	switch {
 	case errors.Is(err, errBodySize):
-		s.server.counters.reject(RejectBodySize)
+		if !s.closePolling(ending{reason: TransportError, err: err, reject: RejectBodySize}) {
+			s.server.counters.reject(RejectBodySize)
+		}
 		answerEmpty(w, http.StatusRequestEntityTooLarge)
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		s.closePolling(ending{reason: TransportError, err: err, reject: RejectPostTimeout})
+		s.closePolling(ending{reason: TransportError, err: fmt.Errorf("%w: %w", errBodyTimeout, err), reject: RejectPostTimeout})
 		answerEmpty(w, http.StatusRequestTimeout)
 	default:
 		s.closePolling(ending{reason: TransportError, err: err, reject: RejectPostAborted})
@@ -322,7 +338,7 @@ func (s *Socket) failPost(w http.ResponseWriter, err error) {
 
 // deliverPost hands the packets of body on, one after the other up to the first that is wrong, and answers.
 func (s *Socket) deliverPost(w http.ResponseWriter, r *http.Request, body []byte) {
-	unlimit(w, r) // the Handler takes its time
+	s.server.unlimit(w, r) // the Handler takes its time
 	var e ending
 	ok := true
 	var messages, data int
@@ -339,7 +355,7 @@ func (s *Socket) deliverPost(w http.ResponseWriter, r *http.Request, body []byte
 			}
 			s.awaitRoom()
 		}
-		if ok = s.receive(p); !ok {
+		if ok = s.receive(p, nil); !ok {
 			e = violation(p.Type)
 			break
 		}
@@ -360,7 +376,7 @@ func (s *Socket) deliverPost(w http.ResponseWriter, r *http.Request, body []byte
 	h.Set("Content-Type", "text/html")
 	h.Set("Cache-Control", "no-store")
 	oldBrowser(h, r)
-	write(w, []byte("ok"), nil)
+	s.server.write(w, []byte("ok"), nil)
 }
 
 // awaitPoll gives the GET that a closing client has pending the time to get here, if the close packet was faster: both
@@ -405,17 +421,18 @@ func (s *Socket) awaitRoom() {
 	}
 }
 
-// receive handles one packet of the current transport. If ok is false, the session is to end as violation says.
-func (s *Socket) receive(p packet.Packet) (ok bool) {
+// receive handles one packet of the current transport: of the WebSocket c, or of a POST if that is nil. If ok is false, the
+// session is to end as violation says.
+func (s *Socket) receive(p packet.Packet, c *websocket.Conn) (ok bool) {
 	if p.Type != packet.Pong && s.pongDue.Load() {
 		s.heard()
 	}
 	switch p.Type {
 	case packet.Message:
 		if s.marks.Load()&markDeaf == 0 && s.gate.enter() {
-			s.deliver(p)
+			s.deliver(p, c)
 			if s.gate.leave() {
-				s.lastCall()
+				s.asReader(c, s.lastCall)
 			}
 		}
 	case packet.Pong:
@@ -442,7 +459,10 @@ func violation(t packet.Type) ending {
 	}
 }
 
-var errBodySize = errors.New("engineio: body too large")
+var (
+	errBodySize    = errors.New("engineio: payload too large")
+	errBodyTimeout = errors.New("engineio: http request timeout")
+)
 
 // reading takes note of n bytes more for the body of a POST; endPost takes them off.
 func (s *Socket) reading(n int) {
@@ -514,7 +534,7 @@ func (s *Server) answerPayload(w http.ResponseWriter, r *http.Request, items []*
 		}
 	}
 	h.Set("Content-Length", strconv.Itoa(len(*buf)))
-	err := write(w, *buf, took)
+	err := s.write(w, *buf, took)
 	if err == nil { // otherwise the http.Server may still be at it: over HTTP/2 a Write that fails does not wait
 		bufpool.Put(buf)
 	}
@@ -523,42 +543,6 @@ func (s *Server) answerPayload(w http.ResponseWriter, r *http.Request, items []*
 
 // buffered is what net/http keeps of an answer without writing it: up to here, Write does not block.
 const buffered = 2048
-
-// piece is what is written at once of a long body, so that it is seen how far it gets.
-const piece = 64 << 10
-
-// write writes the whole body with a deadline, which net/http lifts when the request is done. A long body is out when it
-// returns. Took, if not nil, is called for each piece.
-func write(w http.ResponseWriter, body []byte, took func()) error {
-	rc := http.NewResponseController(w)
-	rc.SetWriteDeadline(time.Now().Add(writeBase + time.Duration(len(body)/writeRate)*time.Second))
-	for rest := body; ; rest = rest[piece:] {
-		if len(rest) <= piece {
-			if _, err := w.Write(rest); err != nil || len(body) < buffered {
-				return err
-			}
-			break
-		}
-		if _, err := w.Write(rest[:piece]); err != nil {
-			return err
-		}
-		if took != nil {
-			took()
-		}
-	}
-	if err := rc.Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
-		return err
-	}
-	return nil
-}
-
-// unlimit lifts the WriteTimeout of the http.Server, if it has one, from a request that is to wait. The ReadTimeout is for
-// the body, and net/http lifts it when that is read.
-func unlimit(w http.ResponseWriter, r *http.Request) {
-	if srv, _ := r.Context().Value(http.ServerContextKey).(*http.Server); srv != nil && srv.WriteTimeout > 0 {
-		http.NewResponseController(w).SetWriteDeadline(time.Time{})
-	}
-}
 
 // oldBrowser does what the official server does for Internet Explorer, whose filter breaks on payloads.
 func oldBrowser(h http.Header, r *http.Request) {

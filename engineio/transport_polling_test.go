@@ -3,8 +3,10 @@ package engineio
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -165,13 +167,23 @@ func TestBodyLimits(t *testing.T) { // H-20 to H-23
 		chunked := struct{ io.Reader }{strings.NewReader(max)}
 		e.doContext(t.Context(), "POST", q, chunked).want(t, 200, "ok")
 
-		a := e.do("POST", q, max+"b")
-		a.want(t, 413, "")
+		// As the official server since 6.6.13: the session ends, and a GET is told.
+		get := e.later("GET", q, "")
+		e.do("POST", q, max+"b").want(t, 413, "")
+		rec.want(TransportError)
+		(<-get).want(t, 200, "1")
+		e.do("POST", q, max+"b").want(t, 400, code1)
+		if got := rec.texts(); got != max[1:]+" "+max[1:] || !errors.Is(rec.err, errBodySize) {
+			t.Errorf("%d bytes delivered, %v", len(got), rec.err)
+		}
+		q, rec = e.open()
 		chunked = struct{ io.Reader }{strings.NewReader(max + "b")}
-		a = e.doContext(t.Context(), "POST", q, chunked)
+		a := e.doContext(t.Context(), "POST", q, chunked)
 		if a.err == nil && (a.status != 413 || a.body != "") { // the client may see the connection end first
 			t.Errorf("chunked: %d %q", a.status, a.body)
 		}
+		rec.want(TransportError)
+		q, rec = e.open()
 		c, _ := e.net.Dial(t.Context())
 		fmt.Fprintf(c, "POST /engine.io/?%s HTTP/1.1\r\nHost: s\r\nContent-Length: 1000000000000\r\n\r\n4x", q)
 		resp, err := http.ReadResponse(bufio.NewReader(c), nil)
@@ -180,10 +192,18 @@ func TestBodyLimits(t *testing.T) { // H-20 to H-23
 		}
 		c.Close()
 		e.rejected(RejectBodySize, 3)
-		rec.alive()
-		if got := rec.texts(); got != max[1:]+" "+max[1:] {
-			t.Errorf("%d bytes delivered", len(got))
-		}
+		rec.want(TransportError)
+	})
+}
+
+// The limit of an http.MaxBytesHandler is answered as our own.
+func TestBodyLimitOfMiddleware(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, e *env) {
+		q, rec := e.open()
+		e.http.Handler = http.MaxBytesHandler(e.http.Handler, 1000)
+		e.do("POST", q, "4"+strings.Repeat("a", 2000)).want(t, 413, "")
+		rec.want(TransportError)
+		e.rejected(RejectBodySize, 1)
 	})
 }
 
@@ -239,7 +259,13 @@ func TestPostsThatAreNotRead(t *testing.T) { // H-26, H-27, H-28, T-18, T-39
 }
 
 func TestSlowPost(t *testing.T) { // H-29
-	bubble(t, nil, func(t *testing.T, e *env) {
+	for _, timeout := range []time.Duration{0, 5 * time.Second} {
+		slowPost(t, timeout)
+	}
+}
+
+func slowPost(t *testing.T, timeout time.Duration) {
+	bubble(t, &Options{BodyTimeout: timeout, PingTimeout: time.Minute}, func(t *testing.T, e *env) {
 		q, rec := e.open()
 		c, _ := e.net.Dial(t.Context())
 		start := time.Now()
@@ -256,12 +282,15 @@ func TestSlowPost(t *testing.T) { // H-29
 		if err != nil || resp.StatusCode != 408 || !resp.Close {
 			t.Fatalf("%v, %v", resp, err)
 		}
-		if d := time.Since(start); d != 25*time.Second {
+		if d := time.Since(start); d != cmp.Or(timeout, 30*time.Second) {
 			t.Errorf("after %v", d)
 		}
 		c.Close()
 		rec.want(TransportError)
 		e.rejected(RejectPostTimeout, 1)
+		if !strings.Contains(rec.err.Error(), "http request timeout") {
+			t.Errorf("told %v", rec.err)
+		}
 		if rec.texts() != "" {
 			t.Error("half a body was delivered")
 		}

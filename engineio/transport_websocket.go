@@ -39,7 +39,7 @@ func (s *Server) openWebSocket(w http.ResponseWriter, r *http.Request, sock *Soc
 	conn, err := websocket.Upgrade(w, r, o)
 	if err != nil {
 		sock.close(ending{reason: TransportError, err: err, reject: RejectHandshake}, true)
-		s.upgradeFailed(w, err)
+		s.upgradeFailed(w, r, err)
 		return
 	}
 	sock.mu.Lock()
@@ -74,13 +74,14 @@ func (s *Server) openFrame(sock *Socket) *[]byte {
 }
 
 // upgradeFailed answers when nothing has been written yet.
-func (s *Server) upgradeFailed(w http.ResponseWriter, err error) {
+func (s *Server) upgradeFailed(w http.ResponseWriter, r *http.Request, err error) {
 	var he *websocket.HandshakeError
 	switch {
 	case errors.As(err, &he):
 		s.refuseHandshake(w, he)
 	case errors.Is(err, http.ErrNotSupported):
-		http.Error(w, http.StatusText(http.StatusNotImplemented), http.StatusNotImplemented)
+		s.explainHijack(r, err)
+		s.answerUpgrade(w, http.StatusNotImplemented, "Not implemented: a middleware's http.ResponseWriter has neither Hijack nor Unwrap")
 	}
 }
 
@@ -89,7 +90,7 @@ func (s *Server) openProbe(w http.ResponseWriter, r *http.Request, sock *Socket,
 	conn, err := websocket.Upgrade(w, r, s.webSocketOptions(h))
 	if err != nil {
 		s.counters.reject(RejectHandshake)
-		s.upgradeFailed(w, err)
+		s.upgradeFailed(w, r, err)
 		return
 	}
 	sock.mu.Lock()
@@ -291,7 +292,7 @@ var probeFrame = websocket.AppendFrame(nil, websocket.Text, []byte("3probe"))
 //go:noinline
 func (s *Socket) handle(c *websocket.Conn, op websocket.Opcode, data []byte, err error) verdict {
 	if err != nil {
-		return s.lost(err)
+		return s.lost(c, err)
 	}
 	var p packet.Packet
 	if s.base64 && op == websocket.Text {
@@ -300,7 +301,7 @@ func (s *Socket) handle(c *websocket.Conn, op websocket.Opcode, data []byte, err
 		p, err = packet.Decode(data, op == websocket.Binary)
 	}
 	if err != nil {
-		return s.malformed(err)
+		return s.malformed(c, err)
 	}
 	if p.Type == packet.Message {
 		s.in.messages++
@@ -319,8 +320,8 @@ func (s *Socket) handle(c *websocket.Conn, op websocket.Opcode, data []byte, err
 	if p.Type == packet.Message && s.marks.Load()&markChoked != 0 {
 		s.awaitQueue()
 	}
-	if !s.receive(p) {
-		return s.violated(p.Type)
+	if !s.receive(p, c) {
+		return s.violated(c, p.Type)
 	}
 	if idle && s.grown && (p.Type == packet.Pong || s.fresh < freshStacks) {
 		s.grown = false
@@ -333,23 +334,23 @@ func (s *Socket) handle(c *websocket.Conn, op websocket.Opcode, data []byte, err
 // The ends are functions of their own, so that they are not on the stack while a message is handled.
 
 //go:noinline
-func (s *Socket) lost(err error) verdict {
-	s.close(readEnding(err), true)
+func (s *Socket) lost(c *websocket.Conn, err error) verdict {
+	s.closeReading(c, readEnding(err))
 	return readNoMore
 }
 
 //go:noinline
-func (s *Socket) malformed(err error) verdict {
-	s.close(ending{
+func (s *Socket) malformed(c *websocket.Conn, err error) verdict {
+	s.closeReading(c, ending{
 		reason: ParseError, err: err, reject: RejectPacket,
 		status: websocket.ProtocolError, text: "malformed packet",
-	}, true)
+	})
 	return readNoMore
 }
 
 //go:noinline
-func (s *Socket) violated(t packet.Type) verdict {
-	s.close(violation(t), true)
+func (s *Socket) violated(c *websocket.Conn, t packet.Type) verdict {
+	s.closeReading(c, violation(t))
 	return readNoMore
 }
 

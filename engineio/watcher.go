@@ -133,15 +133,7 @@ var slowConsumer = ending{
 
 // endLocked closes the session on a goroutine of its own, for callers that may not call user code, as a Logger is.
 func (s *Socket) endLocked(e ending) {
-	fx := s.closeLocked(e)
-	s.holds++
-	go func() { // owned by the session, ends when it is closed; release lets Shutdown go on
-		s.finish(fx, true)
-		if e.reject == RejectMemory && fx.conn != nil {
-			fx.conn.Abort() // which may hold a part of a message as long as its peer likes
-		}
-		s.release()
-	}()
+	s.finishApart(s.closeLocked(e))
 }
 
 // short reports whether memory is, or may be.

@@ -17,27 +17,29 @@ var mayImport = map[string][]string{
 	"engineio/packet": {},
 	// vocabulary, sessions, rooms
 	"event":               {"parser"},
-	"engineio":            {"engineio/packet", "internal/websocket", "internal/budget", "internal/ring", "internal/bufpool", "internal/sid", "internal/index"},
+	"engineio":            {"engineio/packet", "internal/websocket", "internal/budget", "internal/ring", "internal/bufpool", "internal/sid", "internal/index", "internal/journal", "internal/units"},
 	"adapter":             {"parser", "internal/index"},
 	"adapter/adaptertest": {"adapter", "parser"},
 	"browser":             {},
 	// the server
-	".": {"engineio", "parser", "event", "adapter", "browser", "internal/dispatch", "internal/ring", "internal/bufpool", "internal/sid", "internal/index"},
+	".": {"engineio", "parser", "event", "adapter", "browser", "internal/dispatch", "internal/ring", "internal/bufpool", "internal/sid", "internal/index", "internal/journal", "internal/units"},
 	// the client
-	"client": {"engineio", "parser", "event", "internal/dispatch", "internal/backoff", "internal/ring"},
+	"client": {"engineio", "parser", "event", "internal/dispatch", "internal/backoff", "internal/ring", "internal/journal", "internal/units"},
 	// on top of the server
 	"siotest":      {".", "client", "engineio", "parser", "event", "internal/memnet"},
 	"examples/":    {"public", "internal/memnet"},
 	"examples/bot": {"public", "examples/chat"},
 	// leaves of the core
 	"internal/websocket": {"internal/bufpool"},
-	"internal/dispatch":  {"event", "parser", "internal/ring"},
+	"internal/dispatch":  {"event", "parser", "internal/ring", "internal/journal"},
 	"internal/ring":      {},
 	"internal/backoff":   {},
 	"internal/bufpool":   {},
 	"internal/budget":    {},
 	"internal/sid":       {},
 	"internal/index":     {},
+	"internal/journal":   {},
+	"internal/units":     {},
 	"internal/memnet":    {},
 	"internal/archtest":  {},
 	"internal/work":      {},

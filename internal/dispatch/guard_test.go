@@ -113,11 +113,6 @@ func TestGuardLogger(t *testing.T) {
 	if got := b.String(); !strings.Contains(got, "msg=hello app=x io.to=you") {
 		t.Errorf("logged %q", got)
 	}
-	g.DisableRecover = true
-	l = slog.New(slog.NewTextHandler(&b, nil))
-	if g.Logger(l) != l {
-		t.Error("panics of a logger are kept back though they are wanted")
-	}
 }
 
 type valuer struct{}

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"maps"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -154,24 +155,75 @@ func Upgrade(w http.ResponseWriter, r *http.Request, opts *Options) (*Conn, erro
 }
 
 // takeOver hijacks the connection and writes the answer. It is not part of Upgrade for the sake of the stack.
-func takeOver(w http.ResponseWriter, answer []byte, opts *Options) (*Conn, error) {
-	nc, rw, err := http.NewResponseController(w).Hijack()
+//
+// The ResponseWriter may be a middleware's, and what it gives away a connection of anybody's: if one panics, the connection is
+// closed and the panic an error.
+func takeOver(w http.ResponseWriter, answer []byte, opts *Options) (c *Conn, err error) {
+	var nc net.Conn
+	returned := false
+	defer func() {
+		if returned {
+			return
+		}
+		if nc != nil {
+			discard(nc)
+		}
+		if v := recover(); v != nil {
+			c, err = nil, fmt.Errorf("websocket: hijack: %w: panic: %v", http.ErrNotSupported, v)
+		}
+	}()
+	nc, rw, err := hijack(w)
 	if err != nil {
+		returned = true
 		return nil, fmt.Errorf("websocket: hijack: %w", err)
 	}
 	nc.SetDeadline(time.Time{})
 	Tune(nc, opts.UserTimeout)
-	c := newConn(nc, leftOver(rw), opts)
-	if err := c.send(answer, or(opts.HandshakeTimeout, defaultHandshakeTimeout)); err != nil {
+	c = newConn(nc, leftOver(rw), opts)
+	err = c.send(answer, or(opts.HandshakeTimeout, defaultHandshakeTimeout))
+	if err != nil {
 		c.Abort()
-		return nil, fmt.Errorf("websocket: write handshake: %w", err)
+		c, err = nil, fmt.Errorf("websocket: write handshake: %w", err)
 	}
-	return c, nil
+	returned = true
+	return c, err
+}
+
+// discard closes a connection that may panic.
+func discard(nc net.Conn) {
+	defer func() { _ = recover() }()
+	nc.Close()
+}
+
+// maxWrapped is how many ResponseWriters may be around that of net/http.
+const maxWrapped = 100
+
+// hijack finds the Hijacker as an http.ResponseController does, but not for ever if a writer unwraps to itself, and takes
+// no connection that is none.
+func hijack(w http.ResponseWriter) (net.Conn, *bufio.ReadWriter, error) {
+	for range maxWrapped {
+		switch t := w.(type) {
+		case http.Hijacker:
+			nc, rw, err := t.Hijack()
+			if err != nil && nc != nil {
+				discard(nc)
+			}
+			if err == nil && nc == nil {
+				err = fmt.Errorf("%w: Hijack of %T returned no connection", http.ErrNotSupported, w)
+			}
+			return nc, rw, err
+		case interface{ Unwrap() http.ResponseWriter }:
+			w = t.Unwrap()
+		default:
+			return nil, nil, fmt.Errorf("%w: %T has neither Hijack nor Unwrap", http.ErrNotSupported, w)
+		}
+	}
+	return nil, nil, fmt.Errorf("%w: Unwrap of %T does not end", http.ErrNotSupported, w)
 }
 
 // leftOver copies what the HTTP server has read behind the request. The bufio.Reader goes away with the request.
 func leftOver(rw *bufio.ReadWriter) *[]byte {
-	if rw == nil || rw.Reader.Buffered() == 0 {
+	if rw == nil || rw.Reader == nil || rw.Reader.Buffered() == 0 {
 		return nil
 	}
 	n := rw.Reader.Buffered()

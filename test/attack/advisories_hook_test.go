@@ -49,7 +49,7 @@ func advisoryAnswers(e *env, origin http.Header, look func(what string, res *wir
 		{"GET", "/socket.io/?EIO=3&transport=polling", nil, "", 400},
 		{"GET", "/socket.io/more/", nil, "", 404},
 		{"POST", e.URL("polling", plain.SID), http.Header{"Content-Encoding": {"gzip"}}, "x", 415},
-		{"POST", e.URL("polling", plain.SID), http.Header{"Content-Length": {"1000001"}}, "4", 413},
+		{"POST", e.URL("polling", e.session("polling").SID), http.Header{"Content-Length": {"1000001"}}, "4", 413},
 		{"GET", e.URL("websocket", ""), upgrade, "", 403},
 		{"GET", e.URL("websocket", plain.SID), upgrade, "", 403},
 		{"GET", e.URL("websocket", "unknown"), upgrade, "", 400},
@@ -80,11 +80,11 @@ var originRows = []row{
 			"http://" + host + "@evil.example", "http://evil.example/" + host, "http://evil.example?" + host, "http://" + host + ", http://evil.example",
 		} {
 			header := handshakeHeader(http.Header{"Origin": {origin}})
-			e.handshakeAnswer(e.request("GET", e.URL("websocket", ""), header, nil, 403, "Forbidden"))
-			e.handshakeAnswer(e.request("GET", e.URL("websocket", s.SID), header, nil, 403, "Forbidden"))
+			e.handshakeAnswer(e.request("GET", e.URL("websocket", ""), header, nil, 403, foreign))
+			e.handshakeAnswer(e.request("GET", e.URL("websocket", s.SID), header, nil, 403, foreign))
 		}
 		both := handshakeHeader(http.Header{"Origin": {"http://" + host, "http://evil.example"}})
-		e.handshakeAnswer(e.request("GET", e.URL("websocket", ""), both, nil, 403, "Forbidden"))
+		e.handshakeAnswer(e.request("GET", e.URL("websocket", ""), both, nil, 403, foreign))
 		e.alive(s)
 		if n := e.io.Stats().Engine.Opened; n != 2 {
 			e.Errorf("%d sessions were opened", n-2)
@@ -112,7 +112,7 @@ var originRows = []row{
 			"https://evil-a.example", "https://a.example/", "http://b.example", "null",
 		} {
 			header := handshakeHeader(http.Header{"Origin": {origin}})
-			res := e.request("GET", e.URL("websocket", ""), header, nil, 403, "Forbidden")
+			res := e.request("GET", e.URL("websocket", ""), header, nil, 403, foreign)
 			if got := res.Header.Get("Access-Control-Allow-Origin"); got != "" || res.Header.Get("Vary") != "Origin" {
 				e.Errorf("%s: answered with %v", origin, res.Header)
 			}

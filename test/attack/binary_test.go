@@ -355,11 +355,10 @@ var binaryOutRows = []row{
 			begin := string(wire.EncodePayload(append(withBins(head1, file), txts(`3`)...))) + "\x1e" + `42["y","`
 			return begin + strings.Repeat("b", n-len(begin)-2) + `"]`
 		}
-		e.request("POST", e.URL("polling", s.SID), nil, []byte(body(1_000_001)), 413, "")
 		e.post(s, nil, body(1_000_000), 200)
 		e.until("the events", func() bool { return len(e.heard) == 2 && e.heard[0] == heard{"x", "binary"} && e.heard[1].name == "y" })
-		e.alive(s)
-	}, reject: engineio.RejectBodySize},
+		e.request("POST", e.URL("polling", s.SID), nil, []byte(body(1_000_001)), 413, "")
+	}, reject: engineio.RejectBodySize, reason: socketio.ReasonTransportError},
 	{id: "B-33b", run: func(e *env) { // what the server answers keeps to it too, though base64 is longer
 		s := e.connect("polling")
 		sock := e.serverSocket(s)

@@ -161,7 +161,7 @@ var handshakeRows = slices.Concat([]row{
 		for _, change := range []http.Header{
 			{"Upgrade": {"foo"}}, {"Upgrade": nil}, {"Upgrade": {"websocketx"}}, {"Connection": {"keep-alive"}}, {"Connection": nil},
 		} {
-			e.request("GET", "/socket.io/"+webSocket, handshakeHeader(change), nil, 400, code3)
+			e.request("GET", "/socket.io/"+webSocket, handshakeHeader(change), nil, 400, code3U)
 		}
 	}, reject: engineio.RejectHandshake, times: 5},
 	{id: "W-5", run: func(e *env) {

@@ -18,11 +18,14 @@ import (
 
 // The bodies of refusals.
 const (
-	code0 = `{"code":0,"message":"Transport unknown"}`
-	code1 = `{"code":1,"message":"Session ID unknown"}`
-	code2 = `{"code":2,"message":"Bad handshake method"}`
-	code3 = `{"code":3,"message":"Bad request"}`
-	code5 = `{"code":5,"message":"Unsupported protocol version"}`
+	code0   = `{"code":0,"message":"Transport unknown"}`
+	code1   = `{"code":1,"message":"Session ID unknown"}`
+	code2   = `{"code":2,"message":"Bad handshake method"}`
+	code3   = `{"code":3,"message":"Bad request"}`
+	foreign = "Forbidden: this origin is not allowed: is it in CORS.Origins, does a proxy pass Host on?"
+	// Without an Upgrade header.
+	code3U = `{"code":3,"message":"Bad request","reason":"transport=websocket without an Upgrade header: does a proxy not pass it on?"}`
+	code5  = `{"code":5,"message":"Unsupported protocol version"}`
 )
 
 // get is a request without session and its answer. An empty want is not compared.
@@ -98,8 +101,8 @@ var httpRows = []row{
 	{id: "H-3a", run: get("?EIO=4&transport=__proto__", 400, code0), reject: engineio.RejectTransport},
 	{id: "H-3b", run: get("?EIO=4&transport=constructor", 400, code0), reject: engineio.RejectTransport},
 	{id: "H-4", run: get("?EIO=4&transport=webtransport", 400, code0), reject: engineio.RejectTransport},
-	{id: "H-5", run: get("?EIO=4&transport=polling&transport=websocket", 400, code3), reject: engineio.RejectHandshake},
-	{id: "H-6", run: get("?EIO=4&transport=websocket", 400, code3), reject: engineio.RejectHandshake},
+	{id: "H-5", run: get("?EIO=4&transport=polling&transport=websocket", 400, code3U), reject: engineio.RejectHandshake},
+	{id: "H-6", run: get("?EIO=4&transport=websocket", 400, code3U), reject: engineio.RejectHandshake},
 	{id: "H-7a", run: get(polling+"&sid=unknown", 400, code1), reject: engineio.RejectSession},
 	{id: "H-7b", run: get(polling+"&sid=__proto__", 400, code1), reject: engineio.RejectSession},
 	{id: "H-7c", run: get(polling+"&sid="+strings.Repeat("s", 8<<10), 400, code1), reject: engineio.RejectSession},
@@ -191,8 +194,8 @@ var httpRows = []row{
 		if len(res.Body) != 0 || !strings.EqualFold(res.Header.Get("Connection"), "close") {
 			e.Errorf("answer %v %q", res.Header, res.Body)
 		}
-		e.alive(s)
-	}, reject: engineio.RejectBodySize},
+		e.request("GET", e.URL("polling", s.SID), nil, nil, 400, code1)
+	}, reject: engineio.RejectBodySize, reason: socketio.ReasonTransportError},
 	{id: "H-22", run: func(e *env) {
 		s := e.connect("polling")
 		body := event(1_000_001)
@@ -200,16 +203,16 @@ var httpRows = []row{
 		if !strings.HasPrefix(line, "HTTP/1.1 413") {
 			e.Errorf("answer %q", line)
 		}
-		e.alive(s)
-	}, reject: engineio.RejectBodySize},
+		e.request("GET", e.URL("polling", s.SID), nil, nil, 400, code1)
+	}, reject: engineio.RejectBodySize, reason: socketio.ReasonTransportError},
 	{id: "H-23", run: func(e *env) {
 		s := e.connect("polling")
 		line := e.raw("POST " + e.URL("polling", s.SID) + " HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000000\r\n\r\n42")
 		if !strings.HasPrefix(line, "HTTP/1.1 413") {
 			e.Errorf("answer %q", line)
 		}
-		e.alive(s)
-	}, reject: engineio.RejectBodySize},
+		e.request("GET", e.URL("polling", s.SID), nil, nil, 400, code1)
+	}, reject: engineio.RejectBodySize, reason: socketio.ReasonTransportError},
 	{id: "H-24", run: func(e *env) {
 		s := e.connect("polling")
 		for _, length := range []string{"Content-Length: -1", "Content-Length: 2\r\nContent-Length: 3"} {

@@ -1,0 +1,115 @@
+package engineio
+
+import (
+	"fmt"
+	"net/http"
+	"runtime/debug"
+
+	"sio.example/socketio/engineio/packet"
+	"sio.example/socketio/internal/websocket"
+)
+
+// Calls of user code. Whatever that does, the session gets its end and lets go of what it holds: a panic ends the session and
+// nothing else, and so does runtime.Goexit, which takes the goroutine along.
+
+// deliver calls the Handler. The caller has entered the gate; c is its WebSocket if it is a reader.
+func (s *Socket) deliver(m packet.Packet, c *websocket.Conn) {
+	returned := false
+	defer func() {
+		if !returned {
+			s.failed(c, recover())
+		}
+	}()
+	s.handler.HandleMessage(Message{Binary: m.Binary, Data: m.Data})
+	returned = true
+}
+
+// failed ends the session because HandleMessage did not return. If the goroutine ends, nobody else will leave the gate.
+func (s *Socket) failed(c *websocket.Conn, panicked any) {
+	s.server.failed("HandleMessage", panicked)
+	e := ending{reason: TransportError, err: errPanic, status: websocket.InternalError, text: "internal error"}
+	if panicked == nil {
+		e.err = errExited
+	}
+	s.close(e, true)
+	if panicked != nil {
+		return
+	}
+	if c != nil {
+		defer s.leaveReading(c)
+	}
+	if s.gate.leave() {
+		s.lastCall()
+	}
+}
+
+// leaveReading lets another goroutine have what is left to do for the reader of c.
+func (s *Socket) leaveReading(c *websocket.Conn) {
+	go s.readOut(c) // the same reader with its hold
+}
+
+// closeReading is close for the reader of c.
+func (s *Socket) closeReading(c *websocket.Conn, e ending) {
+	s.mu.Lock()
+	fx := s.closeLocked(e)
+	s.mu.Unlock()
+	s.asReader(c, func() { s.finish(fx, true) })
+}
+
+// asReader calls what may call the Handler for the last time. If c is not nil, the goroutine is its reader.
+func (s *Socket) asReader(c *websocket.Conn, call func()) {
+	returned := false
+	defer func() {
+		if !returned && c != nil {
+			s.leaveReading(c)
+		}
+	}()
+	call()
+	returned = true
+}
+
+// lastCall tells the handler, and lets the session go.
+func (s *Socket) lastCall() {
+	defer s.release()
+	s.mu.Lock()
+	e, h := s.end, s.handler
+	s.mu.Unlock()
+	if h == nil {
+		return
+	}
+	returned := false
+	defer func() {
+		if !returned {
+			s.server.failed("HandleClose", recover())
+		}
+	}()
+	h.HandleClose(e.reason, e.err)
+	returned = true
+}
+
+// hook calls user code on the request's goroutine and reports whether it returned. A panic is logged and counted;
+// http.ErrAbortHandler is left to net/http, which knows what it means.
+func (s *Server) hook(name string, call func()) (ok bool) {
+	defer func() {
+		if ok {
+			return
+		}
+		v := recover()
+		if v == http.ErrAbortHandler {
+			panic(v)
+		}
+		s.failed(name, v)
+	}()
+	call()
+	return true
+}
+
+// failed logs and counts that user code did not return: because of a panic, or without a value because of runtime.Goexit.
+func (s *Server) failed(where string, panicked any) {
+	s.counters.reject(RejectPanic)
+	if panicked == nil {
+		s.options.Logger.Error("engineio: runtime.Goexit in " + where)
+		return
+	}
+	s.options.Logger.Error("engineio: panic in "+where, "panic", fmt.Sprint(panicked), "stack", string(debug.Stack()))
+}
