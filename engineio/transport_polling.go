@@ -224,7 +224,7 @@ func (s *Socket) forgetPollingLocked() {
 
 // servePost reads the payload of a POST and delivers it.
 func (s *Socket) servePost(w http.ResponseWriter, r *http.Request) {
-	if strings.HasPrefix(r.Header.Get("Content-Type"), "application/octet-stream") {
+	if r.Header.Get("Content-Type") == "application/octet-stream" { // exactly this, as officially; all else is text
 		s.close(ending{reason: TransportError, err: errOctetStream, reject: RejectContentType}, true)
 		hangUp(w)
 		answerEmpty(w, http.StatusBadRequest)

@@ -2,13 +2,13 @@
 //
 // It is pure: no sockets, no clocks, no goroutines. Decoded packets are views into the input.
 //
-// It is strict where the protocol leaves room: an empty packet, an unknown type, base64 that is not
-// canonical and text that is not UTF-8 are errors, never guesses. It does not know which packets make
-// sense in which direction or state; that is for the session.
+// It is strict where the protocol leaves room: an empty packet, an unknown type and text that is not
+// UTF-8 are errors, never guesses. Of base64 it takes what clients make: with line breaks, without
+// padding, in either alphabet; but nothing else. It does not know which packets make sense in which
+// direction or state; that is for the session.
 package packet
 
 import (
-	"encoding/base64"
 	"strconv"
 	"unicode/utf8"
 )
@@ -81,9 +81,6 @@ const (
 // binaryMark begins a binary message where only text can be sent (EIO v4 §encoding).
 const binaryMark = 'b'
 
-// strictBase64 refuses padding bits that are not zero, so that one message has one encoding.
-var strictBase64 = base64.StdEncoding.Strict()
-
 // Append appends the WebSocket form of p: a digit and the data, or for a binary message the bare data.
 func Append(dst []byte, p Packet) []byte {
 	if !p.Binary {
@@ -132,29 +129,6 @@ func decodeText(data []byte, offset int) (Packet, error) {
 		return Packet{}, &SyntaxError{Offset: offset + 1 + invalidAt(p.Data), Msg: msgUTF8}
 	}
 	return p, nil
-}
-
-// decodeBase64 decodes the text of a binary message into a slice of its own.
-func decodeBase64(text []byte, offset int) (Packet, error) {
-	// The package skips line breaks, which our peers never send: what is left out makes the length
-	// disagree with what was decoded.
-	n := len(text) / 4 * 3
-	for i := len(text) - 1; i >= 0 && i >= len(text)-2 && text[i] == '='; i-- {
-		n--
-	}
-	if len(text)%4 != 0 || n < 0 {
-		return Packet{}, &SyntaxError{Offset: offset, Msg: msgBase64}
-	}
-	// Decode writes whole groups, so it needs up to two bytes of room beyond the result.
-	buf := make([]byte, len(text)/4*3)
-	got, err := strictBase64.Decode(buf, text)
-	if err != nil || got != n {
-		if bad, ok := err.(base64.CorruptInputError); ok {
-			offset += int(bad)
-		}
-		return Packet{}, &SyntaxError{Offset: offset, Msg: msgBase64}
-	}
-	return Packet{Type: Message, Binary: true, Data: buf[:n:n]}, nil
 }
 
 // invalidAt is the offset of the first byte that is not UTF-8.

@@ -100,7 +100,7 @@ func TestDecodeTextOnly(t *testing.T) {
 		{"", Packet{}, wantError(0, msgEmpty)},
 		{"c", Packet{}, wantError(0, msgType)},
 		{"b!!!!", Packet{}, wantError(1, msgBase64)},
-		{"bAQI", Packet{}, wantError(1, msgBase64)},
+		{"bAQ\r\nI", binaryMessage("\x01\x02"), nil},
 		{"bAQID\x1e4xy", Packet{}, wantError(5, msgBase64)}, // a message is one packet
 	} {
 		got, err := DecodeTextOnly([]byte(c.wire))
@@ -135,15 +135,24 @@ func TestPayload(t *testing.T) {
 		{"E-2", "4a\x1e\x1e4b", []Packet{text(Message, "a")}, wantError(3, msgEmpty)},
 		{"E-1", "4a\x1e9\x1e4b", []Packet{text(Message, "a")}, wantError(3, msgType)},
 		{"E-8", "b!!!!", nil, wantError(1, msgBase64)},
-		{"E-8", "bAQI", nil, wantError(1, msgBase64)},          // no padding
-		{"E-8", "bAQ=", nil, wantError(1, msgBase64)},          // too little of it
-		{"E-8", "bAQ===", nil, wantError(1, msgBase64)},        // too much
-		{"E-8", "b====", nil, wantError(1, msgBase64)},         // nothing else
-		{"E-8", "bAR==", nil, wantError(3, msgBase64)},         // padding bits that are not zero
-		{"E-8", "bAQIE=AQI", nil, wantError(5, msgBase64)},     // 8 characters, padding within
-		{"E-8", "bA-_D", nil, wantError(2, msgBase64)},         // the URL alphabet
-		{"E-8", "bAQID\n\n\n\n", nil, wantError(1, msgBase64)}, // line breaks
-		{"E-8", "bAQ\r\nID\r\n", nil, wantError(1, msgBase64)}, // within
+		{"E-8", "bAQI", []Packet{binaryMessage("\x01\x02")}, nil}, // no padding
+		{"E-8", "bAQ", []Packet{binaryMessage("\x01")}, nil},
+		{"E-8", "bAQ=", []Packet{binaryMessage("\x01")}, nil},                  // too little of it
+		{"E-8", "bAR==", []Packet{binaryMessage("\x01")}, nil},                 // padding bits that are not zero
+		{"E-8", "b-_+/", []Packet{binaryMessage("\xfb\xff\xbf")}, nil},         // both alphabets
+		{"E-8", "bAQID\n\n\n\n", []Packet{binaryMessage("\x01\x02\x03")}, nil}, // line breaks
+		{"E-8", "bAQ\r\nID\r\n", []Packet{binaryMessage("\x01\x02\x03")}, nil}, // within
+		{"E-8", "b \tA\vQ\f= =\r\n", []Packet{binaryMessage("\x01")}, nil},
+		{"E-8", "b\r\n", []Packet{binaryMessage("")}, nil},
+		{"E-8", "bAQ===", nil, wantError(5, msgBase64)},      // too much padding
+		{"E-8", "bAQID=", nil, wantError(5, msgBase64)},      // where there is none
+		{"E-8", "bA", nil, wantError(2, msgBase64)},          // half a byte
+		{"E-8", "bA===", nil, wantError(2, msgBase64)},       // the same
+		{"E-8", "b====", nil, wantError(1, msgBase64)},       // nothing else
+		{"E-8", "bAQIE=AQI", nil, wantError(5, msgBase64)},   // padding within
+		{"E-8", "bAQ==AQ==", nil, wantError(5, msgBase64)},   // and two of them
+		{"E-8", "bAQID*", nil, wantError(5, msgBase64)},      // what Node skips
+		{"E-8", "bAQ\u00a0==", nil, wantError(3, msgBase64)}, // a blank that is none
 		{"E-8", "4a\x1eb!!!!", []Packet{text(Message, "a")}, wantError(4, msgBase64)},
 		{"E-11", "4a\xff", nil, wantError(2, msgUTF8)},
 		{"E-11", "4ok\x1e4\xed\xa0\x80", []Packet{text(Message, "ok")}, wantError(5, msgUTF8)}, // a surrogate
@@ -160,7 +169,7 @@ func TestPayload(t *testing.T) {
 
 func TestErrorsAreSyntaxErrorsWithoutInput(t *testing.T) {
 	const secret = "zzSECRETzz"
-	for _, wire := range []string{secret, "b" + secret, "4" + secret + "\xff", "4a\x1e" + secret} {
+	for _, wire := range []string{secret, "b!" + secret, "4" + secret + "\xff", "4a\x1e" + secret} {
 		_, err := collect([]byte(wire))
 		var syntax *SyntaxError
 		if !errors.As(err, &syntax) {

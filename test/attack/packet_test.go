@@ -76,9 +76,9 @@ var packetRows = []row{
 	}, reject: engineio.RejectSession, reason: socketio.ReasonTransportClose},
 	{id: "E-8a", run: packetNoSocketIO("b"), reject: socketio.RejectParse, reason: socketio.ReasonParseError}, // an empty binary message
 	{id: "E-8b", run: packetRefused("b!!!!"), reject: engineio.RejectPayload, reason: socketio.ReasonParseError},
-	{id: "E-8c", run: packetRefused("bAQI"), reject: engineio.RejectPayload, reason: socketio.ReasonParseError},
-	{id: "E-8d", run: packetRefused("bAR=="), reject: engineio.RejectPayload, reason: socketio.ReasonParseError},
-	{id: "E-8e", run: packetRefused("bAQ\nI="), reject: engineio.RejectPayload, reason: socketio.ReasonParseError},
+	{id: "E-8c", run: packetNoSocketIO("bAQI"), reject: socketio.RejectParse, reason: socketio.ReasonParseError},
+	{id: "E-8d", run: packetNoSocketIO("bAR=="), reject: socketio.RejectParse, reason: socketio.ReasonParseError},
+	{id: "E-8e", run: packetNoSocketIO("bAQ\nI="), reject: socketio.RejectParse, reason: socketio.ReasonParseError},
 	{id: "E-9", run: func(e *env) {
 		s := e.connect("polling")
 		e.post(s, nil, strings.Repeat("6\x1e", 99_999)+"6", 200)
@@ -345,7 +345,9 @@ func packetBase64(e *env) {
 		e.Fatal(err)
 	}
 	upgradeWant(e, ws, head, "bBA==") // a binary frame is understood too
-	upgradeSend(e, ws, "bAQI")        // no padding
+	upgradeSend(e, ws, head, "bA-\r\n_D") // as clients make it
+	upgradeWant(e, ws, head, "bA+/D")
+	upgradeSend(e, ws, "bAQI*") // and not what is none
 	packetCloses(e, ws, 1002, "malformed packet")
 	e.settle(func() bool { return e.io.Stats().Rejected[engineio.RejectPacket] == 1 })
 }
