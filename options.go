@@ -3,6 +3,8 @@ package socketio
 import (
 	"cmp"
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"math"
 	"time"
@@ -10,6 +12,7 @@ import (
 	"sio.example/socketio/adapter"
 	"sio.example/socketio/engineio"
 	"sio.example/socketio/internal/dispatch"
+	"sio.example/socketio/internal/units"
 	"sio.example/socketio/parser"
 )
 
@@ -69,26 +72,67 @@ const (
 	maxInboxBytes     = 1 << 20
 )
 
-// withDefaults returns a copy in which each option has a value.
+// Validate reports options that no server can keep, or that nobody can mean, those of Engine included: a ConnectTimeout of
+// 45000, which is 45 microseconds, or a negative number. Each message has the right form. NewServer logs the same at error level
+// and goes on with the default in place of what is wrong; a program that would rather not start asks here first.
+func (o *Options) Validate() error {
+	if o == nil {
+		return nil
+	}
+	engine := o.Engine
+	return errors.Join(o.check(), engine.Validate())
+}
+
+// check is Validate without Engine.
+func (o *Options) check() error {
+	var errs []error
+	duration := func(name string, d time.Duration) {
+		if err := units.Check(name, d, time.Millisecond); err != nil {
+			errs = append(errs, fmt.Errorf("socketio: %w", err))
+		}
+	}
+	size := func(name string, n int) {
+		if n < 0 {
+			errs = append(errs, fmt.Errorf("socketio: %s is negative (%d): 0 means the default", name, n))
+		}
+	}
+	duration("ConnectTimeout", o.ConnectTimeout)
+	duration("AttachmentTimeout", o.AttachmentTimeout)
+	size("MaxNamespaces", o.MaxNamespaces)
+	size("MaxInbox", o.MaxInbox)
+	return errors.Join(errs...)
+}
+
+// checkPath reports what is wrong with Engine.Path, which has another default here.
+func (o *Options) checkPath() error { return (&engineio.Options{Path: o.Engine.Path}).Validate() }
+
+// withDefaults returns a copy in which each option has a value. What Validate reports of Engine is left to that.
 func (o *Options) withDefaults() Options {
 	var d Options
 	if o != nil {
 		d = *o
 	}
 	d.Engine.Path = cmp.Or(d.Engine.Path, defaultPath)
-	if d.Engine.MaxPayload <= 0 {
+	if d.checkPath() != nil {
+		d.Engine.Path = defaultPath
+	}
+	if d.Engine.MaxPayload == 0 {
 		d.Engine.MaxPayload = defaultMaxPayload
 	}
 	if d.Parser == nil {
-		d.Parser = parser.JSON(&parser.JSONOptions{MaxBytes: int(min(d.Engine.MaxPayload, math.MaxInt/2) * 2)})
+		size := d.Engine.MaxPayload
+		if size < 0 {
+			size = defaultMaxPayload
+		}
+		d.Parser = parser.JSON(&parser.JSONOptions{MaxBytes: int(min(size, math.MaxInt/2) * 2)})
 	}
 	if d.Adapter == nil {
 		d.Adapter = adapter.NewMemory
 	}
-	if d.ConnectTimeout <= 0 {
+	if d.ConnectTimeout < time.Millisecond {
 		d.ConnectTimeout = 45 * time.Second
 	}
-	if d.AttachmentTimeout <= 0 {
+	if d.AttachmentTimeout < time.Millisecond {
 		d.AttachmentTimeout = 30 * time.Second
 	}
 	if d.MaxNamespaces <= 0 {

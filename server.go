@@ -25,7 +25,7 @@ type mainNamespace = Namespace
 // methods are safe for concurrent use.
 type Server struct{ *mainNamespace }
 
-// NewServer returns a server. nil means all defaults.
+// NewServer returns a server. nil means all defaults. What [Options.Validate] reports is logged at error level, and left out.
 //
 // The caller serves it, under its path or under all, and calls Shutdown in the end: http.Server.Shutdown does not wait
 // for WebSocket connections.
@@ -44,6 +44,11 @@ func NewServer(opts *Options) *Server {
 	s.guard = dispatch.Guard{DisableRecover: o.DisableRecover, Panics: &s.stats.panics}
 	s.appender, _ = o.Parser.(parser.Appender)
 	s.plain = reflect.TypeOf(o.Parser) == reflect.TypeOf(parser.JSON(nil))
+	if opts != nil {
+		if err := errors.Join(opts.check(), opts.checkPath()); err != nil {
+			s.log.Error("socketio: options left out", "error", err)
+		}
+	}
 	s.engine = engineio.NewServer(s.accept, &o.Engine)
 	return &Server{s.of("/")}
 }

@@ -11,6 +11,7 @@ import (
 	"sio.example/socketio/engineio"
 	"sio.example/socketio/internal/backoff"
 	"sio.example/socketio/internal/dispatch"
+	"sio.example/socketio/internal/units"
 	"sio.example/socketio/parser"
 )
 
@@ -119,11 +120,30 @@ var defaultParser = parser.JSON(&parser.JSONOptions{MaxBytes: 2 * defaultMaxPayl
 
 // Options are not copied with their defaults: there may be a Manager for each of many thousand connections.
 
+// check reports options that no Manager can keep, or that nobody can mean.
 func (o *Options) check() error {
 	for _, t := range o.Engine.Transports {
 		if t != "polling" && t != "websocket" {
 			return fmt.Errorf("client: unknown transport %q", t)
 		}
+	}
+	for _, d := range [...]struct {
+		name string
+		d    time.Duration
+	}{
+		{"ConnectTimeout", o.ConnectTimeout}, {"ReconnectionDelay", o.ReconnectionDelay}, {"ReconnectionDelayMax", o.ReconnectionDelayMax},
+		{"Socket.AckTimeout", o.Socket.AckTimeout}, {"Engine.RequestTimeout", o.Engine.RequestTimeout},
+		{"Engine.UpgradeTimeout", o.Engine.UpgradeTimeout},
+	} {
+		if d.d <= 0 { // of some, that means none
+			continue
+		}
+		if err := units.Check(d.name, d.d, time.Millisecond); err != nil {
+			return fmt.Errorf("client: %w", err)
+		}
+	}
+	if o.RandomizationFactor > 1 {
+		return fmt.Errorf("client: RandomizationFactor is %v: it is at most 1; 0.5 means 50%%", o.RandomizationFactor)
 	}
 	return nil
 }

@@ -1,12 +1,9 @@
 package engineio
 
 import (
-	"errors"
-	"fmt"
 	"log/slog"
 	"math"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
@@ -69,7 +66,7 @@ type Options struct {
 
 // CORSOptions are sent to browsers. See the Fetch standard for what each means.
 type CORSOptions struct {
-	Origins        []string // exact, as in "https://example.com"; "*" is any; required
+	Origins        []string // each as in "https://example.com"; "*" is any; required
 	Credentials    bool     // never sent along with the origin "*"
 	Methods        []string // default GET, HEAD, PUT, PATCH, POST, DELETE
 	AllowedHeaders []string // default: what the request asks for
@@ -77,37 +74,11 @@ type CORSOptions struct {
 	MaxAge         time.Duration
 }
 
-// Validate reports options that no server can keep: unknown transports, credentials for every origin, a cookie that
-// cannot be sent. NewServer logs the same at error level and goes on without what is wrong.
-func (o *Options) Validate() error {
-	if o == nil {
-		return nil
-	}
-	var errs []error
-	for _, name := range o.Transports {
-		if name != transportPolling && name != transportWebSocket {
-			errs = append(errs, fmt.Errorf("engineio: unknown transport %q", name))
-		}
-	}
-	if c := o.CORS; c != nil {
-		if len(c.Origins) == 0 {
-			errs = append(errs, errors.New("engineio: CORS without origins"))
-		}
-		if c.Credentials && slices.Contains(c.Origins, "*") {
-			errs = append(errs, errors.New("engineio: CORS credentials for every origin"))
-		}
-	}
-	if o.Cookie != nil {
-		errs = append(errs, checkCookie(withCookieDefaults(o.Cookie)))
-	}
-	return errors.Join(errs...)
-}
-
 // withDefaults returns a copy without zero values, and without what Validate reports.
 func (o *Options) withDefaults() Options {
 	var d Options
 	if o != nil {
-		d = *o
+		d, _ = o.checked()
 	}
 	if d.Path == "" {
 		d.Path = "/engine.io/"
@@ -130,9 +101,6 @@ func (o *Options) withDefaults() Options {
 	d.Logger = journal.Logger(d.Logger, nil)
 	if d.CORS != nil {
 		c := *d.CORS
-		if slices.Contains(c.Origins, "*") {
-			c.Credentials = false
-		}
 		if len(c.Methods) == 0 {
 			c.Methods = []string{"GET", "HEAD", "PUT", "PATCH", "POST", "DELETE"}
 		}
@@ -140,21 +108,8 @@ func (o *Options) withDefaults() Options {
 	}
 	if d.Cookie != nil {
 		d.Cookie = withCookieDefaults(d.Cookie)
-		if checkCookie(d.Cookie) != nil {
-			d.Cookie = nil
-		}
 	}
 	return d
-}
-
-func checkCookie(c *http.Cookie) error {
-	if err := c.Valid(); err != nil {
-		return fmt.Errorf("engineio: cookie: %w", err)
-	}
-	if c.SameSite == http.SameSiteNoneMode && !c.Secure {
-		return errors.New("engineio: cookie: SameSite=None needs Secure")
-	}
-	return nil
 }
 
 func withCookieDefaults(c *http.Cookie) *http.Cookie {

@@ -17,14 +17,14 @@ var mayImport = map[string][]string{
 	"engineio/packet": {},
 	// vocabulary, sessions, rooms
 	"event":               {"parser"},
-	"engineio":            {"engineio/packet", "internal/websocket", "internal/ring", "internal/bufpool", "internal/sid", "internal/index", "internal/journal"},
+	"engineio":            {"engineio/packet", "internal/websocket", "internal/ring", "internal/bufpool", "internal/sid", "internal/index", "internal/journal", "internal/units"},
 	"adapter":             {"parser", "internal/index"},
 	"adapter/adaptertest": {"adapter", "parser"},
 	"browser":             {},
 	// the server
-	".": {"engineio", "parser", "event", "adapter", "browser", "internal/dispatch", "internal/ring", "internal/bufpool", "internal/sid", "internal/index", "internal/journal"},
+	".": {"engineio", "parser", "event", "adapter", "browser", "internal/dispatch", "internal/ring", "internal/bufpool", "internal/sid", "internal/index", "internal/journal", "internal/units"},
 	// the client
-	"client": {"engineio", "parser", "event", "internal/dispatch", "internal/backoff", "internal/ring", "internal/journal"},
+	"client": {"engineio", "parser", "event", "internal/dispatch", "internal/backoff", "internal/ring", "internal/journal", "internal/units"},
 	// on top of the server
 	"siotest":      {".", "client", "engineio", "parser", "event", "internal/memnet"},
 	"examples/":    {"public", "internal/memnet"},
@@ -38,6 +38,7 @@ var mayImport = map[string][]string{
 	"internal/sid":       {},
 	"internal/index":     {},
 	"internal/journal":   {},
+	"internal/units":     {},
 	"internal/memnet":    {},
 	"internal/archtest":  {},
 }
