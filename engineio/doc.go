@@ -20,7 +20,7 @@
 // # What it never does
 //
 // It keeps no *http.Request after the answer, reads no body before it knows the session, inflates no input, and sends
-// nothing of what it received back in an error. It starts no listener and closes no http.Server.
+// nothing of what it received back in an error. It calls the Handler of a Logger on no goroutine of a session. It starts no listener and closes no http.Server.
 //
 // # Clients
 //
