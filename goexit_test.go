@@ -143,3 +143,44 @@ func TestGoexitBelowTheHandlers(t *testing.T) {
 		})
 	}
 }
+
+// A Logger that blocks holds up nobody whose ConnectTimeout ends, and no handler.
+func TestLoggerThatBlocksHoldsUpNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		goOn := make(chan struct{})
+		f := newFixture(t, &socketio.Options{
+			ConnectTimeout: time.Second,
+			Logger:         slog.New(funcLog{slog.DiscardHandler, func(string) { <-goOn }}),
+		})
+		f.Handle("x", func(_ context.Context, _ *socketio.Socket, e *socketio.Event) error {
+			if e.WantsAck() {
+				return e.Ack("still here")
+			}
+			return errors.New("to be logged")
+		})
+		begin := time.Now()
+		c, _ := f.join("/")
+		for range 50 {
+			f.dial() // and says nothing
+		}
+		<-time.After(time.Second + 200*time.Millisecond)
+		if n := f.Engine().Count(); n != 1 {
+			t.Errorf("%d sessions after the timeout", n)
+		}
+		c.send(`42["x"]`, `421["x"]`)
+		c.expect(`431["still here"]`)
+		if d := time.Since(begin); d > 2*time.Second {
+			t.Errorf("it took %v", d)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if err := f.Shutdown(ctx); err != nil {
+			t.Errorf("Shutdown: %v", err)
+		}
+		close(goOn)
+		_ = c.conn.Close()
+		_ = f.http.Close()
+		_ = f.ln.Close()
+		synctest.Wait()
+	})
+}
