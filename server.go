@@ -25,7 +25,8 @@ type mainNamespace = Namespace
 // methods are safe for concurrent use.
 type Server struct{ *mainNamespace }
 
-// NewServer returns a server. nil means all defaults. What [Options.Validate] reports is logged at error level, and left out.
+// NewServer returns a server for http.Handle("/socket.io/", s): with the slash at the end, and without a method in the pattern.
+// nil means all defaults. What [Options.Validate] reports is logged at error level, and left out.
 //
 // The caller serves it, under its path or under all, and calls Shutdown in the end: http.Server.Shutdown does not wait
 // for WebSocket connections.

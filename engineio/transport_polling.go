@@ -302,6 +302,10 @@ func (s *Socket) endPost(p *polling) {
 // not be missing silently. So does the official server since Engine.IO 6.6.13.
 func (s *Socket) failPost(w http.ResponseWriter, err error) {
 	hangUp(w)
+	var limit *http.MaxBytesError // of an http.MaxBytesHandler before us
+	if errors.As(err, &limit) {
+		err = fmt.Errorf("%w: %w", errBodySize, err)
+	}
 	switch {
 	case errors.Is(err, errBodySize):
 		if !s.closePolling(ending{reason: TransportError, err: err, reject: RejectBodySize}) {

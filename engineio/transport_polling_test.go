@@ -196,6 +196,17 @@ func TestBodyLimits(t *testing.T) { // H-20 to H-23
 	})
 }
 
+// The limit of an http.MaxBytesHandler is answered as our own.
+func TestBodyLimitOfMiddleware(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, e *env) {
+		q, rec := e.open()
+		e.http.Handler = http.MaxBytesHandler(e.http.Handler, 1000)
+		e.do("POST", q, "4"+strings.Repeat("a", 2000)).want(t, 413, "")
+		rec.want(TransportError)
+		e.rejected(RejectBodySize, 1)
+	})
+}
+
 // E-12: how a body is cut into chunks changes nothing.
 func TestChunkedBody(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, e *env) {
