@@ -181,6 +181,16 @@ func (s *ClientSocket) startPollLocked(rest []byte) {
 // pollOn delivers rest, unless it is nil, and makes one GET after the other.
 func (s *ClientSocket) pollOn(p *clientPolling, rest []byte) {
 	defer s.release()
+	returned := false
+	defer func() {
+		if !returned { // as in handle
+			s.exited()
+			s.mu.Lock()
+			p.polling = false
+			s.mu.Unlock()
+			s.tidy(p)
+		}
+	}()
 	for {
 		if rest != nil {
 			s.deliverPayload(rest)
@@ -192,6 +202,7 @@ func (s *ClientSocket) pollOn(p *clientPolling, rest []byte) {
 			s.mu.Unlock()
 			s.commit(u)
 			s.tidy(p)
+			returned = true
 			return
 		}
 		sid := s.handshake.SID
@@ -256,7 +267,7 @@ func (s *ClientSocket) post(p *clientPolling, b *batch) {
 		s.traceSent(transportPolling, b)
 		_, err := p.dialer.request(p.dialer.ctx, http.MethodPost, sid, body)
 		if err != nil {
-			s.close(ending{reason: TransportError, err: err}, true)
+			s.close(ending{reason: TransportError, err: err}, false)
 		}
 		b.err = err
 		s.mu.Lock()
@@ -272,7 +283,7 @@ func (s *ClientSocket) post(p *clientPolling, b *batch) {
 	u := s.pausedLocked()
 	fx := s.drainedLocked()
 	s.mu.Unlock()
-	s.finish(fx, true)
+	s.finish(fx, false)
 	s.commit(u)
 	s.tidy(p)
 }

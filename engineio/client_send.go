@@ -35,8 +35,8 @@ func (s *ClientSocket) Send(o SendOptions, ms ...*Prepared) error {
 		s.holds++
 		s.mu.Unlock()
 		go func() { // owned by the session, ends when it is closed; release lets Done go on. The caller may hold locks
+			defer s.release() // HandleClose may end the goroutine
 			s.finish(fx, true)
-			s.release()
 		}()
 		return ErrClosed
 	}
@@ -138,7 +138,7 @@ func (s *ClientSocket) flush(c *websocket.Conn, b *batch) {
 	for {
 		if len(b.items) > 0 || b.tried {
 			if err := s.write(c, b); err != nil && !s.knownByReader(err) {
-				s.close(clientWriteEnding(err), true)
+				s.close(clientWriteEnding(err), false)
 			}
 		}
 		s.mu.Lock()
@@ -154,7 +154,7 @@ func (s *ClientSocket) flush(c *websocket.Conn, b *batch) {
 	fx := s.drainedLocked()
 	s.mu.Unlock()
 	b.put()
-	s.finish(fx, true)
+	s.finish(fx, false)
 	s.release()
 }
 

@@ -352,7 +352,6 @@ func (s *ClientSocket) receive(p packet.Packet) (e ending, ok bool) {
 			return e, true // closed
 		}
 		s.deliver(p)
-		s.leaveGate()
 	case packet.Ping:
 		s.ping()
 	case packet.Close:
@@ -363,6 +362,7 @@ func (s *ClientSocket) receive(p packet.Packet) (e ending, ok bool) {
 
 // deliver calls the Handler. The caller has entered the gate.
 func (s *ClientSocket) deliver(p packet.Packet) {
+	defer s.leaveGate()
 	defer s.contain("HandleMessage")
 	s.handler.HandleMessage(Message{Binary: p.Binary, Data: p.Data})
 }
@@ -371,6 +371,12 @@ func (s *ClientSocket) leaveGate() {
 	if s.gate.leave() {
 		s.lastCall()
 	}
+}
+
+// exited ends the session because user code has called runtime.Goexit on a goroutine of ours.
+func (s *ClientSocket) exited() {
+	s.logger.Error("engineio: runtime.Goexit in user code of a session", "sid", s.shortID())
+	s.close(ending{reason: TransportError, err: errExited, status: websocket.InternalError, text: "internal error"}, false)
 }
 
 // contain ends the session, and nothing else, when the Handler panics. It is to be deferred.

@@ -170,7 +170,7 @@ func (s *ClientSocket) commit(u *clientUpgrade) {
 	cancel()
 	p.dialer.close()
 	s.traceUpgrade(nil)
-	s.finish(fx, true)
+	s.finish(fx, false)
 }
 
 // failUpgrade gives the upgrade up, unless it is too late, and goes on with polling.

@@ -72,6 +72,19 @@ func (s *ClientSocket) readOut(c *websocket.Conn) {
 //
 //go:noinline
 func (s *ClientSocket) handle(c *websocket.Conn, u *clientUpgrade, op websocket.Opcode, data []byte, err error) verdict {
+	returned := false
+	defer func() {
+		if !returned { // user code has called runtime.Goexit, or a panic ends the process
+			s.exited()
+			go s.readOut(c) // the same reader with its hold
+		}
+	}()
+	v := s.handleRead(c, u, op, data, err)
+	returned = true
+	return v
+}
+
+func (s *ClientSocket) handleRead(c *websocket.Conn, u *clientUpgrade, op websocket.Opcode, data []byte, err error) verdict {
 	if u != nil && s.upgrading(u) {
 		return s.handleProbe(c, u, op, data, err)
 	}

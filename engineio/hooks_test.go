@@ -190,3 +190,52 @@ func TestHookThatEndsItsGoroutine(t *testing.T) {
 		})
 	}
 }
+
+// exitingEndpoint is exiting at the other end.
+type exitingEndpoint struct {
+	*endpoint
+	message bool
+}
+
+func (p exitingEndpoint) HandleMessage(m Message) {
+	p.endpoint.HandleMessage(m)
+	if p.message {
+		runtime.Goexit()
+	}
+}
+
+func (p exitingEndpoint) HandleClose(r Reason, err error) {
+	p.endpoint.HandleClose(r, err)
+	runtime.Goexit()
+}
+
+// A client's Handler that calls runtime.Goexit ends its session, is told so once, and nothing stays behind.
+func TestClientHandlerThatEndsItsGoroutine(t *testing.T) {
+	for name, c := range map[string]struct {
+		do     func(p *endpoint, server *recorder)
+		reason Reason
+	}{
+		"message": {func(_ *endpoint, server *recorder) { server.socket.Send(SendOptions{}, text("a"), text("b")) }, TransportError},
+		"close":   {func(p *endpoint, _ *recorder) { p.socket.Close() }, ForcedClose},
+		"closed":  {func(_ *endpoint, server *recorder) { server.socket.Close() }, TransportClose},
+		"lost":    {func(_ *endpoint, server *recorder) { server.socket.CloseWith(ParseError, false, "") }, TransportClose},
+	} {
+		t.Run(name, func(t *testing.T) {
+			eachTransport(t, nil, func(t *testing.T, e *env, o *DialOptions) {
+				p := &endpoint{t: t, closed: make(chan struct{})}
+				h := exitingEndpoint{p, name == "message"}
+				if _, err := Dial(context.Background(), "http://server", func(s *ClientSocket) Handler { p.socket = s; return h }, o); err != nil {
+					t.Fatal(err)
+				}
+				<-time.After(time.Second)
+				c.do(p, e.session(0))
+				select {
+				case <-p.socket.Done():
+				case <-time.After(time.Hour):
+					t.Fatal("the session does not end")
+				}
+				p.want(c.reason)
+			})
+		})
+	}
+}
