@@ -344,8 +344,10 @@ func packetBase64(e *env) {
 	if err := ws.Write(wire.Frame{Opcode: wire.Text, Payload: []byte(head)}, wire.Frame{Opcode: wire.Binary, Payload: []byte{4}}); err != nil {
 		e.Fatal(err)
 	}
-	upgradeWant(e, ws, head, "bBA==") // a binary frame is understood too
-	upgradeSend(e, ws, "bAQI")        // no padding
+	upgradeWant(e, ws, head, "bBA==")     // a binary frame is understood too
+	upgradeSend(e, ws, head, "bA-\r\n_D") // as clients make it
+	upgradeWant(e, ws, head, "bA+/D")
+	upgradeSend(e, ws, "bAQI*") // and not what is none
 	packetCloses(e, ws, 1002, "malformed packet")
 	e.settle(func() bool { return e.io.Stats().Rejected[engineio.RejectPacket] == 1 })
 }
