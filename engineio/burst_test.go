@@ -56,11 +56,14 @@ func TestBurstOnWebSocket(t *testing.T) {
 		p := newTCPPeer(t, c)
 		p.skip()
 		filler := strings.Repeat("x", burst.size-8)
-		for i := range burst.n {
-			if err := s.SendMessages(SendOptions{}, Message{Data: fmt.Appendf(nil, "%08d%s", i, filler)}); err != nil {
-				t.Fatalf("%d x %d: message %d: %v", burst.n, burst.size, i, err)
+		go func() { // ends when all is queued
+			for i := range burst.n {
+				if err := s.SendMessages(SendOptions{}, Message{Data: fmt.Appendf(nil, "%08d%s", i, filler)}); err != nil {
+					t.Errorf("%d x %d: message %d: %v", burst.n, burst.size, i, err)
+					return
+				}
 			}
-		}
+		}()
 		for i := range burst.n {
 			if got, want := p.message(), fmt.Sprintf("4%08d", i); !strings.HasPrefix(got, want) || len(got) != burst.size+1 {
 				t.Fatalf("got %d bytes, %.20q, want %q", len(got), got, want)

@@ -37,7 +37,7 @@ func TestFewMayHoldMuchAndManyLittle(t *testing.T) {
 }
 
 func TestGuaranteedWhenNothingIsFree(t *testing.T) {
-	p := New(1 << 20, nil)
+	p := New(1<<20, nil)
 	c := p.Claim()
 	c.Add(Held, 3<<20)
 	if got := p.Free(); got != -2<<20 {
@@ -50,7 +50,7 @@ func TestGuaranteedWhenNothingIsFree(t *testing.T) {
 
 // What holds less than a quantum does not touch the pool, and what has held much leaves nothing in it.
 func TestPoolIsChargedInQuanta(t *testing.T) {
-	p := New(1 << 20, nil)
+	p := New(1<<20, nil)
 	c := p.Claim()
 	c.Add(Out, Quantum-1)
 	if p.Used(Out) != 0 {
@@ -82,7 +82,7 @@ func TestPoolIsChargedInQuanta(t *testing.T) {
 
 // The pool is always within a quantum a claim and kind of what is held, and empty in the end, whoever adds meanwhile.
 func TestPoolAgreesWithItsClaims(t *testing.T) {
-	p := New(1 << 30, nil)
+	p := New(1<<30, nil)
 	var all sync.WaitGroup
 	for g := range uint64(4) {
 		all.Go(func() { // ends after its steps
