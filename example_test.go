@@ -186,8 +186,9 @@ func ExampleBroadcastOperator_EmitWithAck() {
 // Operators name who is to get an event.
 func ExampleBroadcastOperator() {
 	io := socketio.NewServer(nil)
+	// In a gate: the client is in the room by the time it is told that it is connected.
+	io.Use(func(_ context.Context, s *socketio.Socket) error { return s.Join("lobby") })
 	io.OnConnection(func(s *socketio.Socket) {
-		_ = s.Join("lobby")
 		s.On("say", func(_ context.Context, e *socketio.Event) error {
 			return errors.Join(
 				io.Emit("to all of the namespace", e.Args),
