@@ -184,8 +184,7 @@ func (c *conn) connect(p *parser.Packet) {
 	switch {
 	case closed:
 		return
-	case again: // also if the first one has not been answered: else there would be two sockets
-		c.violation(RejectViolation, ReasonForcedServerClose, "protocol error")
+	case again: // pages say connect() twice; the answer to the first one, if not on its way yet, is the answer to both
 		return
 	case many:
 		c.srv.stats.reject(RejectNamespaces)
