@@ -162,7 +162,7 @@ func (s *server) begin(sock *Socket, name string) (ok bool, err error) {
 	}
 	if n := s.namespaces[name]; n != nil {
 		n.refs++
-		sock.ns = n
+		sock.space.Store(n)
 	} else if len(s.parents) == 0 {
 		return false, nil
 	}
@@ -184,7 +184,7 @@ func (s *server) acquire(name string, p *ParentNamespace) *Namespace {
 // connected moves a socket that is about to be connected from the pending ones to those of its namespace. It reports
 // false after Shutdown.
 func (s *server) connected(sock *Socket) bool {
-	sock.ns.add(sock)
+	sock.ns().add(sock)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.pending, sock)
@@ -199,7 +199,7 @@ func (s *server) isClosed() bool {
 
 // release forgets a socket that begin has registered; its runner does nothing more.
 func (s *server) release(sock *Socket) {
-	n := sock.ns
+	n := sock.ns()
 	s.mu.Lock()
 	delete(s.pending, sock)
 	orphan := false

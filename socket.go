@@ -23,13 +23,13 @@ type Socket struct {
 	id     string
 	name   string // of the namespace
 	conn   *conn
-	ns     *Namespace               // nil until a parent is found; not changed once connected
-	auth   *Args                    // nil without any
-	next   *Socket                  // of the same conn; guarded by conn.mu
-	issued int64                    // nanoseconds since 1970
-	ctx    atomic.Pointer[lifetime] // made when asked for
-	state  atomic.Int32             // a state; changed with mu held
-	marks  atomic.Uint32            // see below
+	auth   *Args                     // nil without any
+	next   *Socket                   // of the same conn; guarded by conn.mu
+	issued int64                     // nanoseconds since 1970
+	space  atomic.Pointer[Namespace] // nil until a parent is found; not changed once connected
+	ctx    atomic.Pointer[lifetime]  // made when asked for
+	state  atomic.Int32              // a state; changed with mu held
+	marks  atomic.Uint32             // see below
 
 	inbox     dispatch.Inbox[job]
 	acks      dispatch.Acks[Args]
@@ -103,8 +103,11 @@ func newSocket(c *conn, id, name string, auth Args) *Socket {
 // ID is the public id of the socket. It differs from the id of the Engine.IO session, which is a credential.
 func (s *Socket) ID() string { return s.id }
 
-// Namespace is the namespace the socket belongs to.
-func (s *Socket) Namespace() *Namespace { return s.ns }
+// Namespace is the namespace the socket belongs to. It is nil for the functions given to OfFunc, which decide whether there
+// is one.
+func (s *Socket) Namespace() *Namespace { return s.ns() }
+
+func (s *Socket) ns() *Namespace { return s.space.Load() }
 
 // Handshake describes how the socket connected. It is shared: do not change it. It is made when asked for, and goes
 // when nobody holds it any more.
@@ -187,10 +190,10 @@ func (s *Socket) Rooms() []string {
 		return slices.Clone(s.passage.rooms)
 	}
 	s.mu.Unlock()
-	if s.ns == nil || s.ns.adapter == nil {
+	if s.ns() == nil || s.ns().adapter == nil {
 		return nil
 	}
-	return s.ns.adapter.Rooms(s.id)
+	return s.ns().adapter.Rooms(s.id)
 }
 
 // Join puts the socket into rooms. A gate may call it; the rooms count from when the socket is connected. It returns
@@ -211,9 +214,9 @@ func (s *Socket) Join(rooms ...string) error {
 	if s.is(disconnected) {
 		return ErrDisconnected
 	}
-	err := s.ns.adapter.Join((*member)(s), rooms...)
+	err := s.ns().adapter.Join((*member)(s), rooms...)
 	if s.has(markLeft) { // the runner may have called LeaveAll before Join was through
-		s.ns.adapter.LeaveAll((*member)(s))
+		s.ns().adapter.LeaveAll((*member)(s))
 		return ErrDisconnected
 	}
 	return err
@@ -233,7 +236,7 @@ func (s *Socket) Leave(rooms ...string) error {
 	if s.is(disconnected) {
 		return ErrDisconnected
 	}
-	return s.ns.adapter.Leave((*member)(s), rooms...)
+	return s.ns().adapter.Leave((*member)(s), rooms...)
 }
 
 // Disconnect takes the socket out of its namespace, and tells the client, which will not come back by itself. With
@@ -351,7 +354,7 @@ func (r *runner) Run(j job) {
 	case jobConnect:
 		r.connect()
 	case jobEnter:
-		if r.enter() && len(r.ns.hooks.load().connection) > 0 { // who added them may not have seen the socket yet
+		if r.enter() && len(r.space.Load().hooks.load().connection) > 0 { // who added them may not have seen the socket yet
 			r.inbox.First(job{kind: jobGreet})
 		}
 	case jobGreet:
@@ -392,7 +395,7 @@ func (s *Socket) entersAlone() bool {
 	if !s.conn.srv.plain || !s.inMemory() {
 		return false
 	}
-	hooks := s.ns.hooks.load()
+	hooks := s.ns().hooks.load()
 	return len(hooks.gates) == 0 && len(hooks.connection) == 0
 }
 
@@ -403,12 +406,12 @@ func (s *Socket) leavesAlone() bool {
 
 // inMemory reports whether the socket's namespace is known and has the default adapter.
 func (s *Socket) inMemory() bool {
-	if s.ns == nil {
+	if s.ns() == nil {
 		return false
 	}
 	select {
-	case <-s.ns.ready:
-		_, ok := s.ns.adapter.(*adapter.Memory)
+	case <-s.ns().ready:
+		_, ok := s.ns().adapter.(*adapter.Memory)
 		return ok
 	default:
 		return false
@@ -420,7 +423,7 @@ func (s *Socket) ask() error {
 	if err := s.find(); err != nil {
 		return err
 	}
-	for _, gate := range s.ns.hooks.load().gates {
+	for _, gate := range s.ns().hooks.load().gates {
 		if s.is(disconnected) {
 			break
 		}
@@ -436,7 +439,7 @@ var errUnknown = &ConnectError{Message: "Invalid namespace"}
 // find sets the namespace, if it was not known at once.
 func (s *Socket) find() error {
 	srv := s.conn.srv
-	if s.ns == nil {
+	if s.ns() == nil {
 		var auth Args
 		if s.auth != nil {
 			auth = *s.auth
@@ -445,10 +448,10 @@ func (s *Socket) find() error {
 		if p == nil {
 			return errUnknown
 		}
-		s.ns = srv.acquire(s.name, p)
+		s.space.Store(srv.acquire(s.name, p))
 	}
-	<-s.ns.ready
-	return s.ns.adapterErr
+	<-s.ns().ready
+	return s.ns().adapterErr
 }
 
 // refuse tells the client that it may not connect.
@@ -490,7 +493,7 @@ func (r *runner) enter() bool {
 	if !ok {
 		return false
 	}
-	if err := srv.guard.Call(func() error { return s.ns.adapter.Join((*member)(s), rooms...) }); err != nil && !srv.isClosed() {
+	if err := srv.guard.Call(func() error { return s.ns().adapter.Join((*member)(s), rooms...) }); err != nil && !srv.isClosed() {
 		s.refuse(err)
 		return false
 	}
@@ -559,7 +562,7 @@ var welcomes = sync.Pool{New: func() any {
 
 // greet calls the connection callbacks.
 func (s *Socket) greet() {
-	runAll(s, s.ns.hooks.load().connection, func(fn func(*Socket)) { fn(s) })
+	runAll(s, s.ns().hooks.load().connection, func(fn func(*Socket)) { fn(s) })
 }
 
 // end is the last job of each socket. What is deferred runs even if a callback calls runtime.Goexit.
@@ -570,14 +573,14 @@ func (r *runner) end() {
 	defer s.conn.finished()
 	if !s.has(markAdmitted) {
 		s.leaveAll()
-		if s.ns != nil {
-			s.ns.remove(s)
+		if s.ns() != nil {
+			s.ns().remove(s)
 		}
 		return
 	}
 	reason := s.reason() // not changed any more
 	call := func(l dispatch.Listener[func(DisconnectReason)]) { l.Handler(reason) }
-	defer s.ns.remove(s) // not before, so that Shutdown can name a callback that hangs
+	defer s.ns().remove(s) // not before, so that Shutdown can name a callback that hangs
 	defer func() {
 		srv.stats.disconnect(reason)
 		runAll(s, s.gone.Snapshot(), call)
@@ -596,18 +599,18 @@ func (r *runner) leave() {
 	if s.has(markAdmitted) {
 		srv.stats.disconnect(s.reason())
 	}
-	s.ns.remove(s)
+	s.ns().remove(s)
 	s.conn.finished()
 	srv.release(s)
 }
 
 func (s *Socket) leaveAll() {
-	if s.ns == nil || s.ns.adapter == nil {
+	if s.ns() == nil || s.ns().adapter == nil {
 		return
 	}
 	s.marks.Or(markLeft)
 	err := s.conn.srv.guard.Call(func() error {
-		s.ns.adapter.LeaveAll((*member)(s))
+		s.ns().adapter.LeaveAll((*member)(s))
 		return nil
 	})
 	if err != nil {

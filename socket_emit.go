@@ -180,7 +180,7 @@ func (s *Socket) Except(rooms ...string) BroadcastOperator { return s.Broadcast(
 
 // Broadcast returns an operator that reaches all but s.
 func (s *Socket) Broadcast() BroadcastOperator {
-	return BroadcastOperator{ns: s.ns, except: []string{s.id}}
+	return BroadcastOperator{ns: s.ns(), except: []string{s.id}}
 }
 
 // member is a Socket as its adapter sees it.

@@ -135,7 +135,7 @@ type chain struct {
 // wrapped is deliver with the middleware around it, or nil without any.
 func (r *runner) wrapped() *chain {
 	s := (*Socket)(r)
-	hooks := s.ns.hooks.load()
+	hooks := s.ns().hooks.load()
 	var own []dispatch.Listener[Middleware]
 	if x := s.more.Load(); x != nil {
 		own = x.middleware.Snapshot()
@@ -171,7 +171,7 @@ func (s *Socket) deliver(ctx context.Context, e *Event) error {
 			errs.Add(srv.guard.Call(func() error { return l.Handler(ctx, e) }))
 		}
 	}
-	for _, h := range s.ns.hooks.load().handlers[e.Name] {
+	for _, h := range s.ns().hooks.load().handlers[e.Name] {
 		errs.Add(srv.guard.Call(func() error { return h(ctx, s, e) }))
 	}
 	return errs.Err()
