@@ -18,15 +18,17 @@ import (
 // in. An operator is an immutable value: its methods return another one. Only connected sockets are reached.
 type BroadcastOperator struct {
 	ns     *Namespace
-	rooms  []string
-	except []string
+	rooms  *names
+	except *names
+	socket string // the only one
+	sender string // not this one
 	flags  adapter.Flags
 }
 
 // To adds rooms. Without any it adds nothing: an operator that had none reaches the whole namespace, so look at the
 // length of a slice of rooms before passing it.
 func (b BroadcastOperator) To(rooms ...string) BroadcastOperator {
-	b.rooms = append(b.rooms[:len(b.rooms):len(b.rooms)], rooms...)
+	b.rooms = b.rooms.and(rooms)
 	return b
 }
 
@@ -35,7 +37,7 @@ func (b BroadcastOperator) In(rooms ...string) BroadcastOperator { return b.To(r
 
 // Except excludes the members of rooms.
 func (b BroadcastOperator) Except(rooms ...string) BroadcastOperator {
-	b.except = append(b.except[:len(b.except):len(b.except)], rooms...)
+	b.except = b.except.and(rooms)
 	return b
 }
 
@@ -144,7 +146,7 @@ func (b BroadcastOperator) usable() error {
 }
 
 func (b BroadcastOperator) target() adapter.Target {
-	return adapter.Target{Rooms: b.rooms, Except: b.except, Flags: b.flags}
+	return adapter.Target{Rooms: b.rooms.all(), Except: b.except.all(), Socket: b.socket, Sender: b.sender, Flags: b.flags}
 }
 
 func (b BroadcastOperator) packet(name string, args []any) (*parser.Packet, error) {

@@ -65,5 +65,5 @@ func (r *RemoteSocket) Disconnect(ctx context.Context, close bool) error {
 }
 
 func (r *RemoteSocket) operator() BroadcastOperator {
-	return BroadcastOperator{ns: r.ns, rooms: []string{r.socket.ID}, flags: r.flags}
+	return BroadcastOperator{ns: r.ns, socket: r.socket.ID, flags: r.flags}
 }

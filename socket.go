@@ -298,6 +298,9 @@ func (s *Socket) shut(reason DisconnectReason, mode closeMode) (was state, ok bo
 	s.state.Store(int32(disconnected))
 	s.mu.Unlock()
 
+	if was == connected {
+		s.conn.srv.stats.disconnect(reason)
+	}
 	s.conn.remove(s, was != connecting) // before the client knows, since it may connect again at once
 	if mode == closeTell {
 		_ = s.conn.send(&parser.Packet{Type: parser.Disconnect, Namespace: s.name}, engineio.SendOptions{})
@@ -506,7 +509,6 @@ func (r *runner) enter() bool {
 	}
 	s.marks.Or(markAdmitted)
 	s.conn.settle()
-	srv.stats.connects.Add(1)
 	s.conn.eng.Flush()
 	return true
 }
@@ -545,6 +547,7 @@ func (s *Socket) welcome() bool {
 	if s.is(disconnected) || s.conn.queue(l, engineio.SendOptions{Defer: true}) != nil {
 		return false
 	}
+	s.conn.srv.stats.connects.Add(1) // before it can be disconnected
 	s.state.Store(int32(connected))
 	return true
 }
@@ -581,10 +584,7 @@ func (r *runner) end() {
 	reason := s.reason() // not changed any more
 	call := func(l dispatch.Listener[func(DisconnectReason)]) { l.Handler(reason) }
 	defer s.ns().remove(s) // not before, so that Shutdown can name a callback that hangs
-	defer func() {
-		srv.stats.disconnect(reason)
-		runAll(s, s.gone.Snapshot(), call)
-	}()
+	defer func() { runAll(s, s.gone.Snapshot(), call) }()
 	defer s.leaveAll()
 	if x := s.more.Load(); x != nil {
 		runAll(s, x.disconnecting.Snapshot(), call)
@@ -596,9 +596,6 @@ func (r *runner) leave() {
 	s := (*Socket)(r)
 	srv := s.conn.srv
 	s.leaveAll()
-	if s.has(markAdmitted) {
-		srv.stats.disconnect(s.reason())
-	}
 	s.ns().remove(s)
 	s.conn.finished()
 	srv.release(s)

@@ -172,7 +172,8 @@ func (s *Socket) notifyOutgoing(p *parser.Packet) {
 	runAll(s, x.outgoing.Snapshot(), func(l dispatch.Listener[func(string, Args)]) { l.Handler(p.Name, p.Args) })
 }
 
-// To returns an operator that reaches the other members of rooms: s itself is excluded.
+// To returns an operator that reaches the other members of rooms: s itself is excluded, whatever rooms it is in. Who is in
+// the room called by its id is not excluded for that.
 func (s *Socket) To(rooms ...string) BroadcastOperator { return s.Broadcast().To(rooms...) }
 
 // Except returns an operator that reaches all but s and the members of rooms.
@@ -180,7 +181,7 @@ func (s *Socket) Except(rooms ...string) BroadcastOperator { return s.Broadcast(
 
 // Broadcast returns an operator that reaches all but s.
 func (s *Socket) Broadcast() BroadcastOperator {
-	return BroadcastOperator{ns: s.ns(), except: []string{s.id}}
+	return BroadcastOperator{ns: s.ns(), sender: s.id}
 }
 
 // member is a Socket as its adapter sees it.
@@ -238,6 +239,9 @@ func (m *member) Describe() adapter.Socket {
 	s := (*Socket)(m)
 	return adapter.Socket{ID: s.id, Handshake: s.Handshake(), Rooms: s.Rooms(), Data: s.Data()}
 }
+
+// Leaving reports whether the socket is disconnected.
+func (m *member) Leaving() bool { return (*Socket)(m).is(disconnected) }
 
 // Disconnect does what Socket.Disconnect does.
 func (m *member) Disconnect(close bool) { (*Socket)(m).Disconnect(close) }

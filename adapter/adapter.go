@@ -24,10 +24,16 @@ var (
 )
 
 // A Target says who receives a broadcast: the members of any of Rooms (no rooms: of the namespace) that are in none of
-// Except. A member receives one copy however many rooms it shares.
+// Except and are not Sender. A member receives one copy however many rooms it shares. If Socket is set it is the member
+// with that id, if there is one, whatever Rooms and Except say.
+//
+// Socket and Sender are ids of members, not rooms: a member may leave the room that is called by its id, and others may
+// join it. An adapter for a cluster whose other nodes know rooms only tells them as a room, and as one of Except.
 type Target struct {
 	Rooms  []string
 	Except []string
+	Socket string
+	Sender string
 	Flags  Flags
 }
 
@@ -78,6 +84,9 @@ type Member interface {
 	Describe() Socket
 	// Disconnect ends the member's part in the namespace, and with close its whole connection. No lock is held.
 	Disconnect(close bool)
+	// Leaving reports whether the member has been disconnected, and is about to leave by LeaveAll: it is in its rooms and
+	// does not count as one of a Target any more. It never blocks and takes no lock; adapters may hold one.
+	Leaving() bool
 }
 
 // Local is the namespace an adapter works for, as narrow as an adapter needs it.
