@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"math"
 	"net/http"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -42,10 +41,11 @@ type conn struct {
 
 // rare is guarded by conn.mu.
 type rare struct {
-	place  *newcomer     // until the first socket is connected
-	missed *time.Timer   // looks at missing; nil if it does not
-	fewer  chan struct{} // closed when living gets smaller; nil if nobody waits for that
-	left   []string      // namespaces that the client was in, the latest last
+	place  *newcomer          // until the first socket is connected
+	missed *time.Timer        // looks at missing; nil if it does not
+	fewer  chan struct{}      // closed when living gets smaller; nil if nobody waits for that
+	many   map[string]*Socket // of the sockets, those for which first would be too long a list; nil if it is not
+	left   *leftNames         // namespaces that the client was in; nil if there are none
 }
 
 func newConn(s *server, e *engineio.Socket, r *http.Request) *conn {
@@ -66,7 +66,7 @@ func (c *conn) rarely() *rare {
 
 // tidy drops what is in rare no more. It needs mu.
 func (c *conn) tidy() {
-	if r := c.rare; r != nil && r.place == nil && r.missed == nil && r.fewer == nil && len(r.left) == 0 {
+	if r := c.rare; r != nil && r.place == nil && r.missed == nil && r.fewer == nil && r.many == nil && r.left == nil {
 		c.rare = nil
 	}
 }
@@ -155,31 +155,14 @@ func (c *conn) find(name string) (s *Socket, known bool) {
 	if s := c.socket(name); s != nil {
 		return s, !s.is(connecting)
 	}
-	return nil, c.closed || c.rare != nil && slices.Contains(c.rare.left, name)
-}
-
-func (c *conn) socket(name string) *Socket {
-	for s := c.first; s != nil; s = s.next {
-		if s.name == name {
-			return s
-		}
-	}
-	return nil
-}
-
-// list returns the sockets. It needs mu.
-func (c *conn) list() (all []*Socket) {
-	for s := c.first; s != nil; s = s.next {
-		all = append(all, s)
-	}
-	return all
+	return nil, c.closed || c.wasIn(name)
 }
 
 // connect answers a CONNECT packet, or has a new socket's gates do it.
 func (c *conn) connect(p *parser.Packet) {
 	name := p.Namespace
 	c.mu.Lock()
-	closed, again, many := c.closed, c.socket(name) != nil, c.first != nil && len(c.list()) >= c.srv.opts.MaxNamespaces
+	closed, again, many := c.closed, c.socket(name) != nil, c.count() >= c.srv.opts.MaxNamespaces
 	c.mu.Unlock()
 	switch {
 	case closed:
@@ -214,11 +197,7 @@ func (c *conn) connect(p *parser.Packet) {
 	c.mu.Lock()
 	c.living++
 	if closed = c.closed; !closed {
-		s.next, c.first = c.first, s
-		if r := c.rare; r != nil {
-			r.left = slices.DeleteFunc(r.left, func(n string) bool { return n == name })
-			c.tidy()
-		}
+		c.add(s)
 	}
 	c.mu.Unlock()
 	if !s.entersAlone() || !s.inbox.Here(job{kind: jobEnter}) {
@@ -233,20 +212,8 @@ func (c *conn) connect(p *parser.Packet) {
 func (c *conn) remove(s *Socket, was bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	link := &c.first
-	for *link != s {
-		if *link == nil {
-			return
-		}
-		link = &(*link).next
-	}
-	*link = s.next
-	if was && !c.closed {
-		r := c.rarely()
-		if len(r.left) >= c.srv.opts.MaxNamespaces {
-			r.left = slices.Delete(r.left, 0, 1)
-		}
-		r.left = append(r.left, s.name)
+	if c.drop(s) && was && !c.closed {
+		c.leaves(s.name)
 	}
 }
 

@@ -55,7 +55,7 @@ func (s *Socket) has(mark uint32) bool { return s.marks.Load()&mark != 0 }
 
 // A passage is what counts before a socket is connected, and after.
 type passage struct {
-	rooms  []string         // joined by gates; entered when connected
+	rooms  nameSet          // joined by gates; entered when connected
 	reason DisconnectReason // set when state becomes disconnected, like drain
 	drain  time.Time        // until when events that wait are handled; zero if they are not
 }
@@ -187,7 +187,7 @@ func (s *Socket) Rooms() []string {
 		if s.passage == nil {
 			return nil
 		}
-		return slices.Clone(s.passage.rooms)
+		return slices.Clone(s.passage.rooms.list)
 	}
 	s.mu.Unlock()
 	if s.ns() == nil || s.ns().adapter == nil {
@@ -203,9 +203,7 @@ func (s *Socket) Join(rooms ...string) error {
 	if s.is(connecting) {
 		p := s.passing()
 		for _, room := range rooms {
-			if !slices.Contains(p.rooms, room) {
-				p.rooms = append(p.rooms, room)
-			}
+			p.rooms.add(room)
 		}
 		s.mu.Unlock()
 		return nil
@@ -227,7 +225,9 @@ func (s *Socket) Leave(rooms ...string) error {
 	s.mu.Lock()
 	if s.is(connecting) {
 		if p := s.passage; p != nil {
-			p.rooms = slices.DeleteFunc(p.rooms, func(room string) bool { return slices.Contains(rooms, room) })
+			for _, room := range rooms {
+				p.rooms.remove(room)
+			}
 		}
 		s.mu.Unlock()
 		return nil
@@ -523,7 +523,7 @@ func (s *Socket) answer() (rooms []string, ok bool) {
 	s.state.Store(int32(answering))
 	rooms = []string{s.id}
 	if s.passage != nil {
-		rooms = append(rooms, s.passage.rooms...)
+		rooms = append(rooms, s.passage.rooms.list...)
 		s.passage = nil
 	}
 	return rooms, true
