@@ -86,11 +86,19 @@ func (b BroadcastOperator) EmitWithAck(ctx context.Context, name string, args ..
 	var all []Args
 	for a, err := range b.ns.adapter.BroadcastWithAck(ctx, p, b.target()) {
 		if err != nil {
-			return all, fmt.Errorf("socketio: broadcast: acknowledgements of %s: %w", dispatch.Plain(name), err)
+			return all, fmt.Errorf("socketio: broadcast: acknowledgements of %s: %w", dispatch.Plain(name), missingAck(err))
 		}
 		all = append(all, a)
 	}
 	return all, nil
+}
+
+// missingAck is an adapter's error as users branch on it.
+func missingAck(err error) error {
+	if errors.Is(err, adapter.ErrTooManyAcks) {
+		return ErrTooManyAcks
+	}
+	return err
 }
 
 // FetchSockets describes the sockets, those of other processes of the cluster too.

@@ -140,7 +140,7 @@ func (c *conn) handle(p *parser.Packet, size int) {
 		s.receive(p, size)
 	case parser.Ack:
 		if p.HasID {
-			s.acks.Resolve(p.ID, p.Args)
+			s.acks.Resolve(p.ID, p.Args, size)
 		}
 	case parser.Disconnect:
 		s.closeHere(ReasonClientDisconnect, closeDrain)

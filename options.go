@@ -43,6 +43,12 @@ type Options struct {
 	// event if that is larger.
 	MaxInbox int
 
+	// MaxPendingAcks is how many acknowledgements one socket may wait for, those of EmitFunc until its callback has
+	// returned; default 1,000. Beyond, EmitFunc, EmitWithAck and broadcasts with acknowledgements do not ask it, and return
+	// ErrTooManyAcks. They count 256 bytes each, plus the names of events and the answers to callbacks, and may hold 1 MiB,
+	// or 512 bytes each if that is more.
+	MaxPendingAcks int
+
 	// DisableClient stops the server from handing out the browser client under its path.
 	DisableClient bool
 
@@ -66,6 +72,7 @@ const (
 	defaultPath       = "/socket.io/"
 	defaultMaxPayload = 1_000_000
 	maxInboxBytes     = 1 << 20
+	maxAckBytes       = 1 << 20
 )
 
 // withDefaults returns a copy in which each option has a value.
@@ -96,6 +103,9 @@ func (o *Options) withDefaults() Options {
 	if d.MaxInbox <= 0 {
 		d.MaxInbox = 256
 	}
+	if d.MaxPendingAcks <= 0 {
+		d.MaxPendingAcks = 1000
+	}
 	if d.Engine.Logger == nil {
 		d.Engine.Logger = d.Logger
 	}
@@ -106,4 +116,9 @@ func (o *Options) withDefaults() Options {
 
 func (o *Options) inboxLimits() dispatch.Limits {
 	return dispatch.Limits{Items: o.MaxInbox, Bytes: maxInboxBytes}
+}
+
+// ackLimits has room for as many as were asked for.
+func (o *Options) ackLimits() dispatch.Limits {
+	return dispatch.Limits{Items: o.MaxPendingAcks, Bytes: max(maxAckBytes, 2*dispatch.AckCost*o.MaxPendingAcks)}
 }

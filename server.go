@@ -34,6 +34,7 @@ func NewServer(opts *Options) *Server {
 		start:      time.Now(),
 		opts:       o,
 		limits:     o.inboxLimits(),
+		ackLimits:  o.ackLimits(),
 		log:        o.Logger,
 		namespaces: make(map[string]*Namespace),
 		pending:    make(map[*Socket]struct{}),
@@ -86,17 +87,18 @@ func (s *Server) Close() error { return s.srv.close() }
 
 // server is what the namespaces of a Server share.
 type server struct {
-	opts     Options
-	engine   *engineio.Server
-	limits   dispatch.Limits
-	log      *slog.Logger
-	guard    dispatch.Guard
-	appender parser.Appender // the Parser, if it is one
-	plain    bool            // the Parser is one of package parser
-	stats    counters
-	files    clientFiles
-	flush    flusher
-	start    time.Time
+	opts      Options
+	engine    *engineio.Server
+	limits    dispatch.Limits
+	ackLimits dispatch.Limits
+	log       *slog.Logger
+	guard     dispatch.Guard
+	appender  parser.Appender // the Parser, if it is one
+	plain     bool            // the Parser is one of package parser
+	stats     counters
+	files     clientFiles
+	flush     flusher
+	start     time.Time
 
 	newcomers newcomers
 

@@ -21,6 +21,8 @@ var (
 	ErrExists = errors.New("adapter: another member has this id")
 	// ErrGone ends a BroadcastWithAck of which all results have come but those of members that left meanwhile.
 	ErrGone = errors.New("adapter: a member left without acknowledging")
+	// ErrTooManyAcks ends a BroadcastWithAck of which all results have come but those of members that could not be asked.
+	ErrTooManyAcks = errors.New("adapter: a member has too many unanswered acknowledgements")
 )
 
 // A Target says who receives a broadcast: the members of any of Rooms (no rooms: of the namespace) that are in none of
@@ -79,6 +81,7 @@ type Member interface {
 	// DeliverWithAck enqueues a packet with an acknowledgement id of the member's; ack is called at most once, from
 	// any goroutine, and never blocks. No Flush follows. It returns a function that forgets the acknowledgement, which
 	// may be called at any time, also after ack. A member that leaves need not call ack: the adapter notices LeaveAll.
+	// nil means that it has queued nothing, since it waits for too many already.
 	DeliverWithAck(p *parser.Packet, to *Target, ack func(parser.Args)) (forget func())
 	// Describe returns a snapshot. No lock is held, so it may ask the adapter for the member's rooms.
 	Describe() Socket
@@ -122,7 +125,8 @@ type Adapter interface {
 	Broadcast(p *parser.Packet, to Target) error
 	// BroadcastWithAck sends p when the iteration begins, and yields one result a client in the order of arrival; an
 	// error ends it. ctx is the timeout: the results that came in time are yielded before its error. When every client
-	// has acknowledged the iteration ends without an error; when the only ones missing have left, with ErrGone. Nobody
+	// has acknowledged the iteration ends without an error; when the only ones missing have left, with ErrGone, or could not be
+	// asked, with ErrTooManyAcks. Nobody
 	// to send to: nothing is yielded. However it ends, outstanding acknowledgements are forgotten.
 	BroadcastWithAck(ctx context.Context, p *parser.Packet, to Target) iter.Seq2[parser.Args, error]
 	// Fetch describes the sockets of the target, in no particular order.
