@@ -80,6 +80,11 @@ type SocketOptions struct {
 	// each time the event is sent, and the default is 10 s.
 	AckTimeout time.Duration
 
+	// MaxPendingAcks is how many acknowledgements the socket may wait for, those of EmitFunc until its callback has
+	// returned; default 65,536. Beyond, EmitFunc and EmitWithAck return ErrTooManyAcks. They count 256 bytes each, plus the
+	// names of events and the answers to callbacks, and may hold 32 MiB, or 512 bytes each if that is more.
+	MaxPendingAcks int
+
 	// MaxBufferBytes and MaxBufferPackets bound what is emitted while the socket is not connected, or waits in the queue
 	// of Retries; default 16 MiB and 65,536 events. BufferPolicy says what happens beyond.
 	MaxBufferBytes   int
@@ -112,6 +117,8 @@ const (
 	defaultBufferPackets  = 65_536
 	defaultInbox          = 256
 	maxInboxBytes         = 1 << 20
+	defaultPendingAcks    = 65_536
+	maxAckBytes           = 32 << 20
 )
 
 // defaultParser is shared by all Managers that have no Parser or MaxPayload of their own.
@@ -168,6 +175,12 @@ func (o *SocketOptions) bufferLimits() dispatch.Limits {
 		Items: orDefault(o.MaxBufferPackets, defaultBufferPackets),
 		Bytes: orDefault(o.MaxBufferBytes, defaultBufferBytes),
 	}
+}
+
+// ackLimits has room for as many as were asked for.
+func (o *SocketOptions) ackLimits() dispatch.Limits {
+	n := orDefault(o.MaxPendingAcks, defaultPendingAcks)
+	return dispatch.Limits{Items: n, Bytes: max(maxAckBytes, 2*dispatch.AckCost*n)}
 }
 
 // orDefault is v, or d if v says nothing sensible.
