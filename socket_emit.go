@@ -83,7 +83,9 @@ func (s *Socket) notifyOutgoing(p *parser.Packet) {
 	if x == nil || x.outgoing.Len() == 0 {
 		return
 	}
-	runAll(s, x.outgoing.Snapshot(), func(l dispatch.Listener[func(string, Args)]) { l.Handler(p.Name, p.Args) })
+	dispatch.Announce(func() {
+		runAll(s, x.outgoing.Snapshot(), func(l dispatch.Listener[func(string, Args)]) { l.Handler(p.Name, p.Args) })
+	})
 }
 
 // To returns an operator that reaches the other members of rooms: s itself is excluded, whatever rooms it is in. Who is in

@@ -43,7 +43,8 @@ func (s *Socket) OnAny(h func(ctx context.Context, e *Event)) (off func()) {
 }
 
 // OnAnyOutgoing adds a listener for all events that are sent to the client, by Emit and by broadcasts. It is called on
-// the sender's goroutine, at the same time by several, and must return quickly.
+// the sender's goroutine, at the same time by several, and must return quickly. It may send: those events, to whomever they
+// go, are not announced to listeners for outgoing events.
 func (s *Socket) OnAnyOutgoing(h func(name string, args Args)) (off func()) {
 	return s.extras().outgoing.Add("", h, false)
 }

@@ -248,7 +248,9 @@ func (s *Socket) heard() bool {
 
 func (s *Socket) notify(name string, args Args) {
 	x := s.more.Load()
-	runAll(s.m, s, x.outgoing.Snapshot(), func(fn func(string, Args)) { fn(name, args) })
+	dispatch.Announce(func() {
+		runAll(s.m, s, x.outgoing.Snapshot(), func(fn func(string, Args)) { fn(name, args) })
+	})
 }
 
 // notifyLater has the runner do it. The Manager's lock is held.
