@@ -207,10 +207,16 @@ func (l *local) Flush(e adapter.Encoded) {
 		}
 	}
 	l.srv.stats.eventsOut.Add(uint64(len(b.reached)))
+	defer b.free() // also if a listener calls runtime.Goexit
+	var heard []*Socket
 	for _, s := range b.reached {
-		s.notifyOutgoing(b.packet)
+		if s.hears() {
+			heard = append(heard, s)
+		}
 	}
-	b.free()
+	if heard != nil {
+		dispatch.RunAll(&l.srv.guard, heard, func(s *Socket) { s.notifyOutgoing(b.packet) }, func(error) {}) // reported by each
+	}
 }
 
 // free makes b usable for another broadcast.
@@ -233,14 +239,14 @@ func (l *local) ServerSide(ctx context.Context, name string, args Args, wantAck 
 		}
 	}
 	e := event.New(name, args, reply)
-	for _, h := range n.remote.Snapshot() {
-		if h.Name != name {
-			continue
+	_ = n.srv.guard.Contain(func() error { // the goroutine is the adapter's
+		for _, h := range n.remote.Snapshot() {
+			if h.Name == name {
+				n.srv.guard.Run(func() error { return h.Handler(ctx, e) }, func(err error) { n.srv.report(ctx, nil, e, err) })
+			}
 		}
-		if err := n.srv.guard.Call(func() error { return h.Handler(ctx, e) }); err != nil {
-			n.srv.report(ctx, nil, e, err)
-		}
-	}
+		return nil
+	})
 	if !wantAck {
 		return Args{}, nil
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"sio.example/socketio/engineio"
+	"sio.example/socketio/internal/dispatch"
 	"sio.example/socketio/internal/sid"
 	"sio.example/socketio/parser"
 )
@@ -346,13 +347,13 @@ func (c *conn) limit(label, text string) {
 // disconnect tells the client that it is disconnected from all of its namespaces, and ends the connection when that is
 // sent.
 func (c *conn) disconnect() {
-	for _, s := range c.all() {
+	defer c.eng.Close()
+	defer c.end(ReasonForcedServerClose, closeDrop)
+	dispatch.RunAll(&c.srv.guard, c.all(), func(s *Socket) {
 		if !s.is(connecting) {
 			s.close(ReasonServerDisconnect, closeTell)
 		}
-	}
-	c.end(ReasonForcedServerClose, closeDrop)
-	c.eng.Close()
+	}, func(error) {})
 }
 
 // end ends all sockets, and lets no other in.
@@ -386,7 +387,7 @@ func (c *conn) all() []*Socket {
 func (c *conn) refuse(name string, why *ConnectError) {
 	reply := connectErrorReply{Message: why.Message, Data: why.Data}
 	p := &parser.Packet{Type: parser.ConnectError, Namespace: name, Args: parser.NewArgs(reply)}
-	err := c.send(p, engineio.SendOptions{})
+	err := c.refuseWith(p, why.Data)
 	if err == nil || errors.Is(err, ErrDisconnected) || errors.Is(err, ErrSlowConsumer) {
 		return
 	}
@@ -395,6 +396,15 @@ func (c *conn) refuse(name string, why *ConnectError) {
 	reply.Data = nil
 	p.Args = parser.NewArgs(reply)
 	_ = c.send(p, engineio.SendOptions{})
+}
+
+// refuseWith sends p, whose data are the user's and may do anything when they are encoded.
+func (c *conn) refuseWith(p *parser.Packet, data any) error {
+	send := func() error { return c.send(p, engineio.SendOptions{}) }
+	if data == nil {
+		return send()
+	}
+	return c.srv.guard.Contain(send)
 }
 
 type connectErrorReply struct {

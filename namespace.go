@@ -70,9 +70,8 @@ var errNoAdapter = errors.New("the factory returned nil")
 // make has the factory make the adapter.
 func (n *Namespace) make() {
 	defer close(n.ready)
-	n.adapterErr = ErrServerClosed // should the factory call runtime.Goexit
 	var made adapter.Adapter
-	err := n.srv.guard.Call(func() (err error) {
+	err := n.srv.guard.Contain(func() (err error) {
 		made, err = n.srv.opts.Adapter((*local)(n))
 		return err
 	})
@@ -96,7 +95,7 @@ func (n *Namespace) close() (err error) {
 	}
 	n.closing.Do(func() {
 		if n.adapter != nil {
-			err = n.srv.guard.Call(n.adapter.Close)
+			err = n.srv.guard.Contain(n.adapter.Close)
 		}
 	})
 	return err

@@ -213,11 +213,15 @@ func (s *server) release(sock *Socket) {
 		}
 	}
 	s.mu.Unlock()
+	defer s.ended() // only then, since Shutdown closes the adapters when nothing lives
 	if orphan {
-		n.close()
+		if err := n.close(); err != nil {
+			s.report(context.Background(), nil, nil, fmt.Errorf("socketio: adapter of %s: close: %w", dispatch.Plain(n.name), err))
+		}
 	}
+}
 
-	// Only now, since Shutdown closes the adapters when nothing lives.
+func (s *server) ended() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.live--

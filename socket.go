@@ -269,8 +269,12 @@ const drainTime = time.Second
 // close begins to end the socket, once; the runner does the rest after what it is doing now. It takes no lock that user
 // code or adapters hold, and never waits.
 func (s *Socket) close(reason DisconnectReason, mode closeMode) {
-	if _, ok := s.shut(reason, mode); ok {
-		s.inbox.Close(job{kind: jobEnd})
+	if _, ok := s.shut(reason, mode); !ok {
+		return
+	}
+	defer s.inbox.Close(job{kind: jobEnd}) // also if a parser of the user's calls runtime.Goexit
+	if mode == closeTell {
+		_ = s.conn.send(&parser.Packet{Type: parser.Disconnect, Namespace: s.name}, engineio.SendOptions{})
 	}
 }
 
@@ -302,9 +306,6 @@ func (s *Socket) shut(reason DisconnectReason, mode closeMode) (was state, ok bo
 		s.conn.srv.stats.disconnect(reason)
 	}
 	s.conn.remove(s, was != connecting) // before the client knows, since it may connect again at once
-	if mode == closeTell {
-		_ = s.conn.send(&parser.Packet{Type: parser.Disconnect, Namespace: s.name}, engineio.SendOptions{})
-	}
 	if mode != closeDrain {
 		s.inbox.Drop(func(j job) bool { return j.kind == jobEvent })
 	}
@@ -357,9 +358,7 @@ func (r *runner) Run(j job) {
 	case jobConnect:
 		r.connect()
 	case jobEnter:
-		if r.enter() && len(r.space.Load().hooks.load().connection) > 0 { // who added them may not have seen the socket yet
-			r.inbox.First(job{kind: jobGreet})
-		}
+		r.enterAlone()
 	case jobGreet:
 		(*Socket)(r).greet()
 	case jobEvent:
@@ -381,14 +380,15 @@ func (r *runner) call(fn func()) {
 // connect asks the gates, and answers the client.
 func (r *runner) connect() {
 	s := (*Socket)(r)
-	passed := false
-	s.conn.srv.guard.Run(func() error {
-		err := s.ask()
-		passed = err == nil
+	in := false
+	s.conn.srv.guard.Run(func() (err error) {
+		if err = s.ask(); err == nil {
+			in, err = s.enter()
+		}
 		return err
 	}, s.refuse)
-	if passed && r.enter() {
-		(*Socket)(r).greet()
+	if in {
+		s.greet()
 	}
 }
 
@@ -457,7 +457,19 @@ func (s *Socket) find() error {
 	return s.ns().adapterErr
 }
 
-// refuse tells the client that it may not connect.
+// enterAlone is connect without user code.
+func (r *runner) enterAlone() {
+	s := (*Socket)(r)
+	in, err := s.enter()
+	if err != nil {
+		s.refuse(err)
+	}
+	if in && len(s.ns().hooks.load().connection) > 0 { // who added them may not have seen the socket yet
+		s.inbox.First(job{kind: jobGreet})
+	}
+}
+
+// refuse tells the client that it may not connect, whatever OnError does.
 func (s *Socket) refuse(err error) {
 	srv := s.conn.srv
 	var refusal *ConnectError
@@ -489,28 +501,27 @@ func (s *Socket) turnAway(why *ConnectError) {
 
 // enter makes the socket a connected one, in an order such that a broadcast is neither sent before CONNECT nor missed
 // once the client has it: the socket is in its rooms before CONNECT is queued, and gets what is sent there from then on.
-func (r *runner) enter() bool {
-	s := (*Socket)(r)
+// An error is to be told to the client.
+func (s *Socket) enter() (in bool, err error) {
 	srv := s.conn.srv
 	rooms, ok := s.answer()
 	if !ok {
-		return false
+		return false, nil
 	}
 	if err := srv.guard.Call(func() error { return s.ns().adapter.Join((*member)(s), rooms...) }); err != nil && !srv.isClosed() {
-		s.refuse(err)
-		return false
+		return false, err
 	}
 	if !srv.connected(s) {
 		s.close(ReasonServerShuttingDown, closeDrop)
-		return false
+		return false, nil
 	}
-	if !s.welcome() {
-		return false
+	if in, err = s.welcome(); !in {
+		return false, err
 	}
 	s.marks.Or(markAdmitted)
 	s.conn.settle()
 	s.conn.eng.Flush()
-	return true
+	return true, nil
 }
 
 // answer ends the time of the gates, and returns the rooms to be in.
@@ -530,26 +541,25 @@ func (s *Socket) answer() (rooms []string, ok bool) {
 }
 
 // welcome queues CONNECT. It reports false if the socket or the connection has gone. What queues DISCONNECT comes before
-// all of it, or after.
-func (s *Socket) welcome() bool {
+// all of it, or after. An error is one of a parser of the user's.
+func (s *Socket) welcome() (in bool, err error) {
 	l := newLetter()
 	defer l.free()
 	w := welcomes.Get().(*welcome)
 	w.reply["sid"] = s.id
 	l.packet = parser.Packet{Type: parser.Connect, Namespace: s.name, Args: w.args}
-	if err := s.conn.srv.write(l); err != nil { // by a parser of the user's
-		s.refuse(err)
-		return false
+	if err := s.conn.srv.write(l); err != nil {
+		return false, err
 	}
 	welcomes.Put(w)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.is(disconnected) || s.conn.queue(l, engineio.SendOptions{Defer: true}) != nil {
-		return false
+		return false, nil
 	}
 	s.conn.srv.stats.connects.Add(1) // before it can be disconnected
 	s.state.Store(int32(connected))
-	return true
+	return true, nil
 }
 
 // A welcome is the payload of an answer to CONNECT: a map because those are encoded without reflection.

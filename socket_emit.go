@@ -78,11 +78,17 @@ func (s *Socket) sendAck(id uint64, args []any) error {
 	return s.conn.post(l, engineio.SendOptions{})
 }
 
-func (s *Socket) notifyOutgoing(p *parser.Packet) {
+// hears reports whether somebody listens to what is sent.
+func (s *Socket) hears() bool {
 	x := s.more.Load()
-	if x == nil || x.outgoing.Len() == 0 {
+	return x != nil && x.outgoing.Len() > 0
+}
+
+func (s *Socket) notifyOutgoing(p *parser.Packet) {
+	if !s.hears() {
 		return
 	}
+	x := s.more.Load()
 	dispatch.Announce(func() {
 		runAll(s, x.outgoing.Snapshot(), func(l dispatch.Listener[func(string, Args)]) { l.Handler(p.Name, p.Args) })
 	})
