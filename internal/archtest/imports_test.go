@@ -37,6 +37,7 @@ var mayImport = map[string][]string{
 	"internal/bufpool":   {},
 	"internal/sid":       {},
 	"internal/index":     {},
+	"internal/journal":   {},
 	"internal/memnet":    {},
 	"internal/archtest":  {},
 }
