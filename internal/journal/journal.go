@@ -1,6 +1,9 @@
 // Package journal stands between those who log and the user's slog.Handler, which is user code: it may block, panic, end
-// its goroutine, or call back. Records are handed to it by a goroutine that does nothing else, so that logging is allowed
-// anywhere: on a timer, on a reader, with a lock held.
+// its goroutine, or call back. Records are handed to it by a goroutine that does nothing else.
+//
+// Whoever logs waits a moment, so that its record comes before what it does next, and before its program ends; but it does
+// not while the Handler is late with an earlier record. So nobody may log with a lock held that user code can want, nor on
+// a goroutine that serves several sessions.
 //
 // A [Limiter] lets few records of one cause through.
 package journal
@@ -19,6 +22,9 @@ const (
 	maxBytes   = 1 << 20
 )
 
+// patience is how long a record is waited for.
+const patience = 100 * time.Millisecond
+
 // again is for how long the answer of the user's Enabled holds.
 const again = time.Second
 
@@ -28,8 +34,8 @@ type Options struct {
 	DisableRecover bool
 }
 
-// Logger returns a logger that never calls the Handler of l on the goroutine of whoever logs, and never waits for it. The
-// level is asked for now, and then on the other goroutine again, at most once in a second while somebody logs. Records
+// Logger returns a logger that never calls the Handler of l on the goroutine of whoever logs, and waits for it as the
+// package says. The level is asked for now, and then on the other goroutine again, at most once in a second while somebody logs. Records
 // keep their order, time, source and context.
 //
 // If l is nil the logger discards; a logger of this package is returned as it is.
@@ -116,7 +122,22 @@ func (h *handler) Enabled(_ context.Context, level slog.Level) bool {
 
 // Handle queues r.
 func (h *handler) Handle(ctx context.Context, r slog.Record) error {
-	h.journal.add(entry{handler: h, ctx: ctx, record: r.Clone(), size: sizeOf(&r)})
+	e := entry{handler: h, ctx: ctx, record: r.Clone(), size: sizeOf(&r)}
+	if h.journal.late.Load() {
+		h.journal.add(e)
+		return nil
+	}
+	e.done = make(chan struct{})
+	if !h.journal.add(e) {
+		return nil
+	}
+	t := time.NewTimer(patience)
+	defer t.Stop()
+	select {
+	case <-e.done:
+	case <-t.C:
+		h.journal.late.Store(true)
+	}
 	return nil
 }
 
@@ -145,6 +166,7 @@ func sizeOf(r *slog.Record) int {
 // A journal is what waits for one Handler, and for those derived of it.
 type journal struct {
 	disableRecover bool
+	late           atomic.Bool // somebody has waited in vain, and something still waits
 
 	mu      sync.Mutex
 	queue   []entry // queue[head:] waits
@@ -155,23 +177,24 @@ type journal struct {
 	loser   *handler // of the record that was lost first
 }
 
-// An entry is a record, a question about the levels if ctx is nil, or somebody who waits for the entries before it.
+// An entry is a record; without a context a question about the levels; without a handler nothing but somebody who waits.
 type entry struct {
 	handler *handler
 	ctx     context.Context
 	record  slog.Record
 	size    int
-	done    chan struct{}
+	done    chan struct{} // closed when it is done with; nil if nobody waits
 }
 
-func (j *journal) add(e entry) {
+// add reports false if the entry is lost.
+func (j *journal) add(e entry) bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if e.ctx != nil && (len(j.queue)-j.head >= maxRecords || j.bytes+e.size > maxBytes) {
 		if j.lost++; j.lost == 1 {
 			j.loser = e.handler
 		}
-		return
+		return false
 	}
 	if j.head > len(j.queue)/2 {
 		n := copy(j.queue, j.queue[j.head:])
@@ -184,6 +207,7 @@ func (j *journal) add(e entry) {
 		j.running = true
 		go j.run() // owned by the journal; ends when nothing waits. A Handler that blocks for ever keeps it
 	}
+	return true
 }
 
 // next takes an entry, or reports false if there is none, and nobody runs any more.
@@ -203,6 +227,7 @@ func (j *journal) next() (e entry, ok bool) {
 		j.lost, j.loser = 0, nil
 	default:
 		j.running, j.queue, j.head = false, nil, 0
+		j.late.Store(false)
 	}
 	return e, ok
 }
@@ -225,9 +250,11 @@ func (j *journal) run() {
 }
 
 func (e *entry) handle() {
+	if e.done != nil {
+		defer close(e.done)
+	}
 	switch h := e.handler; {
-	case e.done != nil:
-		close(e.done)
+	case h == nil:
 	case e.ctx == nil:
 		h.ask()
 	case h.inner.Enabled(e.ctx, e.record.Level): // it may depend on the context

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -57,12 +58,16 @@ func TestHandlerThatBlocks(t *testing.T) {
 		goOn := make(chan struct{})
 		h := &userHandler{do: func(slog.Record) { <-goOn }}
 		l := Logger(slog.New(h), nil)
-		for i := range maxRecords + 11 { // nobody waits
+		begin := time.Now()
+		for i := range maxRecords + 11 {
 			l.Info(fmt.Sprint(i))
 			synctest.Wait()
 		}
 		for range 10 {
 			l.Info(strings.Repeat("x", maxBytes))
+		}
+		if d := time.Since(begin); d != patience {
+			t.Errorf("waited for %v: the first record is waited for, and no other while the Handler is late", d)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
@@ -77,6 +82,32 @@ func TestHandlerThatBlocks(t *testing.T) {
 		if n := len(all); n != maxRecords+2 || all[0] != "0" || all[n-2] != fmt.Sprint(maxRecords) || !strings.Contains(all[n-1], "lost") {
 			t.Errorf("%d records, the last %q", n, all[n-2:])
 		}
+	})
+}
+
+// A record is logged when the call returns, unless the Handler takes too long.
+func TestWhoLogsWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var delay atomic.Int64
+		delay.Store(int64(patience / 2))
+		h := &userHandler{do: func(slog.Record) { <-time.After(time.Duration(delay.Load())) }}
+		l := Logger(slog.New(h), nil)
+		took := func(want time.Duration) {
+			t.Helper()
+			begin := time.Now()
+			if l.Info("x"); time.Since(begin) != want {
+				t.Errorf("waited for %v, want %v", time.Since(begin), want)
+			}
+		}
+		took(patience / 2)
+		took(patience / 2)
+		delay.Store(int64(2 * patience))
+		took(patience)
+		took(0)
+		delay.Store(int64(patience / 2))
+		Flush(t.Context(), l)
+		synctest.Wait()
+		took(patience / 2) // it has caught up
 	})
 }
 
@@ -98,23 +129,18 @@ func TestHandlerThatEndsItsGoroutine(t *testing.T) {
 	}
 }
 
-// A Handler may log itself, and may be given what was logged with a lock held that it takes.
+// A Handler may use what logs, and so log itself.
 func TestHandlerThatCallsBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var mu sync.Mutex
 		var l *slog.Logger
 		h := &userHandler{do: func(r slog.Record) {
-			mu.Lock()
-			defer mu.Unlock()
 			if r.Message == "first" {
 				l.Info("second")
 			}
 		}}
 		l = Logger(slog.New(h), nil)
-		mu.Lock()
 		l.Info("first")
-		mu.Unlock()
-		synctest.Wait()
+		Flush(t.Context(), l)
 		if all := h.take(); len(all) != 2 {
 			t.Errorf("logged %q", all)
 		}
