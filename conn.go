@@ -385,6 +385,9 @@ func (c *conn) all() []*Socket {
 
 // refuse sends CONNECT_ERROR.
 func (c *conn) refuse(name string, why *ConnectError) {
+	if c.srv.debugs() {
+		c.srv.log.Debug("socketio: refused", "nsp", dispatch.Plain(name), "address", c.address(), "error", dispatch.Plain(why.Message))
+	}
 	reply := connectErrorReply{Message: why.Message, Data: why.Data}
 	p := &parser.Packet{Type: parser.ConnectError, Namespace: name, Args: parser.NewArgs(reply)}
 	err := c.refuseWith(p, why.Data)

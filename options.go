@@ -60,7 +60,10 @@ type Options struct {
 	// ever new names make the process grow.
 	KeepEmptyChildren bool
 
-	// Logger gets what goes wrong; the default discards. What a client sent is quoted and cut to 256 bytes.
+	// Logger gets what goes wrong, as warnings and errors: of one cause ten at once, and then one each ten seconds, which tells
+	// how many were left out. At the level of debugging it gets who connects, is refused or disconnected, and events without
+	// a listener. The default is slog.Default() as it is when the server is made; slog.New(slog.DiscardHandler) logs nothing.
+	// What a client sent is quoted and cut to 256 bytes.
 	Logger *slog.Logger
 
 	// OnError is called after a handler's error, or a panic in any user code, was logged. s and e are nil where there is
@@ -105,6 +108,9 @@ func (o *Options) withDefaults() Options {
 	}
 	if d.MaxPendingAcks <= 0 {
 		d.MaxPendingAcks = 1000
+	}
+	if d.Logger == nil {
+		d.Logger = slog.Default()
 	}
 	if d.Engine.Logger == nil {
 		d.Engine.Logger = d.Logger

@@ -14,6 +14,7 @@ import (
 
 	"sio.example/socketio/engineio"
 	"sio.example/socketio/internal/dispatch"
+	"sio.example/socketio/internal/journal"
 	"sio.example/socketio/parser"
 )
 
@@ -96,6 +97,7 @@ type server struct {
 	appender  parser.Appender // the Parser, if it is one
 	plain     bool            // the Parser is one of package parser
 	stats     counters
+	causes    journal.Limiter // of what is logged
 	files     clientFiles
 	flush     flusher
 	start     time.Time

@@ -521,6 +521,9 @@ func (s *Socket) enter() (in bool, err error) {
 	s.marks.Or(markAdmitted)
 	s.conn.settle()
 	s.conn.eng.Flush()
+	if srv.debugs() {
+		s.debug("socketio: connected", "address", s.conn.address())
+	}
 	return true, nil
 }
 
@@ -592,6 +595,9 @@ func (r *runner) end() {
 		return
 	}
 	reason := s.reason() // not changed any more
+	if srv.debugs() {
+		s.debug("socketio: disconnected", "reason", string(reason))
+	}
 	call := func(l dispatch.Listener[func(DisconnectReason)]) { l.Handler(reason) }
 	defer s.ns().remove(s) // not before, so that Shutdown can name a callback that hangs
 	defer func() { runAll(s, s.gone.Snapshot(), call) }()
@@ -606,6 +612,9 @@ func (r *runner) leave() {
 	s := (*Socket)(r)
 	srv := s.conn.srv
 	s.leaveAll()
+	if s.has(markAdmitted) && srv.debugs() {
+		s.debug("socketio: disconnected", "reason", string(s.reason()))
+	}
 	s.ns().remove(s)
 	s.conn.finished()
 	srv.release(s)

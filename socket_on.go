@@ -162,6 +162,7 @@ func (r *runner) wrapped() *chain {
 func (s *Socket) deliver(ctx context.Context, e *Event) error {
 	srv := s.conn.srv
 	var errs dispatch.Errors
+	heard := false
 	if s.is(disconnected) && s.drains().IsZero() { // by middleware
 		return nil
 	}
@@ -169,11 +170,16 @@ func (s *Socket) deliver(ctx context.Context, e *Event) error {
 	for i := range listeners {
 		l := &listeners[i]
 		if l.Name == e.Name && s.listeners.Take(l) {
+			heard = true
 			errs.Add(srv.guard.Call(func() error { return l.Handler(ctx, e) }))
 		}
 	}
 	for _, h := range s.ns().hooks.load().handlers[e.Name] {
+		heard = true
 		errs.Add(srv.guard.Call(func() error { return h(ctx, s, e) }))
+	}
+	if !heard && srv.debugs() {
+		s.debug("socketio: event without a listener", "event", dispatch.Plain(e.Name))
 	}
 	return errs.Err()
 }

@@ -114,7 +114,7 @@ func (c *conn) HandleClose(reason engineio.Reason, err error) {
 
 // violation ends the connection because of what the server sent.
 func (c *conn) violation(err error) {
-	c.m.log.Warn("client: parse error", "error", dispatch.Plain(err.Error()))
+	c.m.warn("client: parse error", "error", dispatch.Plain(err.Error()))
 	c.eng.Abort(engineio.ParseError, err)
 }
 

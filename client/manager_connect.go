@@ -79,7 +79,7 @@ func (m *Manager) pause(l *loop) (attempt int, ok bool) {
 		m.postGaveUp()
 		m.stop(because("", ErrGaveUp, m.failure))
 		m.unlock()
-		m.log.Warn("client: reconnection gave up", "attempts", limit)
+		m.warn("client: reconnection gave up", "attempts", limit)
 		return 0, false
 	}
 	delay := m.backoff.Next()
@@ -135,11 +135,9 @@ func (m *Manager) engineOptions() *engineio.DialOptions {
 		o.Path = defaultPath
 	}
 	if o.Logger == nil {
-		o.Logger = m.opts.Logger
+		o.Logger = m.log
 	}
-	if o.Logger != nil {
-		o.Logger = m.guard.Logger(o.Logger)
-	}
+	o.Logger = m.guard.Logger(o.Logger)
 	m.mu.Lock()
 	upgraded := m.upgraded
 	m.mu.Unlock()

@@ -54,8 +54,10 @@ type Options struct {
 	// and given to OnError, and the socket lives on.
 	DisableRecover bool
 
-	// Logger gets what goes wrong, and at the level of debugging what happens to connections; the default discards. What
-	// a server sent is quoted and cut to 256 bytes.
+	// Logger gets what goes wrong, as warnings and errors: of one cause ten at once, and then one each ten seconds, which tells
+	// how many were left out. At the level of debugging it gets what happens to connections. The default is
+	// slog.Default() for warnings and errors, and nothing for the rest; slog.New(slog.DiscardHandler) logs nothing. What a server
+	// sent is quoted and cut to 256 bytes.
 	Logger *slog.Logger
 
 	// OnError is called after a handler's error, or a panic in any user code, was logged. s and e are nil where there is

@@ -22,9 +22,9 @@ var mayImport = map[string][]string{
 	"adapter/adaptertest": {"adapter", "parser"},
 	"browser":             {},
 	// the server
-	".": {"engineio", "parser", "event", "adapter", "browser", "internal/dispatch", "internal/ring", "internal/bufpool", "internal/sid", "internal/index"},
+	".": {"engineio", "parser", "event", "adapter", "browser", "internal/dispatch", "internal/journal", "internal/ring", "internal/bufpool", "internal/sid", "internal/index"},
 	// the client
-	"client": {"engineio", "parser", "event", "internal/dispatch", "internal/backoff", "internal/ring"},
+	"client": {"engineio", "parser", "event", "internal/dispatch", "internal/journal", "internal/backoff", "internal/ring"},
 	// on top of the server
 	"siotest":      {".", "client", "engineio", "parser", "event", "internal/memnet"},
 	"examples/":    {"public", "internal/memnet"},

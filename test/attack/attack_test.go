@@ -367,8 +367,8 @@ func (e *env) checkLogs(warns bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for line := range bytes.Lines(e.logs.Bytes()) {
-		level := bytes.Contains(line, []byte("level=ERROR")) || !warns && bytes.Contains(line, []byte("level=WARN"))
-		if level {
+		_, level, _ := bytes.Cut(line, []byte(" ")) // behind the time; further on it may be in a name
+		if bytes.HasPrefix(level, []byte("level=ERROR")) || !warns && bytes.HasPrefix(level, []byte("level=WARN")) {
 			e.Errorf("logged: %s", line)
 		}
 		if len(line) > 4096 {
