@@ -179,3 +179,25 @@ func TestCallbacksThatHangAreBounded(t *testing.T) {
 		}
 	})
 }
+
+// The socket's own context needs no timeout beside the end of the socket: the callback is called once, and says so.
+func TestCallbackWithTheSocketsContext(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, f *fixture) {
+		var errs []error
+		f.Handle("ask", func(ctx context.Context, s *socketio.Socket, _ *socketio.Event) error {
+			return s.EmitFunc(ctx, func(_ socketio.Args, err error) { errs = append(errs, err) }, "q")
+		})
+		c, s := f.connected("/")
+		for i := range 2 {
+			c.send(`42["ask"]`)
+			c.expect(fmt.Sprintf(`42%d["q"]`, i))
+		}
+		c.send(`431[]`)
+		synctest.Wait()
+		s.Disconnect(false)
+		synctest.Wait()
+		if len(errs) != 2 || errs[0] != nil || !errors.Is(errs[1], socketio.ErrDisconnected) {
+			t.Errorf("called with %v", errs)
+		}
+	})
+}

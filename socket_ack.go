@@ -80,7 +80,7 @@ func (s *Socket) EmitFunc(ctx context.Context, fn func(args Args, err error), na
 		return err
 	}
 	sent = true
-	if ctx.Done() != nil {
+	if done := ctx.Done(); done != nil && !s.endsWith(done) {
 		stop := context.AfterFunc(ctx, func() { s.acks.Fail(id, ackError(name, ctx.Err())) })
 		r.stop.Store(&stop)
 		if r.settled.Load() {
@@ -88,6 +88,13 @@ func (s *Socket) EmitFunc(ctx context.Context, fn func(args Args, err error), na
 		}
 	}
 	return nil
+}
+
+// endsWith reports whether done is that of the socket's own context, which handlers pass on: who waits for an acknowledgement
+// is told of its end anyway, and a timeout of its own would be most of what waiting costs.
+func (s *Socket) endsWith(done <-chan struct{}) bool {
+	l := s.ctx.Load()
+	return l != nil && l.ctx.Done() == done
 }
 
 // A request is an EmitFunc that waits.
