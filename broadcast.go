@@ -18,15 +18,17 @@ import (
 // in. An operator is an immutable value: its methods return another one. Only connected sockets are reached.
 type BroadcastOperator struct {
 	ns     *Namespace
-	rooms  []string
-	except []string
+	rooms  *names
+	except *names
+	socket string // the only one
+	sender string // not this one
 	flags  adapter.Flags
 }
 
 // To adds rooms. Without any it adds nothing: an operator that had none reaches the whole namespace, so look at the
 // length of a slice of rooms before passing it.
 func (b BroadcastOperator) To(rooms ...string) BroadcastOperator {
-	b.rooms = append(b.rooms[:len(b.rooms):len(b.rooms)], rooms...)
+	b.rooms = b.rooms.and(rooms)
 	return b
 }
 
@@ -35,7 +37,7 @@ func (b BroadcastOperator) In(rooms ...string) BroadcastOperator { return b.To(r
 
 // Except excludes the members of rooms.
 func (b BroadcastOperator) Except(rooms ...string) BroadcastOperator {
-	b.except = append(b.except[:len(b.except):len(b.except)], rooms...)
+	b.except = b.except.and(rooms)
 	return b
 }
 
@@ -84,11 +86,19 @@ func (b BroadcastOperator) EmitWithAck(ctx context.Context, name string, args ..
 	var all []Args
 	for a, err := range b.ns.adapter.BroadcastWithAck(ctx, p, b.target()) {
 		if err != nil {
-			return all, fmt.Errorf("socketio: broadcast: acknowledgements of %s: %w", dispatch.Plain(name), err)
+			return all, fmt.Errorf("socketio: broadcast: acknowledgements of %s: %w", dispatch.Plain(name), missingAck(err))
 		}
 		all = append(all, a)
 	}
 	return all, nil
+}
+
+// missingAck is an adapter's error as users branch on it.
+func missingAck(err error) error {
+	if errors.Is(err, adapter.ErrTooManyAcks) {
+		return ErrTooManyAcks
+	}
+	return err
 }
 
 // FetchSockets describes the sockets, those of other processes of the cluster too.
@@ -144,7 +154,7 @@ func (b BroadcastOperator) usable() error {
 }
 
 func (b BroadcastOperator) target() adapter.Target {
-	return adapter.Target{Rooms: b.rooms, Except: b.except, Flags: b.flags}
+	return adapter.Target{Rooms: b.rooms.all(), Except: b.except.all(), Socket: b.socket, Sender: b.sender, Flags: b.flags}
 }
 
 func (b BroadcastOperator) packet(name string, args []any) (*parser.Packet, error) {
@@ -214,10 +224,16 @@ func (l *local) Flush(e adapter.Encoded) {
 		}
 	}
 	l.srv.stats.eventsOut.Add(uint64(len(b.reached)))
+	defer b.free() // also if a listener calls runtime.Goexit
+	var heard []*Socket
 	for _, s := range b.reached {
-		s.notifyOutgoing(b.packet)
+		if s.hears() {
+			heard = append(heard, s)
+		}
 	}
-	b.free()
+	if heard != nil {
+		dispatch.RunAll(&l.srv.guard, heard, func(s *Socket) { s.notifyOutgoing(b.packet) }, func(error) {}) // reported by each
+	}
 }
 
 // free makes b usable for another broadcast.
@@ -240,14 +256,14 @@ func (l *local) ServerSide(ctx context.Context, name string, args Args, wantAck 
 		}
 	}
 	e := event.New(name, args, reply)
-	for _, h := range n.remote.Snapshot() {
-		if h.Name != name {
-			continue
+	_ = n.srv.guard.Contain(func() error { // the goroutine is the adapter's
+		for _, h := range n.remote.Snapshot() {
+			if h.Name == name {
+				n.srv.guard.Run(func() error { return h.Handler(ctx, e) }, func(err error) { n.srv.report(ctx, nil, e, err) })
+			}
 		}
-		if err := n.srv.guard.Call(func() error { return h.Handler(ctx, e) }); err != nil {
-			n.srv.report(ctx, nil, e, err)
-		}
-	}
+		return nil
+	})
 	if !wantAck {
 		return Args{}, nil
 	}

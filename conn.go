@@ -7,12 +7,12 @@ import (
 	"fmt"
 	"math"
 	"net/http"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"sio.example/socketio/engineio"
+	"sio.example/socketio/internal/dispatch"
 	"sio.example/socketio/internal/sid"
 	"sio.example/socketio/parser"
 )
@@ -42,10 +42,11 @@ type conn struct {
 
 // rare is guarded by conn.mu.
 type rare struct {
-	place  *newcomer     // until the first socket is connected
-	missed *time.Timer   // looks at missing; nil if it does not
-	fewer  chan struct{} // closed when living gets smaller; nil if nobody waits for that
-	left   []string      // namespaces that the client was in, the latest last
+	place  *newcomer          // until the first socket is connected
+	missed *time.Timer        // looks at missing; nil if it does not
+	fewer  chan struct{}      // closed when living gets smaller; nil if nobody waits for that
+	many   map[string]*Socket // of the sockets, those for which first would be too long a list; nil if it is not
+	left   *leftNames         // namespaces that the client was in; nil if there are none
 }
 
 func newConn(s *server, e *engineio.Socket, r *http.Request) *conn {
@@ -66,7 +67,7 @@ func (c *conn) rarely() *rare {
 
 // tidy drops what is in rare no more. It needs mu.
 func (c *conn) tidy() {
-	if r := c.rare; r != nil && r.place == nil && r.missed == nil && r.fewer == nil && len(r.left) == 0 {
+	if r := c.rare; r != nil && r.place == nil && r.missed == nil && r.fewer == nil && r.many == nil && r.left == nil {
 		c.rare = nil
 	}
 }
@@ -140,7 +141,7 @@ func (c *conn) handle(p *parser.Packet, size int) {
 		s.receive(p, size)
 	case parser.Ack:
 		if p.HasID {
-			s.acks.Resolve(p.ID, p.Args)
+			s.acks.Resolve(p.ID, p.Args, size)
 		}
 	case parser.Disconnect:
 		s.closeHere(ReasonClientDisconnect, closeDrain)
@@ -155,37 +156,19 @@ func (c *conn) find(name string) (s *Socket, known bool) {
 	if s := c.socket(name); s != nil {
 		return s, !s.is(connecting)
 	}
-	return nil, c.closed || c.rare != nil && slices.Contains(c.rare.left, name)
-}
-
-func (c *conn) socket(name string) *Socket {
-	for s := c.first; s != nil; s = s.next {
-		if s.name == name {
-			return s
-		}
-	}
-	return nil
-}
-
-// list returns the sockets. It needs mu.
-func (c *conn) list() (all []*Socket) {
-	for s := c.first; s != nil; s = s.next {
-		all = append(all, s)
-	}
-	return all
+	return nil, c.closed || c.wasIn(name)
 }
 
 // connect answers a CONNECT packet, or has a new socket's gates do it.
 func (c *conn) connect(p *parser.Packet) {
 	name := p.Namespace
 	c.mu.Lock()
-	closed, again, many := c.closed, c.socket(name) != nil, c.first != nil && len(c.list()) >= c.srv.opts.MaxNamespaces
+	closed, again, many := c.closed, c.socket(name) != nil, c.count() >= c.srv.opts.MaxNamespaces
 	c.mu.Unlock()
 	switch {
 	case closed:
 		return
-	case again: // also if the first one has not been answered: else there would be two sockets
-		c.violation(RejectViolation, ReasonForcedServerClose, "protocol error")
+	case again: // pages say connect() twice; the answer to the first one, if not on its way yet, is the answer to both
 		return
 	case many:
 		c.srv.stats.reject(RejectNamespaces)
@@ -215,11 +198,7 @@ func (c *conn) connect(p *parser.Packet) {
 	c.mu.Lock()
 	c.living++
 	if closed = c.closed; !closed {
-		s.next, c.first = c.first, s
-		if r := c.rare; r != nil {
-			r.left = slices.DeleteFunc(r.left, func(n string) bool { return n == name })
-			c.tidy()
-		}
+		c.add(s)
 	}
 	c.mu.Unlock()
 	if !s.entersAlone() || !s.inbox.Here(job{kind: jobEnter}) {
@@ -234,20 +213,8 @@ func (c *conn) connect(p *parser.Packet) {
 func (c *conn) remove(s *Socket, was bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	link := &c.first
-	for *link != s {
-		if *link == nil {
-			return
-		}
-		link = &(*link).next
-	}
-	*link = s.next
-	if was && !c.closed {
-		r := c.rarely()
-		if len(r.left) >= c.srv.opts.MaxNamespaces {
-			r.left = slices.Delete(r.left, 0, 1)
-		}
-		r.left = append(r.left, s.name)
+	if c.drop(s) && was && !c.closed {
+		c.leaves(s.name)
 	}
 }
 
@@ -380,13 +347,13 @@ func (c *conn) limit(label, text string) {
 // disconnect tells the client that it is disconnected from all of its namespaces, and ends the connection when that is
 // sent.
 func (c *conn) disconnect() {
-	for _, s := range c.all() {
+	defer c.eng.Close()
+	defer c.end(ReasonForcedServerClose, closeDrop)
+	dispatch.RunAll(&c.srv.guard, c.all(), func(s *Socket) {
 		if !s.is(connecting) {
 			s.close(ReasonServerDisconnect, closeTell)
 		}
-	}
-	c.end(ReasonForcedServerClose, closeDrop)
-	c.eng.Close()
+	}, func(error) {})
 }
 
 // end ends all sockets, and lets no other in.
@@ -418,9 +385,12 @@ func (c *conn) all() []*Socket {
 
 // refuse sends CONNECT_ERROR.
 func (c *conn) refuse(name string, why *ConnectError) {
+	if c.srv.debugs() {
+		c.srv.log.Debug("socketio: refused", "nsp", dispatch.Plain(name), "address", c.address(), "error", dispatch.Plain(why.Message))
+	}
 	reply := connectErrorReply{Message: why.Message, Data: why.Data}
 	p := &parser.Packet{Type: parser.ConnectError, Namespace: name, Args: parser.NewArgs(reply)}
-	err := c.send(p, engineio.SendOptions{})
+	err := c.refuseWith(p, why.Data)
 	if err == nil || errors.Is(err, ErrDisconnected) || errors.Is(err, ErrSlowConsumer) {
 		return
 	}
@@ -429,6 +399,15 @@ func (c *conn) refuse(name string, why *ConnectError) {
 	reply.Data = nil
 	p.Args = parser.NewArgs(reply)
 	_ = c.send(p, engineio.SendOptions{})
+}
+
+// refuseWith sends p, whose data are the user's and may do anything when they are encoded.
+func (c *conn) refuseWith(p *parser.Packet, data any) error {
+	send := func() error { return c.send(p, engineio.SendOptions{}) }
+	if data == nil {
+		return send()
+	}
+	return c.srv.guard.Contain(send)
 }
 
 type connectErrorReply struct {

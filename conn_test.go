@@ -101,8 +101,6 @@ func TestViolations(t *testing.T) {
 		{"binary header before connect", true, []string{`451-["x",{"_placeholder":true,"num":0}]`}, violation},
 		{"auth is an array", true, []string{`40[]`}, parse},
 		{"auth is a string", true, []string{`40"x"`}, parse},
-		{"connect twice", true, []string{`40`, `40`}, violation},
-		{"connect again", false, []string{`40`}, violation},
 		{"event of another namespace", false, []string{`42/other,["x"]`}, violation},
 		{"ack of another namespace", false, []string{`43/other,1[]`}, violation},
 		{"disconnect of another namespace", false, []string{`41/other,`}, violation},
@@ -161,6 +159,47 @@ func TestViolations(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A page that says connect() twice sends CONNECT twice. There is one socket, one run of the gates and one answer, and the
+// client's other namespaces notice nothing.
+func TestConnectTwice(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, f *fixture) {
+		gates, sockets := 0, 0
+		open := make(chan struct{})
+		admin := f.Of("/admin")
+		admin.Use(func(context.Context, *socketio.Socket) error {
+			gates++
+			<-open
+			return nil
+		})
+		admin.OnConnection(func(*socketio.Socket) { sockets++ })
+		echo := func(_ context.Context, s *socketio.Socket, e *socketio.Event) error { return s.Emit("echo", e.Args) }
+		admin.Handle("echo", echo)
+		f.Handle("echo", echo)
+		c := f.dial()
+		c.connect("/", "")
+		c.send(`40/admin,`, `40/admin,{"token":1}`, `40`)
+		synctest.Wait()
+		close(open)
+		if got := c.read(); !strings.HasPrefix(got, `40/admin,{"sid":`) {
+			t.Fatalf("answered with %q", got)
+		}
+		c.send(`40/admin,`, `42/admin,["echo",1]`)
+		c.expect(`42/admin,["echo",1]`)
+		c.send(`40`, `42["echo",2]`)
+		c.expect(`42["echo",2]`)
+		synctest.Wait()
+		st := f.Stats()
+		if gates != 1 || sockets != 1 || st.Sockets != 2 || st.Connects != 2 || len(st.Rejected) != 0 {
+			t.Errorf("%d runs of the gate, %d sockets of /admin, stats %+v", gates, sockets, st)
+		}
+		// Whoever has left, or was refused, may come again.
+		c.send(`41/admin,`, `40/admin,`)
+		if got := c.read(); !strings.HasPrefix(got, `40/admin,{"sid":`) || gates != 2 {
+			t.Errorf("back again with %q after %d runs of the gate", got, gates)
+		}
+	})
 }
 
 func TestViolationOnPolling(t *testing.T) {

@@ -193,7 +193,7 @@ func TestDisconnectDropsWaitingEvents(t *testing.T) {
 	for name, end := range map[string]func(f *fixture, c *wsClient, s *socketio.Socket){
 		"server namespace disconnect": func(_ *fixture, _ *wsClient, s *socketio.Socket) { s.Disconnect(false) },
 		"server shutting down":        func(f *fixture, _ *wsClient, _ *socketio.Socket) { _ = f.Close() },
-		"forced server close":         func(_ *fixture, c *wsClient, _ *socketio.Socket) { c.send("40") },
+		"forced server close":         func(_ *fixture, c *wsClient, _ *socketio.Socket) { c.send(`44{"message":"x"}`) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, nil, func(t *testing.T, f *fixture) {

@@ -6,34 +6,66 @@ import (
 	"log/slog"
 
 	"sio.example/socketio/internal/dispatch"
+	"sio.example/socketio/internal/journal"
 )
 
 // report logs an error of user code, counts it, and gives it to OnError. sock and e may be nil.
 func (s *server) report(ctx context.Context, sock *Socket, e *Event, err error) {
 	var p *PanicError
 	level, msg := slog.LevelWarn, "socketio: error"
-	args := make([]any, 0, 10)
-	if sock != nil {
-		args = append(args, "sid", sock.id, "nsp", dispatch.Plain(sock.name))
-		if !sock.Connected() && (errors.Is(err, sock.Context().Err()) || errors.Is(err, ErrDisconnected)) {
-			level = slog.LevelDebug // what was done for the socket has ended with it
-		}
+	if sock != nil && !sock.Connected() && (errors.Is(err, sock.Context().Err()) || errors.Is(err, ErrDisconnected)) {
+		level = slog.LevelDebug // what was done for the socket has ended with it
 	}
-	if e != nil {
-		args = append(args, "event", dispatch.Plain(e.Name))
-	}
-	args = append(args, "error", dispatch.Plain(err.Error()))
 	if errors.As(err, &p) {
 		level, msg = slog.LevelError, "socketio: panic"
-		args = append(args, "stack", string(p.Stack))
 	} else {
 		s.stats.handlerErrors.Add(1)
 	}
-	s.log.Log(ctx, level, msg, args...)
+	s.logError(ctx, level, msg, sock, e, err)
 	if fn := s.opts.OnError; fn != nil {
 		_ = s.guard.Call(func() error {
 			fn(ctx, sock, e, err)
 			return nil
 		})
 	}
+}
+
+// logError logs err, unless there was much of the same kind before.
+func (s *server) logError(ctx context.Context, level slog.Level, msg string, sock *Socket, e *Event, err error) {
+	if !s.log.Enabled(ctx, level) {
+		return
+	}
+	cause := msg
+	if e != nil {
+		cause += " of event " + e.Name
+	} else if sock != nil {
+		cause += " in " + sock.name
+	}
+	skipped, ok := s.causes.Allow(cause, journal.Often)
+	if !ok {
+		return
+	}
+	args := make([]any, 0, 12)
+	if sock != nil {
+		args = append(args, "sid", sock.id, "nsp", dispatch.Plain(sock.name))
+	}
+	if e != nil {
+		args = append(args, "event", dispatch.Plain(e.Name))
+	}
+	args = append(args, "error", dispatch.Plain(err.Error()))
+	if p := (*PanicError)(nil); errors.As(err, &p) {
+		args = append(args, "stack", string(p.Stack))
+	}
+	if skipped > 0 {
+		args = append(args, "skipped", skipped)
+	}
+	s.log.Log(ctx, level, msg, args...)
+}
+
+// debugs reports whether it is worth the while to call debug.
+func (s *server) debugs() bool { return s.log.Enabled(context.Background(), slog.LevelDebug) }
+
+// debug logs what happens to a socket.
+func (s *Socket) debug(msg string, args ...any) {
+	s.conn.srv.log.Debug(msg, append([]any{"sid", s.id, "nsp", dispatch.Plain(s.name)}, args...)...)
 }

@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"slices"
 	"sync"
-	"sync/atomic"
 
 	"sio.example/socketio/adapter"
 	"sio.example/socketio/event"
@@ -45,7 +43,7 @@ func newNamespace(s *server, name string, p *ParentNamespace) *Namespace {
 	n := &Namespace{srv: s, name: name, parent: p, ready: make(chan struct{}), sockets: index.New((*Socket).ID)}
 	n.BroadcastOperator.ns = n
 	if p != nil {
-		n.hooks.set.Store(p.hooks.set.Load())
+		n.hooks.set.Store(p.hooks.load())
 	}
 	return n
 }
@@ -70,9 +68,8 @@ var errNoAdapter = errors.New("the factory returned nil")
 // make has the factory make the adapter.
 func (n *Namespace) make() {
 	defer close(n.ready)
-	n.adapterErr = ErrServerClosed // should the factory call runtime.Goexit
 	var made adapter.Adapter
-	err := n.srv.guard.Call(func() (err error) {
+	err := n.srv.guard.Contain(func() (err error) {
 		made, err = n.srv.opts.Adapter((*local)(n))
 		return err
 	})
@@ -96,7 +93,7 @@ func (n *Namespace) close() (err error) {
 	}
 	n.closing.Do(func() {
 		if n.adapter != nil {
-			err = n.srv.guard.Call(n.adapter.Close)
+			err = n.srv.guard.Contain(n.adapter.Close)
 		}
 	})
 	return err
@@ -235,59 +232,4 @@ func (t typedHandlers) On(name string, h Handler) (off func()) {
 		return h(ctx, e)
 	})
 	return nil
-}
-
-// hooks is what users register. A set is never changed, so that it can be read without a lock and shared with the
-// children of a parent.
-type hooks struct {
-	set atomic.Pointer[hookSet]
-
-	mu sync.Mutex // held by change
-}
-
-type hookSet struct {
-	gates      []func(ctx context.Context, s *Socket) error
-	events     []Middleware
-	connection []func(s *Socket)
-	handlers   map[string][]SocketHandler
-}
-
-var noHooks = new(hookSet)
-
-func (h *hooks) load() *hookSet {
-	if set := h.set.Load(); set != nil {
-		return set
-	}
-	return noHooks
-}
-
-func (h *hooks) change(fn func(set *hookSet)) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	set := *h.load()
-	fn(&set)
-	h.set.Store(&set)
-}
-
-func (h *hooks) use(gate func(ctx context.Context, s *Socket) error) {
-	h.change(func(set *hookSet) { set.gates = append(slices.Clip(set.gates), gate) })
-}
-
-func (h *hooks) useEvents(mw []Middleware) {
-	h.change(func(set *hookSet) { set.events = append(slices.Clip(set.events), mw...) })
-}
-
-func (h *hooks) onConnection(fn func(s *Socket)) {
-	h.change(func(set *hookSet) { set.connection = append(slices.Clip(set.connection), fn) })
-}
-
-func (h *hooks) handle(name string, fn SocketHandler) {
-	h.change(func(set *hookSet) {
-		handlers := make(map[string][]SocketHandler, len(set.handlers)+1)
-		for k, v := range set.handlers {
-			handlers[k] = v
-		}
-		handlers[name] = append(slices.Clip(handlers[name]), fn)
-		set.handlers = handlers
-	})
 }

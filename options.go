@@ -46,6 +46,12 @@ type Options struct {
 	// event if that is larger.
 	MaxInbox int
 
+	// MaxPendingAcks is how many acknowledgements one socket may wait for, those of EmitFunc until its callback has
+	// returned; default 1,000. Beyond, EmitFunc, EmitWithAck and broadcasts with acknowledgements do not ask it, and return
+	// ErrTooManyAcks. They count 256 bytes each, plus the names of events and the answers to callbacks, and may hold 1 MiB,
+	// or 512 bytes each if that is more.
+	MaxPendingAcks int
+
 	// DisableClient stops the server from handing out the browser client under its path.
 	DisableClient bool
 
@@ -57,8 +63,11 @@ type Options struct {
 	// ever new names make the process grow.
 	KeepEmptyChildren bool
 
-	// Logger gets what goes wrong; the default discards. What a client sent is quoted and cut to 256 bytes. Its Handler is
-	// called on a goroutine of its own: one that blocks, panics or calls runtime.Goexit costs records, and nothing else.
+	// Logger gets what goes wrong, as warnings and errors: of one cause ten at once, and then one each ten seconds, which tells
+	// how many were left out. At the level of debugging it gets who connects, is refused or disconnected, and events without
+	// a listener. The default is slog.Default() as it is when the server is made; slog.New(slog.DiscardHandler) logs nothing.
+	// What a client sent is quoted and cut to 256 bytes.
+	// Its Handler is called on a goroutine of its own: one that blocks, panics or calls runtime.Goexit costs records, and nothing else.
 	Logger *slog.Logger
 
 	// OnError is called after a handler's error, or a panic in any user code, was logged. s and e are nil where there is
@@ -70,6 +79,7 @@ const (
 	defaultPath       = "/socket.io/"
 	defaultMaxPayload = 1_000_000
 	maxInboxBytes     = 1 << 20
+	maxAckBytes       = 1 << 20
 )
 
 // Validate reports options that no server can keep, or that nobody can mean, those of Engine included: a ConnectTimeout of
@@ -100,6 +110,7 @@ func (o *Options) check() error {
 	duration("AttachmentTimeout", o.AttachmentTimeout)
 	size("MaxNamespaces", o.MaxNamespaces)
 	size("MaxInbox", o.MaxInbox)
+	size("MaxPendingAcks", o.MaxPendingAcks)
 	return errors.Join(errs...)
 }
 
@@ -141,6 +152,12 @@ func (o *Options) withDefaults() Options {
 	if d.MaxInbox <= 0 {
 		d.MaxInbox = 256
 	}
+	if d.MaxPendingAcks <= 0 {
+		d.MaxPendingAcks = 1000
+	}
+	if d.Logger == nil {
+		d.Logger = slog.Default()
+	}
 	if d.Engine.Logger == nil {
 		d.Engine.Logger = d.Logger
 	}
@@ -151,4 +168,9 @@ func (o *Options) withDefaults() Options {
 
 func (o *Options) inboxLimits() dispatch.Limits {
 	return dispatch.Limits{Items: o.MaxInbox, Bytes: maxInboxBytes}
+}
+
+// ackLimits has room for as many as were asked for.
+func (o *Options) ackLimits() dispatch.Limits {
+	return dispatch.Limits{Items: o.MaxPendingAcks, Bytes: max(maxAckBytes, 2*dispatch.AckCost*o.MaxPendingAcks)}
 }

@@ -2,10 +2,8 @@ package socketio
 
 import (
 	"context"
-	"fmt"
 
 	"sio.example/socketio/adapter"
-	"sio.example/socketio/internal/dispatch"
 )
 
 // A RemoteSocket is a snapshot of a socket that is somewhere in the cluster, and the means to reach it.
@@ -42,7 +40,7 @@ func (r *RemoteSocket) EmitWithAck(ctx context.Context, name string, args ...any
 	}
 	for a, err := range r.ns.adapter.BroadcastWithAck(ctx, p, r.operator().target()) {
 		if err != nil {
-			return Args{}, fmt.Errorf("socketio: acknowledgement of %s: %w", dispatch.Plain(name), err)
+			return Args{}, ackError(name, missingAck(err))
 		}
 		return a, nil
 	}
@@ -65,5 +63,5 @@ func (r *RemoteSocket) Disconnect(ctx context.Context, close bool) error {
 }
 
 func (r *RemoteSocket) operator() BroadcastOperator {
-	return BroadcastOperator{ns: r.ns, rooms: []string{r.socket.ID}, flags: r.flags}
+	return BroadcastOperator{ns: r.ns, socket: r.socket.ID, flags: r.flags}
 }

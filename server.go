@@ -36,6 +36,7 @@ func NewServer(opts *Options) *Server {
 		start:      time.Now(),
 		opts:       o,
 		limits:     o.inboxLimits(),
+		ackLimits:  o.ackLimits(),
 		log:        o.Logger,
 		namespaces: make(map[string]*Namespace),
 		pending:    make(map[*Socket]struct{}),
@@ -93,17 +94,19 @@ func (s *Server) Close() error { return s.srv.close() }
 
 // server is what the namespaces of a Server share.
 type server struct {
-	opts     Options
-	engine   *engineio.Server
-	limits   dispatch.Limits
-	log      *slog.Logger
-	guard    dispatch.Guard
-	appender parser.Appender // the Parser, if it is one
-	plain    bool            // the Parser is one of package parser
-	stats    counters
-	files    clientFiles
-	flush    flusher
-	start    time.Time
+	opts      Options
+	engine    *engineio.Server
+	limits    dispatch.Limits
+	ackLimits dispatch.Limits
+	log       *slog.Logger
+	guard     dispatch.Guard
+	appender  parser.Appender // the Parser, if it is one
+	plain     bool            // the Parser is one of package parser
+	stats     counters
+	causes    journal.Limiter // of what is logged
+	files     clientFiles
+	flush     flusher
+	start     time.Time
 
 	newcomers newcomers
 
@@ -169,7 +172,7 @@ func (s *server) begin(sock *Socket, name string) (ok bool, err error) {
 	}
 	if n := s.namespaces[name]; n != nil {
 		n.refs++
-		sock.ns = n
+		sock.space.Store(n)
 	} else if len(s.parents) == 0 {
 		return false, nil
 	}
@@ -191,7 +194,7 @@ func (s *server) acquire(name string, p *ParentNamespace) *Namespace {
 // connected moves a socket that is about to be connected from the pending ones to those of its namespace. It reports
 // false after Shutdown.
 func (s *server) connected(sock *Socket) bool {
-	sock.ns.add(sock)
+	sock.ns().add(sock)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.pending, sock)
@@ -206,7 +209,7 @@ func (s *server) isClosed() bool {
 
 // release forgets a socket that begin has registered; its runner does nothing more.
 func (s *server) release(sock *Socket) {
-	n := sock.ns
+	n := sock.ns()
 	s.mu.Lock()
 	delete(s.pending, sock)
 	orphan := false
@@ -218,11 +221,15 @@ func (s *server) release(sock *Socket) {
 		}
 	}
 	s.mu.Unlock()
+	defer s.ended() // only then, since Shutdown closes the adapters when nothing lives
 	if orphan {
-		n.close()
+		if err := n.close(); err != nil {
+			s.report(context.Background(), nil, nil, fmt.Errorf("socketio: adapter of %s: close: %w", dispatch.Plain(n.name), err))
+		}
 	}
+}
 
-	// Only now, since Shutdown closes the adapters when nothing lives.
+func (s *server) ended() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.live--

@@ -23,13 +23,13 @@ type Socket struct {
 	id     string
 	name   string // of the namespace
 	conn   *conn
-	ns     *Namespace               // nil until a parent is found; not changed once connected
-	auth   *Args                    // nil without any
-	next   *Socket                  // of the same conn; guarded by conn.mu
-	issued int64                    // nanoseconds since 1970
-	ctx    atomic.Pointer[lifetime] // made when asked for
-	state  atomic.Int32             // a state; changed with mu held
-	marks  atomic.Uint32            // see below
+	auth   *Args                     // nil without any
+	next   *Socket                   // of the same conn; guarded by conn.mu
+	issued int64                     // nanoseconds since 1970
+	space  atomic.Pointer[Namespace] // nil until a parent is found; not changed once connected
+	ctx    atomic.Pointer[lifetime]  // made when asked for
+	state  atomic.Int32              // a state; changed with mu held
+	marks  atomic.Uint32             // see below
 
 	inbox     dispatch.Inbox[job]
 	acks      dispatch.Acks[Args]
@@ -55,7 +55,7 @@ func (s *Socket) has(mark uint32) bool { return s.marks.Load()&mark != 0 }
 
 // A passage is what counts before a socket is connected, and after.
 type passage struct {
-	rooms  []string         // joined by gates; entered when connected
+	rooms  nameSet          // joined by gates; entered when connected
 	reason DisconnectReason // set when state becomes disconnected, like drain
 	drain  time.Time        // until when events that wait are handled; zero if they are not
 }
@@ -103,8 +103,11 @@ func newSocket(c *conn, id, name string, auth Args) *Socket {
 // ID is the public id of the socket. It differs from the id of the Engine.IO session, which is a credential.
 func (s *Socket) ID() string { return s.id }
 
-// Namespace is the namespace the socket belongs to.
-func (s *Socket) Namespace() *Namespace { return s.ns }
+// Namespace is the namespace the socket belongs to. It is nil for the functions given to OfFunc, which decide whether there
+// is one.
+func (s *Socket) Namespace() *Namespace { return s.ns() }
+
+func (s *Socket) ns() *Namespace { return s.space.Load() }
 
 // Handshake describes how the socket connected. It is shared: do not change it. It is made when asked for, and goes
 // when nobody holds it any more.
@@ -184,13 +187,13 @@ func (s *Socket) Rooms() []string {
 		if s.passage == nil {
 			return nil
 		}
-		return slices.Clone(s.passage.rooms)
+		return slices.Clone(s.passage.rooms.list)
 	}
 	s.mu.Unlock()
-	if s.ns == nil || s.ns.adapter == nil {
+	if s.ns() == nil || s.ns().adapter == nil {
 		return nil
 	}
-	return s.ns.adapter.Rooms(s.id)
+	return s.ns().adapter.Rooms(s.id)
 }
 
 // Join puts the socket into rooms. A gate may call it; the rooms count from when the socket is connected. It returns
@@ -200,9 +203,7 @@ func (s *Socket) Join(rooms ...string) error {
 	if s.is(connecting) {
 		p := s.passing()
 		for _, room := range rooms {
-			if !slices.Contains(p.rooms, room) {
-				p.rooms = append(p.rooms, room)
-			}
+			p.rooms.add(room)
 		}
 		s.mu.Unlock()
 		return nil
@@ -211,9 +212,9 @@ func (s *Socket) Join(rooms ...string) error {
 	if s.is(disconnected) {
 		return ErrDisconnected
 	}
-	err := s.ns.adapter.Join((*member)(s), rooms...)
+	err := s.ns().adapter.Join((*member)(s), rooms...)
 	if s.has(markLeft) { // the runner may have called LeaveAll before Join was through
-		s.ns.adapter.LeaveAll((*member)(s))
+		s.ns().adapter.LeaveAll((*member)(s))
 		return ErrDisconnected
 	}
 	return err
@@ -224,7 +225,9 @@ func (s *Socket) Leave(rooms ...string) error {
 	s.mu.Lock()
 	if s.is(connecting) {
 		if p := s.passage; p != nil {
-			p.rooms = slices.DeleteFunc(p.rooms, func(room string) bool { return slices.Contains(rooms, room) })
+			for _, room := range rooms {
+				p.rooms.remove(room)
+			}
 		}
 		s.mu.Unlock()
 		return nil
@@ -233,7 +236,7 @@ func (s *Socket) Leave(rooms ...string) error {
 	if s.is(disconnected) {
 		return ErrDisconnected
 	}
-	return s.ns.adapter.Leave((*member)(s), rooms...)
+	return s.ns().adapter.Leave((*member)(s), rooms...)
 }
 
 // Disconnect takes the socket out of its namespace, and tells the client, which will not come back by itself. With
@@ -266,8 +269,12 @@ const drainTime = time.Second
 // close begins to end the socket, once; the runner does the rest after what it is doing now. It takes no lock that user
 // code or adapters hold, and never waits.
 func (s *Socket) close(reason DisconnectReason, mode closeMode) {
-	if _, ok := s.shut(reason, mode); ok {
-		s.inbox.Close(job{kind: jobEnd})
+	if _, ok := s.shut(reason, mode); !ok {
+		return
+	}
+	defer s.inbox.Close(job{kind: jobEnd}) // also if a parser of the user's calls runtime.Goexit
+	if mode == closeTell {
+		_ = s.conn.send(&parser.Packet{Type: parser.Disconnect, Namespace: s.name}, engineio.SendOptions{})
 	}
 }
 
@@ -295,10 +302,10 @@ func (s *Socket) shut(reason DisconnectReason, mode closeMode) (was state, ok bo
 	s.state.Store(int32(disconnected))
 	s.mu.Unlock()
 
-	s.conn.remove(s, was != connecting) // before the client knows, since it may connect again at once
-	if mode == closeTell {
-		_ = s.conn.send(&parser.Packet{Type: parser.Disconnect, Namespace: s.name}, engineio.SendOptions{})
+	if was == connected {
+		s.conn.srv.stats.disconnect(reason)
 	}
+	s.conn.remove(s, was != connecting) // before the client knows, since it may connect again at once
 	if mode != closeDrain {
 		s.inbox.Drop(func(j job) bool { return j.kind == jobEvent })
 	}
@@ -351,9 +358,7 @@ func (r *runner) Run(j job) {
 	case jobConnect:
 		r.connect()
 	case jobEnter:
-		if r.enter() && len(r.ns.hooks.load().connection) > 0 { // who added them may not have seen the socket yet
-			r.inbox.First(job{kind: jobGreet})
-		}
+		r.enterAlone()
 	case jobGreet:
 		(*Socket)(r).greet()
 	case jobEvent:
@@ -375,14 +380,15 @@ func (r *runner) call(fn func()) {
 // connect asks the gates, and answers the client.
 func (r *runner) connect() {
 	s := (*Socket)(r)
-	passed := false
-	s.conn.srv.guard.Run(func() error {
-		err := s.ask()
-		passed = err == nil
+	in := false
+	s.conn.srv.guard.Run(func() (err error) {
+		if err = s.ask(); err == nil {
+			in, err = s.enter()
+		}
 		return err
 	}, s.refuse)
-	if passed && r.enter() {
-		(*Socket)(r).greet()
+	if in {
+		s.greet()
 	}
 }
 
@@ -392,7 +398,7 @@ func (s *Socket) entersAlone() bool {
 	if !s.conn.srv.plain || !s.inMemory() {
 		return false
 	}
-	hooks := s.ns.hooks.load()
+	hooks := s.ns().hooks.load()
 	return len(hooks.gates) == 0 && len(hooks.connection) == 0
 }
 
@@ -403,12 +409,12 @@ func (s *Socket) leavesAlone() bool {
 
 // inMemory reports whether the socket's namespace is known and has the default adapter.
 func (s *Socket) inMemory() bool {
-	if s.ns == nil {
+	if s.ns() == nil {
 		return false
 	}
 	select {
-	case <-s.ns.ready:
-		_, ok := s.ns.adapter.(*adapter.Memory)
+	case <-s.ns().ready:
+		_, ok := s.ns().adapter.(*adapter.Memory)
 		return ok
 	default:
 		return false
@@ -420,7 +426,7 @@ func (s *Socket) ask() error {
 	if err := s.find(); err != nil {
 		return err
 	}
-	for _, gate := range s.ns.hooks.load().gates {
+	for _, gate := range s.ns().hooks.load().gates {
 		if s.is(disconnected) {
 			break
 		}
@@ -436,7 +442,7 @@ var errUnknown = &ConnectError{Message: "Invalid namespace"}
 // find sets the namespace, if it was not known at once.
 func (s *Socket) find() error {
 	srv := s.conn.srv
-	if s.ns == nil {
+	if s.ns() == nil {
 		var auth Args
 		if s.auth != nil {
 			auth = *s.auth
@@ -445,13 +451,25 @@ func (s *Socket) find() error {
 		if p == nil {
 			return errUnknown
 		}
-		s.ns = srv.acquire(s.name, p)
+		s.space.Store(srv.acquire(s.name, p))
 	}
-	<-s.ns.ready
-	return s.ns.adapterErr
+	<-s.ns().ready
+	return s.ns().adapterErr
 }
 
-// refuse tells the client that it may not connect.
+// enterAlone is connect without user code.
+func (r *runner) enterAlone() {
+	s := (*Socket)(r)
+	in, err := s.enter()
+	if err != nil {
+		s.refuse(err)
+	}
+	if in && len(s.ns().hooks.load().connection) > 0 { // who added them may not have seen the socket yet
+		s.inbox.First(job{kind: jobGreet})
+	}
+}
+
+// refuse tells the client that it may not connect, whatever OnError does.
 func (s *Socket) refuse(err error) {
 	srv := s.conn.srv
 	var refusal *ConnectError
@@ -483,29 +501,30 @@ func (s *Socket) turnAway(why *ConnectError) {
 
 // enter makes the socket a connected one, in an order such that a broadcast is neither sent before CONNECT nor missed
 // once the client has it: the socket is in its rooms before CONNECT is queued, and gets what is sent there from then on.
-func (r *runner) enter() bool {
-	s := (*Socket)(r)
+// An error is to be told to the client.
+func (s *Socket) enter() (in bool, err error) {
 	srv := s.conn.srv
 	rooms, ok := s.answer()
 	if !ok {
-		return false
+		return false, nil
 	}
-	if err := srv.guard.Call(func() error { return s.ns.adapter.Join((*member)(s), rooms...) }); err != nil && !srv.isClosed() {
-		s.refuse(err)
-		return false
+	if err := srv.guard.Call(func() error { return s.ns().adapter.Join((*member)(s), rooms...) }); err != nil && !srv.isClosed() {
+		return false, err
 	}
 	if !srv.connected(s) {
 		s.close(ReasonServerShuttingDown, closeDrop)
-		return false
+		return false, nil
 	}
-	if !s.welcome() {
-		return false
+	if in, err = s.welcome(); !in {
+		return false, err
 	}
 	s.marks.Or(markAdmitted)
 	s.conn.settle()
-	srv.stats.connects.Add(1)
 	s.conn.eng.Flush()
-	return true
+	if srv.debugs() {
+		s.debug("socketio: connected", "address", s.conn.address())
+	}
+	return true, nil
 }
 
 // answer ends the time of the gates, and returns the rooms to be in.
@@ -518,32 +537,32 @@ func (s *Socket) answer() (rooms []string, ok bool) {
 	s.state.Store(int32(answering))
 	rooms = []string{s.id}
 	if s.passage != nil {
-		rooms = append(rooms, s.passage.rooms...)
+		rooms = append(rooms, s.passage.rooms.list...)
 		s.passage = nil
 	}
 	return rooms, true
 }
 
 // welcome queues CONNECT. It reports false if the socket or the connection has gone. What queues DISCONNECT comes before
-// all of it, or after.
-func (s *Socket) welcome() bool {
+// all of it, or after. An error is one of a parser of the user's.
+func (s *Socket) welcome() (in bool, err error) {
 	l := newLetter()
 	defer l.free()
 	w := welcomes.Get().(*welcome)
 	w.reply["sid"] = s.id
 	l.packet = parser.Packet{Type: parser.Connect, Namespace: s.name, Args: w.args}
-	if err := s.conn.srv.write(l); err != nil { // by a parser of the user's
-		s.refuse(err)
-		return false
+	if err := s.conn.srv.write(l); err != nil {
+		return false, err
 	}
 	welcomes.Put(w)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.is(disconnected) || s.conn.queue(l, engineio.SendOptions{Defer: true}) != nil {
-		return false
+		return false, nil
 	}
+	s.conn.srv.stats.connects.Add(1) // before it can be disconnected
 	s.state.Store(int32(connected))
-	return true
+	return true, nil
 }
 
 // A welcome is the payload of an answer to CONNECT: a map because those are encoded without reflection.
@@ -559,7 +578,7 @@ var welcomes = sync.Pool{New: func() any {
 
 // greet calls the connection callbacks.
 func (s *Socket) greet() {
-	runAll(s, s.ns.hooks.load().connection, func(fn func(*Socket)) { fn(s) })
+	runAll(s, s.ns().hooks.load().connection, func(fn func(*Socket)) { fn(s) })
 }
 
 // end is the last job of each socket. What is deferred runs even if a callback calls runtime.Goexit.
@@ -570,18 +589,18 @@ func (r *runner) end() {
 	defer s.conn.finished()
 	if !s.has(markAdmitted) {
 		s.leaveAll()
-		if s.ns != nil {
-			s.ns.remove(s)
+		if s.ns() != nil {
+			s.ns().remove(s)
 		}
 		return
 	}
 	reason := s.reason() // not changed any more
+	if srv.debugs() {
+		s.debug("socketio: disconnected", "reason", string(reason))
+	}
 	call := func(l dispatch.Listener[func(DisconnectReason)]) { l.Handler(reason) }
-	defer s.ns.remove(s) // not before, so that Shutdown can name a callback that hangs
-	defer func() {
-		srv.stats.disconnect(reason)
-		runAll(s, s.gone.Snapshot(), call)
-	}()
+	defer s.ns().remove(s) // not before, so that Shutdown can name a callback that hangs
+	defer func() { runAll(s, s.gone.Snapshot(), call) }()
 	defer s.leaveAll()
 	if x := s.more.Load(); x != nil {
 		runAll(s, x.disconnecting.Snapshot(), call)
@@ -593,21 +612,21 @@ func (r *runner) leave() {
 	s := (*Socket)(r)
 	srv := s.conn.srv
 	s.leaveAll()
-	if s.has(markAdmitted) {
-		srv.stats.disconnect(s.reason())
+	if s.has(markAdmitted) && srv.debugs() {
+		s.debug("socketio: disconnected", "reason", string(s.reason()))
 	}
-	s.ns.remove(s)
+	s.ns().remove(s)
 	s.conn.finished()
 	srv.release(s)
 }
 
 func (s *Socket) leaveAll() {
-	if s.ns == nil || s.ns.adapter == nil {
+	if s.ns() == nil || s.ns().adapter == nil {
 		return
 	}
 	s.marks.Or(markLeft)
 	err := s.conn.srv.guard.Call(func() error {
-		s.ns.adapter.LeaveAll((*member)(s))
+		s.ns().adapter.LeaveAll((*member)(s))
 		return nil
 	})
 	if err != nil {

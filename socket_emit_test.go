@@ -350,6 +350,37 @@ func TestOnAnyOutgoing(t *testing.T) {
 	})
 }
 
+// A listener for outgoing events that sends, itself or by way of others, does not hear of that, and comes to an end.
+func TestOnAnyOutgoingThatEmits(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, f *fixture) {
+		ca, a := f.connected("/")
+		cb, b := f.connected("/")
+		heard := 0
+		a.OnAnyOutgoing(func(name string, _ socketio.Args) {
+			heard++
+			_ = a.Emit("to itself", name)
+			_ = b.Emit("to another")
+			_ = f.Emit("to all")
+		})
+		b.OnAnyOutgoing(func(string, socketio.Args) {
+			heard++
+			_ = a.Emit("back")
+		})
+		_ = a.Emit("x")
+		ca.expect(`42["to itself","x"]`, `42["to all"]`, `42["x"]`)
+		cb.expect(`42["to another"]`, `42["to all"]`)
+		_ = b.Emit("y")
+		ca.expect(`42["back"]`)
+		cb.expect(`42["y"]`)
+		_ = f.Emit("z")
+		ca.expect(`42["z"]`)
+		cb.expect(`42["z"]`)
+		if synctest.Wait(); heard != 4 {
+			t.Errorf("heard of %d, want 4", heard)
+		}
+	})
+}
+
 // A client that reads nothing is disconnected, and who emits more than there is memory for is told.
 func TestSlowConsumer(t *testing.T) {
 	for _, memory := range []int64{0, 1 << 20} {

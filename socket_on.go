@@ -43,7 +43,8 @@ func (s *Socket) OnAny(h func(ctx context.Context, e *Event)) (off func()) {
 }
 
 // OnAnyOutgoing adds a listener for all events that are sent to the client, by Emit and by broadcasts. It is called on
-// the sender's goroutine, at the same time by several, and must return quickly.
+// the sender's goroutine, at the same time by several, and must return quickly. It may send: those events, to whomever they
+// go, are not announced to listeners for outgoing events.
 func (s *Socket) OnAnyOutgoing(h func(name string, args Args)) (off func()) {
 	return s.extras().outgoing.Add("", h, false)
 }
@@ -135,7 +136,7 @@ type chain struct {
 // wrapped is deliver with the middleware around it, or nil without any.
 func (r *runner) wrapped() *chain {
 	s := (*Socket)(r)
-	hooks := s.ns.hooks.load()
+	hooks := s.ns().hooks.load()
 	var own []dispatch.Listener[Middleware]
 	if x := s.more.Load(); x != nil {
 		own = x.middleware.Snapshot()
@@ -161,6 +162,7 @@ func (r *runner) wrapped() *chain {
 func (s *Socket) deliver(ctx context.Context, e *Event) error {
 	srv := s.conn.srv
 	var errs dispatch.Errors
+	heard := false
 	if s.is(disconnected) && s.drains().IsZero() { // by middleware
 		return nil
 	}
@@ -168,11 +170,16 @@ func (s *Socket) deliver(ctx context.Context, e *Event) error {
 	for i := range listeners {
 		l := &listeners[i]
 		if l.Name == e.Name && s.listeners.Take(l) {
+			heard = true
 			errs.Add(srv.guard.Call(func() error { return l.Handler(ctx, e) }))
 		}
 	}
-	for _, h := range s.ns.hooks.load().handlers[e.Name] {
+	for _, h := range s.ns().hooks.load().handlers[e.Name] {
+		heard = true
 		errs.Add(srv.guard.Call(func() error { return h(ctx, s, e) }))
+	}
+	if !heard && srv.debugs() {
+		s.debug("socketio: event without a listener", "event", dispatch.Plain(e.Name))
 	}
 	return errs.Err()
 }

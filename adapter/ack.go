@@ -35,7 +35,7 @@ type ackWait struct {
 	mu      sync.Mutex
 	pending map[Member]func() // who has not answered, and how to forget its acknowledgement (nil: not delivered yet)
 	results []parser.Args     // not yet yielded
-	lost    bool              // a member left
+	missing error             // why a member will not answer: ErrGone or ErrTooManyAcks
 	ended   bool
 }
 
@@ -64,15 +64,15 @@ func (w *ackWait) yield(ctx context.Context, closed <-chan struct{}, yield func(
 				err = ErrClosed
 			}
 		}
-		results, complete, lost := w.take()
+		results, complete, missing := w.take()
 		for _, args := range results {
 			if !yield(args, nil) {
 				return
 			}
 		}
 		switch {
-		case complete && lost:
-			yield(parser.Args{}, ErrGone)
+		case complete && missing != nil:
+			yield(parser.Args{}, missing)
 			return
 		case complete:
 			return
@@ -89,15 +89,19 @@ func (w *ackWait) complete() bool {
 	return len(w.pending) == 0
 }
 
-func (w *ackWait) take() (results []parser.Args, complete, lost bool) {
+func (w *ackWait) take() (results []parser.Args, complete bool, missing error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	results, w.results = w.results, nil
-	return results, len(w.pending) == 0, w.lost
+	return results, len(w.pending) == 0, w.missing
 }
 
 // keep stores how to forget m's acknowledgement, unless it is settled already.
 func (w *ackWait) keep(m Member, forget func()) {
+	if forget == nil {
+		w.lose(m, ErrTooManyAcks)
+		return
+	}
 	w.mu.Lock()
 	_, pending := w.pending[m]
 	if pending {
@@ -120,12 +124,15 @@ func (w *ackWait) answer(m Member, args parser.Args) {
 	w.signal()
 }
 
-func (w *ackWait) leave(m Member) {
+// lose gives m up. The first reason is the one that counts.
+func (w *ackWait) lose(m Member, why error) {
 	w.mu.Lock()
 	forget, ok := w.pending[m]
 	if ok && !w.ended {
 		delete(w.pending, m)
-		w.lost = true
+		if w.missing == nil {
+			w.missing = why
+		}
 		w.signal()
 	}
 	w.mu.Unlock()
@@ -191,7 +198,7 @@ func (s *ackWaits) leave(m Member) {
 	}
 	s.mu.Unlock()
 	for _, w := range waits {
-		w.leave(m)
+		w.lose(m, ErrGone)
 	}
 }
 

@@ -21,13 +21,21 @@ var (
 	ErrExists = errors.New("adapter: another member has this id")
 	// ErrGone ends a BroadcastWithAck of which all results have come but those of members that left meanwhile.
 	ErrGone = errors.New("adapter: a member left without acknowledging")
+	// ErrTooManyAcks ends a BroadcastWithAck of which all results have come but those of members that could not be asked.
+	ErrTooManyAcks = errors.New("adapter: a member has too many unanswered acknowledgements")
 )
 
 // A Target says who receives a broadcast: the members of any of Rooms (no rooms: of the namespace) that are in none of
-// Except. A member receives one copy however many rooms it shares.
+// Except and are not Sender. A member receives one copy however many rooms it shares. If Socket is set it is the member
+// with that id, if there is one, whatever Rooms and Except say.
+//
+// Socket and Sender are ids of members, not rooms: a member may leave the room that is called by its id, and others may
+// join it. An adapter for a cluster whose other nodes know rooms only tells them as a room, and as one of Except.
 type Target struct {
 	Rooms  []string
 	Except []string
+	Socket string
+	Sender string
 	Flags  Flags
 }
 
@@ -73,11 +81,15 @@ type Member interface {
 	// DeliverWithAck enqueues a packet with an acknowledgement id of the member's; ack is called at most once, from
 	// any goroutine, and never blocks. No Flush follows. It returns a function that forgets the acknowledgement, which
 	// may be called at any time, also after ack. A member that leaves need not call ack: the adapter notices LeaveAll.
+	// nil means that it has queued nothing, since it waits for too many already.
 	DeliverWithAck(p *parser.Packet, to *Target, ack func(parser.Args)) (forget func())
 	// Describe returns a snapshot. No lock is held, so it may ask the adapter for the member's rooms.
 	Describe() Socket
 	// Disconnect ends the member's part in the namespace, and with close its whole connection. No lock is held.
 	Disconnect(close bool)
+	// Leaving reports whether the member has been disconnected, and is about to leave by LeaveAll: it is in its rooms and
+	// does not count as one of a Target any more. It never blocks and takes no lock; adapters may hold one.
+	Leaving() bool
 }
 
 // Local is the namespace an adapter works for, as narrow as an adapter needs it.
@@ -113,7 +125,8 @@ type Adapter interface {
 	Broadcast(p *parser.Packet, to Target) error
 	// BroadcastWithAck sends p when the iteration begins, and yields one result a client in the order of arrival; an
 	// error ends it. ctx is the timeout: the results that came in time are yielded before its error. When every client
-	// has acknowledged the iteration ends without an error; when the only ones missing have left, with ErrGone. Nobody
+	// has acknowledged the iteration ends without an error; when the only ones missing have left, with ErrGone, or could not be
+	// asked, with ErrTooManyAcks. Nobody
 	// to send to: nothing is yielded. However it ends, outstanding acknowledgements are forgotten.
 	BroadcastWithAck(ctx context.Context, p *parser.Packet, to Target) iter.Seq2[parser.Args, error]
 	// Fetch describes the sockets of the target, in no particular order.

@@ -38,8 +38,12 @@ var broadcasts = []struct {
 }{
 	{"namespace", Target{}},
 	{"but one", Target{Except: []string{"member-00000000000000"}}},
+	{"but the sender", Target{Sender: "member-00000000000000"}},
+	{"but nobody who is there", Target{Sender: "member"}},
+	{"one", Target{Socket: "member-00000000000000"}},
 	{"room", Target{Rooms: []string{"half 0"}}},
 	{"rooms", Target{Rooms: []string{"half 0", "half 1"}}},
+	{"room but the sender", Target{Rooms: []string{"half 0"}, Sender: "member-00000000000000"}},
 	{"room but one", Target{Rooms: []string{"half 0"}, Except: []string{"member-00000000000000"}}},
 }
 

@@ -24,6 +24,7 @@ func (m *fakeMember) DeliverWithAck(*parser.Packet, *Target, func(parser.Args)) 
 }
 func (m *fakeMember) Describe() Socket { return Socket{ID: m.id} }
 func (m *fakeMember) Disconnect(bool)  {}
+func (m *fakeMember) Leaving() bool    { return false }
 
 // empty fails the test unless a holds no memory for rooms and members.
 func empty(t *testing.T, a *Memory) {

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"hash/maphash"
 	"iter"
-	"math/bits"
-	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -75,6 +73,15 @@ func (r room) list() []Member {
 		return nil
 	}
 	return r.members.list
+}
+
+// size is how many members there are, own too.
+func (r room) size() int {
+	n := len(r.list())
+	if r.own != nil {
+		n++
+	}
+	return n
 }
 
 // NewMemory is the Factory of in-memory adapters.
@@ -238,157 +245,6 @@ func (a *Memory) Size(room string) int {
 	return n
 }
 
-// Members returns a snapshot of the target's members, in no particular order.
-func (a *Memory) Members(to *Target) []Member {
-	var members []Member
-	a.each(to, func(m Member) { members = append(members, m) })
-	return members
-}
-
-// each calls fn once for each member of the target, with read locks held.
-func (a *Memory) each(to *Target, fn func(Member)) {
-	if len(to.Rooms) == 1 && len(to.Except) == 0 {
-		s := a.shard(hash(to.Rooms[0]))
-		s.mu.RLock()
-		defer s.mu.RUnlock()
-		r, _ := s.room(to.Rooms[0])
-		if r.own != nil {
-			fn(r.own)
-		}
-		for _, m := range r.list() {
-			fn(m)
-		}
-		return
-	}
-
-	if len(to.Rooms) == 0 {
-		a.eachInNamespace(to.Except, fn)
-		return
-	}
-
-	// With the shards of all rooms locked together, nobody slips from one room to another unseen.
-	locked := a.lockForReading(to)
-	defer a.unlock(locked)
-	var roomBuf, exceptBuf [8]room // keeps the usual case off the heap
-	except := a.resolve(exceptBuf[:0], to.Except)
-	rooms := a.resolve(roomBuf[:0], to.Rooms)
-	if len(rooms) <= maxSearched {
-		eachInFew(rooms, except, fn)
-		return
-	}
-	eachInMany(rooms, except, fn)
-}
-
-// maxExcluded is how many excluded members are written down.
-const maxExcluded = 16
-
-// eachInNamespace holds one shard after the other, and none of those of the excluded rooms meanwhile: that would be a lock
-// out of order. So it writes down who is excluded, or, if these are many, locks all shards together.
-func (a *Memory) eachInNamespace(except []string, fn func(Member)) {
-	var buf [maxExcluded]Member
-	excluded, ok := a.excluded(buf[:0], except)
-	if !ok {
-		a.eachInAll(except, fn)
-		return
-	}
-	for i := range a.shards {
-		if s := a.shards[i].Load(); s != nil {
-			s.eachBut(excluded, fn)
-		}
-	}
-}
-
-// excluded appends the members of rooms, at one moment, and reports whether they fit.
-func (a *Memory) excluded(dst []Member, except []string) (excluded []Member, ok bool) {
-	if len(except) == 0 {
-		return dst, true
-	}
-	locked := a.lockForReading(&Target{Except: except})
-	defer a.unlock(locked)
-	for _, name := range except {
-		r, _ := a.shard(hash(name)).room(name)
-		if r.own != nil {
-			dst = append(dst, r.own)
-		}
-		if len(dst)+len(r.list()) > maxExcluded {
-			return nil, false
-		}
-		dst = append(dst, r.list()...)
-	}
-	return dst, true
-}
-
-func (s *shard) eachBut(excluded []Member, fn func(Member)) {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	for _, m := range s.list {
-		if !slices.Contains(excluded, m) {
-			fn(m)
-		}
-	}
-}
-
-func (a *Memory) eachInAll(except []string, fn func(Member)) {
-	const all = 1<<shards - 1
-	for i := range a.shards {
-		a.shard(i).mu.RLock()
-	}
-	defer a.unlock(all)
-	var buf [8]room
-	rooms := a.resolve(buf[:0], except)
-	for i := range a.shards {
-		for _, m := range a.shard(i).list {
-			if !inAny(rooms, m) {
-				fn(m)
-			}
-		}
-	}
-}
-
-// maxSearched is how many rooms are searched for members met before: that costs no memory, but time that grows with the
-// square of their number.
-const maxSearched = 8
-
-func eachInFew(rooms, except []room, fn func(Member)) {
-	for i, r := range rooms {
-		if r.own != nil && !inAny(rooms[:i], r.own) && !inAny(except, r.own) {
-			fn(r.own)
-		}
-		for _, m := range r.list() {
-			if !inAny(rooms[:i], m) && !inAny(except, m) {
-				fn(m)
-			}
-		}
-	}
-}
-
-func eachInMany(rooms, except []room, fn func(Member)) {
-	seen := make(map[Member]struct{})
-	visit := func(m Member) {
-		if _, ok := seen[m]; !ok && !inAny(except, m) {
-			seen[m] = struct{}{}
-			fn(m)
-		}
-	}
-	for _, r := range rooms {
-		if r.own != nil {
-			visit(r.own)
-		}
-		for _, m := range r.list() {
-			visit(m)
-		}
-	}
-}
-
-func inAny(rooms []room, m Member) bool {
-	for _, r := range rooms {
-		if r.has(m) {
-			return true
-		}
-	}
-	return false
-}
-
 // room returns the one called name, if it exists. The shard is locked.
 func (s *shard) room(name string) (r room, ok bool) {
 	r.members = s.rooms.m[name]
@@ -396,37 +252,6 @@ func (s *shard) room(name string) (r room, ok bool) {
 		r.own = e.m
 	}
 	return r, r.members != nil || r.own != nil
-}
-
-// resolve appends those of the named rooms that exist. Their shards are locked.
-func (a *Memory) resolve(dst []room, names []string) []room {
-	for _, name := range names {
-		if r, ok := a.shard(hash(name)).room(name); ok {
-			dst = append(dst, r)
-		}
-	}
-	return dst
-}
-
-// lockForReading locks the shards of all rooms that the target names and returns them as a set of bits.
-func (a *Memory) lockForReading(to *Target) uint64 {
-	var set uint64
-	for _, name := range to.Rooms {
-		set |= 1 << hash(name)
-	}
-	for _, name := range to.Except {
-		set |= 1 << hash(name)
-	}
-	for rest := set; rest != 0; rest &= rest - 1 {
-		a.shard(bits.TrailingZeros64(rest)).mu.RLock()
-	}
-	return set
-}
-
-func (a *Memory) unlock(set uint64) {
-	for ; set != 0; set &= set - 1 {
-		a.shard(bits.TrailingZeros64(set)).mu.RUnlock()
-	}
 }
 
 // enter puts the member into rooms, unless it is gone.

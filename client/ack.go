@@ -18,11 +18,34 @@ type request struct {
 	timer  *time.Timer // of AckTimeout
 	waits  *outgoing   // the event, while it is in the buffer or the queue
 	err    error       // why it was given up before it was expected
+	cost   int         // in bytes, of SocketOptions.MaxPendingAcks
+	size   int         // of the answer
 	done   bool
 }
 
 func (s *Socket) newRequest(name string, answer func(args Args, err error)) *request {
-	return &request{id: s.ids.Add(1) - 1, name: name, answer: answer}
+	return &request{id: s.ids.Add(1) - 1, name: name, answer: answer, cost: dispatch.AckCost + len(name)}
+}
+
+// mayAsk reports why one more acknowledgement cannot be waited for. Those of Retries are bounded by its queue. The Manager's
+// lock is held.
+func (s *Socket) mayAsk(r *request) error {
+	if r == nil || r.answer == nil {
+		return nil
+	}
+	limits := s.opts.ackLimits()
+	if n := int(s.asked + s.calls); n >= limits.Items || n > 0 && s.owed+r.cost > limits.Bytes {
+		return ackError(r.name, ErrTooManyAcks)
+	}
+	return nil
+}
+
+// called is for a callback that has returned. No lock is held.
+func (s *Socket) called(cost int) {
+	s.m.mu.Lock()
+	defer s.m.mu.Unlock()
+	s.calls--
+	s.owed -= cost
 }
 
 // arm starts AckTimeout, unless the queue counts it.
@@ -47,8 +70,12 @@ func (s *Socket) expect(r *request) {
 	if s.requests == nil {
 		s.requests = make(map[uint64]*request, 1)
 	}
+	if s.requests[r.id] != r && r.answer != nil {
+		s.asked++
+		s.owed += r.cost
+	}
 	s.requests[r.id] = r
-	s.peak = max(s.peak, len(s.requests))
+	s.peak = max(s.peak, int32(len(s.requests)))
 }
 
 // settle ends a request that is not done.
@@ -57,6 +84,10 @@ func (s *Socket) settle(r *request, args Args, err error) {
 	if r.timer != nil {
 		r.timer.Stop()
 		r.timer = nil
+	}
+	if s.requests[r.id] == r && r.answer != nil {
+		s.asked--
+		s.owed -= r.cost
 	}
 	delete(s.requests, r.id)
 	if len(s.requests) == 0 && s.peak > maxKept {
@@ -89,14 +120,16 @@ func (s *Socket) fail(err error, sentOnly bool) {
 	}
 }
 
-// acknowledged settles a request with what the server sent. What nobody asked for, or has not been sent, is ignored.
-func (s *Socket) acknowledged(id uint64, args Args) {
+// acknowledged settles a request with what the server sent, of size bytes. What nobody asked for, or has not been sent, is ignored.
+func (s *Socket) acknowledged(id uint64, args Args, size int) {
 	r := s.requests[id]
 	switch {
 	case r == nil:
 	case r.waits == nil:
+		r.size = size
 		s.settle(r, args, nil)
 	case r.waits.in == &s.queue && r.waits.flying:
+		r.size = size
 		s.queue.remove(r.waits)
 		s.settle(r, args, nil)
 		s.sendNext()

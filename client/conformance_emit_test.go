@@ -225,6 +225,26 @@ func TestConformanceOnAny(t *testing.T) {
 	})
 }
 
+// A listener for outgoing events that sends does not hear of that, and comes to an end.
+func TestOnAnyOutgoingThatEmits(t *testing.T) {
+	onWire(t, nil, func(t *testing.T, p *puppet, m *client.Manager) {
+		s := m.Socket("/", nil)
+		heard := 0
+		s.OnAnyOutgoing(func(name string, _ client.Args) {
+			heard++
+			must(t, s.Emit("heard "+name))
+		})
+		must(t, s.Emit("a")) // waits for the connection
+		connect(t, s)
+		synctest.Wait() // for the listener, which the runner calls
+		must(t, s.Emit("b"))
+		expectWire(t, p, `40`, `42["a"]`, `42["heard a"]`, `42["b"]`, `42["heard b"]`)
+		if heard != 2 {
+			t.Errorf("heard of %d, want 2", heard)
+		}
+	})
+}
+
 func TestConformanceOnAnyOutgoing(t *testing.T) {
 	onStage(t, func(t *testing.T, s *stage) {
 		sock := s.connected("/abc", nil)

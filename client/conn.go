@@ -88,7 +88,7 @@ func (c *conn) HandleMessage(msg engineio.Message) {
 	case parser.Event:
 		c.handleEvent(p, size)
 	case parser.Ack:
-		c.handleAck(p)
+		c.handleAck(p, size)
 	}
 }
 
@@ -114,7 +114,7 @@ func (c *conn) HandleClose(reason engineio.Reason, err error) {
 
 // violation ends the connection because of what the server sent.
 func (c *conn) violation(err error) {
-	c.m.log.Warn("client: parse error", "error", dispatch.Plain(err.Error()))
+	c.m.warn("client: parse error", "error", dispatch.Plain(err.Error()))
 	c.eng.Abort(engineio.ParseError, err)
 }
 
@@ -268,14 +268,14 @@ func (c *conn) handleEvent(p *parser.Packet, size int) {
 }
 
 // handleAck settles what waits for the acknowledgement. It never waits.
-func (c *conn) handleAck(p *parser.Packet) {
+func (c *conn) handleAck(p *parser.Packet, size int) {
 	if !p.HasID {
 		return
 	}
 	m := c.m
 	m.mu.Lock()
 	if s := c.find(p.Namespace); s != nil && s.phase == connected {
-		s.acknowledged(p.ID, p.Args)
+		s.acknowledged(p.ID, p.Args, size)
 	}
 	m.unlock()
 	c.flush()

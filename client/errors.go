@@ -19,6 +19,8 @@ var (
 	ErrClosed = errors.New("client: closed")
 	// ErrBufferFull: too much waits to be sent.
 	ErrBufferFull = errors.New("client: buffer full")
+	// ErrTooManyAcks: as many acknowledgements as SocketOptions.MaxPendingAcks are waited for.
+	ErrTooManyAcks = errors.New("client: too many unanswered acknowledgements")
 	// ErrGaveUp: the attempts to reconnect are used up.
 	ErrGaveUp = errors.New("client: reconnection gave up")
 	// ErrAckTimeout: AckTimeout passed. It matches context.DeadlineExceeded.

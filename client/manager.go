@@ -26,7 +26,8 @@ type Manager struct {
 	opts   *Options
 	parser parser.Parser
 	guard  dispatch.Guard
-	log    *slog.Logger
+	log    *slog.Logger           // discards if there is none in opts; see warner
+	warns  atomic.Pointer[warner] // made when needed
 	url    string
 	wrong  error // why the URL or the options make no sense
 	limits dispatch.Limits

@@ -79,7 +79,7 @@ func (m *Manager) pause(l *loop) (attempt int, ok bool) {
 		m.postGaveUp()
 		m.stop(because("", ErrGaveUp, m.failure))
 		m.unlock()
-		m.log.Warn("client: reconnection gave up", "attempts", limit)
+		m.warn("client: reconnection gave up", "attempts", limit)
 		return 0, false
 	}
 	delay := m.backoff.Next()
@@ -196,9 +196,14 @@ func (m *Manager) arrived(l *loop, c *conn) bool {
 
 // startAll starts attempts, even if encoding the auth of one calls runtime.Goexit. No lock is held.
 func startAll(tries []*try) {
-	if len(tries) > 0 {
-		defer startAll(tries[1:])
-		tries[0].start()
+	i := 0
+	defer func() {
+		if i < len(tries) { // the goroutine ends
+			startAll(tries[i+1:])
+		}
+	}()
+	for ; i < len(tries); i++ {
+		tries[i].start()
 	}
 }
 

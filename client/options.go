@@ -55,8 +55,10 @@ type Options struct {
 	// and given to OnError, and the socket lives on.
 	DisableRecover bool
 
-	// Logger gets what goes wrong, and at the level of debugging what happens to connections; the default discards. What
-	// a server sent is quoted and cut to 256 bytes.
+	// Logger gets what goes wrong, as warnings and errors: of one cause ten at once, and then one each ten seconds, which tells
+	// how many were left out. At the level of debugging it gets what happens to connections. The default is
+	// slog.Default() for warnings and errors, and nothing for the rest; slog.New(slog.DiscardHandler) logs nothing. What a server
+	// sent is quoted and cut to 256 bytes.
 	Logger *slog.Logger
 
 	// OnError is called after a handler's error, or a panic in any user code, was logged. s and e are nil where there is
@@ -80,6 +82,11 @@ type SocketOptions struct {
 	// AckTimeout is how long an acknowledgement may take, counted from Emit; default no limit. With Retries it is counted from
 	// each time the event is sent, and the default is 10 s.
 	AckTimeout time.Duration
+
+	// MaxPendingAcks is how many acknowledgements the socket may wait for, those of EmitFunc until its callback has
+	// returned; default 65,536. Beyond, EmitFunc and EmitWithAck return ErrTooManyAcks. They count 256 bytes each, plus the
+	// names of events and the answers to callbacks, and may hold 32 MiB, or 512 bytes each if that is more.
+	MaxPendingAcks int
 
 	// MaxBufferBytes and MaxBufferPackets bound what is emitted while the socket is not connected, or waits in the queue
 	// of Retries; default 16 MiB and 65,536 events. BufferPolicy says what happens beyond.
@@ -113,6 +120,8 @@ const (
 	defaultBufferPackets  = 65_536
 	defaultInbox          = 256
 	maxInboxBytes         = 1 << 20
+	defaultPendingAcks    = 65_536
+	maxAckBytes           = 32 << 20
 )
 
 // defaultParser is shared by all Managers that have no Parser or MaxPayload of their own.
@@ -188,6 +197,12 @@ func (o *SocketOptions) bufferLimits() dispatch.Limits {
 		Items: orDefault(o.MaxBufferPackets, defaultBufferPackets),
 		Bytes: orDefault(o.MaxBufferBytes, defaultBufferBytes),
 	}
+}
+
+// ackLimits has room for as many as were asked for.
+func (o *SocketOptions) ackLimits() dispatch.Limits {
+	n := orDefault(o.MaxPendingAcks, defaultPendingAcks)
+	return dispatch.Limits{Items: n, Bytes: max(maxAckBytes, 2*dispatch.AckCost*n)}
 }
 
 // orDefault is v, or d if v says nothing sensible.

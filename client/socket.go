@@ -38,7 +38,10 @@ type Socket struct {
 	authFunc  func(ctx context.Context) (any, error)
 	session   *session // nil if the server has no connection state recovery
 	requests  map[uint64]*request
-	peak      int // entries that requests has held at once
+	peak      int32 // entries that requests has held at once
+	asked     int32 // of requests, those that are not only of Retries
+	calls     int32 // of EmitFunc, that have been answered and whose function has not returned
+	owed      int   // bytes of both
 	buffer    buffer
 	queue     buffer // of Retries
 	waiters   []chan error

@@ -21,7 +21,7 @@ func (s *Socket) Emit(name string, args ...any) error {
 }
 
 // EmitWithAck sends an event, and waits for the server to acknowledge it. ctx is the timeout, beside AckTimeout. It returns
-// the values of the acknowledgement; ErrDisconnected, if the connection ended after the event was sent; ErrAckTimeout;
+// the values of the acknowledgement; ErrDisconnected, if the connection ended after the event was sent; ErrAckTimeout; ErrTooManyAcks;
 // an error that matches ctx.Err(), after which the event is not sent any more if it still waits; or an error of Emit. A
 // handler may wait for the server whose event it handles.
 func (s *Socket) EmitWithAck(ctx context.Context, name string, args ...any) (Args, error) {
@@ -49,17 +49,25 @@ func (s *Socket) EmitWithAck(ctx context.Context, name string, args ...any) (Arg
 	}
 }
 
-// EmitFunc is EmitWithAck for those who don't wait: fn is called exactly once, as handlers are, with the values or the error. If
-// EmitFunc returns an error, fn is not called.
+// EmitFunc is EmitWithAck for those who don't wait: fn is called exactly once, as handlers are and before the OnDisconnect of its
+// connection, with the values or the error. If EmitFunc returns an error, fn is not called. How many may wait for an answer,
+// or for fn to return, is SocketOptions.MaxPendingAcks: beyond that EmitFunc returns ErrTooManyAcks, and sends nothing.
 func (s *Socket) EmitFunc(ctx context.Context, fn func(args Args, err error), name string, args ...any) error {
 	if err := ctx.Err(); err != nil {
 		return ackError(name, err)
 	}
 	stop := func() bool { return true }
-	r := s.newRequest(name, func(args Args, err error) {
+	var r *request
+	r = s.newRequest(name, func(args Args, err error) {
+		cost := r.cost + r.size
+		s.calls++
+		s.owed += cost
 		s.inbox.Append(job{call: func() {
 			stop()
-			s.call(func() { fn(args, err) })
+			s.call(func() {
+				defer s.called(cost)
+				fn(args, err)
+			})
 		}})
 	})
 	s.arm(r)
@@ -135,7 +143,10 @@ func (s *Socket) transmit(p *parser.Packet, frames []*engineio.Prepared, o engin
 	m := s.m
 	heard := s.heard()
 	m.mu.Lock()
-	sent, err := s.route(frames, o, r)
+	sent, err := false, s.mayAsk(r)
+	if err == nil {
+		sent, err = s.route(frames, o, r)
+	}
 	if err == nil && !sent && !o.Volatile {
 		e := &outgoing{frames: append([]*engineio.Prepared(nil), frames...), options: o, size: sizeOf(frames), request: r, heard: heard}
 		if s.opts.Retries > 0 {
@@ -237,7 +248,9 @@ func (s *Socket) heard() bool {
 
 func (s *Socket) notify(name string, args Args) {
 	x := s.more.Load()
-	runAll(s.m, s, x.outgoing.Snapshot(), func(fn func(string, Args)) { fn(name, args) })
+	dispatch.Announce(func() {
+		runAll(s.m, s, x.outgoing.Snapshot(), func(fn func(string, Args)) { fn(name, args) })
+	})
 }
 
 // notifyLater has the runner do it. The Manager's lock is held.

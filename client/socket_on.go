@@ -52,7 +52,8 @@ func (s *Socket) OnAny(h func(ctx context.Context, e *Event)) (off func()) {
 }
 
 // OnAnyOutgoing adds a listener for all events that are sent, each time they are. It is called on the sender's
-// goroutine, at the same time by several, and must return quickly; for events that had to wait, on that of the handlers.
+// goroutine, at the same time by several, and must return quickly; for events that had to wait, on that of the handlers. It may
+// send: those events are not announced to listeners for outgoing events.
 func (s *Socket) OnAnyOutgoing(h func(name string, args Args)) (off func()) {
 	return s.extras().outgoing.Add("", h, false)
 }

@@ -52,6 +52,8 @@ var tests = []struct {
 	{"JoinLeave", testJoinLeave},
 	{"JoinTwice", testJoinTwice},
 	{"OwnRoom", testOwnRoom},
+	{"Sender", testSender},
+	{"Leaving", testLeaving},
 	{"JoinSameID", testJoinSameID},
 	{"LargeRoom", testLargeRoom},
 	{"ManyRoomsOfOne", testManyRoomsOfOne},

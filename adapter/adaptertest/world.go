@@ -222,6 +222,7 @@ type member struct {
 
 	mu       sync.Mutex
 	left     bool
+	leaving  atomic.Bool
 	received map[string]int // copies of each event
 	log      []string
 	flags    adapter.Flags // of the last packet
@@ -380,3 +381,5 @@ func (m *member) Disconnect(close bool) {
 		m.disconnect(close)
 	}
 }
+
+func (m *member) Leaving() bool { return m.leaving.Load() }

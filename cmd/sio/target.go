@@ -8,6 +8,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"os"
@@ -79,6 +80,7 @@ func (t *target) options(rawURL string) (*client.Options, error) {
 		ConnectTimeout: t.timeout,
 		Engine:         engineio.DialOptions{Path: t.path, Header: http.Header{"User-Agent": {"sio"}}},
 		Socket:         client.SocketOptions{AckTimeout: t.ackTimeout},
+		Logger:         slog.New(slog.DiscardHandler), // the commands say what goes wrong
 	}
 	if t.timeout <= 0 || t.ackTimeout <= 0 {
 		return nil, fmt.Errorf("a timeout must be more than 0")

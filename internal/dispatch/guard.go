@@ -17,8 +17,8 @@ type Guard struct {
 	Panics         *atomic.Uint64 // counts those that were recovered, if not nil
 }
 
-// Call calls fn. If that panics it returns an *event.PanicError; likewise if the text of the error that fn returns can't be
-// had, as that of a nil pointer in an error: whoever logs it later has no protection.
+// Call calls fn. If that panics it returns an *event.PanicError; likewise if the error that fn returns panics when it is asked
+// for its text, as a nil pointer in an error does, or what it is or wraps: whoever looks at it later has no protection.
 func (g *Guard) Call(fn func() error) (err error) {
 	if g.DisableRecover {
 		return fn()
@@ -33,7 +33,29 @@ func (g *Guard) Call(fn func() error) (err error) {
 	}()
 	if err = fn(); err != nil {
 		_ = err.Error()
+		var p *probe
+		_, _ = errors.Is(err, errProbe), errors.As(err, &p)
 	}
+	return err
+}
+
+// A probe is an error that no other is.
+type probe struct{}
+
+var errProbe error = &probe{}
+
+// Error returns no text.
+func (*probe) Error() string { return "" }
+
+// Contain is Call on a goroutine of its own, for which it waits: runtime.Goexit in fn is ErrExited, and ends nothing else.
+func (g *Guard) Contain(fn func() error) (err error) {
+	err = ErrExited
+	done := make(chan struct{})
+	go func() { // ends with fn
+		defer close(done)
+		err = g.Call(fn)
+	}()
+	<-done
 	return err
 }
 
@@ -105,13 +127,11 @@ type several []error
 func (e several) Error() string   { return errors.Join(e...).Error() }
 func (e several) Unwrap() []error { return e }
 
-// Each calls fn for err, or for each of those that it stands for.
+// Each calls fn for err, or for each of those that it stands for, even if one call ends the goroutine.
 func Each(err error, fn func(err error)) {
 	all, ok := err.(several)
 	if !ok {
 		all = several{err}
 	}
-	for _, err := range all {
-		fn(err)
-	}
+	RunAll(&Guard{DisableRecover: true}, all, fn, func(error) {})
 }

@@ -118,3 +118,59 @@ func TestGuardLogger(t *testing.T) {
 type valuer struct{}
 
 func (valuer) LogValue() slog.Value { panic("no value") }
+
+// asked is an error that panics when it is asked what it is.
+type asked struct{ how string }
+
+func (asked) Error() string   { return "text" }
+func (a asked) Is(error) bool { a.boom("is"); return false }
+func (a asked) As(any) bool   { a.boom("as"); return false }
+func (a asked) Unwrap() error { a.boom("unwrap"); return nil }
+func (a asked) boom(how string) {
+	if a.how == how {
+		panic(how)
+	}
+}
+
+func TestGuardLooksAtErrors(t *testing.T) {
+	for _, how := range []string{"is", "as", "unwrap"} {
+		err := new(Guard).Call(func() error { return asked{how} })
+		if err == nil || err.Error() != "panic: "+how {
+			t.Errorf("%s: %v", how, err)
+		}
+	}
+	if err := new(Guard).Call(func() error { return asked{} }); err != (asked{}) {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestGuardContains(t *testing.T) {
+	oh := errors.New("oh")
+	g := new(Guard)
+	if err := g.Contain(func() error { return oh }); err != oh {
+		t.Errorf("an error: %v", err)
+	}
+	if err := g.Contain(func() error { panic("boom") }); err == nil || err.Error() != "panic: boom" {
+		t.Errorf("a panic: %v", err)
+	}
+	if err := g.Contain(func() error { runtime.Goexit(); return nil }); err != ErrExited {
+		t.Errorf("an exit: %v", err)
+	}
+}
+
+func TestEachGoesOn(t *testing.T) {
+	var e Errors
+	for _, text := range []string{"a", "b", "c"} {
+		e.Add(errors.New(text))
+	}
+	var got []string
+	in(func() {
+		Each(e.Err(), func(err error) {
+			got = append(got, err.Error())
+			runtime.Goexit()
+		})
+	})
+	if !slices.Equal(got, []string{"a", "b", "c"}) {
+		t.Errorf("called for %v", got)
+	}
+}

@@ -114,13 +114,6 @@ func (q *Inbox[T]) Append(item T) bool {
 	return true
 }
 
-// AppendLate is Append that goes on after Close: the item is run behind the final one.
-func (q *Inbox[T]) AppendLate(item T) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.append(entry[T]{item: item})
-}
-
 // Drop removes the items that wait and match, and makes room for those that are being pushed. match is called with the
 // inbox's lock held.
 func (q *Inbox[T]) Drop(match func(item T) bool) {

@@ -273,13 +273,6 @@ func TestInboxAppendIgnoresTheLimits(t *testing.T) {
 		if q.Append(100) {
 			t.Error("taken after Close")
 		}
-		q.AppendLate(101)
-		synctest.Wait()
-		q.AppendLate(102)
-		synctest.Wait()
-		if n := len(got); n != 13 || got[n-1] != 102 || got[n-2] != 101 {
-			t.Errorf("got %v", got)
-		}
 	})
 }
 

@@ -129,3 +129,56 @@ func TestTableRemaining(t *testing.T) {
 		t.Errorf("the snapshot has changed: %s", got)
 	}
 }
+
+// Listeners that are added one by one are copied seldom; who looked before, or added at the same time, notices nothing.
+func TestTableGrows(t *testing.T) {
+	var tab Table[int]
+	copies := 0
+	var before []Listener[int]
+	for i := range 1000 {
+		tab.Add("x", i, false)
+		now := tab.Snapshot()
+		if len(before) > 0 && &now[0] != &before[0] {
+			copies++
+		}
+		before = now
+	}
+	if copies > exact+8 {
+		t.Errorf("%d copies for 1,000 listeners", copies)
+	}
+	tab = Table[int]{}
+	var wg sync.WaitGroup
+	for w := range 4 {
+		tab.Add("y", -1, true)
+		wg.Go(func() {
+			for i := range 500 {
+				off := tab.Add("x", w*1000+i, false)
+				if i%5 == 0 {
+					off()
+				}
+				before := tab.Snapshot()
+				n, last := len(before), before[len(before)-1].Handler
+				tab.Add("y", -1, true)
+				if len(before) != n || before[n-1].Handler != last {
+					t.Error("a snapshot has changed")
+				}
+			}
+		})
+	}
+	wg.Wait()
+	seen := make(map[int]bool)
+	last := uint64(0)
+	for _, l := range tab.Snapshot() {
+		if l.id <= last {
+			t.Fatal("ids do not grow")
+		}
+		last = l.id
+		if l.Handler >= 0 && seen[l.Handler] {
+			t.Errorf("%d twice", l.Handler)
+		}
+		seen[l.Handler] = true
+	}
+	if len(seen) != 4*400+1 {
+		t.Errorf("%d listeners", len(seen))
+	}
+}

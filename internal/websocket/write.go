@@ -210,18 +210,25 @@ func (c *Conn) wake() {
 }
 
 // kick sees to it that what is owed gets out, without blocking: a writer at work will do it, or the kernel takes it, or
-// a goroutine is started.
+// a goroutine is started. It is a loop because others may owe something each time that it has just written: how often is
+// theirs to say, and a stack must not grow with it.
 func (c *Conn) kick() {
+	for c.push() {
+	}
+}
+
+// push is one round of kick. It reports whether more is owed, which nobody else sees to.
+func (c *Conn) push() (more bool) {
 	c.mu.Lock()
 	if c.busy || c.owed == nil || c.ended {
 		c.mu.Unlock()
-		return
+		return false
 	}
 	c.busy = true
 	if c.raw == nil {
 		c.mu.Unlock()
 		go c.leave(nil) // owned by the Conn; ends when nothing is owed, at the latest by write deadline or Abort
-		return
+		return false
 	}
 	owed := c.collect()
 	c.mu.Unlock()
@@ -232,20 +239,18 @@ func (c *Conn) kick() {
 		c.mu.Unlock()
 		bufpool.Put(owed)
 		go c.leave(nil) // as above
-		return
+		return false
 	}
 	bufpool.Put(owed)
 	if err != nil {
 		c.leave(err)
-		return
+		return false
 	}
 	c.mu.Lock()
-	more := c.owed != nil
+	defer c.mu.Unlock()
+	more = c.owed != nil
 	c.stop()
-	c.mu.Unlock()
-	if more {
-		c.kick()
-	}
+	return more
 }
 
 // pong answers a ping, soon: when the input read so far is used up. A peer that does not read what it asks for is

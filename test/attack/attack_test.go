@@ -371,8 +371,8 @@ func (e *env) checkLogs(warns bool) {
 	defer e.mu.Unlock()
 	for line := range bytes.Lines(e.logs.Bytes()) {
 		cure := bytes.Contains(line, []byte(" cure=")) // of a set-up, as what was refused may come of one; once each
-		level := bytes.Contains(line, []byte("level=ERROR")) || !warns && !cure && bytes.Contains(line, []byte("level=WARN"))
-		if level {
+		_, level, _ := bytes.Cut(line, []byte(" "))    // behind the time; further on it may be in a name
+		if bytes.HasPrefix(level, []byte("level=ERROR")) || !warns && !cure && bytes.HasPrefix(level, []byte("level=WARN")) {
 			e.Errorf("logged: %s", line)
 		}
 		if len(line) > 4096 {

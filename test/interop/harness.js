@@ -7,7 +7,7 @@ const { spawn } = require("node:child_process");
 const net = require("node:net");
 const { createInterface } = require("node:readline");
 
-// {server: [program, ...arguments], client: 3 or 4, transport: "polling", "websocket" or "upgrade"}
+// {server: [program, ...arguments], ours: whether that is ours, client: 3 or 4, transport: "polling", "websocket" or "upgrade"}
 const config = JSON.parse(process.env.SIO_INTEROP);
 const { io } = require(config.client === 3 ? "socket.io-client-3" : "socket.io-client");
 
@@ -182,7 +182,8 @@ async function run(groups) {
   const server = await startServer();
   try {
     for (const [group, scenarios] of Object.entries(groups)) {
-      for (const { title, clients, only, body } of scenarios) {
+      for (const { title, clients, only, ours, body } of scenarios) {
+        if (ours && !config.ours) continue;
         if (clients && !clients.includes(config.client)) continue;
         if (only && !only.includes(config.transport)) continue;
         const result = await attempt(server, body);

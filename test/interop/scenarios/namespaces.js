@@ -71,6 +71,26 @@ module.exports = [
     },
   },
   {
+    title: "connect() said twice leaves all namespaces of the connection alone",
+    ours: true, // the official server makes two sockets, or closes the connection if the first one was quick
+    async body({ clients }) {
+      const main = await clients.connected();
+      const engine = main.io.engine;
+      const admin = clients.share(main, "/admin"); // it asks by itself
+      const greeted = once(admin, "hello");
+      admin.connect(); // and asks again
+      let connects = 0;
+      admin.on("connect", () => connects++);
+      await greeted;
+      admin.connect();
+      assert.deepEqual(await call(admin, "echo", 1), [1]);
+      assert.equal(connects, 1);
+      assert.deepEqual(await call(main, "echo", 2), [2]);
+      assert.equal(main.io.engine, engine);
+      assert.ok(main.connected && admin.connected);
+    },
+  },
+  {
     title: "the connection closes with its last namespace",
     async body({ clients }) {
       const main = await clients.connected();

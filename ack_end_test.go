@@ -1,0 +1,203 @@
+package socketio_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+
+	socketio "sio.example/socketio"
+)
+
+// answering acknowledges all that is asked until the connection ends.
+func (c *wsClient) answering() {
+	for {
+		text, err := c.receive()
+		switch {
+		case err != nil && !isTimeout(err):
+			return
+		case strings.HasPrefix(text, "42") && len(text) > 2 && text[2] != '[':
+			id, _, _ := strings.Cut(text[2:], "[")
+			if c.trySend("43"+id+"[]") != nil {
+				return
+			}
+		}
+	}
+}
+
+// Callbacks of EmitFunc are called exactly once, before OnDisconnect, and not after Shutdown has returned, whatever ends
+// the socket while answers come.
+func TestCallbacksEndBeforeTheSocket(t *testing.T) {
+	ends := map[string]func(f *fixture, c *wsClient, s *socketio.Socket){
+		"disconnect":       func(_ *fixture, _ *wsClient, s *socketio.Socket) { s.Disconnect(false) },
+		"close":            func(_ *fixture, _ *wsClient, s *socketio.Socket) { s.Disconnect(true) },
+		"client is gone":   func(_ *fixture, c *wsClient, _ *socketio.Socket) { c.close() },
+		"session is ended": func(_ *fixture, _ *wsClient, s *socketio.Socket) { s.Conn().Close() },
+		"shutdown": func(f *fixture, _ *wsClient, _ *socketio.Socket) {
+			if err := f.Shutdown(context.Background()); err != nil {
+				f.t.Error(err)
+			}
+		},
+	}
+	for name, end := range ends {
+		t.Run(name, func(t *testing.T) {
+			for range 20 {
+				bubble(t, patient, func(t *testing.T, f *fixture) { endAmongAnswers(t, f, end) })
+			}
+		})
+	}
+}
+
+func endAmongAnswers(t *testing.T, f *fixture, end func(f *fixture, c *wsClient, s *socketio.Socket)) {
+	var left, over atomic.Bool
+	f.OnConnection(func(s *socketio.Socket) {
+		s.OnDisconnect(func(socketio.DisconnectReason) { left.Store(true) })
+	})
+	c, s := f.connected("/")
+	go c.answering() // ends with the connection
+	var asked, called atomic.Int64
+	var askers sync.WaitGroup
+	for range 4 {
+		askers.Go(func() { // ends with the socket
+			ctx, cancel := context.WithCancel(context.Background())
+			defer cancel()
+			for i := range 200 {
+				fn := func(_ socketio.Args, err error) {
+					called.Add(1)
+					if left.Load() || over.Load() {
+						t.Error("called after OnDisconnect, or after Shutdown")
+					}
+				}
+				switch err := s.EmitFunc(ctx, fn, "question"); {
+				case err == nil:
+					asked.Add(1)
+				case !errors.Is(err, socketio.ErrTooManyAcks):
+					return
+				}
+				if i == 150 {
+					cancel()
+					ctx = context.Background()
+				}
+			}
+		})
+	}
+	end(f, c, s)
+	over.Store(f.Shutdown(context.Background()) == nil)
+	askers.Wait()
+	synctest.Wait()
+	if asked.Load() != called.Load() || !left.Load() {
+		t.Errorf("%d asked, %d called, OnDisconnect called %v", asked.Load(), called.Load(), left.Load())
+	}
+}
+
+// A client that never answers costs a bounded number of callbacks; then they are refused, as broadcasts are.
+func TestPendingAcksAreBounded(t *testing.T) {
+	for _, c := range []struct {
+		opts *socketio.Options
+		most int
+	}{{nil, 1000}, {&socketio.Options{MaxPendingAcks: 3}, 3}} {
+		bubble(t, c.opts, func(t *testing.T, f *fixture) {
+			c1, s := f.connected("/")
+			go c1.drain() // ends with the server
+			var failed atomic.Int64
+			fn := func(_ socketio.Args, err error) {
+				if errors.Is(err, socketio.ErrDisconnected) {
+					failed.Add(1)
+				}
+			}
+			n := 0
+			for ; n < 2000; n++ {
+				if err := s.EmitFunc(t.Context(), fn, "q"); err != nil {
+					if !errors.Is(err, socketio.ErrTooManyAcks) || !strings.Contains(err.Error(), "acknowledgement of q") {
+						t.Errorf("refused with %v", err)
+					}
+					break
+				}
+				synctest.Wait()
+			}
+			if n != c.most || f.Stats().EventsOut != uint64(n) {
+				t.Errorf("%d callbacks wait, %d events sent; want %d", n, f.Stats().EventsOut, c.most)
+			}
+			if _, err := s.EmitWithAck(t.Context(), "q"); !errors.Is(err, socketio.ErrTooManyAcks) {
+				t.Errorf("EmitWithAck: %v", err)
+			}
+			// The others are asked.
+			c2, _ := f.connected("/")
+			type result struct {
+				all []socketio.Args
+				err error
+			}
+			done := make(chan result, 1)
+			go func() { // ends with the answer
+				all, err := f.EmitWithAck(t.Context(), "q")
+				done <- result{all, err}
+			}()
+			c2.expect(`420["q"]`)
+			c2.send(`430[1]`)
+			if r := <-done; len(r.all) != 1 || !errors.Is(r.err, socketio.ErrTooManyAcks) {
+				t.Errorf("broadcast: %d answers, %v", len(r.all), r.err)
+			}
+			all, _ := f.In(s.ID()).FetchSockets(t.Context())
+			if _, err := all[0].EmitWithAck(t.Context(), "q"); !errors.Is(err, socketio.ErrTooManyAcks) {
+				t.Errorf("remote socket: %v", err)
+			}
+			s.Disconnect(false)
+			if synctest.Wait(); failed.Load() != int64(n) {
+				t.Errorf("%d of %d callbacks got ErrDisconnected", failed.Load(), n)
+			}
+		})
+	}
+}
+
+// What has been answered counts until its callback has returned, with the answer.
+func TestCallbacksThatHangAreBounded(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, f *fixture) {
+		c, s := f.connected("/")
+		release := make(chan struct{})
+		hang := func(socketio.Args, error) { <-release }
+		answer := `["` + strings.Repeat("x", 100_000) + `"]`
+		n := 0
+		for ; n < 100; n++ {
+			if s.EmitFunc(t.Context(), hang, "q") != nil {
+				break
+			}
+			c.expect(fmt.Sprintf(`42%d["q"]`, n))
+			c.send(fmt.Sprint("43", n, answer))
+			synctest.Wait()
+		}
+		if n < 10 || n > 11 {
+			t.Errorf("%d answers of 100 KB wait", n)
+		}
+		close(release)
+		synctest.Wait()
+		if err := s.EmitFunc(t.Context(), hang, "q"); err != nil {
+			t.Errorf("when all have returned: %v", err)
+		}
+	})
+}
+
+// The socket's own context needs no timeout beside the end of the socket: the callback is called once, and says so.
+func TestCallbackWithTheSocketsContext(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, f *fixture) {
+		var errs []error
+		f.Handle("ask", func(ctx context.Context, s *socketio.Socket, _ *socketio.Event) error {
+			return s.EmitFunc(ctx, func(_ socketio.Args, err error) { errs = append(errs, err) }, "q")
+		})
+		c, s := f.connected("/")
+		for i := range 2 {
+			c.send(`42["ask"]`)
+			c.expect(fmt.Sprintf(`42%d["q"]`, i))
+		}
+		c.send(`431[]`)
+		synctest.Wait()
+		s.Disconnect(false)
+		synctest.Wait()
+		if len(errs) != 2 || errs[0] != nil || !errors.Is(errs[1], socketio.ErrDisconnected) {
+			t.Errorf("called with %v", errs)
+		}
+	})
+}

@@ -1,0 +1,14 @@
+package adapter_test
+
+import (
+	"testing"
+
+	"sio.example/socketio/adapter"
+	"sio.example/socketio/adapter/adaptertest"
+)
+
+func TestMemory(t *testing.T) {
+	adaptertest.Run(t, func(testing.TB, int) []adapter.Factory {
+		return []adapter.Factory{adapter.NewMemory}
+	})
+}

@@ -1,0 +1,90 @@
+package socketio
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+)
+
+// hooks is what users register. A set is not changed once somebody has seen it, so that it can be read without a lock and
+// shared with the children of a parent. What is registered meanwhile is gathered in the next one, which is made when somebody
+// looks: a copy for each handler takes seconds for ten thousand.
+type hooks struct {
+	set atomic.Pointer[hookSet] // nil if next is newer, or nothing was registered
+
+	mu   sync.Mutex // a leaf
+	next *hookSet   // not seen yet; nil if there is none
+}
+
+type hookSet struct {
+	gates      []func(ctx context.Context, s *Socket) error
+	events     []Middleware
+	connection []func(s *Socket)
+	handlers   map[string][]SocketHandler
+}
+
+var noHooks = new(hookSet)
+
+func (h *hooks) load() *hookSet {
+	if set := h.set.Load(); set != nil {
+		return set
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if set := h.set.Load(); set != nil {
+		return set
+	}
+	set := h.next
+	if set == nil {
+		set = noHooks
+	}
+	h.next = nil
+	h.set.Store(set)
+	return set
+}
+
+// change has fn add to the next set.
+func (h *hooks) change(fn func(set *hookSet)) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.next == nil {
+		h.next = new(hookSet)
+		if seen := h.set.Load(); seen != nil {
+			h.next = seen.clone()
+		}
+	}
+	fn(h.next)
+	h.set.Store(nil)
+}
+
+// clone returns a copy to be added to.
+func (s *hookSet) clone() *hookSet {
+	handlers := maps.Clone(s.handlers)
+	for name, all := range handlers {
+		handlers[name] = slices.Clip(all)
+	}
+	return &hookSet{slices.Clip(s.gates), slices.Clip(s.events), slices.Clip(s.connection), handlers}
+}
+
+func (h *hooks) use(gate func(ctx context.Context, s *Socket) error) {
+	h.change(func(set *hookSet) { set.gates = append(set.gates, gate) })
+}
+
+func (h *hooks) useEvents(mw []Middleware) {
+	h.change(func(set *hookSet) { set.events = append(set.events, mw...) })
+}
+
+func (h *hooks) onConnection(fn func(s *Socket)) {
+	h.change(func(set *hookSet) { set.connection = append(set.connection, fn) })
+}
+
+func (h *hooks) handle(name string, fn SocketHandler) {
+	h.change(func(set *hookSet) {
+		if set.handlers == nil {
+			set.handlers = make(map[string][]SocketHandler)
+		}
+		set.handlers[name] = append(set.handlers[name], fn)
+	})
+}

@@ -1,0 +1,161 @@
+package socketio
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+
+	"sio.example/socketio/adapter"
+	"sio.example/socketio/engineio"
+	"sio.example/socketio/internal/dispatch"
+	"sio.example/socketio/parser"
+)
+
+// EmitWithAck sends an event, and waits for the client to acknowledge it. ctx is the timeout: without one, and without
+// an answer, it waits until the socket is disconnected. It returns the values of the acknowledgement; ErrDisconnected;
+// ErrTooManyAcks; an error that matches ctx.Err(); or an error of Emit. A handler may wait for the client whose event it
+// handles; a gate should not, since clients answer only when they are connected.
+func (s *Socket) EmitWithAck(ctx context.Context, name string, args ...any) (Args, error) {
+	if err := checkName(name); err != nil {
+		return Args{}, err
+	}
+	if err := ctx.Err(); err != nil { // nobody would wait for the answer
+		return Args{}, ackError(name, err)
+	}
+	type answer struct {
+		args Args
+		err  error
+	}
+	ch := make(chan answer, 1)
+	id, err := s.acks.Add(&s.conn.srv.ackLimits, func(args Args, err error) { ch <- answer{args, err} })
+	if err != nil {
+		return Args{}, refusedAck(name, err)
+	}
+	sent := false
+	defer func() {
+		if !sent { // also if encoding called runtime.Goexit
+			s.acks.Forget(id)
+		}
+	}()
+	if err := s.request(id, name, args); err != nil {
+		return Args{}, err
+	}
+	sent = true
+	select {
+	case a := <-ch:
+		return a.args, a.err
+	case <-ctx.Done():
+		if s.acks.Forget(id) {
+			return Args{}, ackError(name, ctx.Err())
+		}
+		a := <-ch // it is being settled
+		return a.args, a.err
+	}
+}
+
+// EmitFunc is EmitWithAck for those who don't wait: fn is called exactly once, as handlers are and before OnDisconnect,
+// with the values or the error. If EmitFunc returns an error, fn is not called. What is emitted with EmitFunc by one
+// goroutine arrives in that order. How many may wait for an answer, or for fn to return, is Options.MaxPendingAcks: beyond
+// that EmitFunc returns ErrTooManyAcks, and sends nothing.
+func (s *Socket) EmitFunc(ctx context.Context, fn func(args Args, err error), name string, args ...any) error {
+	if err := checkName(name); err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return ackError(name, err)
+	}
+	r := &request{s: s, fn: fn}
+	id, err := s.acks.AddQueued(&s.conn.srv.ackLimits, len(name), r.queue)
+	if err != nil {
+		return refusedAck(name, err)
+	}
+	sent := false
+	defer func() {
+		if !sent {
+			s.acks.Forget(id)
+		}
+	}()
+	if err := s.request(id, name, args); err != nil && s.acks.Forget(id) {
+		return err
+	}
+	sent = true
+	if done := ctx.Done(); done != nil && !s.endsWith(done) {
+		stop := context.AfterFunc(ctx, func() { s.acks.Fail(id, ackError(name, ctx.Err())) })
+		r.stop.Store(&stop)
+		if r.settled.Load() {
+			stop()
+		}
+	}
+	return nil
+}
+
+// endsWith reports whether done is that of the socket's own context, which handlers pass on: who waits for an acknowledgement
+// is told of its end anyway, and a timeout of its own would be most of what waiting costs.
+func (s *Socket) endsWith(done <-chan struct{}) bool {
+	l := s.ctx.Load()
+	return l != nil && l.ctx.Done() == done
+}
+
+// A request is an EmitFunc that waits.
+type request struct {
+	s       *Socket
+	fn      func(args Args, err error)
+	stop    atomic.Pointer[func() bool] // of the timeout
+	settled atomic.Bool
+}
+
+// queue has the runner call fn. It is called once, with a lock held.
+func (r *request) queue(args Args, size int, err error) {
+	r.s.inbox.Append(job{kind: jobCall, call: func() {
+		defer r.s.acks.Done(size)
+		r.settled.Store(true)
+		if stop := r.stop.Load(); stop != nil {
+			(*stop)()
+		}
+		r.fn(args, err)
+	}})
+}
+
+func ackError(name string, err error) error {
+	return fmt.Errorf("socketio: acknowledgement of %s: %w", dispatch.Plain(name), err)
+}
+
+// refusedAck is why an acknowledgement cannot be waited for.
+func refusedAck(name string, err error) error {
+	if errors.Is(err, dispatch.ErrAcksFull) {
+		return ackError(name, ErrTooManyAcks)
+	}
+	return ErrDisconnected
+}
+
+// request sends an event that the client is to acknowledge.
+func (s *Socket) request(id uint64, name string, args []any) error {
+	l := newLetter()
+	defer l.free()
+	l.packet = parser.Packet{Type: parser.Event, Namespace: s.name, ID: id, HasID: true, Name: name, Args: parser.NewArgs(args...)}
+	return s.sendEvent(l, engineio.SendOptions{})
+}
+
+// DeliverWithAck queues a packet with an id of the socket's.
+func (m *member) DeliverWithAck(p *parser.Packet, to *adapter.Target, ack func(Args)) (forget func()) {
+	s := (*Socket)(m)
+	id, err := s.acks.Add(&s.conn.srv.ackLimits, func(args Args, err error) {
+		if err == nil {
+			ack(args)
+		}
+	})
+	switch err {
+	case nil:
+	case dispatch.ErrAcksFull:
+		return nil
+	default: // the adapter will be told that the socket has left
+		return func() {}
+	}
+	l := newLetter()
+	defer l.free()
+	l.packet = *p
+	l.packet.ID, l.packet.HasID = id, true
+	_ = s.sendEvent(l, sendOptions(to.Flags)) // who can't answer is waited for, as who doesn't
+	return func() { s.acks.Forget(id) }
+}
