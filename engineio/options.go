@@ -42,6 +42,11 @@ type Options struct {
 	MaxQueueBytes   int           // outgoing budget of a session in bytes of messages; default 1 MiB
 	MaxQueuePackets int           // and in messages; default 16,384
 
+	// MaxMemory is how many bytes all sessions of the server may hold together: messages that wait to be sent, input that is
+	// being read, and what Handlers keep of it. The default is 256 MiB. One session may hold up to a third of it, many at a
+	// time less each.
+	MaxMemory int64
+
 	// DisableCompression sends polling answers as they are. By default answers of 1024 bytes or more are compressed for
 	// clients that accept gzip, unless they hold a message that was sent with NoCompress.
 	DisableCompression bool
@@ -120,6 +125,7 @@ func (o *Options) withDefaults() Options {
 	d.MaxPayload = min(d.MaxPayload, math.MaxInt/2) // sizes in memory are ints, of 32 bits on some machines
 	def(&d.MaxQueueBytes, 1<<20)
 	def(&d.MaxQueuePackets, 16_384)
+	def(&d.MaxMemory, defaultMaxMemory)
 	if len(d.Transports) == 0 {
 		d.Transports = []string{transportPolling, transportWebSocket}
 	}

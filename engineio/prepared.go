@@ -12,8 +12,9 @@ import (
 
 // A Prepared message is encoded once for all sessions that it is sent to. It is immutable and safe for concurrent use.
 type Prepared struct {
-	m   Message
-	typ packet.Type
+	m      Message
+	typ    packet.Type
+	spread uint8 // it is queued for about 1<<spread sessions
 
 	// The frame is kept from the second use on: what goes to one session only is framed straight into the write buffer.
 	shared atomic.Bool

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"sio.example/socketio/engineio/packet"
+	"sio.example/socketio/internal/budget"
 	"sio.example/socketio/internal/index"
 	"sio.example/socketio/internal/sid"
 	"sio.example/socketio/internal/websocket"
@@ -22,6 +23,7 @@ type Server struct {
 	webSock  bool
 	start    time.Time
 	counters counters
+	pool     *budget.Pool // of what the sessions hold in memory
 
 	deadlines [beats]deadlines // one for each thing that sessions wait for
 
@@ -40,6 +42,7 @@ type Server struct {
 // are logged at warning level.
 func NewServer(accept func(s *Socket, r *http.Request) Handler, opts *Options) *Server {
 	s := &Server{accept: accept, options: opts.withDefaults(), start: time.Now(), sockets: index.New((*Socket).ID)}
+	s.pool = budget.New(s.options.MaxMemory)
 	for i := range s.deadlines {
 		s.deadlines[i].server = s
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"sio.example/socketio/engineio/packet"
+	"sio.example/socketio/internal/budget"
 	"sio.example/socketio/internal/ring"
 	"sio.example/socketio/internal/websocket"
 )
@@ -45,12 +46,13 @@ type Socket struct {
 	poll     *polling        // nil when no request can come any more
 	probe    *probe          // the WebSocket that upgrades
 	out      ring.Ring[*Prepared]
-	bytes    int       // of the messages in out and on their way, with overhead
-	messages int       // in out and on their way
-	plain    int       // of them, messages that must not be compressed
-	place    place     // among the server's deadlines
-	life     *lifetime // nil until somebody asks for the context
-	end      *ending   // from draining on
+	bytes    int           // of the messages in out and on their way, with overhead
+	messages int32         // in out and on their way
+	plain    int32         // of them, messages that must not be compressed
+	claim    *budget.Claim // on the server's memory; nil while the session holds little
+	place    place         // among the server's deadlines
+	life     *lifetime     // nil until somebody asks for the context
+	end      *ending       // from draining on
 }
 
 type sessionState uint8
@@ -215,6 +217,9 @@ func (s *Socket) closeLocked(e ending) closing {
 	}
 	s.out.Reset()
 	s.bytes, s.messages, s.plain = 0, 0, 0
+	if s.claim != nil {
+		s.paidLocked(0)
+	}
 	fx.handler = s.gate.shut()
 	return fx
 }

@@ -88,9 +88,12 @@ func (s *Socket) Send(o SendOptions, ms ...*Prepared) error {
 		s.out.Push(m)
 	}
 	s.bytes += cost
-	s.messages += len(ms)
+	s.messages += int32(len(ms))
+	if s.claim != nil || s.bytes >= unclaimed {
+		s.chargeOutLocked(ms)
+	}
 	if o.NoCompress && s.conn == nil {
-		s.plain += len(ms)
+		s.plain += int32(len(ms))
 	}
 	if !o.Defer {
 		s.startLocked()
@@ -128,7 +131,7 @@ func (s *Socket) closedErrorUnlock() error {
 // overLocked reports whether the queue has no room, if its budget were times what it is.
 func (s *Socket) overLocked(cost, n, times int) bool {
 	o := &s.server.options
-	return s.messages > 0 && (s.bytes+cost > times*o.MaxQueueBytes || s.messages+n > times*o.MaxQueuePackets)
+	return s.messages > 0 && (s.bytes+cost > times*o.MaxQueueBytes || int(s.messages)+n > times*o.MaxQueuePackets)
 }
 
 // relieveLocked deals with a burst that fills the queue faster than a processor can empty it, which does not make the
@@ -312,8 +315,11 @@ func (s *Socket) takeLocked(b *batch, limit int) bool {
 // wroteLocked takes the batch off the budget and empties it.
 func (s *Socket) wroteLocked(b *batch) {
 	if b.messages > 0 && s.state != sessionClosed {
-		s.messages -= b.messages
+		s.messages -= int32(b.messages)
 		s.bytes -= b.data + b.messages*packetOverhead
+		if s.claim != nil {
+			s.paidLocked(b.share)
+		}
 	}
 	if b.messages > 0 && b.err == nil {
 		s.server.counters.messagesOut.Add(uint64(b.messages))
@@ -327,6 +333,7 @@ type batch struct {
 	items    []*Prepared
 	messages int
 	data     int // bytes of messages
+	share    int // of memory that they cost
 	buf      *[]byte
 	bufs     [][]byte
 	tried    bool // part of it is written, or owed by the connection
@@ -370,6 +377,7 @@ func (b *batch) take(queue *ring.Ring[*Prepared], size, limit int) bool {
 		if m.typ == packet.Message {
 			b.messages++
 			b.data += len(m.m.Data)
+			b.share += m.share()
 		}
 	}
 	return len(b.items) > 0

@@ -20,6 +20,7 @@ type Stats struct {
 	BytesIn         uint64 // message data
 	BytesOut        uint64
 	DroppedVolatile uint64
+	Memory          MemoryStats // held now
 }
 
 // The keys of Stats.Rejected. Each refusal, violation, limit or drop counts under exactly one, whether or not it ends a
@@ -66,6 +67,7 @@ const (
 	RejectDrainTimeout      = "drain_timeout"      // a polite end that a polling client never fetched
 	RejectSlowConsumer      = "slow_consumer"      // the queue was over its budget
 	RejectWriteTimeout      = "write_timeout"      // a write that made no progress
+	RejectMemory            = "memory"             // the sessions held more than MaxMemory, this one the most
 )
 
 // rejects gives each key its place in counters.rejected.
@@ -85,7 +87,7 @@ var rejectNames = [...]string{
 	RejectContentEncoding, RejectContentType, RejectPayload, RejectPacket, RejectHeartbeat, RejectPong,
 	RejectUnexpected, RejectUpgrade, RejectUpgradeViolation, RejectUpgradeTimeout, RejectUpgradeLost,
 	RejectWebSocket, RejectMessageSize, RejectWebSocketLimit, RejectWebSocketPong, RejectPingTimeout,
-	RejectDrainTimeout, RejectSlowConsumer, RejectWriteTimeout,
+	RejectDrainTimeout, RejectSlowConsumer, RejectWriteTimeout, RejectMemory,
 }
 
 // reasons are all there are, so that counting one needs no lock.
@@ -129,6 +131,7 @@ func (s *Server) Stats() Stats {
 		BytesIn:         c.bytesIn.Load(),
 		BytesOut:        c.bytesOut.Load(),
 		DroppedVolatile: c.droppedVolatile.Load(),
+		Memory:          s.memoryStats(),
 	}
 	st.Sessions = int64(s.Count())
 	for i := range reasons {

@@ -145,7 +145,7 @@ func (s *Socket) answerPollLocked(w http.ResponseWriter, r *http.Request, p *pol
 	default:
 		writing = s.takeLocked(b, int(s.server.options.MaxPayload))
 		compress = s.plain == 0
-		s.plain = max(0, s.plain-b.messages)
+		s.plain = max(0, s.plain-int32(b.messages))
 		switch {
 		case s.state == sessionDraining && !writing:
 			// Alone in its payload, as officially: a client acts on it before it looks at the messages it came with.
@@ -377,7 +377,7 @@ func (s *Socket) awaitRoom() {
 		s.mu.Lock()
 		p := s.poll
 		if s.state != sessionOpen || s.conn != nil || s.upgrade != upgradePolling || p == nil ||
-			s.bytes <= o.MaxQueueBytes/2 && s.messages <= o.MaxQueuePackets/2 {
+			s.bytes <= o.MaxQueueBytes/2 && int(s.messages) <= o.MaxQueuePackets/2 {
 			s.mu.Unlock()
 			return
 		}

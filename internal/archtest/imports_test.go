@@ -17,7 +17,7 @@ var mayImport = map[string][]string{
 	"engineio/packet": {},
 	// vocabulary, sessions, rooms
 	"event":               {"parser"},
-	"engineio":            {"engineio/packet", "internal/websocket", "internal/ring", "internal/bufpool", "internal/sid", "internal/index"},
+	"engineio":            {"engineio/packet", "internal/websocket", "internal/budget", "internal/ring", "internal/bufpool", "internal/sid", "internal/index"},
 	"adapter":             {"parser", "internal/index"},
 	"adapter/adaptertest": {"adapter", "parser"},
 	"browser":             {},
@@ -35,6 +35,7 @@ var mayImport = map[string][]string{
 	"internal/ring":      {},
 	"internal/backoff":   {},
 	"internal/bufpool":   {},
+	"internal/budget":    {},
 	"internal/sid":       {},
 	"internal/index":     {},
 	"internal/memnet":    {},
