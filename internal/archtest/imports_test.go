@@ -17,12 +17,12 @@ var mayImport = map[string][]string{
 	"engineio/packet": {},
 	// vocabulary, sessions, rooms
 	"event":               {"parser"},
-	"engineio":            {"engineio/packet", "internal/websocket", "internal/budget", "internal/ring", "internal/bufpool", "internal/sid", "internal/index"},
+	"engineio":            {"engineio/packet", "internal/websocket", "internal/budget", "internal/ring", "internal/bufpool", "internal/sid", "internal/index", "internal/stall"},
 	"adapter":             {"parser", "internal/index"},
 	"adapter/adaptertest": {"adapter", "parser"},
 	"browser":             {},
 	// the server
-	".": {"engineio", "parser", "event", "adapter", "browser", "internal/dispatch", "internal/ring", "internal/bufpool", "internal/sid", "internal/index"},
+	".": {"engineio", "parser", "event", "adapter", "browser", "internal/dispatch", "internal/ring", "internal/bufpool", "internal/sid", "internal/index", "internal/stall"},
 	// the client
 	"client": {"engineio", "parser", "event", "internal/dispatch", "internal/backoff", "internal/ring"},
 	// on top of the server
@@ -30,7 +30,7 @@ var mayImport = map[string][]string{
 	"examples/":    {"public", "internal/memnet"},
 	"examples/bot": {"public", "examples/chat"},
 	// leaves of the core
-	"internal/websocket": {"internal/bufpool"},
+	"internal/websocket": {"internal/bufpool", "internal/stall"},
 	"internal/dispatch":  {"event", "parser", "internal/ring"},
 	"internal/ring":      {},
 	"internal/backoff":   {},
@@ -38,6 +38,7 @@ var mayImport = map[string][]string{
 	"internal/budget":    {},
 	"internal/sid":       {},
 	"internal/index":     {},
+	"internal/stall":     {},
 	"internal/memnet":    {},
 	"internal/archtest":  {},
 }
