@@ -1,6 +1,7 @@
 package websocket
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"sio.example/socketio/internal/bufpool"
+	"sio.example/socketio/internal/stall"
 )
 
 const (
@@ -250,6 +252,7 @@ func (c *Conn) kick() {
 // stopped, before its answers pile up.
 func (c *Conn) pong(payload []byte) error {
 	var late <-chan time.Time
+	var due time.Time
 	for {
 		c.mu.Lock()
 		if c.writable(false) != nil {
@@ -267,11 +270,15 @@ func (c *Conn) pong(payload []byte) error {
 		c.mu.Unlock()
 		c.kick() // the writer, whoever that is, wakes us when it takes them
 		if late == nil {
-			late = time.After(pongWait)
+			late, due = time.After(pongWait), time.Now().Add(pongWait)
 		}
 		select {
 		case <-turn:
 		case <-late:
+			if stall.Late(time.Since(due)) {
+				late = nil
+				continue
+			}
 			return &CloseError{Status: PolicyViolation, Reason: "too many pings", cause: ErrTooManyPings}
 		}
 	}
@@ -311,7 +318,7 @@ func (c *Conn) timeout(n int) time.Duration {
 
 // vector writes many bytes: runs of small buffers copied together, large ones where they are.
 func (c *Conn) vector(bufs [][]byte, timeout time.Duration) error {
-	c.setWriteDeadline(timeout)
+	due := c.setWriteDeadline(timeout)
 	defer c.noDeadline()
 	run := bufpool.Get(copyMax)
 	defer bufpool.Put(run)
@@ -320,6 +327,10 @@ func (c *Conn) vector(bufs [][]byte, timeout time.Duration) error {
 	flush := func() error {
 		pending := pieces
 		_, err := pending.WriteTo(c.nc)
+		for lateBy(err, due) {
+			due = c.setWriteDeadline(timeout)
+			_, err = pending.WriteTo(c.nc)
+		}
 		pieces, joined, *run = pieces[:0], false, (*run)[:0]
 		return err
 	}
@@ -358,21 +369,34 @@ func (c *Conn) send(p []byte, timeout time.Duration) error {
 	if len(p) == 0 {
 		return nil
 	}
-	c.setWriteDeadline(timeout)
-	_, err := c.nc.Write(p)
+	due := c.setWriteDeadline(timeout)
+	n, err := c.nc.Write(p)
+	for lateBy(err, due) {
+		p = p[n:]
+		due = c.setWriteDeadline(timeout)
+		n, err = c.nc.Write(p)
+	}
 	c.noDeadline()
 	return err
+}
+
+// lateBy reports whether a write ended at its deadline because this process stood still then: the peer may have made room
+// meanwhile, and gets the time once more. TLS does not go on after such an error, and returns it again at once.
+func lateBy(err error, due time.Time) bool {
+	return err != nil && errors.Is(err, os.ErrDeadlineExceeded) && stall.Late(time.Since(due))
 }
 
 // testBlock, set by tests, is called when a write is about to block.
 var testBlock func(*Conn)
 
-// setWriteDeadline precedes a write that may block.
-func (c *Conn) setWriteDeadline(timeout time.Duration) {
-	c.nc.SetWriteDeadline(time.Now().Add(timeout))
+// setWriteDeadline precedes a write that may block. It returns the deadline.
+func (c *Conn) setWriteDeadline(timeout time.Duration) time.Time {
+	due := time.Now().Add(timeout)
+	c.nc.SetWriteDeadline(due)
 	if testBlock != nil {
 		testBlock(c)
 	}
+	return due
 }
 
 // noDeadline takes the deadline away: one that has passed would keep the kernel from being tried. Where that is not done
