@@ -14,6 +14,7 @@ import (
 
 	"sio.example/socketio/engineio"
 	"sio.example/socketio/internal/sid"
+	"sio.example/socketio/internal/stall"
 	"sio.example/socketio/parser"
 )
 
@@ -348,6 +349,9 @@ func (c *conn) attachmentTimeout() {
 		c.tidy()
 	case left > 0:
 		c.rare.missed.Reset(left)
+	case stall.Late(-left): // they may be there, and yet to be read
+		c.missing.CompareAndSwap(since, int64(time.Since(c.srv.start))+1)
+		c.rare.missed.Reset(c.srv.opts.AttachmentTimeout)
 	default:
 		over = true
 	}

@@ -256,8 +256,8 @@ func (s *Socket) servePost(w http.ResponseWriter, r *http.Request) {
 	s.mu.Unlock()
 	defer s.endPost(p)
 
-	// net/http lifts it when the body is read.
-	rc.SetReadDeadline(time.Now().Add(s.server.options.PingTimeout + bodyGrace))
+	rc.SetReadDeadline(time.Time{}) // if the http.Server has set one
+	defer s.limitBody(p, s.server.options.PingTimeout+bodyGrace).Stop()
 	body, err := readBody(r, s.server.options.MaxPayload)
 	s.mu.Lock()
 	p.cut = nil
@@ -392,12 +392,13 @@ func (s *Socket) awaitRoom() {
 
 // receive handles one packet of the current transport. If ok is false, the session is to end as violation says.
 func (s *Socket) receive(p packet.Packet) (ok bool) {
-	if p.Type != packet.Pong && s.pongDue.Load() {
-		s.heard()
+	marks := s.marks.Load()
+	if marks&markSilent != 0 {
+		s.marks.And(^uint32(markSilent))
 	}
 	switch p.Type {
 	case packet.Message:
-		if !s.deaf.Load() && s.gate.enter() {
+		if marks&markDeaf == 0 && s.gate.enter() {
 			s.deliver(p)
 			if s.gate.leave() {
 				s.lastCall()
