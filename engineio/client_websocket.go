@@ -91,9 +91,7 @@ func (s *ClientSocket) handle(c *websocket.Conn, u *clientUpgrade, op websocket.
 	}
 	s.traceReceived(transportWebSocket, p)
 	idle := !c.Buffered()
-	if idle == s.backlog.Load() {
-		s.backlog.Store(!idle)
-	}
+	s.setBacklog(!idle)
 	if e, ok := s.receive(p); !ok {
 		s.close(e, true)
 		return readNoMore

@@ -127,9 +127,14 @@ func (s *Socket) silentLocked(on bool) {
 	}
 }
 
-// pingLocked queues a ping, unless the last one is still there or the session is about to end.
+// pingLocked queues a ping, unless the last one is still there or the session is about to end. A client that does not read
+// may have sent a pong for that one already.
 func (s *Socket) pingLocked() {
-	if s.state == sessionOpen && !s.out.Has(pingPacket) {
+	switch {
+	case s.state != sessionOpen:
+	case s.out.Has(pingPacket):
+		s.pings = max(s.pings, 1)
+	default:
 		s.out.Push(pingPacket)
 		s.pings = min(s.pings, 254) + 1
 	}
