@@ -14,7 +14,7 @@ import (
 
 	"sio.example/socketio/engineio"
 	"sio.example/socketio/internal/sid"
-	"sio.example/socketio/internal/stall"
+	"sio.example/socketio/internal/standstill"
 	"sio.example/socketio/parser"
 )
 
@@ -349,7 +349,7 @@ func (c *conn) attachmentTimeout() {
 		c.tidy()
 	case left > 0:
 		c.rare.missed.Reset(left)
-	case stall.Late(-left): // they may be there, and yet to be read
+	case standstill.Late(-left): // they may be there, and yet to be read
 		c.missing.CompareAndSwap(since, int64(time.Since(c.srv.start))+1)
 		c.rare.missed.Reset(c.srv.opts.AttachmentTimeout)
 	default:

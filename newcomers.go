@@ -4,7 +4,7 @@ import (
 	"sync"
 	"time"
 
-	"sio.example/socketio/internal/stall"
+	"sio.example/socketio/internal/standstill"
 )
 
 // newcomers are the connections of a server that have joined no namespace yet, in the order in which ConnectTimeout ends for
@@ -101,7 +101,7 @@ func (n *newcomers) expire() {
 		}
 		c, late := w.conn, now-w.due
 		n.unlink(w)
-		if stall.Late(late) { // what the client has sent is yet to be read
+		if standstill.Late(late) { // what the client has sent is yet to be read
 			n.link(w, c)
 			n.mu.Unlock()
 			continue

@@ -4,7 +4,7 @@ import (
 	"io"
 	"time"
 
-	"sio.example/socketio/internal/stall"
+	"sio.example/socketio/internal/standstill"
 	"sio.example/socketio/internal/websocket"
 )
 
@@ -98,7 +98,7 @@ func (s *ClientSocket) onTimer() {
 	case s.state == sessionClosed:
 	case late < 0: // it fired while it was set again
 		s.arm(-late)
-	case draining && stall.Late(late):
+	case draining && standstill.Late(late):
 		s.expectLocked(drainTimeout, true)
 	case draining:
 		fx = s.closeLocked(*s.end)
@@ -108,7 +108,7 @@ func (s *ClientSocket) onTimer() {
 		s.pong = true
 		s.startLocked()
 		s.expectPingLocked()
-	case stall.Late(late): // the ping may lie in the kernel, or the end
+	case standstill.Late(late): // the ping may lie in the kernel, or the end
 		s.arrivedLocked() // before
 		s.marks.Or(markDoubted)
 		s.expectLocked(s.pongWait(), true)

@@ -3,7 +3,7 @@ package engineio
 import (
 	"time"
 
-	"sio.example/socketio/internal/stall"
+	"sio.example/socketio/internal/standstill"
 	"sio.example/socketio/internal/websocket"
 )
 
@@ -42,7 +42,7 @@ func (s *Socket) onTimer() {
 	switch {
 	case s.beat == beatResting:
 		s.askLocked(late)
-	case s.beat == beatDraining && stall.Late(late):
+	case s.beat == beatDraining && standstill.Late(late):
 		s.arm(drainTimeout)
 	case s.beat == beatDraining:
 		e := *s.end
@@ -81,7 +81,7 @@ func (s *Socket) overdue() {
 // could not have known then.
 func (s *Socket) askLocked(late time.Duration) {
 	wait := s.server.options.PingTimeout
-	if s.beat = beatWaiting; stall.Late(late) {
+	if s.beat = beatWaiting; standstill.Late(late) {
 		s.beat = beatStalled
 	} else {
 		wait -= min(late, wait/2)
@@ -102,7 +102,7 @@ func (s *Socket) extendLocked(late time.Duration) bool {
 	arrived := s.arrivedLocked()
 	hindered := arrived || s.hinderedLocked() || s.conn != nil && s.conn.Unread()
 	heard := s.marks.Load()&markSilent == 0
-	stalled := stall.Late(late)
+	stalled := standstill.Late(late)
 	if !hindered && !heard && !stalled {
 		return false
 	}

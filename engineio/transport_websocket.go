@@ -8,7 +8,7 @@ import (
 
 	"sio.example/socketio/engineio/packet"
 	"sio.example/socketio/internal/bufpool"
-	"sio.example/socketio/internal/stall"
+	"sio.example/socketio/internal/standstill"
 	"sio.example/socketio/internal/websocket"
 )
 
@@ -164,7 +164,7 @@ func (s *Socket) onProbeTimer(p *probe) {
 		return
 	}
 	in, now := inTick, s.server.now()
-	if stall.Late(now - p.wake) {
+	if standstill.Late(now - p.wake) {
 		p.until = now + s.server.options.UpgradeTimeout
 		p.wake = p.until
 		p.timer.Reset(p.until - now)

@@ -17,12 +17,12 @@ var mayImport = map[string][]string{
 	"engineio/packet": {},
 	// vocabulary, sessions, rooms
 	"event":               {"parser"},
-	"engineio":            {"engineio/packet", "internal/websocket", "internal/budget", "internal/ring", "internal/bufpool", "internal/sid", "internal/index", "internal/stall"},
+	"engineio":            {"engineio/packet", "internal/websocket", "internal/budget", "internal/ring", "internal/bufpool", "internal/sid", "internal/index", "internal/standstill"},
 	"adapter":             {"parser", "internal/index"},
 	"adapter/adaptertest": {"adapter", "parser"},
 	"browser":             {},
 	// the server
-	".": {"engineio", "parser", "event", "adapter", "browser", "internal/dispatch", "internal/ring", "internal/bufpool", "internal/sid", "internal/index", "internal/stall"},
+	".": {"engineio", "parser", "event", "adapter", "browser", "internal/dispatch", "internal/ring", "internal/bufpool", "internal/sid", "internal/index", "internal/standstill"},
 	// the client
 	"client": {"engineio", "parser", "event", "internal/dispatch", "internal/backoff", "internal/ring"},
 	// on top of the server
@@ -30,17 +30,17 @@ var mayImport = map[string][]string{
 	"examples/":    {"public", "internal/memnet"},
 	"examples/bot": {"public", "examples/chat"},
 	// leaves of the core
-	"internal/websocket": {"internal/bufpool", "internal/stall"},
-	"internal/dispatch":  {"event", "parser", "internal/ring"},
-	"internal/ring":      {},
-	"internal/backoff":   {},
-	"internal/bufpool":   {},
-	"internal/budget":    {},
-	"internal/sid":       {},
-	"internal/index":     {},
-	"internal/stall":     {},
-	"internal/memnet":    {},
-	"internal/archtest":  {},
+	"internal/websocket":  {"internal/bufpool", "internal/standstill"},
+	"internal/dispatch":   {"event", "parser", "internal/ring"},
+	"internal/ring":       {},
+	"internal/backoff":    {},
+	"internal/bufpool":    {},
+	"internal/budget":     {},
+	"internal/sid":        {},
+	"internal/index":      {},
+	"internal/standstill": {},
+	"internal/memnet":     {},
+	"internal/archtest":   {},
 }
 
 // thirdParty are the only modules that the core requires.

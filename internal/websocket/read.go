@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 
 	"sio.example/socketio/internal/bufpool"
-	"sio.example/socketio/internal/stall"
+	"sio.example/socketio/internal/standstill"
 )
 
 const (
@@ -321,7 +321,7 @@ func (c *Conn) fill(room []byte, inside bool) error {
 // have been, the rest may be in the kernel, and the message gets its time once more.
 func (c *Conn) tooSlow(now time.Time) bool {
 	in := c.in
-	if stall.Late(now.Sub(in.until)) {
+	if standstill.Late(now.Sub(in.until)) {
 		in.until = now.Add(c.limits.messageTimeout)
 	}
 	return !now.Before(in.until)

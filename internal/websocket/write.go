@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"sio.example/socketio/internal/bufpool"
-	"sio.example/socketio/internal/stall"
+	"sio.example/socketio/internal/standstill"
 )
 
 const (
@@ -275,7 +275,7 @@ func (c *Conn) pong(payload []byte) error {
 		select {
 		case <-turn:
 		case <-late:
-			if stall.Late(time.Since(due)) {
+			if standstill.Late(time.Since(due)) {
 				late = nil
 				continue
 			}
@@ -383,7 +383,7 @@ func (c *Conn) send(p []byte, timeout time.Duration) error {
 // lateBy reports whether a write ended at its deadline because this process stood still then: the peer may have made room
 // meanwhile, and gets the time once more. TLS does not go on after such an error, and returns it again at once.
 func lateBy(err error, due time.Time) bool {
-	return err != nil && errors.Is(err, os.ErrDeadlineExceeded) && stall.Late(time.Since(due))
+	return err != nil && errors.Is(err, os.ErrDeadlineExceeded) && standstill.Late(time.Since(due))
 }
 
 // testBlock, set by tests, is called when a write is about to block.

@@ -1,4 +1,4 @@
-package stall
+package standstill
 
 import (
 	"sync/atomic"

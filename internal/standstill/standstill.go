@@ -1,9 +1,9 @@
-// Package stall keeps a process that stood still from blaming others for it.
+// Package standstill keeps a process that stood still from blaming others for it.
 //
 // A process may be stopped (SIGSTOP, a paused virtual machine) or starved for seconds. When it goes on, the timers come
 // first and find deadlines that have passed, while what the peers sent in time lies unread in the kernel. A timer that goes
 // off much too late has thus learnt something about this process, and nothing about a peer: it begins anew.
-package stall
+package standstill
 
 import (
 	"sync"
