@@ -16,7 +16,7 @@ func StandStill(s *Server, d time.Duration) {
 	n.mu.Unlock()
 	for _, sock := range s.srv.sockets() {
 		if c := sock.conn; c.missing.Load() != 0 {
-			c.missing.Add(int64(-d))
+			c.missing.Add(-uint32(d.Milliseconds()))
 		}
 	}
 }

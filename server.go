@@ -33,16 +33,18 @@ func NewServer(opts *Options) *Server {
 	s := &server{
 		start:      time.Now(),
 		opts:       o,
-		limits:     o.inboxLimits(),
+		freely:     freelyUnits(o.MaxInboxBytes),
 		log:        o.Logger,
 		namespaces: make(map[string]*Namespace),
 		pending:    make(map[*Socket]struct{}),
 		idle:       make(chan struct{}),
+		favour:     make(chan struct{}, 1),
 	}
 	s.newcomers.server = s
 	s.guard = dispatch.Guard{DisableRecover: o.DisableRecover, Panics: &s.stats.panics}
 	s.appender, _ = o.Parser.(parser.Appender)
 	s.plain = reflect.TypeOf(o.Parser) == reflect.TypeOf(parser.JSON(nil))
+	o.Engine.AllowRequest = s.limitHeaders(o.Engine.AllowRequest)
 	s.engine = engineio.NewServer(s.accept, &o.Engine)
 	return &Server{s.of("/")}
 }
@@ -88,7 +90,7 @@ func (s *Server) Close() error { return s.srv.close() }
 type server struct {
 	opts     Options
 	engine   *engineio.Server
-	limits   dispatch.Limits
+	freely   int32 // units that a connection may hold without asking, see hold.go
 	log      *slog.Logger
 	guard    dispatch.Guard
 	appender parser.Appender // the Parser, if it is one
@@ -99,6 +101,7 @@ type server struct {
 	start    time.Time
 
 	newcomers newcomers
+	favour    chan struct{} // holds one if there is a favoured connection
 
 	mu         sync.Mutex
 	namespaces map[string]*Namespace

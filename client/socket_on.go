@@ -105,6 +105,9 @@ func (r *runner) Run(j job) {
 	j.call()
 }
 
+// Account counts what waits in the inbox, and in those of the others of the Manager.
+func (r *runner) Account() dispatch.Account { return &r.m.inbox }
+
 // call calls user code.
 func (s *Socket) call(fn func()) {
 	runAll(s.m, s, []dispatch.Listener[func()]{{Handler: fn}}, func(fn func()) { fn() })
@@ -119,6 +122,7 @@ func (s *Socket) receive(st *stay, p *parser.Packet, size int, track bool) {
 		reply = func(args []any) error { return st.acknowledge(id, args) }
 	}
 	j := job{stay: st, event: event.New(p.Name, p.Args, reply)}
+	size += dispatch.EventCost
 	if !s.inbox.Offer(j, size) && !s.push(st, j, size) {
 		return
 	}
