@@ -2,9 +2,11 @@ package socketio
 
 import (
 	"cmp"
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math"
 	"net/http"
 	"sync"
@@ -14,6 +16,7 @@ import (
 	"sio.example/socketio/engineio"
 	"sio.example/socketio/internal/dispatch"
 	"sio.example/socketio/internal/sid"
+	"sio.example/socketio/internal/standstill"
 	"sio.example/socketio/parser"
 )
 
@@ -28,8 +31,9 @@ type conn struct {
 	decoder parser.Decoder // made when needed
 	size    uint32         // bytes read of the packet, or the most there can be
 
-	unflushed atomic.Bool  // in the queue of the server's flusher
-	missing   atomic.Int64 // one more than since when attachments are missing, on the server's clock; 0 if none are
+	unflushed atomic.Bool   // in the queue of the server's flusher
+	missing   atomic.Uint32 // since when attachments are missing, see ticks; 0 if none are
+	held      atomic.Int32  // what the inboxes hold, see hold.go
 
 	// From here on guarded by mu.
 	first   *Socket // of the sockets, connecting ones too, linked by Socket.next; few, so searched
@@ -38,6 +42,9 @@ type conn struct {
 	living  int32 // of the sockets, and of those that are no longer there, whose runner has not done its last job
 	settled bool  // the client has joined a namespace
 	closed  bool
+	// Used by the reader only.
+	heavy    bool // the packet of which attachments are missing is charged
+	favoured bool // it is the one that may be kept in any case, see keepPartial
 }
 
 // rare is guarded by conn.mu.
@@ -47,6 +54,11 @@ type rare struct {
 	fewer  chan struct{}      // closed when living gets smaller; nil if nobody waits for that
 	many   map[string]*Socket // of the sockets, those for which first would be too long a list; nil if it is not
 	left   *leftNames         // namespaces that the client was in; nil if there are none
+
+	room    chan struct{} // closed when there may be room in the inboxes; nil if nobody waits for that
+	partial int           // bytes of the packet of which attachments are missing, if they are many
+	auths   int           // bytes of auth, likewise
+	charged int32         // steps that the engine knows of
 }
 
 func newConn(s *server, e *engineio.Socket, r *http.Request) *conn {
@@ -54,6 +66,9 @@ func newConn(s *server, e *engineio.Socket, r *http.Request) *conn {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.rarely().place = s.newcomers.add(c)
+	if len(c.opening) >= heldStep*heldUnit {
+		c.chargeLocked()
+	}
 	return c
 }
 
@@ -67,7 +82,8 @@ func (c *conn) rarely() *rare {
 
 // tidy drops what is in rare no more. It needs mu.
 func (c *conn) tidy() {
-	if r := c.rare; r != nil && r.place == nil && r.missed == nil && r.fewer == nil && r.many == nil && r.left == nil {
+	if r := c.rare; r != nil && r.place == nil && r.missed == nil && r.fewer == nil && r.many == nil && r.left == nil &&
+		r.room == nil && r.partial|r.auths|int(r.charged) == 0 {
 		c.rare = nil
 	}
 }
@@ -86,6 +102,9 @@ func (c *conn) HandleMessage(m engineio.Message) {
 		return
 	}
 	if p == nil {
+		if c.size >= heldStep*heldUnit {
+			c.keepPartial()
+		}
 		c.awaitAttachments()
 		return
 	}
@@ -94,11 +113,20 @@ func (c *conn) HandleMessage(m engineio.Message) {
 	c.missing.Store(0)
 	p.Namespace = cmp.Or(p.Namespace, "/")
 	c.handle(p, size)
+	if c.heavy { // its event is charged now
+		c.dropPartial()
+	}
 }
 
 // malformed is not part of HandleMessage, which is on the stack of each reader that handles a message.
 func (c *conn) malformed(err error) {
-	c.srv.log.Debug("socketio: parse error", "address", c.address(), "error", err)
+	level, limit := slog.LevelDebug, ""
+	if e := (*parser.SyntaxError)(nil); errors.As(err, &e) {
+		if limit = e.Limit(); limit == "MaxBytes" { // which an honest client may meet
+			level = slog.LevelWarn
+		}
+	}
+	c.srv.log.Log(context.Background(), level, "socketio: parse error", "address", c.address(), "error", err, "limit", limit)
 	c.violation(RejectParse, ReasonParseError, "parse error")
 }
 
@@ -106,6 +134,9 @@ func (c *conn) malformed(err error) {
 func (c *conn) HandleClose(reason engineio.Reason, err error) {
 	c.missing.Store(0)
 	c.decoder = nil // and what it holds; the connection itself may linger
+	if c.heavy {
+		c.dropPartial()
+	}
 	why := DisconnectReason(reason)
 	if errors.Is(err, engineio.ErrServerClosed) {
 		why = ReasonServerShuttingDown
@@ -125,7 +156,7 @@ func (c *conn) handle(p *parser.Packet, size int) {
 		if d, ok := c.decoder.(interface{ Blank() bool }); ok && d.Blank() {
 			c.decoder = nil // many clients connect and then only listen
 		}
-		c.connect(p)
+		c.connect(p, size)
 		return
 	}
 	s, known := c.find(p.Namespace)
@@ -160,10 +191,11 @@ func (c *conn) find(name string) (s *Socket, known bool) {
 }
 
 // connect answers a CONNECT packet, or has a new socket's gates do it.
-func (c *conn) connect(p *parser.Packet) {
+func (c *conn) connect(p *parser.Packet, size int) {
 	name := p.Namespace
 	c.mu.Lock()
 	closed, again, many := c.closed, c.socket(name) != nil, c.count() >= c.srv.opts.MaxNamespaces
+	large := p.Args.Len() > 0 && size+c.authLocked() > c.srv.opts.MaxAuth
 	c.mu.Unlock()
 	switch {
 	case closed:
@@ -173,6 +205,11 @@ func (c *conn) connect(p *parser.Packet) {
 	case many:
 		c.srv.stats.reject(RejectNamespaces)
 		c.refuse(name, &ConnectError{Message: "Too many namespaces"})
+		return
+	case large:
+		c.srv.stats.reject(RejectAuth)
+		c.srv.log.Debug("socketio: auth refused", "address", c.address(), "bytes", size, "limit", "Options.MaxAuth")
+		c.refuse(name, &ConnectError{Message: "Auth too large"})
 		return
 	}
 	if !c.awaitFewer() {
@@ -184,7 +221,7 @@ func (c *conn) connect(p *parser.Packet) {
 		c.refuse(name, &ConnectError{Message: InternalError})
 		return
 	}
-	s := newSocket(c, id, name, p.Args)
+	s := newSocket(c, id, name, p.Args, size)
 	ok, err := c.srv.begin(s, name)
 	if err != nil {
 		return // the connection is about to be closed
@@ -199,6 +236,7 @@ func (c *conn) connect(p *parser.Packet) {
 	c.living++
 	if closed = c.closed; !closed {
 		c.add(s)
+		c.keepAuth()
 	}
 	c.mu.Unlock()
 	if !s.entersAlone() || !s.inbox.Here(job{kind: jobEnter}) {
@@ -213,7 +251,11 @@ func (c *conn) connect(p *parser.Packet) {
 func (c *conn) remove(s *Socket, was bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.drop(s) && was && !c.closed {
+	if !c.drop(s) {
+		return
+	}
+	c.keepAuth()
+	if was && !c.closed {
 		c.leaves(s.name)
 	}
 }
@@ -293,7 +335,7 @@ func (c *conn) awaitAttachments() {
 			}
 		}
 	}
-	c.missing.Store(int64(time.Since(c.srv.start)) + 1)
+	c.missing.Store(c.srv.ticks())
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if r := c.rarely(); r.missed == nil && !c.closed {
@@ -306,7 +348,7 @@ func (c *conn) awaitAttachments() {
 func (c *conn) attachmentTimeout() {
 	c.mu.Lock()
 	since := c.missing.Load()
-	left := c.srv.opts.AttachmentTimeout - (time.Since(c.srv.start) - time.Duration(since-1))
+	left := c.srv.opts.AttachmentTimeout - time.Duration(c.srv.ticks()-since)*time.Millisecond
 	over := false
 	switch {
 	case c.closed:
@@ -315,6 +357,9 @@ func (c *conn) attachmentTimeout() {
 		c.tidy()
 	case left > 0:
 		c.rare.missed.Reset(left)
+	case standstill.Late(-left): // they may be there, and yet to be read
+		c.missing.CompareAndSwap(since, c.srv.ticks())
+		c.rare.missed.Reset(c.srv.opts.AttachmentTimeout)
 	default:
 		over = true
 	}
@@ -368,6 +413,9 @@ func (c *conn) shut() []*Socket {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.closed = true
+	if len(c.opening) >= heldStep*heldUnit {
+		c.chargeLocked()
+	}
 	c.unplace()
 	if r := c.rare; r != nil && r.missed != nil {
 		r.missed.Stop()

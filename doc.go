@@ -29,9 +29,9 @@
 //
 // Gates, handlers, middleware and callbacks of a socket run on one goroutine of that socket, never two at a time, and
 // with no lock held: all methods may be called, except that a handler must not wait for [Server.Shutdown]. A handler
-// that takes long holds up the events of its own socket only: when [Options.MaxInbox] of them wait, the client's
-// connection is not read any more. Acknowledgements are not held up, unless reading has stopped; so a handler may wait
-// for one with EmitWithAck, also from the client whose event it handles.
+// that takes long holds up the events of its own socket only: when more of them wait than [Options.MaxInboxBytes] allows,
+// the client's connection is not read any more, and not given up for that. Acknowledgements are not held up, unless reading
+// has stopped; so a handler may wait for one with EmitWithAck, also from the client whose event it handles.
 //
 // The goroutine exists only while there is something to do; an idle client costs no goroutine here.
 //

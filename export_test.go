@@ -1,4 +1,22 @@
 package socketio
 
+import "time"
+
 // PendingAcks is how many acknowledgements s waits for.
 func PendingAcks(s *Socket) int { return s.acks.Len() }
+
+// StandStill makes what connections are waited for look as it does after the process stood still: when a timer goes off, it
+// is d later than it should be.
+func StandStill(s *Server, d time.Duration) {
+	n := &s.srv.newcomers
+	n.mu.Lock()
+	for w := n.first; w != nil; w = w.next {
+		w.due -= d
+	}
+	n.mu.Unlock()
+	for _, sock := range s.srv.sockets() {
+		if c := sock.conn; c.missing.Load() != 0 {
+			c.missing.Add(-uint32(d.Milliseconds()))
+		}
+	}
+}

@@ -3,6 +3,8 @@ package socketio
 import (
 	"sync"
 	"time"
+
+	"sio.example/socketio/internal/standstill"
 )
 
 // newcomers are the connections of a server that have joined no namespace yet, in the order in which ConnectTimeout ends for
@@ -33,15 +35,21 @@ func (n *newcomers) add(c *conn) *newcomer {
 	w := newcomerPool.Get().(*newcomer)
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if n.link(w, c); n.first == w {
+		n.rest()
+	}
+	return w
+}
+
+// link has c wait at w, behind the others. It needs mu.
+func (n *newcomers) link(w *newcomer, c *conn) {
 	*w = newcomer{conn: c, due: time.Since(n.server.start) + n.server.opts.ConnectTimeout, prev: n.last, waiting: true}
 	if n.last != nil {
 		n.last.next = w
 	} else {
 		n.first = w
-		n.rest()
 	}
 	n.last = w
-	return w
 }
 
 // remove has nobody wait at w, which must not be used any more.
@@ -85,14 +93,19 @@ func (n *newcomers) rest() {
 func (n *newcomers) expire() {
 	for {
 		n.mu.Lock()
-		w := n.first
-		if w == nil || w.due > time.Since(n.server.start) {
+		w, now := n.first, time.Since(n.server.start)
+		if w == nil || w.due > now {
 			n.rest()
 			n.mu.Unlock()
 			return
 		}
-		c := w.conn
+		c, late := w.conn, now-w.due
 		n.unlink(w)
+		if standstill.Late(late) { // what the client has sent is yet to be read
+			n.link(w, c)
+			n.mu.Unlock()
+			continue
+		}
 		n.mu.Unlock()
 		go c.connectTimeout() // owned by the connection; ends when that is told to close, which may take a Logger's time
 	}

@@ -22,8 +22,8 @@ type Options struct {
 	// below.
 	Engine engineio.Options
 
-	// Parser makes the wire form of packets; clients must use the same. The default is parser.JSON with MaxBytes of
-	// twice Engine.MaxPayload.
+	// Parser makes the wire form of packets; clients must use the same. The default is parser.JSON with MaxBytes such that a
+	// packet may have as many attachments as MaxAttachments says, each as large as Engine.MaxPayload.
 	Parser parser.Parser
 
 	// Adapter makes the adapter of each namespace; the default is adapter.NewMemory. If it fails, the error is logged,
@@ -41,9 +41,15 @@ type Options struct {
 	// MaxNamespaces is how many namespaces one connection may be in; default 100. More are refused.
 	MaxNamespaces int
 
-	// MaxInbox is how many events may wait for the handlers of one socket; default 256. Then its connection is not read
-	// until a handler has returned, so that TCP slows the client down. The waiting events hold at most 1 MiB, or one
-	// event if that is larger.
+	// MaxInboxBytes is how much the events of one connection may hold that wait for handlers or are being handled, in all of
+	// its namespaces: their data, and 384 bytes for each. Beyond it the connection is not read until a handler has returned,
+	// so that TCP slows the client down. One event is always taken. By default, and at most, it is what the server's memory
+	// (Engine.MaxMemory) has for one connection: some 4 MiB, or 10,000 small events, while the others hold little, and 64 KiB
+	// when they hold much.
+	MaxInboxBytes int
+
+	// MaxInbox, if not zero, is how many events may wait for the handlers of one socket beside that. A handler that waits for
+	// an acknowledgement gets it only if no more events than that come before it.
 	MaxInbox int
 
 	// MaxPendingAcks is how many acknowledgements one socket may wait for, those of EmitFunc until its callback has
@@ -51,6 +57,11 @@ type Options struct {
 	// ErrTooManyAcks. They count 256 bytes each, plus the names of events and the answers to callbacks, and may hold 1 MiB,
 	// or 512 bytes each if that is more.
 	MaxPendingAcks int
+
+	// MaxAuth is how many bytes of the auth of its CONNECT packets a connection may keep, in all of its namespaces together,
+	// since Socket.Handshake has them as long as the socket lives; default 128 KiB. A CONNECT beyond it is refused with a
+	// CONNECT_ERROR. A handshake whose URL and header are larger is refused as well.
+	MaxAuth int
 
 	// DisableClient stops the server from handing out the browser client under its path.
 	DisableClient bool
@@ -78,8 +89,8 @@ type Options struct {
 const (
 	defaultPath       = "/socket.io/"
 	defaultMaxPayload = 1_000_000
-	maxInboxBytes     = 1 << 20
 	maxAckBytes       = 1 << 20
+	defaultMaxAuth    = 128 << 10
 )
 
 // Validate reports options that no server can keep, or that nobody can mean, those of Engine included: a ConnectTimeout of
@@ -135,7 +146,7 @@ func (o *Options) withDefaults() Options {
 		if size < 0 {
 			size = defaultMaxPayload
 		}
-		d.Parser = parser.JSON(&parser.JSONOptions{MaxBytes: int(min(size, math.MaxInt/2) * 2)})
+		d.Parser = parser.JSON(&parser.JSONOptions{MaxBytes: parser.MaxBytesOf(size)})
 	}
 	if d.Adapter == nil {
 		d.Adapter = adapter.NewMemory
@@ -149,9 +160,10 @@ func (o *Options) withDefaults() Options {
 	if d.MaxNamespaces <= 0 {
 		d.MaxNamespaces = 100
 	}
-	if d.MaxInbox <= 0 {
-		d.MaxInbox = 256
+	if d.MaxAuth <= 0 {
+		d.MaxAuth = defaultMaxAuth
 	}
+	d.MaxAuth = min(d.MaxAuth, math.MaxInt32)
 	if d.MaxPendingAcks <= 0 {
 		d.MaxPendingAcks = 1000
 	}
@@ -164,10 +176,6 @@ func (o *Options) withDefaults() Options {
 	g := dispatch.Guard{DisableRecover: d.DisableRecover}
 	d.Logger, d.Engine.Logger = g.Logger(d.Logger), g.Logger(d.Engine.Logger)
 	return d
-}
-
-func (o *Options) inboxLimits() dispatch.Limits {
-	return dispatch.Limits{Items: o.MaxInbox, Bytes: maxInboxBytes}
 }
 
 // ackLimits has room for as many as were asked for.

@@ -35,17 +35,19 @@ func NewServer(opts *Options) *Server {
 	s := &server{
 		start:      time.Now(),
 		opts:       o,
-		limits:     o.inboxLimits(),
 		ackLimits:  o.ackLimits(),
+		freely:     freelyUnits(o.MaxInboxBytes),
 		log:        o.Logger,
 		namespaces: make(map[string]*Namespace),
 		pending:    make(map[*Socket]struct{}),
 		idle:       make(chan struct{}),
+		favour:     make(chan struct{}, 1),
 	}
 	s.newcomers.server = s
 	s.guard = dispatch.Guard{DisableRecover: o.DisableRecover, Panics: &s.stats.panics}
 	s.appender, _ = o.Parser.(parser.Appender)
 	s.plain = reflect.TypeOf(o.Parser) == reflect.TypeOf(parser.JSON(nil))
+	o.Engine.AllowRequest = s.limitHeaders(o.Engine.AllowRequest)
 	if opts != nil {
 		if err := errors.Join(opts.check(), opts.checkPath()); err != nil {
 			s.log.Error("socketio: options left out", "error", err)
@@ -96,7 +98,7 @@ func (s *Server) Close() error { return s.srv.close() }
 type server struct {
 	opts      Options
 	engine    *engineio.Server
-	limits    dispatch.Limits
+	freely    int32 // units that a connection may hold without asking, see hold.go
 	ackLimits dispatch.Limits
 	log       *slog.Logger
 	guard     dispatch.Guard
@@ -109,6 +111,7 @@ type server struct {
 	start     time.Time
 
 	newcomers newcomers
+	favour    chan struct{} // holds one if there is a favoured connection
 
 	mu         sync.Mutex
 	namespaces map[string]*Namespace

@@ -20,16 +20,17 @@ import (
 // Gates, handlers and callbacks of one socket run one at a time, on a goroutine that belongs to the socket; those of
 // different sockets run at the same time.
 type Socket struct {
-	id     string
-	name   string // of the namespace
-	conn   *conn
-	auth   *Args                     // nil without any
-	next   *Socket                   // of the same conn; guarded by conn.mu
-	issued int64                     // nanoseconds since 1970
-	space  atomic.Pointer[Namespace] // nil until a parent is found; not changed once connected
-	ctx    atomic.Pointer[lifetime]  // made when asked for
-	state  atomic.Int32              // a state; changed with mu held
-	marks  atomic.Uint32             // see below
+	id       string
+	name     string // of the namespace
+	conn     *conn
+	auth     *Args                     // nil without any
+	authSize int32                     // bytes that it keeps
+	next     *Socket                   // of the same conn; guarded by conn.mu
+	issued   int64                     // nanoseconds since 1970
+	space    atomic.Pointer[Namespace] // nil until a parent is found; not changed once connected
+	ctx      atomic.Pointer[lifetime]  // made when asked for
+	state    atomic.Int32              // a state; changed with mu held
+	marks    atomic.Uint32             // see below
 
 	inbox     dispatch.Inbox[job]
 	acks      dispatch.Acks[Args]
@@ -90,13 +91,13 @@ const (
 	disconnected
 )
 
-func newSocket(c *conn, id, name string, auth Args) *Socket {
+func newSocket(c *conn, id, name string, auth Args, size int) *Socket {
 	s := &Socket{id: id, name: name, conn: c, issued: time.Now().UnixNano()}
 	if auth.Len() > 0 { // else it would keep the packet alive
 		s.auth = new(Args)
-		*s.auth = auth
+		*s.auth, s.authSize = auth, int32(size) // at most MaxAuth
 	}
-	s.inbox.Init((*runner)(s), &c.srv.limits)
+	s.inbox.Init((*runner)(s), c.srv.opts.MaxInbox)
 	return s
 }
 
@@ -351,6 +352,9 @@ func (j job) describe() string {
 // runner is a Socket as its inbox sees it. All of its methods run on the inbox's goroutine; without user code to call, enter
 // and leave may run on another.
 type runner Socket
+
+// Account counts what waits in the inbox, and that of the others of the connection.
+func (r *runner) Account() dispatch.Account { return (*held)(r.conn) }
 
 // Run does one job.
 func (r *runner) Run(j job) {

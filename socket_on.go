@@ -87,6 +87,7 @@ func (s *Socket) receive(p *parser.Packet, size int) {
 	}
 	e := event.New(p.Name, p.Args, reply)
 	j := job{kind: jobEvent, event: e}
+	size += dispatch.EventCost
 	if s.inbox.Offer(j, size) || s.inbox.Push(s.conn.eng.Context().Done(), j, size) {
 		s.conn.srv.stats.eventsIn.Add(1)
 	}

@@ -28,6 +28,7 @@ const (
 	RejectViolation      = "violation"          // a packet that may not come now; the connection is closed
 	RejectNamespace      = "namespace"          // CONNECT to a namespace that does not exist
 	RejectNamespaces     = "namespaces"         // CONNECT to more than Options.MaxNamespaces
+	RejectAuth           = "auth"               // CONNECT with more auth than Options.MaxAuth
 	RejectGate           = "gate"               // CONNECT that a gate, or a failing adapter, refused
 	RejectConnectTimeout = "connect_timeout"    // nothing joined in Options.ConnectTimeout
 	RejectAttachments    = "attachment_timeout" // attachments missing after Options.AttachmentTimeout

@@ -2,6 +2,7 @@ package client
 
 import (
 	"cmp"
+	"errors"
 	"slices"
 	"time"
 
@@ -114,7 +115,11 @@ func (c *conn) HandleClose(reason engineio.Reason, err error) {
 
 // violation ends the connection because of what the server sent.
 func (c *conn) violation(err error) {
-	c.m.warn("client: parse error", "error", dispatch.Plain(err.Error()))
+	limit := ""
+	if e := (*parser.SyntaxError)(nil); errors.As(err, &e) {
+		limit = e.Limit() // of Options.Parser
+	}
+	c.m.warn("client: parse error", "error", dispatch.Plain(err.Error()), "limit", limit)
 	c.eng.Abort(engineio.ParseError, err)
 }
 

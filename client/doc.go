@@ -49,9 +49,9 @@
 // called by whoever sends; these, [Options.OnError], a Logger and the functions of an [engineio.Trace] may be called by
 // several goroutines at the same time, and must return quickly. [SocketOptions.AuthFunc] has a goroutine of its own.
 //
-// A handler that takes long holds up the events of its own socket only: when [Options.MaxInbox] of them wait, the
-// connection is not read any more. Acknowledgements are not held up before that; so a handler may wait for one with
-// EmitWithAck. A connection that is not read for too long is lost, since the server gets no answer to its pings.
+// A handler that takes long holds up the events of its own socket only: when more of them wait than
+// [Options.MaxInboxBytes] allows, the connection is not read any more. Acknowledgements are not held up before that; so a
+// handler may wait for one with EmitWithAck. The server gets answers to its pings all the same.
 //
 // The context of a handler ends with the connection, and its cause is the [DisconnectReason]. Events that had come before
 // the connection was lost, or the server disconnected the socket, are still handled, with a context that lasts a second

@@ -100,7 +100,7 @@ func TestFullInboxAndADeadServer(t *testing.T) {
 		off()
 		p.drop()
 		pass(time.Minute)
-		d.expect(t, client.ErrDisconnected.Error(), "ping timeout")
+		d.expect(t, client.ErrDisconnected.Error(), "transport close")
 	})
 }
 

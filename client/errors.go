@@ -40,7 +40,6 @@ type ConnectError = event.ConnectError
 var (
 	errReserved  = errors.New("reserved event name")
 	errOldServer = fmt.Errorf("client: no id in the answer to CONNECT: %w", engineio.ErrOldServer)
-	errUnread    = errors.New("client: the inbox was full for too long")
 	errURL       = errors.New("client: malformed URL")
 	errAuth      = errors.New("auth is not a JSON object without binary")
 	errFlood     = errors.New("client: too many events before the answer to CONNECT")

@@ -29,8 +29,8 @@ type Manager struct {
 	log    *slog.Logger           // discards if there is none in opts; see warner
 	warns  atomic.Pointer[warner] // made when needed
 	url    string
-	wrong  error // why the URL or the options make no sense
-	limits dispatch.Limits
+	wrong  error           // why the URL or the options make no sense
+	inbox  dispatch.Budget // of the sockets together
 	hooks  atomic.Pointer[hooks]
 
 	// mu guards all below, and all of the sockets' that is not said to be safe. The engine's locks and those of package
@@ -67,7 +67,8 @@ func newManager(rawURL string, opts *Options) (m *Manager, path string) {
 	if opts == nil {
 		opts = new(Options)
 	}
-	m = &Manager{opts: opts, parser: opts.parser(), limits: opts.inbox(), guard: dispatch.Guard{DisableRecover: opts.DisableRecover}}
+	m = &Manager{opts: opts, parser: opts.parser(), guard: dispatch.Guard{DisableRecover: opts.DisableRecover}}
+	m.inbox.Limit = orDefault(opts.MaxInboxBytes, defaultInboxBytes)
 	m.log = m.guard.Logger(opts.Logger)
 	m.backoff = opts.backoff()
 	m.reconnect = !opts.DisableReconnection

@@ -60,7 +60,7 @@ func (m *Manager) on() *hooks {
 		return h
 	}
 	h := new(hooks)
-	h.calls.Init((*caller)(m), &m.limits)
+	h.calls.Init((*caller)(m), 0)
 	m.hooks.CompareAndSwap(nil, h)
 	return m.hooks.Load()
 }
@@ -70,6 +70,9 @@ type caller Manager
 
 // Run does one call.
 func (c *caller) Run(call func()) { call() }
+
+// Account counts nothing: callbacks have no size.
+func (c *caller) Account() dispatch.Account { return &c.inbox }
 
 // post has all callbacks of one kind called. It never waits, and may be called with the lock held.
 func post[F any](m *Manager, pick func(*hooks) *dispatch.Table[F], call func(F)) bool {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"math"
 	"time"
 
 	"sio.example/socketio/engineio"
@@ -35,8 +34,8 @@ type Options struct {
 	ReconnectionDelayMax time.Duration // default 5 s
 	RandomizationFactor  float64       // by how much a delay may differ: 0.5 means 50% to 150%; default 0.5, negative none, at most 1
 
-	// Parser makes the wire form of packets; the server must use the same. The default is parser.JSON with MaxBytes of
-	// twice Engine.MaxPayload.
+	// Parser makes the wire form of packets; the server must use the same. The default is parser.JSON with MaxBytes such that
+	// a packet may have as many attachments as MaxAttachments says, each as large as Engine.MaxPayload.
 	Parser parser.Parser
 
 	// Socket are the defaults for all sockets of the Manager.
@@ -46,9 +45,13 @@ type Options struct {
 	// not miss the first events, above all for Dial, which returns a socket that is connected already. It must not wait.
 	Setup func(s *Socket)
 
-	// MaxInbox is how many events may wait for the handlers of one socket; default 256. Then the connection, and with it
-	// all namespaces, is not read until a handler has returned, so that TCP slows the server down. The waiting events
-	// hold at most 1 MiB, or one event if that is larger.
+	// MaxInboxBytes is how much the events may hold that wait for handlers or are being handled, of all sockets of the
+	// Manager: their data, and 384 bytes for each; default 16 MiB. Beyond it the connection is not read until a handler has
+	// returned, so that TCP slows the server down. One event is always taken.
+	MaxInboxBytes int
+
+	// MaxInbox, if not zero, is how many events may wait for the handlers of one socket beside that. A handler that waits for
+	// an acknowledgement gets it only if no more events than that come before it.
 	MaxInbox int
 
 	// DisableRecover lets panics of user code end the process. By default they are recovered, logged with their stack
@@ -118,14 +121,13 @@ const (
 	defaultRetryTimeout   = 10 * time.Second
 	defaultBufferBytes    = 16 << 20
 	defaultBufferPackets  = 65_536
-	defaultInbox          = 256
-	maxInboxBytes         = 1 << 20
 	defaultPendingAcks    = 65_536
 	maxAckBytes           = 32 << 20
+	defaultInboxBytes     = 16 << 20
 )
 
 // defaultParser is shared by all Managers that have no Parser or MaxPayload of their own.
-var defaultParser = parser.JSON(&parser.JSONOptions{MaxBytes: 2 * defaultMaxPayload})
+var defaultParser = parser.JSON(&parser.JSONOptions{MaxBytes: parser.MaxBytesOf(defaultMaxPayload)})
 
 // Options are not copied with their defaults: there may be a Manager for each of many thousand connections.
 
@@ -164,11 +166,7 @@ func (o *Options) parser() parser.Parser {
 	case o.Engine.MaxPayload <= 0 || o.Engine.MaxPayload == defaultMaxPayload:
 		return defaultParser
 	}
-	return parser.JSON(&parser.JSONOptions{MaxBytes: int(min(o.Engine.MaxPayload, math.MaxInt/2) * 2)})
-}
-
-func (o *Options) inbox() dispatch.Limits {
-	return dispatch.Limits{Items: orDefault(o.MaxInbox, defaultInbox), Bytes: maxInboxBytes}
+	return parser.JSON(&parser.JSONOptions{MaxBytes: parser.MaxBytesOf(o.Engine.MaxPayload)})
 }
 
 func (o *Options) backoff() backoff.Backoff {

@@ -60,7 +60,7 @@ const (
 
 func newSocket(m *Manager, name string, opts *SocketOptions) *Socket {
 	s := &Socket{m: m, name: name, opts: opts, fresh: true, auth: opts.Auth, authFunc: opts.AuthFunc}
-	s.inbox.Init((*runner)(s), &m.limits)
+	s.inbox.Init((*runner)(s), m.opts.MaxInbox)
 	return s
 }
 

@@ -3,9 +3,7 @@ package client
 import (
 	"context"
 	"slices"
-	"time"
 
-	"sio.example/socketio/engineio"
 	"sio.example/socketio/event"
 	"sio.example/socketio/internal/dispatch"
 	"sio.example/socketio/parser"
@@ -108,6 +106,9 @@ func (r *runner) Run(j job) {
 	j.call()
 }
 
+// Account counts what waits in the inbox, and in those of the others of the Manager.
+func (r *runner) Account() dispatch.Account { return &r.m.inbox }
+
 // call calls user code.
 func (s *Socket) call(fn func()) {
 	runAll(s.m, s, []dispatch.Listener[func()]{{Handler: fn}}, func(fn func()) { fn() })
@@ -122,6 +123,7 @@ func (s *Socket) receive(st *stay, p *parser.Packet, size int, track bool) {
 		reply = func(args []any) error { return st.acknowledge(id, args) }
 	}
 	j := job{stay: st, event: event.New(p.Name, p.Args, reply)}
+	size += dispatch.EventCost
 	if !s.inbox.Offer(j, size) && !s.push(st, j, size) {
 		return
 	}
@@ -130,8 +132,8 @@ func (s *Socket) receive(st *stay, p *parser.Packet, size int, track bool) {
 	}
 }
 
-// push waits for room in the inbox, at most until the session ends. A server that has got no answer to its pings meanwhile
-// ends it, of which those who don't read are not told: so they have to know by themselves.
+// push waits for room in the inbox, at most until the session ends. Who does not read is not told that the server has gone:
+// the session finds out by the pongs that it sends meanwhile.
 func (s *Socket) push(st *stay, j job, size int) bool {
 	s.m.mu.Lock()
 	c := st.conn
@@ -139,11 +141,6 @@ func (s *Socket) push(st *stay, j job, size int) bool {
 	if c == nil {
 		return false
 	}
-	h := c.eng.Handshake()
-	timer := time.AfterFunc(time.Duration(h.PingIntervalMS+h.PingTimeoutMS)*time.Millisecond, func() {
-		c.eng.Abort(engineio.PingTimeout, errUnread)
-	})
-	defer timer.Stop()
 	ctx := c.eng.Context()
 	if s.inbox.Push(ctx.Done(), j, size) {
 		return true

@@ -1,11 +1,5 @@
 package engineio
 
-// The marks of a session.
-const (
-	markDeaf   = 1 << iota // closing or closed: messages of the peer are dropped
-	markChoked             // the queue is long: they are not read before it is shorter
-)
-
 // chokeParts is what part of the budget of a session's queue may wait to be sent before a WebSocket is not read from any more.
 // So a client that asks for more than it takes waits itself, as it does by polling, where its POST is not answered.
 const chokeParts = 4

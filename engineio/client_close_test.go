@@ -390,7 +390,7 @@ func TestClientBusyHandler(t *testing.T) {
 		<-time.After(time.Second)
 		p.socket.mu.Lock()
 		p.socket.handshake.PingTimeoutMS = 20_000 // what the server said is for it to be patient
-		p.socket.expectLocked(p.socket.silence())
+		p.socket.expectPingLocked()
 		p.socket.mu.Unlock()
 		p.onMsg = func(Message) { <-time.After(5 * time.Minute) }
 		e.session(0).socket.Send(SendOptions{}, text("slow"))
@@ -479,7 +479,7 @@ func TestClientDoneIsLast(t *testing.T) {
 		"timeout": func(c *ClientSocket, s *Socket) {
 			c.mu.Lock()
 			defer c.mu.Unlock()
-			c.expectLocked(0)
+			c.expectLocked(0, true)
 		},
 	} {
 		eachTransport(t, nil, func(t *testing.T, e *env, o *DialOptions) {

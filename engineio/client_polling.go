@@ -113,7 +113,7 @@ func (d *clientDialer) request(ctx context.Context, method, sid string, body []b
 		e.redirected(res.Header)
 		return nil, e
 	}
-	got, err := readPayload(res.Body, res.ContentLength, maxPayload(d.opts))
+	got, err := readPayload(listener{res.Body, d.session}, res.ContentLength, maxPayload(d.opts))
 	if err != nil {
 		e.Status, e.Err = res.StatusCode, causeOf(ctx, err)
 		return nil, e
@@ -226,8 +226,8 @@ func (s *ClientSocket) tidy(p *clientPolling) {
 
 // deliverPayload handles the packets of an answer, up to one that ends the session.
 func (s *ClientSocket) deliverPayload(data []byte) {
-	s.backlog.Store(true)
-	defer s.backlog.Store(false)
+	s.setBacklog(true)
+	defer s.setBacklog(false)
 	for p, err := range packet.Payload(data) {
 		if err != nil {
 			s.close(malformed(notOurs(data, err)), true)

@@ -29,12 +29,13 @@ type ClientSocket struct {
 	maxQueued int // and messages
 	base64    bool
 
-	gate    gate
-	backlog atomic.Bool // the reader has more input at hand
-	in      struct {    // belongs to the reader
+	gate  gate
+	marks atomic.Uint32 // see client_heartbeat.go
+	in    struct {      // belongs to the reader
 		grown bool // messages were handled on this stack
 		fresh uint8
 	}
+	looked bool // for the next ping, once; guarded by mu
 
 	mu       sync.Mutex
 	state    sessionState
@@ -92,7 +93,7 @@ func (s *ClientSocket) start(d *clientDialer, o opened, open func(*ClientSocket)
 	} else {
 		s.poll = &clientPolling{dialer: d}
 	}
-	s.expectLocked(s.silence())
+	s.expectPingLocked()
 	s.mu.Unlock()
 	defer s.release()
 	if t := s.trace; t != nil && t.Handshake != nil {
@@ -207,7 +208,7 @@ func (s *ClientSocket) Close() {
 	}
 	s.state, s.end = sessionDraining, &ending{reason: ForcedClose, status: websocket.NormalClosure}
 	cancel := s.cancel
-	s.expectLocked(drainTimeout) // the end, not a ping
+	s.expectLocked(drainTimeout, true) // the end, not a ping
 	s.startLocked()
 	fx := s.drainedLocked()
 	s.mu.Unlock()
@@ -346,6 +347,9 @@ func (s *ClientSocket) lastCall() {
 
 // receive does what a packet asks for. If it is false the session is to end.
 func (s *ClientSocket) receive(p packet.Packet) (e ending, ok bool) {
+	if s.has(markDoubted) {
+		s.trust()
+	}
 	switch p.Type {
 	case packet.Message:
 		if !s.gate.enter() {
@@ -390,77 +394,6 @@ func (s *ClientSocket) contain(where string) {
 // malformed is what input that is no packet does to the session.
 func malformed(err error) ending {
 	return ending{reason: ParseError, err: err, status: websocket.ProtocolError, text: "malformed packet"}
-}
-
-// silence is how long the server may be silent (EIO v4 §heartbeat).
-func (s *ClientSocket) silence() time.Duration {
-	return time.Duration(s.handshake.PingIntervalMS+s.handshake.PingTimeoutMS) * time.Millisecond
-}
-
-// ping answers a ping, and starts the wait for the next.
-func (s *ClientSocket) ping() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.state == sessionClosed {
-		return
-	}
-	if s.state == sessionOpen {
-		s.expectLocked(s.silence())
-	}
-	s.pong = true
-	s.startLocked()
-}
-
-// expectLocked waits d for the next ping.
-func (s *ClientSocket) expectLocked(d time.Duration) {
-	sleeps.look()
-	s.pingBy = time.Now().Add(d)
-	s.arm(d)
-}
-
-func (s *ClientSocket) arm(d time.Duration) {
-	if s.timer == nil {
-		s.timer = time.AfterFunc(d, s.onTimer) // stopped by closeLocked
-	} else {
-		s.timer.Reset(d)
-	}
-}
-
-// onTimer runs on a goroutine of the timer.
-func (s *ClientSocket) onTimer() {
-	s.mu.Lock()
-	var fx clientClosing
-	switch {
-	case s.state == sessionClosed:
-	case time.Until(s.pingBy) > 0: // it fired while it was set again
-	case s.state == sessionDraining:
-		fx = s.closeLocked(*s.end)
-	case s.behind():
-		s.expectLocked(s.silence())
-	default:
-		fx = s.closeLocked(ending{reason: PingTimeout, status: websocket.PolicyViolation, text: "ping timeout"})
-	}
-	s.mu.Unlock()
-	s.finish(fx, true)
-}
-
-// behind reports whether the ping may be waiting behind a message that the Handler does not take yet.
-func (s *ClientSocket) behind() bool { return s.gate.busy() || s.backlog.Load() }
-
-// Alive reports whether the server's next ping is not overdue. The session of a process that was stopped may be dead
-// before its timers know: Send to such a session closes it with PingTimeout and returns ErrClosed.
-func (s *ClientSocket) Alive() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.state == sessionOpen && s.aliveLocked()
-}
-
-// aliveLocked also asks the wall clock, as the other one may stand still while the machine sleeps, but believes it only if
-// the machine has: somebody may have set it.
-func (s *ClientSocket) aliveLocked() bool {
-	now := time.Now()
-	return now.Before(s.pingBy) &&
-		(now.Round(0).Before(s.pingBy.Round(0)) || !sleeps.since(s.pingBy.Add(-s.silence())))
 }
 
 // hold keeps Done waiting until release; it fails when the session is closed.

@@ -104,9 +104,7 @@ func (s *ClientSocket) handleRead(c *websocket.Conn, u *clientUpgrade, op websoc
 	}
 	s.traceReceived(transportWebSocket, p)
 	idle := !c.Buffered()
-	if idle == s.backlog.Load() {
-		s.backlog.Store(!idle)
-	}
+	s.setBacklog(!idle)
 	if e, ok := s.receive(p); !ok {
 		s.close(e, true)
 		return readNoMore

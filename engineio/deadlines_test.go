@@ -33,7 +33,13 @@ func (d *deadlines) order(socks []Socket) (order []int) {
 func TestExtendedSessionsWaitApart(t *testing.T) {
 	s, socks := waiting(4)
 	for i := range 2 {
-		socks[i].heard()
+		s := &socks[i]
+		s.pings = 1
+		s.mu.Lock()
+		if !s.extendLocked(0) { // something was heard
+			t.Error("not extended")
+		}
+		s.mu.Unlock()
 	}
 	if got := s.deadlines[beatWaiting].order(socks); len(got) != 2 || got[0] != 2 || got[1] != 3 {
 		t.Errorf("sessions %v wait for their pongs", got)
@@ -42,6 +48,7 @@ func TestExtendedSessionsWaitApart(t *testing.T) {
 		t.Errorf("sessions %v wait once more", got)
 	}
 	for i := range socks {
+		socks[i].pings = 1
 		socks[i].pong()
 	}
 	if got := s.deadlines[beatResting].order(socks); len(got) != 4 || got[0] != 0 || got[3] != 3 {
@@ -96,7 +103,7 @@ func BenchmarkPongs(b *testing.B) {
 		for i := 0; pb.Next(); i = (i + 1) % each {
 			s := &socks[mine*each+i]
 			s.mu.Lock()
-			s.beat = beatWaiting
+			s.beat, s.pings = beatWaiting, 1
 			s.mu.Unlock()
 			s.pong()
 		}

@@ -3,6 +3,7 @@ package engineio
 import (
 	"time"
 
+	"sio.example/socketio/internal/standstill"
 	"sio.example/socketio/internal/websocket"
 )
 
@@ -14,9 +15,14 @@ const (
 	beatResting  heartbeat = iota // until the next ping
 	beatWaiting                   // for the pong
 	beatExtended                  // for the pong, once more
+	beatStalled                   // for the pong, after this process stood still
 	beatDraining                  // for a polling client to fetch the end
 
 	beats = iota
+
+	// spreads is how many groups there are of sessions whose pings are spread, each with a list of its own.
+	spreads = 32
+	lists   = beats + spreads
 )
 
 // now is the server's clock. It is monotonic.
@@ -28,75 +34,149 @@ func (s *Socket) arm(d time.Duration) { s.server.deadlines[s.beat].set(s, s.beat
 // onTimer runs on a goroutine of deadlines, which it must not hold up.
 func (s *Socket) onTimer() {
 	s.mu.Lock()
-	if s.state == sessionClosed || s.server.now() < s.place.due {
+	late := s.server.now() - s.place.due
+	if s.state == sessionClosed || late < 0 {
 		s.mu.Unlock()
 		return // it fired while somebody stopped it or set it again
 	}
 	switch {
 	case s.beat == beatResting:
-		s.beat = beatWaiting
-		s.pongDue.Store(true)
-		// From when the ping was due, unless the process stood still: then the peer could not have known.
-		late := min(s.server.now()-s.place.due, s.server.options.PingTimeout/2)
-		s.arm(s.server.options.PingTimeout - late)
-		s.out.Push(pingPacket)
-		s.mu.Unlock()
-		s.Flush()
-	case s.beat == beatWaiting && (s.gate.busy() || s.chokedLocked()):
-		// The pong may be behind a message that the Handler does not take yet, or that is not read.
-		s.extendLocked()
-		s.mu.Unlock()
+		s.askLocked(late)
+	case s.beat == beatDraining && standstill.Late(late):
+		s.arm(s.drainTimeLocked(s.end))
 	case s.beat == beatDraining:
 		e := *s.end
 		e.reject = RejectDrainTimeout
-		s.finishApart(s.closeLocked(e))
-		s.mu.Unlock()
-	default:
-		s.finishApart(s.closeLocked(ending{
+		s.endUnlock(e)
+		return
+	case !s.extendLocked(late):
+		s.endUnlock(ending{
 			reason: PingTimeout, reject: RejectPingTimeout, status: websocket.PolicyViolation, text: "ping timeout",
-		}))
-		s.mu.Unlock()
+		})
+		return
 	}
+	s.mu.Unlock()
+	s.Flush()
+}
+
+// endUnlock ends the session and unlocks it.
+func (s *Socket) endUnlock(e ending) {
+	s.finishApart(s.closeLocked(e))
+	s.mu.Unlock()
 }
 
 // overdue does what the timer is late to do, so that a request that comes after the ping timeout finds no session however
 // busy the machine is.
 func (s *Socket) overdue() {
 	s.mu.Lock()
-	late := (s.beat == beatWaiting || s.beat == beatExtended) && s.server.now() >= s.place.due
+	late := s.beat != beatResting && s.beat != beatDraining && s.server.now() >= s.place.due
 	s.mu.Unlock()
 	if late {
 		s.onTimer()
 	}
 }
 
+// askLocked sends a ping and waits for the pong: from when the ping was due, unless this process stood still, as the peer
+// could not have known then.
+func (s *Socket) askLocked(late time.Duration) {
+	wait := s.server.options.PingTimeout
+	if s.beat = beatWaiting; standstill.Late(late) {
+		s.beat = beatStalled
+	} else {
+		wait -= min(late, wait/2)
+	}
+	s.silentLocked(!s.hinderedLocked())
+	s.arrivedLocked() // before the ping
+	s.pingLocked()
+	s.arm(wait)
+}
+
+// extendLocked is called when there was no pong in time. It reports false if the peer must be taken for dead. Otherwise it
+// asks once more, which also shows the peer that we live, and waits for another PingTimeout:
+//   - Something came since the last ping, or a part of it. The pong may be behind it.
+//   - The pong can't come, or can't be read, because of us or of what is under way (see hinderedLocked); or it lies in the
+//     kernel. When that has passed, the peer gets a whole PingTimeout.
+//   - This process stood still, which it knows by a timer that is late. What came meanwhile is yet to be read.
+func (s *Socket) extendLocked(late time.Duration) bool {
+	arrived := s.arrivedLocked()
+	hindered := arrived || s.hinderedLocked() || s.conn != nil && s.conn.Unread()
+	heard := s.marks.Load()&markSilent == 0
+	stalled := standstill.Late(late)
+	if !hindered && !heard && !stalled {
+		return false
+	}
+	switch {
+	case stalled:
+		s.beat = beatStalled
+	case s.beat == beatWaiting:
+		s.beat = beatExtended
+	}
+	s.silentLocked(!hindered)
+	s.pingLocked()
+	s.arm(s.server.options.PingTimeout)
+	return true
+}
+
+// silentLocked sets markSilent: the next PingTimeout is the last, unless something comes.
+func (s *Socket) silentLocked(on bool) {
+	if on {
+		s.marks.Or(markSilent)
+	} else {
+		s.marks.And(^uint32(markSilent))
+	}
+}
+
+// pingLocked queues a ping, unless the last one is still there or the session is about to end. A client that does not read
+// may have sent a pong for that one already.
+func (s *Socket) pingLocked() {
+	switch {
+	case s.state != sessionOpen:
+	case s.out.Has(pingPacket):
+		s.pings = max(s.pings, 1)
+	default:
+		s.out.Push(pingPacket)
+		s.pings = min(s.pings, 254) + 1
+	}
+}
+
+// hinderedLocked reports whether something keeps the pong from coming, or from being read, that has an end of its own:
+//   - a Handler that does not take the message before it. The pings that are written meanwhile find a peer that is dead: they
+//     are refused, or not acknowledged (see TCP_USER_TIMEOUT).
+//   - on polling a POST, behind which the pong waits, as long as the client also makes GETs; it has a deadline until its body
+//     is read. An upgrade pauses the GETs.
+//   - what is being written, and has a deadline: the ping may be behind it.
+func (s *Socket) hinderedLocked() bool {
+	p := s.poll
+	if s.conn == nil && p != nil {
+		return p.writing ||
+			p.posting && (p.parked || s.probe != nil || s.server.now()-p.polled < s.server.options.PingTimeout)
+	}
+	return s.gate.busy() || p != nil && p.inside || s.blocked != 0 || s.out.Len() > 0 || s.chokedLocked()
+}
+
+// arrivedLocked reports whether a part of a message came since it was last asked. The whole has a deadline.
+func (s *Socket) arrivedLocked() bool { return s.conn != nil && s.conn.Arrived() }
+
 // pong ends the wait and starts the next interval.
 func (s *Socket) pong() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.beat != beatWaiting && s.beat != beatExtended {
+	if s.pings == 0 {
 		s.server.counters.reject(RejectPong)
 		return
 	}
-	if s.state == sessionClosed {
-		return
+	s.pings--
+	wait := s.server.options.PingInterval
+	switch {
+	case s.state == sessionClosed:
+	case s.beat == beatStalled:
+		// All are in phase after a standstill, and pings of all at once are what the next one would find.
+		s.beat = beatResting
+		group := s.server.phase.Add(1) % spreads
+		wait -= wait / 2 * time.Duration(group) / spreads
+		s.server.deadlines[beats+group].set(s, beats+heartbeat(group), wait)
+	case s.beat == beatWaiting || s.beat == beatExtended:
+		s.beat = beatResting
+		s.arm(wait)
 	}
-	s.beat = beatResting
-	s.pongDue.Store(false)
-	s.arm(s.server.options.PingInterval)
-}
-
-// heard gives a peer whose pong is late behind other input one more PingTimeout, once per ping.
-func (s *Socket) heard() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.beat == beatWaiting && s.state != sessionClosed {
-		s.extendLocked()
-	}
-}
-
-func (s *Socket) extendLocked() {
-	s.beat = beatExtended
-	s.pongDue.Store(false)
-	s.arm(s.server.options.PingTimeout)
 }

@@ -99,68 +99,179 @@ func TestOnlyAPongRearms(t *testing.T) {
 	})
 }
 
-// other input grants one more timeout, once per ping.
-func TestLatePongBehindOtherInput(t *testing.T) {
+// input is a sign of life as good as the pong, which may be behind it. Who sends neither is found.
+func TestInputIsASignOfLife(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, e *env) {
 		p, rec := e.ws()
-		for range 2 { // the pong comes in the time granted
+		for range 2 {
 			p.want("2")
 			<-time.After(15 * time.Second)
 			p.send("4x")
 			<-time.After(19 * time.Second)
-			p.send("3")
+			p.send("3", "3") // there was a second ping after 20 s
+			p.want("2")
 			rec.alive()
 		}
+		e.rejected(RejectPong, 0)
 		p.want("2")
-		start := time.Now()
-		go func() { // ends with the connection
-			for {
-				<-time.After(5 * time.Second)
-				if _, err := p.conn.Write(frame(1, "4x")); err != nil {
-					return
-				}
-			}
-		}()
-		p.wantClose("close 1008 ping timeout")
-		if d := time.Since(start); d != 25*time.Second { // 5 s to the first message, and 20
-			t.Errorf("closed %v after the ping", d)
+		for range 100 {
+			<-time.After(19 * time.Second)
+			p.send("4x")
 		}
+		rec.alive()
+		start := time.Now()
 		rec.want(PingTimeout)
-		<-time.After(5 * time.Second)
+		if d := time.Since(start); d > 40*time.Second {
+			t.Errorf("closed %v after the last message", d)
+		}
 	})
 }
 
-// A peer that can't be heard because the handler does not return is granted the same.
-func TestPongBehindABlockedHandler(t *testing.T) {
+// The official client gives up when no ping comes in the time of interval and timeout, pongs read or not.
+func TestPingsGoOnWhilePongsAreUnread(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, e *env) {
-		e.onMsg = func(r *recorder, m Message) {
-			if m.Data[0] == 'd' {
-				select {
-				case <-time.After(30 * time.Second):
-				case <-r.socket.Context().Done():
-				}
-			} else {
-				<-r.socket.Context().Done()
-			}
-		}
+		release := make(chan struct{})
+		e.onMsg = func(*recorder, Message) { <-release }
 		p, rec := e.ws()
 		<-time.After(20 * time.Second)
-		p.send("4delay", "3")
-		p.want("2")
-		p.send("3")
-		<-time.After(30 * time.Second)
-		rec.alive() // the pong was read after 25 s
-
-		p, rec = e.ws()
-		start := time.Now()
 		p.send("4block")
+		last := time.Now()
+		for range 20 {
+			p.want("2")
+			if d := time.Since(last); d > 25*time.Second {
+				t.Fatalf("no ping for %v", d)
+			}
+			last = time.Now()
+			p.send("3")
+		}
+		close(release)
+		synctest.Wait()
+		rec.alive()
+		e.rejected(RejectPong, 0)
+		start := time.Now()
 		p.want("2")
-		p.send("3")
+		if d := time.Since(start); d != 25*time.Second {
+			t.Errorf("the next ping comes after %v", d)
+		}
 		p.wantClose("close 1008 ping timeout")
-		if d := time.Since(start); d != 65*time.Second {
-			t.Errorf("closed after %v", d)
+		if d := time.Since(start); d != 45*time.Second {
+			t.Errorf("a silent peer is found after %v", d)
 		}
 		rec.want(PingTimeout)
+	})
+}
+
+// While the handler does not take a message the pong behind it can't be read, and when it goes on the peer has a whole
+// PingTimeout, wherever in the heartbeat that began and ended.
+func TestPongBehindABlockedHandler(t *testing.T) {
+	for _, begin := range []time.Duration{time.Second, 24 * time.Second, 26 * time.Second, 44 * time.Second} {
+		for _, length := range []time.Duration{500 * time.Millisecond, 19 * time.Second, 21 * time.Second, 43900 * time.Millisecond, 10 * time.Minute} {
+			bubble(t, nil, func(t *testing.T, e *env) {
+				e.onMsg = func(*recorder, Message) { <-time.After(length) }
+				p, rec := e.ws()
+				<-time.After(begin)
+				p.send("4block")
+				<-time.After(length)
+				<-time.After(19 * time.Second)
+				p.send("3")
+				<-time.After(15 * time.Second)
+				rec.alive()
+				p.conn.Close()
+				rec.want(TransportClose)
+			})
+		}
+	}
+}
+
+// A peer that is gone while a handler hangs is found by the pings, which are no longer taken.
+func TestDeadPeerBehindABlockedHandler(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, e *env) {
+		e.onMsg = func(r *recorder, _ Message) { <-r.socket.Context().Done() }
+		p, rec := e.ws()
+		p.send("4block")
+		<-time.After(10 * time.Minute)
+		rec.alive()
+		p.conn.Close()
+		start := time.Now()
+		rec.want(TransportClose)
+		if d := time.Since(start); d > 40*time.Second {
+			t.Errorf("found after %v", d)
+		}
+	})
+	bubble(t, nil, func(t *testing.T, e *env) { // on polling, by its GETs
+		e.onMsg = func(r *recorder, _ Message) { <-r.socket.Context().Done() }
+		q, rec := e.open()
+		post := e.later("POST", q, "4block")
+		for range 30 {
+			e.do("GET", q, "").want(t, 200, "2")
+		}
+		rec.alive()
+		start := time.Now()
+		rec.want(PingTimeout)
+		if d := time.Since(start); d > 60*time.Second {
+			t.Errorf("found after %v", d)
+		}
+		<-post
+	})
+}
+
+// A POST of which the body comes slowly, and one that is being delivered, hold the next one up, which has the pong.
+func TestPongBehindAPost(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, e *env) {
+		release := make(chan struct{})
+		e.onMsg = func(*recorder, Message) { <-release }
+		q, rec := e.open()
+		get := e.later("GET", q, "")
+		post := e.later("POST", q, "4block")
+		for range 10 {
+			(<-get).want(t, 200, "2")
+			get = e.later("GET", q, "")
+		}
+		close(release)
+		(<-post).want(t, 200, "ok")
+		<-time.After(19 * time.Second)
+		e.do("POST", q, "3").want(t, 200, "ok")
+		<-time.After(20 * time.Second)
+		rec.alive()
+		rec.socket.CloseWith(ForcedClose, true, "")
+		<-get
+	})
+}
+
+// The ping may be behind what is being written, and the pong behind a message of which a part has come.
+func TestPongBehindALongMessage(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, e *env) {
+		p, rec := e.ws()
+		<-time.After(24 * time.Second)
+		f := frame(1, "4"+strings.Repeat("x", 200_000))
+		for len(f) > 0 {
+			n := min(8000, len(f))
+			if _, err := p.conn.Write(f[:n]); err != nil {
+				t.Fatal(err)
+			}
+			f = f[n:]
+			<-time.After(time.Second)
+		}
+		p.send("3")
+		rec.alive()
+		e.rejected(RejectPingTimeout, 0)
+		p.conn.Close()
+		rec.want(TransportClose)
+	})
+	bubble(t, nil, func(t *testing.T, e *env) {
+		e.net.Buffer = 4096
+		p, rec := e.ws()
+		<-time.After(24 * time.Second)
+		rec.socket.Send(SendOptions{}, text(strings.Repeat("x", 400_000)))
+		for total := 0; total < 400_000; total += 8000 { // in 50 s
+			if _, err := io.CopyN(io.Discard, p.r, 8000); err != nil {
+				t.Fatal(err)
+			}
+			<-time.After(time.Second)
+		}
+		rec.alive()
+		p.conn.Close()
+		rec.want(TransportClose)
 	})
 }
 

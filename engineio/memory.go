@@ -20,11 +20,14 @@ const (
 	// holdGuaranteed is what each Handler may hold however little is free.
 	holdGuaranteed = 64 << 10
 
-	// outParts and heldParts are what part of what is free one session may have for what waits to be sent, and for what its
-	// Handler holds. The first is large, for a burst to a client that reads; the second is to bridge the time that handlers
-	// take, and what does not fit waits at the client's.
-	outParts  = 2
-	heldParts = 64
+	// outParts is what part of what is free one session may have for what waits to be sent. It is large, for a burst to a
+	// client that reads.
+	outParts = 2
+
+	// heldShare is what part of all all Handlers together may hold beyond what each may, and heldParts what part of what is
+	// free of that one of them may. It is to bridge the time that handlers take; what does not fit waits at the client's.
+	heldShare = 16
+	heldParts = 4
 )
 
 // MemoryStats are what the sessions of a server hold, in bytes. A session counts in steps of 16 KiB.
@@ -57,7 +60,9 @@ func (s *Socket) Hold(n int) {
 // than 64 KiB. A Handler that holds more does not return from HandleMessage until it holds less, so that the client is not
 // read from. It looks again when it has let go of something itself, and may always take a message when it holds nothing.
 func (s *Socket) HoldLimit() int {
-	return int(min(s.server.pool.Threshold(holdGuaranteed, heldParts), math.MaxInt))
+	p := s.server.pool
+	free := min(p.Free(), p.Limit()/heldShare-p.Used(budget.Held))
+	return int(min(holdGuaranteed+max(0, free)/heldParts, math.MaxInt))
 }
 
 // A claim is what a session has while it holds much, or more than the budget of its queue. It is guarded by Socket.mu.

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"sio.example/socketio/engineio/packet"
@@ -30,7 +31,8 @@ type Server struct {
 	limiter   journal.Limiter // of warnings
 	strangers strangers
 
-	deadlines [beats]deadlines // one for each thing that sessions wait for
+	deadlines [lists]deadlines // one for each length of time that sessions wait
+	phase     atomic.Uint32    // counts those whose pings are spread
 
 	mu      sync.RWMutex
 	sockets index.Index[*Socket] // by id

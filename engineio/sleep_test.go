@@ -36,7 +36,7 @@ func TestClientWallClockJumps(t *testing.T) {
 		s := newClientSocket(noOptions)
 		s.state, s.handshake.PingIntervalMS, s.handshake.PingTimeoutMS = sessionOpen, 25_000, 20_000
 		s.mu.Lock()
-		s.expectLocked(s.silence())
+		s.expectPingLocked()
 		s.pingBy = wallBack(s.pingBy, time.Hour)
 		s.mu.Unlock()
 		total += test.after

@@ -22,16 +22,16 @@ type Socket struct {
 	id      string
 	remote  string
 
-	in      incoming
-	grown   bool      // messages were handled on the reader's stack
-	fresh   uint8     // how often the reader took a fresh one
-	base64  bool      // the client takes text only, and may send base64 (query parameter b64)
-	awaits  heartbeat // which of the server's deadlines place is, or was, one of; guarded by mu
-	gate    gate
-	pongDue atomic.Bool   // a packet that is not the pong extends the wait for the pong
-	marks   atomic.Uint32 // see choke.go
+	in     incoming
+	grown  bool      // messages were handled on the reader's stack
+	fresh  uint8     // how often the reader took a fresh one
+	base64 bool      // the client takes text only, and may send base64 (query parameter b64)
+	awaits heartbeat // which of the server's deadlines place is, or was, one of; guarded by mu
+	gate   gate
+	marks  atomic.Uint32 // see below
 
-	holds    int32 // from here on guarded by mu
+	pings    uint8 // that went out and were not answered; from here on guarded by mu
+	holds    int32
 	mu       sync.Mutex
 	state    sessionState
 	upgrade  upgradeState
@@ -50,6 +50,13 @@ type Socket struct {
 	life     *lifetime // nil until somebody asks for the context
 	end      *ending   // from draining on
 }
+
+// The marks of a session.
+const (
+	markDeaf   = 1 << iota // closing or closed: messages of the peer are dropped
+	markSilent             // nothing has come since the last ping
+	markChoked             // the queue is long: messages are not read before it is shorter
+)
 
 type sessionState uint8
 

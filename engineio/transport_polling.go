@@ -276,8 +276,8 @@ func (s *Socket) servePost(w http.ResponseWriter, r *http.Request) {
 	s.mu.Unlock()
 	defer s.endPost(p)
 
-	// net/http lifts it when the body is read.
-	rc.setReadDeadline(time.Now().Add(s.server.options.BodyTimeout))
+	rc.setReadDeadline(time.Time{}) // if the http.Server has set one
+	defer s.limitBody(p, s.server.options.BodyTimeout).Stop()
 	body, err := readBody(r, s.server.options.MaxPayload, s.reading)
 	s.mu.Lock()
 	p.cut = nil
@@ -424,12 +424,13 @@ func (s *Socket) awaitRoom() {
 // receive handles one packet of the current transport: of the WebSocket c, or of a POST if that is nil. If ok is false, the
 // session is to end as violation says.
 func (s *Socket) receive(p packet.Packet, c *websocket.Conn) (ok bool) {
-	if p.Type != packet.Pong && s.pongDue.Load() {
-		s.heard()
+	marks := s.marks.Load()
+	if marks&markSilent != 0 {
+		s.marks.And(^uint32(markSilent))
 	}
 	switch p.Type {
 	case packet.Message:
-		if s.marks.Load()&markDeaf == 0 && s.gate.enter() {
+		if marks&markDeaf == 0 && s.gate.enter() {
 			s.deliver(p, c)
 			if s.gate.leave() {
 				s.asReader(c, s.lastCall)

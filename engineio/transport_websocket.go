@@ -8,6 +8,7 @@ import (
 
 	"sio.example/socketio/engineio/packet"
 	"sio.example/socketio/internal/bufpool"
+	"sio.example/socketio/internal/standstill"
 	"sio.example/socketio/internal/websocket"
 )
 
@@ -16,6 +17,7 @@ type probe struct {
 	conn  *websocket.Conn
 	timer *time.Timer   // for the end of the upgrade, and for ticks before that
 	until time.Duration // the end, on the server's clock
+	wake  time.Duration // when timer goes off
 }
 
 // webSocketOptions are what each connection of this server has in common.
@@ -107,6 +109,7 @@ func (s *Server) openProbe(w http.ResponseWriter, r *http.Request, sock *Socket,
 		return
 	}
 	p := &probe{conn: conn, until: s.now() + s.options.UpgradeTimeout}
+	p.wake = p.until
 	p.timer = time.AfterFunc(s.options.UpgradeTimeout, func() { sock.onProbeTimer(p) })
 	sock.probe = p
 	sock.mu.Unlock()
@@ -126,7 +129,9 @@ func (s *Socket) stepLocked(in upgradeInput) (fx upgradeEffect, abandoned *webso
 		s.poll.signal()
 	}
 	if fx&fxTick != 0 {
-		p.timer.Reset(max(0, min(upgradeTick, p.until-s.server.now())))
+		now := s.server.now()
+		p.wake = min(now+upgradeTick, p.until)
+		p.timer.Reset(max(0, p.wake-now))
 	}
 	if fx&fxSwitch != 0 {
 		s.switchLocked(p.conn)
@@ -164,8 +169,13 @@ func (s *Socket) onProbeTimer(p *probe) {
 		s.mu.Unlock()
 		return
 	}
-	in := inTick
-	if s.server.now() >= p.until {
+	in, now := inTick, s.server.now()
+	if standstill.Late(now - p.wake) {
+		p.until = now + s.server.options.UpgradeTimeout
+		p.wake = p.until
+		p.timer.Reset(p.until - now)
+	}
+	if now >= p.until {
 		in = inTimeout
 		s.server.counters.reject(RejectUpgradeTimeout)
 	}

@@ -9,14 +9,13 @@ import (
 	"time"
 
 	"sio.example/socketio/internal/budget"
+	"sio.example/socketio/internal/standstill"
 	"sio.example/socketio/internal/websocket"
 )
 
 const (
 	// watchTick is how often the watcher looks.
 	watchTick = 250 * time.Millisecond
-	// standstill is how late the watcher is when the process has stood still, and not its peers.
-	standstill = time.Second
 	// stalledParts is what part of MaxMemory sessions may hold together whose peers take nothing.
 	stalledParts = 16
 	// relief is how long sessions that were closed for their memory have to let go of it before others are.
@@ -78,7 +77,7 @@ func (s *Server) runWatcher() {
 		case <-tick.C:
 		case <-wake:
 		}
-		if now := s.now(); now-last > watchTick+standstill {
+		if now := s.now(); standstill.Late(now - last - watchTick) {
 			w.resumed.Store(int64(now))
 		}
 		last = s.now()

@@ -12,8 +12,9 @@ type JSONOptions struct {
 	MaxArguments   int // per event or acknowledgement; default 10000
 	MaxNamespace   int // bytes; default 1024
 
-	// MaxBytes limits what is held for one packet that has attachments: header and attachments
-	// together; default 2,000,000. Packets without attachments are limited by the transport alone.
+	// MaxBytes limits what is held for one packet that has attachments, text and attachments together; default
+	// 1,000,000 for each, with as many attachments as MaxAttachments says. Packets without attachments are limited by the
+	// transport alone.
 	MaxBytes int
 
 	// MaxDecoded limits the memory, in bytes and as it is estimated, that decoding one received argument into interfaces
@@ -31,7 +32,7 @@ const (
 	defaultMaxDepth       = 1000
 	defaultMaxArguments   = 10_000
 	defaultMaxNamespace   = 1024
-	defaultMaxBytes       = 2_000_000
+	defaultMaxPayload     = 1_000_000
 
 	// hardMaxDepth is where the JSON library stops; what recurses over arguments relies on it.
 	hardMaxDepth = 10_000
@@ -54,15 +55,27 @@ func JSON(opts *JSONOptions) Parser {
 }
 
 func newJSONParser(o JSONOptions) *jsonParser {
+	attachments := cmp.Or(max(o.MaxAttachments, 0), defaultMaxAttachments)
 	return &jsonParser{limits: JSONOptions{
-		MaxAttachments: cmp.Or(max(o.MaxAttachments, 0), defaultMaxAttachments),
+		MaxAttachments: attachments,
 		MaxDepth:       min(cmp.Or(max(o.MaxDepth, 0), defaultMaxDepth), hardMaxDepth),
 		MaxArguments:   cmp.Or(max(o.MaxArguments, 0), defaultMaxArguments),
 		MaxNamespace:   cmp.Or(max(o.MaxNamespace, 0), defaultMaxNamespace),
-		MaxBytes:       cmp.Or(max(o.MaxBytes, 0), defaultMaxBytes),
+		MaxBytes:       cmp.Or(max(o.MaxBytes, 0), maxBytes(attachments, defaultMaxPayload)),
 		MaxDecoded:     max(o.MaxDecoded, 0),
 		decoded:        uint32(min(uint64(max(o.MaxDecoded, 0))+1023, math.MaxUint32<<10) >> 10),
 	}}
+}
+
+// MaxBytesOf is MaxBytes such that each message of a packet with the default MaxAttachments may have maxPayload bytes.
+func MaxBytesOf(maxPayload int64) int { return maxBytes(defaultMaxAttachments, maxPayload) }
+
+func maxBytes(attachments int, maxPayload int64) int {
+	messages := int64(min(attachments, math.MaxInt32-1)) + 1 // the text is one
+	if maxPayload > math.MaxInt/messages {
+		return math.MaxInt
+	}
+	return int(maxPayload * messages)
 }
 
 // NewDecoder returns the decoder of one connection; it is a Peeker.

@@ -135,6 +135,21 @@ func (e *SyntaxError) Error() string {
 	return "parser: " + e.Msg + " at byte " + strconv.Itoa(e.Offset)
 }
 
+// Limit is the field of JSONOptions that the input goes beyond, if that is what is wrong with it.
+func (e *SyntaxError) Limit() string {
+	switch e.Msg {
+	case msgTooMany:
+		return "MaxAttachments"
+	case msgNamespace:
+		return "MaxNamespace"
+	case msgArguments:
+		return "MaxArguments"
+	case msgBytes:
+		return "MaxBytes"
+	}
+	return ""
+}
+
 // IsReserved reports whether name is one that an event cannot have, because it has a meaning of its own
 // on one of the ends (socket.io-protocol, "reserved events").
 func IsReserved(name string) bool {

@@ -17,12 +17,12 @@ var mayImport = map[string][]string{
 	"engineio/packet": {},
 	// vocabulary, sessions, rooms
 	"event":               {"parser"},
-	"engineio":            {"engineio/packet", "internal/websocket", "internal/budget", "internal/ring", "internal/bufpool", "internal/sid", "internal/index", "internal/journal", "internal/units"},
+	"engineio":            {"engineio/packet", "internal/websocket", "internal/budget", "internal/ring", "internal/bufpool", "internal/sid", "internal/index", "internal/standstill", "internal/journal", "internal/units"},
 	"adapter":             {"parser", "internal/index"},
 	"adapter/adaptertest": {"adapter", "parser"},
 	"browser":             {},
 	// the server
-	".": {"engineio", "parser", "event", "adapter", "browser", "internal/dispatch", "internal/ring", "internal/bufpool", "internal/sid", "internal/index", "internal/journal", "internal/units"},
+	".": {"engineio", "parser", "event", "adapter", "browser", "internal/dispatch", "internal/ring", "internal/bufpool", "internal/sid", "internal/index", "internal/standstill", "internal/journal", "internal/units"},
 	// the client
 	"client": {"engineio", "parser", "event", "internal/dispatch", "internal/backoff", "internal/ring", "internal/journal", "internal/units"},
 	// on top of the server
@@ -30,19 +30,20 @@ var mayImport = map[string][]string{
 	"examples/":    {"public", "internal/memnet"},
 	"examples/bot": {"public", "examples/chat"},
 	// leaves of the core
-	"internal/websocket": {"internal/bufpool"},
-	"internal/dispatch":  {"event", "parser", "internal/ring", "internal/journal"},
-	"internal/ring":      {},
-	"internal/backoff":   {},
-	"internal/bufpool":   {},
-	"internal/budget":    {},
-	"internal/sid":       {},
-	"internal/index":     {},
-	"internal/journal":   {},
-	"internal/units":     {},
-	"internal/memnet":    {},
-	"internal/archtest":  {},
-	"internal/work":      {},
+	"internal/websocket":  {"internal/bufpool", "internal/standstill"},
+	"internal/dispatch":   {"event", "parser", "internal/ring", "internal/journal"},
+	"internal/ring":       {},
+	"internal/backoff":    {},
+	"internal/bufpool":    {},
+	"internal/budget":     {},
+	"internal/sid":        {},
+	"internal/index":      {},
+	"internal/journal":    {},
+	"internal/units":      {},
+	"internal/memnet":     {},
+	"internal/archtest":   {},
+	"internal/work":       {},
+	"internal/standstill": {},
 }
 
 // thirdParty are the only modules that the core requires.

@@ -2,13 +2,17 @@ package dispatch
 
 import "sync"
 
-// A Runner does the work of an Inbox: one item at a time, in the order of arrival.
-type Runner[T any] interface{ Run(item T) }
+// A Runner does the work of an Inbox: one item at a time, in the order of arrival. The bytes of the items count in the
+// Account, which must always be the same.
+type Runner[T any] interface {
+	Run(item T)
+	Account() Account
+}
 
-// Limits bound an Inbox. They are shared by all inboxes of a server.
+// Limits bound a number of things.
 type Limits struct {
-	Items int // that wait, at most
-	Bytes int // of them, at most; an item that is larger goes into an empty inbox
+	Items int // at most
+	Bytes int // of them, at most; one that is larger is taken if it is the only one
 }
 
 // An Inbox is a queue that starts its own runner: a goroutine that exists only while there is work. What it needs while there
@@ -16,10 +20,10 @@ type Limits struct {
 // called before anything else.
 type Inbox[T any] struct {
 	runner Runner[T]
-	limits *Limits
 
 	mu     sync.Mutex
 	work   *work[T] // nil while there is no runner
+	items  int32    // that may wait
 	closed bool
 }
 
@@ -59,44 +63,67 @@ func (w *work[T]) put() {
 	works.Put(w)
 }
 
-// Init sets what runs the items, and the limits.
-func (q *Inbox[T]) Init(r Runner[T], limits *Limits) {
-	q.runner, q.limits = r, limits
+// Init sets what runs the items, and how many may wait; 0 means that the Account alone bounds them.
+func (q *Inbox[T]) Init(r Runner[T], items int) {
+	if items <= 0 {
+		items = unbounded
+	}
+	q.runner, q.items = r, int32(min(items, unbounded))
 }
 
 // Offer is Push for those that don't wait: it reports whether the item was taken.
 func (q *Inbox[T]) Offer(item T, size int) bool {
+	account := q.runner.Account()
+	if !account.Take(size) {
+		return false
+	}
 	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.closed || !q.fits(size) {
+	if q.closed || !q.fits() {
+		q.mu.Unlock()
+		account.Give(size)
 		return false
 	}
 	q.append(entry[T]{item, size})
+	q.mu.Unlock()
 	return true
 }
 
-// Push appends an item of size bytes. While the inbox is full it waits: for room, for Close or for done. It reports
-// whether the item was taken.
+// Push appends an item of size bytes. While the inbox or the Account is full it waits: for room, for Close or for done. It
+// reports whether the item was taken.
 func (q *Inbox[T]) Push(done <-chan struct{}, item T, size int) bool {
+	account := q.runner.Account()
 	for {
-		q.mu.Lock()
-		if q.closed {
-			q.mu.Unlock()
-			return false
+		var room, space <-chan struct{}
+		taken := account.Take(size)
+		if !taken {
+			room = account.Room()
+			taken = account.Take(size)
 		}
-		if q.fits(size) {
+		q.mu.Lock()
+		closed, fits := q.closed, q.fits()
+		switch {
+		case closed:
+		case taken && fits:
 			q.append(entry[T]{item, size})
 			q.mu.Unlock()
 			return true
+		case !fits:
+			if q.work.space == nil {
+				q.work.space = make(chan struct{})
+			}
+			space = q.work.space
 		}
-		if q.work.space == nil {
-			q.work.space = make(chan struct{})
-		}
-		space := q.work.space
 		q.mu.Unlock()
-
+		if taken {
+			account.Give(size)
+			room = nil
+		}
+		if closed {
+			return false
+		}
 		select {
 		case <-space:
+		case <-room:
 		case <-done:
 			return false
 		}
@@ -117,36 +144,46 @@ func (q *Inbox[T]) Append(item T) bool {
 // Drop removes the items that wait and match, and makes room for those that are being pushed. match is called with the
 // inbox's lock held.
 func (q *Inbox[T]) Drop(match func(item T) bool) {
+	if dropped := q.drop(match); dropped > 0 {
+		q.runner.Account().Give(dropped)
+	}
+}
+
+func (q *Inbox[T]) drop(match func(item T) bool) (dropped int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	w := q.work
 	if w == nil {
-		return
+		return 0
 	}
 	rest := w.queue[w.head:w.head]
 	for _, e := range w.queue[w.head:] {
 		if match(e.item) {
-			w.bytes -= e.size
+			dropped += e.size
 		} else {
 			rest = append(rest, e)
 		}
 	}
+	w.bytes -= dropped
 	clear(w.queue[w.head+len(rest):])
 	w.queue = w.queue[:w.head+len(rest)]
 	w.wake()
+	return dropped
 }
 
 // Close appends last as the final item, behind what waits, and refuses all others. Only the first call does anything; it
 // reports whether it was that one. The item being run is not interrupted.
 func (q *Inbox[T]) Close(last T) bool {
 	q.mu.Lock()
-	defer q.mu.Unlock()
 	if q.closed {
+		q.mu.Unlock()
 		return false
 	}
 	q.closed = true
 	q.append(entry[T]{item: last})
 	q.work.wake()
+	q.mu.Unlock()
+	q.runner.Account().Wake() // who waits may do so for this inbox
 	return true
 }
 
@@ -170,13 +207,7 @@ func (q *Inbox[T]) Len() (items, bytes int) {
 	return q.work.len(), q.work.bytes
 }
 
-func (q *Inbox[T]) fits(size int) bool {
-	w := q.work
-	if w == nil || w.len() == 0 {
-		return true
-	}
-	return w.len() < q.limits.Items && w.bytes+size <= q.limits.Bytes
-}
+func (q *Inbox[T]) fits() bool { return q.work == nil || q.work.len() < int(q.items) }
 
 func (q *Inbox[T]) append(e entry[T]) {
 	w := q.work
@@ -209,39 +240,49 @@ func (q *Inbox[T]) start() {
 }
 
 func (q *Inbox[T]) loop() {
-	done := false
+	done, size := false, 0
 	defer func() {
 		if !done { // user code ended this goroutine with runtime.Goexit: another one goes on
 			go q.start() // as the one above
+			q.ran(size)
 		}
 	}()
 	for {
-		item, ok := q.next()
+		e, ok := q.next()
 		if !ok {
 			done = true
 			return
 		}
-		q.runner.Run(item)
+		size = e.size
+		q.runner.Run(e.item)
+		q.ran(size)
+	}
+}
+
+// ran gives back what an item has held until it was run.
+func (q *Inbox[T]) ran(size int) {
+	if size > 0 {
+		q.runner.Account().Give(size)
 	}
 }
 
 // next takes the first item, or ends the runner.
-func (q *Inbox[T]) next() (item T, ok bool) {
+func (q *Inbox[T]) next() (e entry[T], ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	w := q.work
 	if w.head == len(w.queue) {
 		q.work = nil
 		w.put()
-		return item, false
+		return e, false
 	}
-	e := w.queue[w.head]
+	e = w.queue[w.head]
 	w.queue[w.head] = entry[T]{}
 	w.head++
 	w.bytes -= e.size
 	w.current, w.busy = e.item, true
 	w.wake()
-	return e.item, true
+	return e, true
 }
 
 // growStack makes the stack of a new goroutine large enough for most handlers while there is next to nothing on it: later,

@@ -9,13 +9,17 @@ import (
 )
 
 // runFunc makes a Runner of a function.
-type runFunc func(int)
+type runFunc struct {
+	run func(int)
+	Budget
+}
 
-func (f runFunc) Run(i int) { f(i) }
+func (f *runFunc) Run(i int)        { f.run(i) }
+func (f *runFunc) Account() Account { return &f.Budget }
 
 func newInbox(limits Limits, run func(int)) *Inbox[int] {
 	q := new(Inbox[int])
-	q.Init(runFunc(run), &limits)
+	q.Init(&runFunc{run: run, Budget: Budget{Limit: limits.Bytes}}, limits.Items)
 	return q
 }
 

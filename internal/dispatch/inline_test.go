@@ -10,7 +10,7 @@ func TestHere(t *testing.T) {
 	var q Inbox[int]
 	var ran []int
 	done := make(chan struct{})
-	q.Init(runFunc(func(item int) {
+	q.Init(&runFunc{Budget: Budget{Limit: 10}, run: func(item int) {
 		ran = append(ran, item)
 		switch item {
 		case 1:
@@ -25,7 +25,7 @@ func TestHere(t *testing.T) {
 		case 3:
 			close(done)
 		}
-	}), &Limits{Items: 10, Bytes: 10})
+	}}, 10)
 	if !q.Here(0) || !q.Here(1) {
 		t.Fatal("an idle inbox runs nothing")
 	}
@@ -44,7 +44,7 @@ func TestFirst(t *testing.T) {
 		var q Inbox[int]
 		var ran []int
 		done := make(chan struct{})
-		q.Init(runFunc(func(item int) {
+		q.Init(&runFunc{Budget: Budget{Limit: 10}, run: func(item int) {
 			ran = append(ran, item)
 			switch item {
 			case 1:
@@ -60,7 +60,7 @@ func TestFirst(t *testing.T) {
 			case 4:
 				close(done)
 			}
-		}), &Limits{Items: 10, Bytes: 10})
+		}}, 10)
 		q.Here(1)
 		<-done
 		want := []int{1, 2, 3, 4}
@@ -76,12 +76,12 @@ func TestFirst(t *testing.T) {
 func TestCloseHere(t *testing.T) {
 	var q Inbox[int]
 	var ran []int
-	q.Init(runFunc(func(item int) {
+	q.Init(&runFunc{Budget: Budget{Limit: 10}, run: func(item int) {
 		ran = append(ran, item)
 		if q.Push(nil, 9, 0) {
 			t.Error("an item is taken behind the final one")
 		}
-	}), &Limits{Items: 10, Bytes: 10})
+	}}, 10)
 	if !q.CloseHere(1) || q.CloseHere(2) || q.Close(3) || q.Push(nil, 4, 0) {
 		t.Error("not closed once")
 	}

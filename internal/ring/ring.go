@@ -71,6 +71,20 @@ func (r *Ring[T]) Pop() (v T, ok bool) {
 	return v, v != zero
 }
 
+// Has reports whether v is in the queue. It looks at all values.
+func (r *Ring[T]) Has(v T) bool {
+	if r.first == v || r.rest == nil {
+		return r.first == v
+	}
+	q := r.rest
+	for i := range q.n {
+		if q.buf[(q.head+i)&(len(q.buf)-1)] == v {
+			return true
+		}
+	}
+	return false
+}
+
 // Reset drops everything, memory included.
 func (r *Ring[T]) Reset() { *r = Ring[T]{} }
 

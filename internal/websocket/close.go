@@ -35,7 +35,7 @@ func (c *Conn) sendClose(e *CloseError) bool {
 		return false
 	}
 	p.own = e
-	c.closing.Store(true)
+	c.marks.Or(markClosing)
 	var b [maxControl]byte
 	c.oweControl(opClose, appendClose(b[:0], e.Status, e.Reason))
 	return true

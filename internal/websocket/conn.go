@@ -33,15 +33,23 @@ type Conn struct {
 	in      *input
 	rawRead func(fd uintptr) bool
 
-	closing atomic.Bool // for all: our close frame is queued, no frame may follow it
-	busy    bool        // some goroutine has the right to write; this and what follows is guarded by mu
-	ended   bool        // nc is closed, or about to be
-	gone    bool        // nc is closed
-	pongs   uint8       // answers to pings in owed
-	mu      sync.Mutex
-	owed    *[]byte // borrowed; goes out before anything else, ends at the end of a frame; nil if empty
-	plight  *plight // nil as long as there is none
+	marks  atomic.Uint32 // for all, see below
+	busy   bool          // some goroutine has the right to write; this and what follows is guarded by mu
+	ended  bool          // nc is closed, or about to be
+	gone   bool          // nc is closed
+	pongs  uint8         // answers to pings in owed
+	mu     sync.Mutex
+	owed   *[]byte // borrowed; goes out before anything else, ends at the end of a frame; nil if empty
+	plight *plight // nil as long as there is none
 }
+
+// The marks of a Conn.
+const (
+	markClosing = 1 << iota // our close frame is queued, no frame may follow it
+	markArrived             // a part of a message came since Arrived was asked
+)
+
+func (c *Conn) closing() bool { return c.marks.Load()&markClosing != 0 }
 
 // An input is what has come and is not handed over yet. A Conn that waits between messages has none; on a connection that
 // can't be read through its descriptor it has one without buf and msg.
@@ -123,7 +131,7 @@ func (c *Conn) NetConn() net.Conn { return c.nc }
 // with one write, when Buffered is false, has answered all before Read closes, and does not keep an answer back until the
 // rest of some other message comes. It belongs to the goroutine that reads.
 func (c *Conn) Buffered() bool {
-	if !c.unread() || c.closing.Load() {
+	if !c.unread() || c.closing() {
 		return false
 	}
 	i := c.in

@@ -15,3 +15,5 @@ func rawConn(net.Conn) syscall.RawConn { return nil }
 func readFD(uintptr, []byte) (n int, again bool, err error) { return 0, false, errors.ErrUnsupported }
 
 func writeFD(uintptr, []byte) (n int, err error) { return 0, errors.ErrUnsupported }
+
+func peekFD(uintptr) bool { return false }

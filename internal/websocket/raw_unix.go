@@ -25,3 +25,10 @@ func rawConn(nc net.Conn) syscall.RawConn {
 	}
 	return raw
 }
+
+// peekFD reports whether there is something to read, and leaves it there. The end of the stream does not count.
+func peekFD(fd uintptr) bool {
+	var p [1]byte
+	n, _, err := syscall.Recvfrom(int(fd), p[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+	return err == nil && n > 0
+}

@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"sio.example/socketio/internal/bufpool"
+	"sio.example/socketio/internal/standstill"
 )
 
 const (
@@ -85,7 +86,7 @@ func (c *Conn) next() (Opcode, []byte, error) {
 		switch {
 		case h.control():
 			err = c.control(h)
-		case c.closing.Load():
+		case c.closing():
 			err = c.discard(h)
 		default:
 			if p, ok, err := c.data(h); ok || err != nil {
@@ -343,13 +344,26 @@ func (c *Conn) fill(room []byte, inside bool) error {
 	in, now := c.in, time.Now()
 	if in.until.IsZero() {
 		in.until = now.Add(c.limits.messageTimeout)
-	} else if !now.Before(in.until) {
+	} else if c.tooSlow(now) {
 		return errTooSlow()
 	}
 	in.inside, in.direct = true, room
 	err := c.await(true)
 	in.inside, in.direct = false, nil
+	if err == nil {
+		c.marks.Or(markArrived)
+	}
 	return err
+}
+
+// tooSlow reports whether the message that has begun should be complete by now. If this process stood still when it should
+// have been, the rest may be in the kernel, and the message gets its time once more.
+func (c *Conn) tooSlow(now time.Time) bool {
+	in := c.in
+	if standstill.Late(now.Sub(in.until)) {
+		in.until = now.Add(c.limits.messageTimeout)
+	}
+	return !now.Before(in.until)
 }
 
 // await does what fill has prepared.
@@ -368,7 +382,7 @@ func (c *Conn) await(inside bool) error {
 			return err // of no deadline that was set here
 		case !inside:
 			c.setDeadline(time.Time{}) // it was that of a message long complete
-		case time.Now().Before(c.in.until):
+		case !c.tooSlow(time.Now()):
 			c.setDeadline(c.in.until) // likewise
 		default:
 			return errTooSlow()

@@ -1,6 +1,7 @@
 package websocket
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"sio.example/socketio/internal/bufpool"
+	"sio.example/socketio/internal/standstill"
 )
 
 const (
@@ -257,6 +259,7 @@ func (c *Conn) push() (more bool) {
 // stopped, before its answers pile up.
 func (c *Conn) pong(payload []byte) error {
 	var late <-chan time.Time
+	var due time.Time
 	for {
 		c.mu.Lock()
 		if c.writable(false) != nil {
@@ -274,11 +277,15 @@ func (c *Conn) pong(payload []byte) error {
 		c.mu.Unlock()
 		c.kick() // the writer, whoever that is, wakes us when it takes them
 		if late == nil {
-			late = time.After(pongWait)
+			late, due = time.After(pongWait), time.Now().Add(pongWait)
 		}
 		select {
 		case <-turn:
 		case <-late:
+			if standstill.Late(time.Since(due)) {
+				late = nil
+				continue
+			}
 			return &CloseError{Status: PolicyViolation, Reason: "too many pings", cause: ErrTooManyPings}
 		}
 	}
@@ -318,7 +325,8 @@ func (c *Conn) timeout(n int) time.Duration {
 
 // vector writes many bytes, total: runs of small buffers copied together, large ones where they are.
 func (c *Conn) vector(bufs [][]byte, total int) error {
-	c.setWriteDeadline(c.timeout(total))
+	timeout := c.timeout(total)
+	due := c.setWriteDeadline(timeout)
 	defer c.noDeadline()
 	run := bufpool.Get(copyMax)
 	defer bufpool.Put(run)
@@ -327,6 +335,10 @@ func (c *Conn) vector(bufs [][]byte, total int) error {
 	flush := func() error {
 		pending := pieces
 		_, err := pending.WriteTo(c.nc)
+		for lateBy(err, due) {
+			due = c.setWriteDeadline(timeout)
+			_, err = pending.WriteTo(c.nc)
+		}
 		pieces, joined, *run = pieces[:0], false, (*run)[:0]
 		return err
 	}
@@ -373,17 +385,20 @@ func (c *Conn) send(p []byte, timeout time.Duration) error {
 	if len(p) == 0 {
 		return nil
 	}
-	c.setWriteDeadline(timeout)
+	due := c.setWriteDeadline(timeout)
 	defer c.noDeadline()
-	for len(p) > piece {
-		if _, err := c.nc.Write(p[:piece]); err != nil {
+	for {
+		n, err := c.nc.Write(p[:min(len(p), piece)])
+		p = p[n:]
+		switch {
+		case lateBy(err, due):
+			due = c.setWriteDeadline(timeout)
+		case err != nil || len(p) == 0:
 			return err
+		default:
+			c.tookPart()
 		}
-		c.tookPart()
-		p = p[piece:]
 	}
-	_, err := c.nc.Write(p)
-	return err
 }
 
 // tookPart takes note that the peer has taken a part of a long write.
@@ -400,15 +415,23 @@ func (c *Conn) Taken() time.Time {
 	return c.state().taken
 }
 
+// lateBy reports whether a write ended at its deadline because this process stood still then: the peer may have made room
+// meanwhile, and gets the time once more. TLS does not go on after such an error, and returns it again at once.
+func lateBy(err error, due time.Time) bool {
+	return err != nil && errors.Is(err, os.ErrDeadlineExceeded) && standstill.Late(time.Since(due))
+}
+
 // testBlock, set by tests, is called when a write is about to block.
 var testBlock func(*Conn)
 
-// setWriteDeadline precedes a write that may block.
-func (c *Conn) setWriteDeadline(timeout time.Duration) {
-	c.nc.SetWriteDeadline(time.Now().Add(timeout))
+// setWriteDeadline precedes a write that may block. It returns the deadline.
+func (c *Conn) setWriteDeadline(timeout time.Duration) time.Time {
+	due := time.Now().Add(timeout)
+	c.nc.SetWriteDeadline(due)
 	if testBlock != nil {
 		testBlock(c)
 	}
+	return due
 }
 
 // noDeadline takes the deadline away. One that has passed would keep the kernel from being tried; and what wraps a connection

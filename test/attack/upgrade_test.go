@@ -30,7 +30,7 @@ var upgradeRows = slices.Concat([]row{
 		packetHeard(e, heard{"echo", "[1]"}, heard{"echo", "[2]"})
 	}},
 	{id: "U-1c", run: func(e *env) { // while a POST is held up: what comes by WebSocket does not overtake it
-		const n = 400
+		const n = 20_000
 		s := e.connect("polling")
 		post, release := packetHeldUp(e, s, n)
 		ws := upgradeOpen(e, s)

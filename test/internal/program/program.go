@@ -132,6 +132,14 @@ func (s *Server) Addr() string { return net.JoinHostPort("127.0.0.1", strconv.It
 // Stderr is what the process has printed there so far.
 func (s *Server) Stderr() string { return s.stderr.String() }
 
+// Signal sends a signal that does not end the process.
+func (s *Server) Signal(t testing.TB, sig syscall.Signal) {
+	t.Helper()
+	if err := s.cmd.Process.Signal(sig); err != nil {
+		t.Errorf("%v: %v", sig, err)
+	}
+}
+
 // End sends a signal and waits until the process is gone.
 func (s *Server) End(t testing.TB, sig syscall.Signal) {
 	t.Helper()
