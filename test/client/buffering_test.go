@@ -85,7 +85,7 @@ func ackLost(r *run) {
 
 func retries(r *run) {
 	r.srv.acks(r.T, 1, false)
-	r.connected(socketOptions{Retries: 1, AckTimeout: 300})
+	r.connected(socketOptions{Retries: 1, AckTimeout: 2000})
 	r.peer.ask(r.T, "/", "first", "note", 1)
 	r.peer.emit(r.T, "/", "note", "without an acknowledgement of its own")
 	r.peer.ask(r.T, "/", "second", "note", 2)

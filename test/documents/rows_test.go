@@ -36,6 +36,11 @@ var forms = []string{"sio connect URL", "sio connect URL -v", "sio emit URL EVEN
 // makes is a line that runs too long, or too much, for a test: make has such a target, and its programs are built.
 func makes(line, why string) row { return row{line: line, why: why, instead: line + " --dry-run"} }
 
+// checked is a script that make test runs.
+func checked(line string) row {
+	return row{line: line, why: "scripts/test runs it", instead: "bash -n " + line}
+}
+
 // rows are those of each document, in its order.
 var rows = map[string][]row{
 	"README.md": {
@@ -70,6 +75,10 @@ var rows = map[string][]row{
 		makes("make bench-million", "it takes minutes and 12 GiB"),
 		makes("make bench-hostile", long),
 		{line: "make api"},
+		checked("scripts/newest-go"),
+		makes("make test", tests),
+		checked("scripts/platforms"),
+		makes("make test", tests),
 		makes("make rename-check", "scripts/test runs it"),
 		{line: "scripts/rename-module", why: "scripts/check-rename runs it, in a copy", instead: "test -x scripts/rename-module"},
 		{
@@ -80,6 +89,7 @@ var rows = map[string][]row{
 			line: "scripts/protocol-suite sio-protocol ../socket.io-protocol", status: 2,
 			why: "the suites are no part of the project; TestProtocolSuites runs them where they are", instead: "scripts/protocol-suite",
 		},
+		{line: "scripts/autobahn [REPORTS]", why: "it takes an hour and a Python 2", instead: "bash -n scripts/autobahn"},
 		{
 			line: "go test ./client -run 'Sweep|Storm' -sweep", why: long,
 			instead: "go test ./client -sweep -list 'Sweep|Storm'", prints: []string{"Test"},
@@ -137,7 +147,18 @@ var rows = map[string][]row{
 	"docs/client.md": {
 		{line: "go doc sio.example/socketio/client", prints: []string{"package client"}},
 	},
-	"docs/testing.md": {{line: "go doc sio.example/socketio/siotest", prints: []string{"package siotest"}}},
+	"docs/hostile-input.md": {
+		{
+			line: "go test -run TestHostileInput ./internal/work", why: tests,
+			instead: "go test -list TestHostileInput ./internal/work", prints: []string{"TestHostileInput"},
+		},
+		{
+			line: "go test -run TestSubject -v ./internal/work", why: tests,
+			instead: "go test -list TestSubject ./internal/work", prints: []string{"TestSubject"},
+		},
+	},
+	"docs/platforms.md": {makes("make test", tests), checked("scripts/platforms"), checked("scripts/newest-go")},
+	"docs/testing.md":   {{line: "go doc sio.example/socketio/siotest", prints: []string{"package siotest"}}},
 	"docs/benchmarks.md": {
 		{line: "go run ./bench", why: "it takes most of an hour", instead: "go run ./bench -h"},
 	},
