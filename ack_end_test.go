@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 
 	socketio "sio.example/socketio"
+	"sio.example/socketio/engineio"
 )
 
 // answering acknowledges all that is asked until the connection ends.
@@ -99,7 +100,10 @@ func TestPendingAcksAreBounded(t *testing.T) {
 	for _, c := range []struct {
 		opts *socketio.Options
 		most int
-	}{{nil, 1000}, {&socketio.Options{MaxPendingAcks: 3}, 3}} {
+	}{
+		{&socketio.Options{Engine: engineio.Options{MaxMemory: 1 << 20}}, 1091},
+		{&socketio.Options{MaxPendingAcks: 3}, 3},
+	} {
 		bubble(t, c.opts, func(t *testing.T, f *fixture) {
 			c1, s := f.connected("/")
 			go c1.drain() // ends with the server
@@ -153,29 +157,109 @@ func TestPendingAcksAreBounded(t *testing.T) {
 	}
 }
 
-// What has been answered counts until its callback has returned, with the answer.
-func TestCallbacksThatHangAreBounded(t *testing.T) {
+// A client that answers may be asked much at once: as much as the server's memory has. Nothing is held in the end.
+func TestManyAcksAtOnce(t *testing.T) {
+	bubble(t, patient, func(t *testing.T, f *fixture) {
+		c, s := f.connected("/")
+		const n = 5000
+		var called, failed atomic.Int64
+		for i := range n {
+			err := s.EmitFunc(t.Context(), func(_ socketio.Args, err error) {
+				called.Add(1)
+				if err != nil {
+					failed.Add(1)
+				}
+			}, "q")
+			if err != nil {
+				t.Fatalf("question %d: %v", i, err)
+			}
+		}
+		if held := f.Stats().Engine.Memory.Held; held < n*256-16<<10 {
+			t.Errorf("%d bytes are held", held)
+		}
+		go c.answering() // ends with the server
+		synctest.Wait()
+		if called.Load() != n || failed.Load() != 0 {
+			t.Errorf("%d called, %d with an error", called.Load(), failed.Load())
+		}
+		if held := f.Stats().Engine.Memory.Held; held != 0 {
+			t.Errorf("%d bytes are held in the end", held)
+		}
+	})
+}
+
+// Clients that never answer have a guaranteed number of questions each, in all of their namespaces, and a total together.
+func TestPendingAcksShareMemory(t *testing.T) {
+	bubble(t, patient, func(t *testing.T, f *fixture) {
+		f.Of("/other")
+		ask := func(s *socketio.Socket) (n int) {
+			for s.EmitFunc(t.Context(), func(socketio.Args, error) {}, "q") == nil {
+				n++
+			}
+			return n
+		}
+		const clients = 20
+		first, least := 0, 0
+		for range clients {
+			c, s := f.connected("/")
+			go c.drain() // ends with the server
+			least = ask(s)
+			first = max(first, least)
+		}
+		if first < 10_000 || least < 1000 {
+			t.Errorf("the first is asked %d times, the last %d", first, least)
+		}
+		if held := f.Stats().Engine.Memory.Held; held > 16<<20+clients*300<<10 {
+			t.Errorf("%d bytes are held", held)
+		}
+		c, s := f.connected("/")
+		c.connect("/other", "")
+		go c.drain() // ends with the server
+		least = ask(s)
+		for other := range f.Of("/other").Sockets() {
+			if n := ask(other); n > 16 || least < 1000 {
+				t.Errorf("asked %d times beside %d", n, least)
+			}
+		}
+	})
+}
+
+// The answers to callbacks that have not been called count as events do, and the client waits.
+func TestAnswersToCallbacksThatHangAreBounded(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, f *fixture) {
 		c, s := f.connected("/")
 		release := make(chan struct{})
-		hang := func(socketio.Args, error) { <-release }
-		answer := `["` + strings.Repeat("x", 100_000) + `"]`
-		n := 0
-		for ; n < 100; n++ {
-			if s.EmitFunc(t.Context(), hang, "q") != nil {
-				break
+		var called atomic.Int64
+		const n = 100
+		for i := range n {
+			err := s.EmitFunc(t.Context(), func(args socketio.Args, err error) {
+				<-release
+				if err == nil && args.Len() == 1 {
+					called.Add(1)
+				}
+			}, "q")
+			if err != nil {
+				t.Fatal(err)
 			}
-			c.expect(fmt.Sprintf(`42%d["q"]`, n))
-			c.send(fmt.Sprint("43", n, answer))
-			synctest.Wait()
+			c.expect(fmt.Sprintf(`42%d["q"]`, i))
 		}
-		if n < 10 || n > 11 {
-			t.Errorf("%d answers of 100 KB wait", n)
+		go func() { // ends when all is read
+			answer := `["` + strings.Repeat("x", 100_000) + `"]`
+			for i := range n {
+				_ = c.trySend(fmt.Sprint("43", i, answer))
+			}
+		}()
+		synctest.Wait()
+		if held := f.Stats().Engine.Memory.Held; held < 1<<20 || held > 5<<20 {
+			t.Errorf("%d bytes are held", held)
 		}
 		close(release)
 		synctest.Wait()
-		if err := s.EmitFunc(t.Context(), hang, "q"); err != nil {
-			t.Errorf("when all have returned: %v", err)
+		if called.Load() != n {
+			t.Errorf("%d of %d called", called.Load(), n)
+		}
+		if held := f.Stats().Engine.Memory.Held; held != 0 {
+			t.Errorf("%d bytes are held in the end", held)
 		}
 	})
 }

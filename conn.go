@@ -58,6 +58,7 @@ type rare struct {
 	room    chan struct{} // closed when there may be room in the inboxes; nil if nobody waits for that
 	partial int           // bytes of the packet of which attachments are missing, if they are many
 	auths   int           // bytes of auth, likewise
+	owed    int           // bytes of acknowledgements that are waited for
 	charged int32         // steps that the engine knows of
 }
 
@@ -83,7 +84,7 @@ func (c *conn) rarely() *rare {
 // tidy drops what is in rare no more. It needs mu.
 func (c *conn) tidy() {
 	if r := c.rare; r != nil && r.place == nil && r.missed == nil && r.fewer == nil && r.many == nil && r.left == nil &&
-		r.room == nil && r.partial|r.auths|int(r.charged) == 0 {
+		r.room == nil && r.partial|r.auths|r.owed|int(r.charged) == 0 {
 		c.rare = nil
 	}
 }
@@ -172,7 +173,10 @@ func (c *conn) handle(p *parser.Packet, size int) {
 		s.receive(p, size)
 	case parser.Ack:
 		if p.HasID {
-			s.acks.Resolve(p.ID, p.Args, size)
+			s.acks.Resolve((*owed)(c), p.ID, p.Args, size)
+			if h := (*held)(c); h.Over() { // callbacks may hang, and what they wait with is large
+				dispatch.AwaitRoom(h, c.eng.Context().Done())
+			}
 		}
 	case parser.Disconnect:
 		s.closeHere(ReasonClientDisconnect, closeDrain)

@@ -13,8 +13,8 @@ var (
 	// ErrSlowConsumer is returned by an Emit for which the server has no memory, because the client takes less than it is sent;
 	// the connection is closed.
 	ErrSlowConsumer = errors.New("socketio: slow consumer")
-	// ErrTooManyAcks is returned by what asks for an acknowledgement of a client that owes Options.MaxPendingAcks already, and
-	// by broadcasts that could not ask one for that reason.
+	// ErrTooManyAcks is returned by what asks for an acknowledgement of a client that owes too many already, see
+	// Options.MaxPendingAcks, and by broadcasts that could not ask one for that reason.
 	ErrTooManyAcks = errors.New("socketio: too many unanswered acknowledgements")
 	// ErrServerClosed is returned by the methods of a namespace that was asked for after Shutdown or Close.
 	ErrServerClosed = errors.New("socketio: server closed")

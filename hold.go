@@ -57,6 +57,21 @@ func (h *held) Take(n int) bool {
 	return true
 }
 
+// Force is that of dispatch.Account.
+func (h *held) Force(n int) {
+	u := heldUnits(n)
+	after := h.held.Add(u<<heldFlags) >> heldFlags
+	if after/heldStep > (after-u)/heldStep {
+		(*conn)(h).charge()
+	}
+}
+
+// Over is that of dispatch.Account.
+func (h *held) Over() bool {
+	n := h.held.Load() >> heldFlags
+	return n > h.srv.freely && int64(n)*heldUnit > h.limit()
+}
+
 // limit is how many bytes the connection may hold now.
 func (h *held) limit() int64 {
 	n := int64(h.eng.HoldLimit())
@@ -105,8 +120,42 @@ func (h *held) Wake() {
 	}
 }
 
+// owed is a conn as the acknowledgements see it that its sockets wait for.
+type owed conn
+
+var _ dispatch.Lender = (*owed)(nil)
+
+// owedFreely is how many bytes of acknowledgements a connection may owe whatever the others hold: about a thousand.
+const owedFreely = 1100 * dispatch.AckCost
+
+// Borrow is that of dispatch.Lender. What the client owes does not count in what its events may hold: else it would not be
+// read from, and never answer.
+func (o *owed) Borrow(n int) bool {
+	c := (*conn)(o)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.rare != nil {
+		n += c.rare.owed
+	}
+	if n > owedFreely && n > c.eng.HoldLimit() {
+		return false
+	}
+	c.rarely().owed = n
+	c.chargeLocked()
+	return true
+}
+
+// Repay is that of dispatch.Lender.
+func (o *owed) Repay(n int) {
+	c := (*conn)(o)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.rare.owed -= n
+	c.chargeLocked()
+}
+
 // charge tells the engine what the connection holds, in steps: the events above, the packet of which attachments are missing,
-// and what the client said about itself.
+// what the client said about itself, and the answers it owes.
 func (c *conn) charge() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -122,7 +171,7 @@ func (c *conn) chargeLocked() {
 		n += int32(len(c.opening) / step)
 	}
 	if r := c.rare; r != nil {
-		n += int32(r.partial/step + r.auths/step)
+		n += int32(r.partial/step + r.auths/step + r.owed/step)
 		charged = r.charged
 	}
 	if n == 0 {

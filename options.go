@@ -52,10 +52,11 @@ type Options struct {
 	// an acknowledgement gets it only if no more events than that come before it.
 	MaxInbox int
 
-	// MaxPendingAcks is how many acknowledgements one socket may wait for, those of EmitFunc until its callback has
-	// returned; default 1,000. Beyond, EmitFunc, EmitWithAck and broadcasts with acknowledgements do not ask it, and return
-	// ErrTooManyAcks. They count 256 bytes each, plus the names of events and the answers to callbacks, and may hold 1 MiB,
-	// or 512 bytes each if that is more.
+	// MaxPendingAcks, if not zero, is how many acknowledgements one socket may wait for, those of EmitFunc until its callback
+	// has returned. Without it, and at most, it is what the server's memory (Engine.MaxMemory) has for one connection, where
+	// each counts 256 bytes and the name of its event: some 10,000 while the others hold little, and 1,000 for all sockets of
+	// the connection together when they hold much. Beyond, EmitFunc, EmitWithAck and broadcasts with acknowledgements do not
+	// ask it, and return ErrTooManyAcks. The answers to callbacks that have not been called count in what MaxInboxBytes bounds.
 	MaxPendingAcks int
 
 	// MaxAuth is how many bytes of the auth of its CONNECT packets a connection may keep, in all of its namespaces together,
@@ -89,7 +90,6 @@ type Options struct {
 const (
 	defaultPath       = "/socket.io/"
 	defaultMaxPayload = 1_000_000
-	maxAckBytes       = 1 << 20
 	defaultMaxAuth    = 128 << 10
 )
 
@@ -165,7 +165,7 @@ func (o *Options) withDefaults() Options {
 	}
 	d.MaxAuth = min(d.MaxAuth, math.MaxInt32)
 	if d.MaxPendingAcks <= 0 {
-		d.MaxPendingAcks = 1000
+		d.MaxPendingAcks = math.MaxInt
 	}
 	if d.Logger == nil {
 		d.Logger = slog.Default()
@@ -176,9 +176,4 @@ func (o *Options) withDefaults() Options {
 	g := dispatch.Guard{DisableRecover: d.DisableRecover}
 	d.Logger, d.Engine.Logger = g.Logger(d.Logger), g.Logger(d.Engine.Logger)
 	return d
-}
-
-// ackLimits has room for as many as were asked for.
-func (o *Options) ackLimits() dispatch.Limits {
-	return dispatch.Limits{Items: o.MaxPendingAcks, Bytes: max(maxAckBytes, 2*dispatch.AckCost*o.MaxPendingAcks)}
 }

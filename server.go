@@ -35,7 +35,6 @@ func NewServer(opts *Options) *Server {
 	s := &server{
 		start:      time.Now(),
 		opts:       o,
-		ackLimits:  o.ackLimits(),
 		freely:     freelyUnits(o.MaxInboxBytes),
 		log:        o.Logger,
 		namespaces: make(map[string]*Namespace),
@@ -96,19 +95,18 @@ func (s *Server) Close() error { return s.srv.close() }
 
 // server is what the namespaces of a Server share.
 type server struct {
-	opts      Options
-	engine    *engineio.Server
-	freely    int32 // units that a connection may hold without asking, see hold.go
-	ackLimits dispatch.Limits
-	log       *slog.Logger
-	guard     dispatch.Guard
-	appender  parser.Appender // the Parser, if it is one
-	plain     bool            // the Parser is one of package parser
-	stats     counters
-	causes    journal.Limiter // of what is logged
-	files     clientFiles
-	flush     flusher
-	start     time.Time
+	opts     Options
+	engine   *engineio.Server
+	freely   int32 // units that a connection may hold without asking, see hold.go
+	log      *slog.Logger
+	guard    dispatch.Guard
+	appender parser.Appender // the Parser, if it is one
+	plain    bool            // the Parser is one of package parser
+	stats    counters
+	causes   journal.Limiter // of what is logged
+	files    clientFiles
+	flush    flusher
+	start    time.Time
 
 	newcomers newcomers
 	favour    chan struct{} // holds one if there is a favoured connection

@@ -310,7 +310,7 @@ func (s *Socket) shut(reason DisconnectReason, mode closeMode) (was state, ok bo
 	if mode != closeDrain {
 		s.inbox.Drop(func(j job) bool { return j.kind == jobEvent })
 	}
-	s.acks.Close(ErrDisconnected) // before ctx, so that who waits for both sees ErrDisconnected
+	s.acks.Close((*owed)(s.conn), ErrDisconnected) // before ctx, so that who waits for both sees ErrDisconnected
 	if l := s.ctx.Load(); l != nil {
 		l.cancel(reason)
 	}

@@ -28,14 +28,14 @@ func (s *Socket) EmitWithAck(ctx context.Context, name string, args ...any) (Arg
 		err  error
 	}
 	ch := make(chan answer, 1)
-	id, err := s.acks.Add(&s.conn.srv.ackLimits, func(args Args, err error) { ch <- answer{args, err} })
+	id, err := s.acks.Add(s.conn.srv.opts.MaxPendingAcks, (*owed)(s.conn), func(args Args, err error) { ch <- answer{args, err} })
 	if err != nil {
 		return Args{}, refusedAck(name, err)
 	}
 	sent := false
 	defer func() {
 		if !sent { // also if encoding called runtime.Goexit
-			s.acks.Forget(id)
+			s.acks.Forget((*owed)(s.conn), id)
 		}
 	}()
 	if err := s.request(id, name, args); err != nil {
@@ -46,7 +46,7 @@ func (s *Socket) EmitWithAck(ctx context.Context, name string, args ...any) (Arg
 	case a := <-ch:
 		return a.args, a.err
 	case <-ctx.Done():
-		if s.acks.Forget(id) {
+		if s.acks.Forget((*owed)(s.conn), id) {
 			return Args{}, ackError(name, ctx.Err())
 		}
 		a := <-ch // it is being settled
@@ -56,8 +56,8 @@ func (s *Socket) EmitWithAck(ctx context.Context, name string, args ...any) (Arg
 
 // EmitFunc is EmitWithAck for those who don't wait: fn is called exactly once, as handlers are and before OnDisconnect,
 // with the values or the error. If EmitFunc returns an error, fn is not called. What is emitted with EmitFunc by one
-// goroutine arrives in that order. How many may wait for an answer, or for fn to return, is Options.MaxPendingAcks: beyond
-// that EmitFunc returns ErrTooManyAcks, and sends nothing.
+// goroutine arrives in that order. How many may wait for an answer, or for fn to return, is a matter of the server's memory and
+// of Options.MaxPendingAcks: beyond that EmitFunc returns ErrTooManyAcks, and sends nothing.
 func (s *Socket) EmitFunc(ctx context.Context, fn func(args Args, err error), name string, args ...any) error {
 	if err := checkName(name); err != nil {
 		return err
@@ -65,23 +65,23 @@ func (s *Socket) EmitFunc(ctx context.Context, fn func(args Args, err error), na
 	if err := ctx.Err(); err != nil {
 		return ackError(name, err)
 	}
-	r := &request{s: s, fn: fn}
-	id, err := s.acks.AddQueued(&s.conn.srv.ackLimits, len(name), r.queue)
+	r := &request{s: s, fn: fn, name: int32(len(name))}
+	id, err := s.acks.AddQueued(s.conn.srv.opts.MaxPendingAcks, (*owed)(s.conn), len(name), r.queue)
 	if err != nil {
 		return refusedAck(name, err)
 	}
 	sent := false
 	defer func() {
 		if !sent {
-			s.acks.Forget(id)
+			s.acks.Forget((*owed)(s.conn), id)
 		}
 	}()
-	if err := s.request(id, name, args); err != nil && s.acks.Forget(id) {
+	if err := s.request(id, name, args); err != nil && s.acks.Forget((*owed)(s.conn), id) {
 		return err
 	}
 	sent = true
 	if done := ctx.Done(); done != nil && !s.endsWith(done) {
-		stop := context.AfterFunc(ctx, func() { s.acks.Fail(id, ackError(name, ctx.Err())) })
+		stop := context.AfterFunc(ctx, func() { s.acks.Fail((*owed)(s.conn), id, ackError(name, ctx.Err())) })
 		r.stop.Store(&stop)
 		if r.settled.Load() {
 			stop()
@@ -103,18 +103,19 @@ type request struct {
 	fn      func(args Args, err error)
 	stop    atomic.Pointer[func() bool] // of the timeout
 	settled atomic.Bool
+	name    int32 // bytes of the event's
 }
 
-// queue has the runner call fn. It is called once, with a lock held.
+// queue has the runner call fn. It is called once, with a lock held. The answer counts as events that wait do.
 func (r *request) queue(args Args, size int, err error) {
-	r.s.inbox.Append(job{kind: jobCall, call: func() {
-		defer r.s.acks.Done(size)
+	r.s.inbox.AppendSized(job{kind: jobCall, call: func() {
+		defer r.s.acks.Done((*owed)(r.s.conn), int(r.name))
 		r.settled.Store(true)
 		if stop := r.stop.Load(); stop != nil {
 			(*stop)()
 		}
 		r.fn(args, err)
-	}})
+	}}, size)
 }
 
 func ackError(name string, err error) error {
@@ -140,7 +141,7 @@ func (s *Socket) request(id uint64, name string, args []any) error {
 // DeliverWithAck queues a packet with an id of the socket's.
 func (m *member) DeliverWithAck(p *parser.Packet, to *adapter.Target, ack func(Args)) (forget func()) {
 	s := (*Socket)(m)
-	id, err := s.acks.Add(&s.conn.srv.ackLimits, func(args Args, err error) {
+	id, err := s.acks.Add(s.conn.srv.opts.MaxPendingAcks, (*owed)(s.conn), func(args Args, err error) {
 		if err == nil {
 			ack(args)
 		}
@@ -157,5 +158,5 @@ func (m *member) DeliverWithAck(p *parser.Packet, to *adapter.Target, ack func(A
 	l.packet = *p
 	l.packet.ID, l.packet.HasID = id, true
 	_ = s.sendEvent(l, sendOptions(to.Flags)) // who can't answer is waited for, as who doesn't
-	return func() { s.acks.Forget(id) }
+	return func() { s.acks.Forget((*owed)(s.conn), id) }
 }

@@ -11,12 +11,31 @@ import (
 type Account interface {
 	// Take reports whether n bytes more may be held, and counts them if so. When nothing is held it is always true.
 	Take(n int) bool
+	// Force counts n bytes more, whatever may be held.
+	Force(n int)
+	// Over reports whether more is held than may be, which Force can bring about.
+	Over() bool
 	// Give says that n bytes are held no more.
 	Give(n int)
-	// Room returns what is closed when Take is worth another try. Whoever asks must try once more before waiting.
+	// Room returns what is closed when Take or Over is worth another try. Whoever asks must try once more before waiting.
 	Room() <-chan struct{}
 	// Wake closes what Room has returned.
 	Wake()
+}
+
+// AwaitRoom waits while more is held in an Account than may be, at most until done is closed.
+func AwaitRoom(a Account, done <-chan struct{}) {
+	for a.Over() {
+		room := a.Room()
+		if !a.Over() {
+			return
+		}
+		select {
+		case <-room:
+		case <-done:
+			return
+		}
+	}
 }
 
 // A Budget is an Account with a limit of its own.
@@ -37,6 +56,12 @@ func (b *Budget) Take(n int) bool {
 	}
 	return true
 }
+
+// Force is that of Account.
+func (b *Budget) Force(n int) { b.held.Add(2 * int64(n)) }
+
+// Over is that of Account.
+func (b *Budget) Over() bool { return b.Held() > b.Limit }
 
 // Give is that of Account.
 func (b *Budget) Give(n int) {

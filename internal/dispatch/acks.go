@@ -3,6 +3,7 @@ package dispatch
 import (
 	"errors"
 	"maps"
+	"math"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -18,6 +19,21 @@ var (
 // takes.
 const AckCost = 256
 
+// A Lender has memory for the acknowledgements that the sockets of one connection wait for. It is called with the lock of an Acks
+// held, and must not wait.
+type Lender interface {
+	// Borrow reports whether n bytes more may be held, and counts them if so.
+	Borrow(n int) bool
+	// Repay says that n bytes are held no more.
+	Repay(n int)
+}
+
+// What is borrowed: nothing for the first few, and then for some at once.
+const (
+	ackFreely = 8 * AckCost
+	ackStep   = 16 * AckCost
+)
+
 // Acks are the acknowledgements that a socket waits for. Each settles exactly once: by Resolve, by Fail, by Close, or
 // silently by Forget. It is one word until the first is added. The zero value is ready; it is safe for concurrent use.
 type Acks[T any] struct {
@@ -29,8 +45,9 @@ type ackTable[T any] struct {
 	closed  bool
 	peak    int32 // entries that the map has held at once
 	next    uint64
-	queued  int // callbacks that have not run yet
-	bytes   int // of those, and of what is pending
+	queued  int32 // callbacks that have not run yet
+	lent    int32 // bytes
+	bytes   int   // of what is queued or pending
 	pending map[uint64]ack[T]
 }
 
@@ -38,7 +55,7 @@ type ackTable[T any] struct {
 type ack[T any] struct {
 	settle func(v T, err error)
 	queue  func(v T, size int, err error)
-	size   int
+	size   int // what it counts
 }
 
 // maxKept is how large a map may have been to be kept when it is empty: maps never shrink.
@@ -53,27 +70,28 @@ func (a *Acks[T]) made() *ackTable[T] {
 	return a.table.Load()
 }
 
-// Add registers settle under a new id. It fails after Close, and while as many are waited for as limits say. settle must
-// not block; no lock is held when it is called.
-func (a *Acks[T]) Add(limits *Limits, settle func(v T, err error)) (id uint64, err error) {
-	return a.add(limits, ack[T]{settle: settle, size: AckCost})
+// Add registers settle under a new id. It fails after Close, while most are waited for, and while l has no memory for more
+// than one. settle must not block; no lock is held when it is called.
+func (a *Acks[T]) Add(most int, l Lender, settle func(v T, err error)) (id uint64, err error) {
+	return a.add(most, l, ack[T]{settle: settle, size: AckCost})
 }
 
-// AddQueued is Add for what queues a callback, which counts until Done is called with size. It is called with a lock held, so
-// that nothing is queued any more when Close has returned. extra is what it takes in bytes beside AckCost.
-func (a *Acks[T]) AddQueued(limits *Limits, extra int, queue func(v T, size int, err error)) (id uint64, err error) {
-	return a.add(limits, ack[T]{queue: queue, size: AckCost + extra})
+// AddQueued is Add for what queues a callback, which counts until Done is called. It is called with a lock held, so that nothing
+// is queued any more when Close has returned; size is that of v, which does not count here. extra is what it takes in bytes
+// beside AckCost.
+func (a *Acks[T]) AddQueued(most int, l Lender, extra int, queue func(v T, size int, err error)) (id uint64, err error) {
+	return a.add(most, l, ack[T]{queue: queue, size: AckCost + extra})
 }
 
-func (a *Acks[T]) add(limits *Limits, e ack[T]) (id uint64, err error) {
+func (a *Acks[T]) add(most int, l Lender, e ack[T]) (id uint64, err error) {
 	t := a.made()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	waiting := len(t.pending) + t.queued
+	waiting := len(t.pending) + int(t.queued)
 	switch {
 	case t.closed:
 		return 0, ErrAcksClosed
-	case waiting >= limits.Items, waiting > 0 && t.bytes+e.size > limits.Bytes:
+	case waiting >= most, !t.borrow(l, e.size) && waiting > 0:
 		return 0, ErrAcksFull
 	}
 	if t.pending == nil {
@@ -88,23 +106,29 @@ func (a *Acks[T]) add(limits *Limits, e ack[T]) (id uint64, err error) {
 }
 
 // Resolve settles id with v, which takes size bytes. It reports false for an id that is not waited for.
-func (a *Acks[T]) Resolve(id uint64, v T, size int) bool { return a.settle(id, v, size, nil) }
-
-// Fail settles id with err. It reports false for an id that is not waited for.
-func (a *Acks[T]) Fail(id uint64, err error) bool {
-	var zero T
-	return a.settle(id, zero, 0, err)
+func (a *Acks[T]) Resolve(l Lender, id uint64, v T, size int) bool {
+	return a.settle(l, id, v, size, nil)
 }
 
-func (a *Acks[T]) settle(id uint64, v T, size int, err error) bool {
+// Fail settles id with err. It reports false for an id that is not waited for.
+func (a *Acks[T]) Fail(l Lender, id uint64, err error) bool {
+	var zero T
+	return a.settle(l, id, zero, 0, err)
+}
+
+func (a *Acks[T]) settle(l Lender, id uint64, v T, size int, err error) bool {
 	t := a.table.Load()
 	if t == nil {
 		return false
 	}
 	t.mu.Lock()
 	e, ok := t.take(id)
-	if ok && e.queue != nil {
-		t.call(e, v, size, err)
+	switch {
+	case ok && e.queue != nil:
+		t.queued++
+		e.queue(v, size, err)
+	case ok:
+		t.repay(l, e.size)
 	}
 	t.mu.Unlock()
 	if ok && e.queue == nil {
@@ -114,24 +138,27 @@ func (a *Acks[T]) settle(id uint64, v T, size int, err error) bool {
 }
 
 // Forget gives id up. It reports false if the id has been settled, or is just being settled.
-func (a *Acks[T]) Forget(id uint64) bool {
+func (a *Acks[T]) Forget(l Lender, id uint64) bool {
 	t := a.table.Load()
 	if t == nil {
 		return false
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	_, ok := t.take(id)
+	e, ok := t.take(id)
+	if ok {
+		t.repay(l, e.size)
+	}
 	return ok
 }
 
-// Done says that a callback which was queued has run. size is what queue was told.
-func (a *Acks[T]) Done(size int) {
+// Done says that a callback which was queued has run. extra is what AddQueued was told.
+func (a *Acks[T]) Done(l Lender, extra int) {
 	t := a.made()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.queued--
-	t.bytes -= size
+	t.repay(l, AckCost+extra)
 }
 
 // Len is how many are waited for.
@@ -147,7 +174,7 @@ func (a *Acks[T]) Len() int {
 
 // Close settles all with err, in the order they were added; Add fails from then on. What is queued for them is queued when
 // it returns.
-func (a *Acks[T]) Close(err error) {
+func (a *Acks[T]) Close(l Lender, err error) {
 	t := a.made()
 	var zero T
 	t.mu.Lock()
@@ -155,10 +182,11 @@ func (a *Acks[T]) Close(err error) {
 	ids := slices.Sorted(maps.Keys(pending))
 	t.pending, t.closed = nil, true
 	for _, id := range ids {
-		e := pending[id]
-		t.bytes -= e.size
-		if e.queue != nil {
-			t.call(e, zero, 0, err)
+		if e := pending[id]; e.queue != nil {
+			t.queued++
+			e.queue(zero, 0, err)
+		} else {
+			t.repay(l, e.size)
 		}
 	}
 	t.mu.Unlock()
@@ -171,21 +199,42 @@ func (a *Acks[T]) Close(err error) {
 
 // The following need mu.
 
+// take removes a pending one, which still counts.
 func (t *ackTable[T]) take(id uint64) (e ack[T], ok bool) {
 	e, ok = t.pending[id]
 	if !ok {
 		return e, false
 	}
 	delete(t.pending, id)
-	t.bytes -= e.size
 	if len(t.pending) == 0 && t.peak > maxKept {
 		t.pending, t.peak = nil, 0
 	}
 	return e, true
 }
 
-func (t *ackTable[T]) call(e ack[T], v T, size int, err error) {
-	t.queued++
-	t.bytes += e.size + size
-	e.queue(v, e.size+size, err)
+// borrow sees to it that there is memory for n bytes more.
+func (t *ackTable[T]) borrow(l Lender, n int) bool {
+	lack := t.bytes + n - ackFreely - int(t.lent)
+	if lack <= 0 {
+		return true
+	}
+	lack = (lack + ackStep - 1) / ackStep * ackStep
+	if lack > math.MaxInt32-int(t.lent) || !l.Borrow(lack) {
+		return false
+	}
+	t.lent += int32(lack)
+	return true
+}
+
+// repay is for n bytes that are held no more. A little is kept until nothing waits.
+func (t *ackTable[T]) repay(l Lender, n int) {
+	t.bytes -= n
+	over := int(t.lent)
+	if t.bytes > 0 {
+		over = (over-t.bytes)/ackStep*ackStep - ackStep
+	}
+	if over > 0 {
+		t.lent -= int32(over)
+		l.Repay(over)
+	}
 }

@@ -9,13 +9,31 @@ import (
 	"testing"
 )
 
-var wide = Limits{Items: 1 << 20, Bytes: 1 << 30}
+const many = 1 << 20
+
+// A bank is a Lender with a limit.
+type bank struct {
+	limit int64
+	lent  atomic.Int64
+}
+
+func (b *bank) Borrow(n int) bool {
+	if b.lent.Add(int64(n)) > b.limit {
+		b.Repay(n)
+		return false
+	}
+	return true
+}
+
+func (b *bank) Repay(n int) { b.lent.Add(int64(-n)) }
+
+var rich = &bank{limit: 1 << 30}
 
 func TestAcksSettleOnce(t *testing.T) {
 	var a Acks[string]
 	var got []string
 	add := func() uint64 {
-		id, err := a.Add(&wide, func(v string, err error) {
+		id, err := a.Add(many, rich, func(v string, err error) {
 			if err != nil {
 				v = err.Error()
 			}
@@ -30,23 +48,23 @@ func TestAcksSettleOnce(t *testing.T) {
 	if first == second || second == third {
 		t.Fatal("an id was given twice")
 	}
-	if !a.Resolve(first, "one", 3) || a.Resolve(first, "again", 5) || a.Forget(first) {
+	if !a.Resolve(rich, first, "one", 3) || a.Resolve(rich, first, "again", 5) || a.Forget(rich, first) {
 		t.Error("the first acknowledgement did not settle exactly once")
 	}
-	if !a.Forget(second) || a.Resolve(second, "late", 4) || a.Forget(second) {
+	if !a.Forget(rich, second) || a.Resolve(rich, second, "late", 4) || a.Forget(rich, second) {
 		t.Error("a forgotten acknowledgement was settled")
 	}
-	if a.Resolve(12345, "unknown", 7) {
+	if a.Resolve(rich, 12345, "unknown", 7) {
 		t.Error("an unknown id was settled")
 	}
-	a.Close(errors.New("gone"))
-	if a.Resolve(third, "late", 4) || a.Len() != 0 {
+	a.Close(rich, errors.New("gone"))
+	if a.Resolve(rich, third, "late", 4) || a.Len() != 0 {
 		t.Error("something was left after Close")
 	}
-	if _, err := a.Add(&wide, func(string, error) {}); err != ErrAcksClosed {
+	if _, err := a.Add(many, rich, func(string, error) {}); err != ErrAcksClosed {
 		t.Errorf("Add after Close: %v", err)
 	}
-	a.Close(errors.New("again"))
+	a.Close(rich, errors.New("again"))
 	if len(got) != 2 || got[0] != "one" || got[1] != "gone" {
 		t.Errorf("settled with %q", got)
 	}
@@ -54,8 +72,8 @@ func TestAcksSettleOnce(t *testing.T) {
 
 func TestAcksSettleMayUseThem(t *testing.T) {
 	var a Acks[int]
-	id, _ := a.Add(&wide, func(int, error) { a.Add(&wide, func(int, error) {}) })
-	a.Resolve(id, 0, 1)
+	id, _ := a.Add(many, rich, func(int, error) { a.Add(many, rich, func(int, error) {}) })
+	a.Resolve(rich, id, 0, 1)
 	if a.Len() != 1 {
 		t.Errorf("%d wait, want 1", a.Len())
 	}
@@ -69,23 +87,23 @@ func TestAcksRace(t *testing.T) {
 	const n = 2000
 	ids := make(chan uint64, n)
 	for range n {
-		id, _ := a.Add(&wide, func(int, error) { settled.Add(1) })
+		id, _ := a.Add(many, rich, func(int, error) { settled.Add(1) })
 		ids <- id
 	}
 	close(ids)
 	for id := range ids {
 		if id%3 == 0 {
-			wg.Go(func() { a.Resolve(id, 0, 1) })
+			wg.Go(func() { a.Resolve(rich, id, 0, 1) })
 		}
 		if id%2 == 0 {
 			wg.Go(func() {
-				if a.Forget(id) {
+				if a.Forget(rich, id) {
 					forgotten.Add(1)
 				}
 			})
 		}
 	}
-	wg.Go(func() { a.Close(errors.New("gone")) })
+	wg.Go(func() { a.Close(rich, errors.New("gone")) })
 	wg.Wait()
 	if got := settled.Load() + forgotten.Load(); got != n {
 		t.Errorf("%d settled or forgotten, want %d", got, n)
@@ -95,53 +113,101 @@ func TestAcksRace(t *testing.T) {
 func TestAcksReleaseMemory(t *testing.T) {
 	var a Acks[int]
 	for range 10 * maxKept {
-		a.Add(&wide, func(int, error) {})
+		a.Add(many, rich, func(int, error) {})
 	}
 	for id := range uint64(10 * maxKept) {
-		a.Forget(id)
+		a.Forget(rich, id)
 	}
 	if a.made().pending != nil {
 		t.Error("a map that was large is kept")
 	}
 }
 
-// What is waited for is bounded in number and bytes, callbacks that have not run among it, with what they were answered.
-func TestAcksLimits(t *testing.T) {
+// What is waited for is bounded in number, callbacks that have not run among it.
+func TestAcksLimit(t *testing.T) {
 	var a Acks[string]
 	var sizes []int
-	few := &Limits{Items: 3, Bytes: 4 * AckCost}
+	const most = 3
 	queue := func(_ string, size int, _ error) { sizes = append(sizes, size) }
 	for i := range 2 {
-		if id, err := a.AddQueued(few, 10, queue); err != nil || id != uint64(i) {
+		if id, err := a.AddQueued(most, rich, 10, queue); err != nil || id != uint64(i) {
 			t.Fatal(id, err)
 		}
 	}
-	if _, err := a.Add(few, nil); err != nil {
+	full := func() {
+		t.Helper()
+		if _, err := a.Add(most, rich, nil); err != ErrAcksFull {
+			t.Errorf("a fourth of three: %v", err)
+		}
+	}
+	if _, err := a.Add(most, rich, nil); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := a.Add(few, nil); err != ErrAcksFull {
-		t.Errorf("a fourth of three: %v", err)
-	}
-	a.Forget(2)
-	a.Resolve(0, "x", 1000)
-	a.Fail(1, errors.New("late"))
-	if len(sizes) != 2 || sizes[0] != AckCost+1010 || sizes[1] != AckCost+10 || a.Len() != 0 {
+	full()
+	a.Resolve(rich, 0, "x", 1000)
+	a.Fail(rich, 1, errors.New("late"))
+	if len(sizes) != 2 || sizes[0] != 1000 || sizes[1] != 0 || a.Len() != 1 {
 		t.Fatalf("sizes %v, %d wait", sizes, a.Len())
 	}
-	if _, err := a.Add(few, nil); err != ErrAcksFull {
-		t.Errorf("beside a large answer: %v", err)
+	full()
+	a.Done(rich, 10)
+	if _, err := a.Add(most, rich, nil); err != nil {
+		t.Errorf("after one has run: %v", err)
 	}
-	a.Done(sizes[0])
-	if _, err := a.Add(few, nil); err != nil {
-		t.Errorf("after it was taken: %v", err)
+}
+
+// What is waited for is lent, but for little; it is given back however it ends, all of it when nothing waits.
+func TestAcksAreLent(t *testing.T) {
+	var a Acks[int]
+	b := &bank{limit: 100 * AckCost}
+	queue := func(int, int, error) {}
+	ends := []func(id uint64){
+		func(id uint64) { a.Resolve(b, id, 1, 1000); a.Done(b, 8) },
+		func(id uint64) { a.Fail(b, id, errors.New("late")); a.Done(b, 8) },
+		func(id uint64) { a.Forget(b, id) },
 	}
-	if _, err := a.AddQueued(few, 4*AckCost, queue); err != ErrAcksFull {
-		t.Errorf("too large beside others: %v", err)
+	var ids []uint64
+	for {
+		id, err := a.AddQueued(many, b, 8, queue)
+		if err != nil {
+			break
+		}
+		if ids = append(ids, id); len(ids) == 7 && b.lent.Load() != 0 {
+			t.Error("few are lent, too")
+		}
 	}
-	a.Done(sizes[1])
-	a.Forget(3)
-	if _, err := a.AddQueued(few, 8*AckCost, queue); err != nil {
+	if lent := b.lent.Load(); lent < 90*AckCost || len(ids) < 95 || len(ids) > 108 {
+		t.Errorf("%d wait, %d bytes are lent", len(ids), lent)
+	}
+	for i, id := range ids {
+		ends[i%len(ends)](id)
+		if left := int64(len(ids)-i-1) * AckCost; left > 0 && (b.lent.Load() < left-ackFreely || b.lent.Load() > left*2+2*ackStep) {
+			t.Fatalf("%d bytes are lent for %d", b.lent.Load(), left)
+		}
+	}
+	if b.lent.Load() != 0 {
+		t.Errorf("%d bytes are lent in the end", b.lent.Load())
+	}
+	if _, err := a.Add(many, b, nil); err != nil {
+		t.Error(err)
+	}
+	a.Forget(b, uint64(len(ids)))
+	if id, err := a.AddQueued(many, b, 200*AckCost, queue); err != nil {
 		t.Errorf("too large, alone: %v", err)
+	} else if _, err := a.Add(many, b, nil); err != ErrAcksFull {
+		t.Errorf("beside one that is too large: %v", err)
+	} else {
+		a.Forget(b, id)
+	}
+	for range 20 {
+		_, _ = a.AddQueued(many, b, 8, queue)
+	}
+	a.Close(b, errors.New("gone"))
+	for range 20 {
+		a.Done(b, 8)
+	}
+	if b.lent.Load() != 0 {
+		t.Errorf("%d bytes are lent after Close", b.lent.Load())
 	}
 }
 
@@ -152,10 +218,10 @@ func TestAcksCloseIsLast(t *testing.T) {
 	var got []int
 	done := make(chan struct{})
 	for i := range 20 {
-		_, _ = a.AddQueued(&wide, 0, func(_ int, _ int, err error) {
+		_, _ = a.AddQueued(many, rich, 0, func(_ int, _ int, err error) {
 			if i == 7 {
 				go func() { // ends when Close has returned
-					a.Close(errors.New("gone"))
+					a.Close(rich, errors.New("gone"))
 					closed.Store(true)
 					close(done)
 				}()
@@ -171,7 +237,7 @@ func TestAcksCloseIsLast(t *testing.T) {
 			}
 		})
 	}
-	a.Resolve(7, 0, 0)
+	a.Resolve(rich, 7, 0, 0)
 	<-done
 	if !slices.IsSorted(got) || len(got) != 19 {
 		t.Errorf("got %v", got)
@@ -183,7 +249,7 @@ func BenchmarkAcks(b *testing.B) {
 	settle := func(int, error) {}
 	b.ReportAllocs()
 	for range b.N {
-		id, _ := a.Add(&wide, settle)
-		a.Resolve(id, 1, 1)
+		id, _ := a.Add(many, rich, settle)
+		a.Resolve(rich, id, 1, 1)
 	}
 }

@@ -131,14 +131,23 @@ func (q *Inbox[T]) Push(done <-chan struct{}, item T, size int) bool {
 }
 
 // Append takes an item whatever the limits say. It reports false after Close.
-func (q *Inbox[T]) Append(item T) bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.closed {
-		return false
+func (q *Inbox[T]) Append(item T) bool { return q.AppendSized(item, 0) }
+
+// AppendSized is Append for an item of size bytes, which may bring the Account above what it may hold: see [Account.Over].
+func (q *Inbox[T]) AppendSized(item T, size int) bool {
+	if size > 0 {
+		q.runner.Account().Force(size)
 	}
-	q.append(entry[T]{item: item})
-	return true
+	q.mu.Lock()
+	taken := !q.closed
+	if taken {
+		q.append(entry[T]{item, size})
+	}
+	q.mu.Unlock()
+	if !taken && size > 0 {
+		q.runner.Account().Give(size)
+	}
+	return taken
 }
 
 // Drop removes the items that wait and match, and makes room for those that are being pushed. match is called with the

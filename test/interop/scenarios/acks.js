@@ -57,6 +57,28 @@ module.exports = [
     },
   },
   {
+    title: "the server asks five thousand times before the client reads, and all are answered",
+    async body({ clients }) {
+      const socket = await clients.connected();
+      const asked = 5000;
+      socket.on("please-ack", (i, ack) => ack(i));
+      const held = new Promise((resolve) => {
+        let sum = 0;
+        let n = 0;
+        socket.on("acked", (i) => {
+          sum += i;
+          if (++n === asked) {
+            resolve(sum);
+          }
+        });
+      });
+      for (let i = 0; i < asked; i++) {
+        socket.emit("ask-ack", i);
+      }
+      assert.equal(await held, (asked * (asked - 1)) / 2);
+    },
+  },
+  {
     title: "the server asks while the client asks",
     async body({ clients }) {
       const socket = await clients.connected();
