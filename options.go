@@ -120,7 +120,9 @@ func (o *Options) check() error {
 	duration("ConnectTimeout", o.ConnectTimeout)
 	duration("AttachmentTimeout", o.AttachmentTimeout)
 	size("MaxNamespaces", o.MaxNamespaces)
+	size("MaxInboxBytes", o.MaxInboxBytes)
 	size("MaxInbox", o.MaxInbox)
+	size("MaxAuth", o.MaxAuth)
 	size("MaxPendingAcks", o.MaxPendingAcks)
 	return errors.Join(errs...)
 }

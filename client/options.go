@@ -143,8 +143,7 @@ func (o *Options) check() error {
 		d    time.Duration
 	}{
 		{"ConnectTimeout", o.ConnectTimeout}, {"ReconnectionDelay", o.ReconnectionDelay}, {"ReconnectionDelayMax", o.ReconnectionDelayMax},
-		{"Socket.AckTimeout", o.Socket.AckTimeout}, {"Engine.RequestTimeout", o.Engine.RequestTimeout},
-		{"Engine.UpgradeTimeout", o.Engine.UpgradeTimeout},
+		{"Engine.RequestTimeout", o.Engine.RequestTimeout}, {"Engine.UpgradeTimeout", o.Engine.UpgradeTimeout},
 	} {
 		if d.d <= 0 { // of some, that means none
 			continue
@@ -155,6 +154,34 @@ func (o *Options) check() error {
 	}
 	if o.RandomizationFactor > 1 {
 		return fmt.Errorf("client: RandomizationFactor is %v: it is at most 1; 0.5 means 50%%", o.RandomizationFactor)
+	}
+	return cmp.Or(checkSizes(
+		size{"MaxInboxBytes", int64(o.MaxInboxBytes)}, size{"MaxInbox", int64(o.MaxInbox)}, size{"Engine.MaxPayload", o.Engine.MaxPayload},
+		size{"Engine.MaxQueueBytes", int64(o.Engine.MaxQueueBytes)}, size{"Engine.MaxQueuePackets", int64(o.Engine.MaxQueuePackets)},
+	), o.Socket.check("Socket."))
+}
+
+// check is that of Options for one socket.
+func (o *SocketOptions) check(prefix string) error {
+	if o.AckTimeout > 0 {
+		if err := units.Check(prefix+"AckTimeout", o.AckTimeout, time.Millisecond); err != nil {
+			return fmt.Errorf("client: %w", err)
+		}
+	}
+	return checkSizes(size{prefix + "MaxPendingAcks", int64(o.MaxPendingAcks)},
+		size{prefix + "MaxBufferBytes", int64(o.MaxBufferBytes)}, size{prefix + "MaxBufferPackets", int64(o.MaxBufferPackets)})
+}
+
+type size struct {
+	name string
+	n    int64
+}
+
+func checkSizes(sizes ...size) error {
+	for _, s := range sizes {
+		if s.n < 0 {
+			return fmt.Errorf("client: %s is negative (%d): 0 means the default", s.name, s.n)
+		}
 	}
 	return nil
 }

@@ -153,6 +153,9 @@ func (s *Socket) unable() error {
 	if s.closed || s.m.closed {
 		return ErrClosed
 	}
+	if s.m.wrong == nil && s.opts != &s.m.opts.Socket {
+		return s.opts.check("")
+	}
 	return s.m.wrong
 }
 
