@@ -55,6 +55,8 @@ type rare struct {
 	many   map[string]*Socket // of the sockets, those for which first would be too long a list; nil if it is not
 	left   *leftNames         // namespaces that the client was in; nil if there are none
 
+	manyAuths int // bytes of auth of the sockets in many
+
 	room    chan struct{} // closed when there may be room in the inboxes; nil if nobody waits for that
 	partial int           // bytes of the packet of which attachments are missing, if they are many
 	auths   int           // bytes of auth, likewise

@@ -54,6 +54,7 @@ func (c *conn) add(s *Socket) {
 			r.many = make(map[string]*Socket)
 		}
 		r.many[s.name] = s
+		r.manyAuths += int(s.authSize)
 	}
 	if r := c.rare; r != nil {
 		if l := r.left; l != nil {
@@ -77,6 +78,7 @@ func (c *conn) drop(s *Socket) bool {
 	}
 	if r := c.rare; r != nil && r.many[s.name] == s {
 		delete(r.many, s.name)
+		r.manyAuths -= int(s.authSize)
 		if len(r.many) == 0 {
 			r.many = nil
 			c.tidy()

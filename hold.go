@@ -203,6 +203,9 @@ func (c *conn) authLocked() (n int) {
 	for s := c.first; s != nil; s = s.next {
 		n += int(s.authSize)
 	}
+	if c.rare != nil {
+		n += c.rare.manyAuths
+	}
 	return n
 }
 

@@ -53,6 +53,29 @@ func TestMaxAuth(t *testing.T) {
 	bubble(t, &socketio.Options{MaxAuth: 1_000_000}, func(t *testing.T, f *fixture) {
 		f.dial().connect("/", sized(900_000))
 	})
+	// However many namespaces there are.
+	bubble(t, nil, func(t *testing.T, f *fixture) {
+		f.OfFunc(func(context.Context, string, socketio.Args) bool { return true })
+		c := f.dial()
+		for i := range 32 {
+			c.connect(fmt.Sprint("/", i), sized(4000))
+		}
+		c.send("40/32," + sized(4000))
+		c.expect(`44/32,{"message":"Auth too large"}`)
+		if m := f.Stats().Engine.Memory; m.Held < 100_000 || m.Held > 132_000 {
+			t.Errorf("%d bytes are held", m.Held)
+		}
+		for i := range 32 {
+			c.send(fmt.Sprintf("41/%d,", i))
+		}
+		c.connect("/32", sized(130_000))
+		c.send("41/32,")
+		synctest.Wait()
+		if m := f.Stats().Engine.Memory; m.Held != 0 {
+			t.Errorf("%d bytes are held when the client has left", m.Held)
+		}
+		c.close()
+	})
 }
 
 // A handshake of which too much would have to be kept is refused.
