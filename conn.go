@@ -15,6 +15,7 @@ import (
 
 	"sio.example/socketio/engineio"
 	"sio.example/socketio/internal/dispatch"
+	"sio.example/socketio/internal/journal"
 	"sio.example/socketio/internal/sid"
 	"sio.example/socketio/internal/standstill"
 	"sio.example/socketio/parser"
@@ -129,7 +130,12 @@ func (c *conn) malformed(err error) {
 			level = slog.LevelWarn
 		}
 	}
-	c.srv.log.Log(context.Background(), level, "socketio: parse error", "address", c.address(), "error", err, "limit", limit)
+	const msg = "socketio: parse error"
+	if args := []any{"address", c.address(), "error", err, "limit", limit}; level == slog.LevelDebug {
+		c.srv.log.Debug(msg, args...)
+	} else {
+		c.srv.causes.Log(context.Background(), c.srv.log, journal.Often, msg, level, msg, args...)
+	}
 	c.violation(RejectParse, ReasonParseError, "parse error")
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 
 	"sio.example/socketio/internal/dispatch"
 	"sio.example/socketio/internal/journal"
@@ -35,13 +36,7 @@ func (s *server) logError(ctx context.Context, level slog.Level, msg string, soc
 	if !s.log.Enabled(ctx, level) {
 		return
 	}
-	cause := msg
-	if e != nil {
-		cause += " of event " + e.Name
-	} else if sock != nil {
-		cause += " in " + sock.name
-	}
-	skipped, ok := s.causes.Allow(cause, journal.Often)
+	skipped, ok := s.causes.Allow(causeOf(msg, sock, e), journal.Often)
 	if !ok {
 		return
 	}
@@ -60,6 +55,30 @@ func (s *server) logError(ctx context.Context, level slog.Level, msg string, soc
 		args = append(args, "skipped", skipped)
 	}
 	s.log.Log(ctx, level, msg, args...)
+}
+
+// causeOf is what records are counted by. Names that clients choose are not part of it: they could have a cause for each record.
+func causeOf(msg string, sock *Socket, e *Event) string {
+	switch {
+	case e != nil && (sock == nil || sock.knows(e.Name)):
+		return msg + " of event " + e.Name
+	case e != nil:
+		return msg + " of an event without a listener"
+	case sock == nil:
+		return msg
+	}
+	if n := sock.ns(); n == nil || n.parent != nil {
+		return msg + " in a namespace of OfFunc"
+	}
+	return msg + " in " + sock.name
+}
+
+// knows reports whether somebody listens to events of a name.
+func (s *Socket) knows(name string) bool {
+	if n := s.ns(); n != nil && n.hooks.load().handlers[name] != nil {
+		return true
+	}
+	return slices.ContainsFunc(s.listeners.Snapshot(), func(l dispatch.Listener[Handler]) bool { return l.Name == name })
 }
 
 // debugs reports whether it is worth the while to call debug.

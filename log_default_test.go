@@ -3,6 +3,7 @@ package socketio_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log"
 	"log/slog"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	socketio "sio.example/socketio"
+	"sio.example/socketio/parser"
 )
 
 // captureDefault has slog.Default() log into the buffer that is returned, until the test is over.
@@ -106,6 +108,42 @@ func TestErrorsAreLoggedSeldom(t *testing.T) {
 		}
 		if n := f.Stats().HandlerErrors; n != 1002 {
 			t.Errorf("%d errors counted", n)
+		}
+	})
+}
+
+// Names that clients choose make no causes of their own.
+func TestClientsChooseNoCauses(t *testing.T) {
+	const n = 100
+	bubble(t, nil, func(t *testing.T, f *fixture) {
+		f.UseEvents(func(next socketio.Handler) socketio.Handler {
+			return func(context.Context, *socketio.Event) error { return errors.New("not allowed") }
+		})
+		f.Handle("known", func(context.Context, *socketio.Socket, *socketio.Event) error { return nil })
+		p := f.OfFunc(func(context.Context, string, socketio.Args) bool { return true })
+		p.Use(func(context.Context, *socketio.Socket) error { return errors.New("gate fell down") })
+		c, _ := f.connected("/")
+		for i := range n {
+			c.send(fmt.Sprintf(`42["event%d"]`, i), fmt.Sprintf("40/nsp%d,", i))
+			c.read() // it is refused
+		}
+		c.send(`42["known"]`)
+		synctest.Wait()
+		count := func(text string) int { return strings.Count(f.logs.String(), text) }
+		if a, b, c := count("event=event"), count("gate fell down"), count("event=known"); a != 10 || b != 10 || c != 1 {
+			t.Errorf("%d records of events, %d of namespaces, %d of an event that is known", a, b, c)
+		}
+	})
+	limited := &socketio.Options{Parser: parser.JSON(&parser.JSONOptions{MaxBytes: 100})}
+	bubble(t, limited, func(t *testing.T, f *fixture) {
+		for range n {
+			c, _ := f.connected("/")
+			c.send(`451-["x",{"_placeholder":true,"num":0}]`)
+			c.sendBinary(make([]byte, 100))
+			c.expectClose("closed: 1002 parse error")
+		}
+		if n := strings.Count(f.logs.String(), "limit=MaxBytes"); n != 10 {
+			t.Errorf("%d records of packets that are too large", n)
 		}
 	})
 }
