@@ -57,6 +57,7 @@ type rare struct {
 	left   *leftNames         // namespaces that the client was in; nil if there are none
 
 	manyAuths int // bytes of auth of the sockets in many
+	lingering int // and of those that were removed and have not done their last job
 
 	room    chan struct{} // closed when there may be room in the inboxes; nil if nobody waits for that
 	partial int           // bytes of the packet of which attachments are missing, if they are many
@@ -87,7 +88,7 @@ func (c *conn) rarely() *rare {
 // tidy drops what is in rare no more. It needs mu.
 func (c *conn) tidy() {
 	if r := c.rare; r != nil && r.place == nil && r.missed == nil && r.fewer == nil && r.many == nil && r.left == nil &&
-		r.room == nil && r.partial|r.auths|r.owed|int(r.charged) == 0 {
+		r.room == nil && r.partial|r.auths|r.lingering|r.owed|int(r.charged) == 0 {
 		c.rare = nil
 	}
 }
@@ -249,6 +250,8 @@ func (c *conn) connect(p *parser.Packet, size int) {
 	if closed = c.closed; !closed {
 		c.add(s)
 		c.keepAuth()
+	} else {
+		s.authSize = 0 // it counts nowhere
 	}
 	c.mu.Unlock()
 	if !s.entersAlone() || !s.inbox.Here(job{kind: jobEnter}) {
@@ -266,18 +269,21 @@ func (c *conn) remove(s *Socket, was bool) {
 	if !c.drop(s) {
 		return
 	}
+	c.lingers(s)
 	c.keepAuth()
 	if was && !c.closed {
 		c.leaves(s.name)
 	}
 }
 
-// awaitFewer holds the client up while twice as many of its sockets live as there may be namespaces, so that one that
-// comes and goes while its handlers hang does not pile them up. It reports false if the connection ends meanwhile.
+// awaitFewer holds the client up while twice as many of its sockets live as there may be namespaces, or those that have gone
+// keep as much auth as there may be, so that one that comes and goes while its handlers hang does not pile them up. It
+// reports false if the connection ends meanwhile.
 func (c *conn) awaitFewer() bool {
 	for {
 		c.mu.Lock()
-		if closed := c.closed; closed || int(c.living) < 2*c.srv.opts.MaxNamespaces {
+		fewer := int(c.living) < 2*c.srv.opts.MaxNamespaces && (c.rare == nil || c.rare.lingering <= c.srv.opts.MaxAuth)
+		if closed := c.closed; closed || fewer {
 			c.mu.Unlock()
 			return !closed
 		}
@@ -285,10 +291,10 @@ func (c *conn) awaitFewer() bool {
 		if r.fewer == nil {
 			r.fewer = make(chan struct{})
 		}
-		fewer := r.fewer
+		wait := r.fewer
 		c.mu.Unlock()
 		select {
-		case <-fewer:
+		case <-wait:
 		case <-c.eng.Context().Done():
 			return false
 		}
@@ -296,10 +302,11 @@ func (c *conn) awaitFewer() bool {
 }
 
 // finished is called when a socket's runner has done its last job.
-func (c *conn) finished() {
+func (c *conn) finished(s *Socket) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.living--
+	c.gone(s)
 	if r := c.rare; r != nil && r.fewer != nil {
 		close(r.fewer)
 		r.fewer = nil

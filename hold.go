@@ -48,7 +48,9 @@ func (h *held) Take(n int) bool {
 	after := h.held.Add(u<<heldFlags) >> heldFlags
 	before := after - u
 	if before > 0 && after > h.srv.freely && int64(after)*heldUnit > h.limit() {
-		h.held.Add(-u << heldFlags)
+		if v := h.held.Add(-u << heldFlags); v&heldCharged != 0 && v>>heldFlags < heldStep {
+			(*conn)(h).charge() // who gave something back meanwhile may have seen what was added
+		}
 		return false
 	}
 	if after/heldStep > before/heldStep {
@@ -184,9 +186,30 @@ func (c *conn) chargeLocked() {
 	c.tidy()
 }
 
+// lingers notes that the auth of a socket which is removed is kept until its last job. It needs mu.
+func (c *conn) lingers(s *Socket) {
+	if s.authSize >= lingering {
+		c.rarely().lingering += int(s.authSize)
+	}
+}
+
+// lingering is from how many bytes on that counts: there may be twice as many sockets as namespaces.
+const lingering = 4 << 10
+
+// gone is for the last job of a socket that was removed. It needs mu.
+func (c *conn) gone(s *Socket) {
+	if s.authSize >= lingering {
+		c.rare.lingering -= int(s.authSize)
+		c.keepAuth()
+	}
+}
+
 // keepAuth notes what is kept of the sockets' auth. It needs mu.
 func (c *conn) keepAuth() {
 	n := c.authLocked()
+	if c.rare != nil {
+		n += c.rare.lingering
+	}
 	switch {
 	case n >= heldStep*heldUnit:
 		c.rarely().auths = n

@@ -236,3 +236,41 @@ func placeholders(n int) string {
 	}
 	return b.String()
 }
+
+// What a socket keeps counts until its last handler has returned; a client that comes and goes meanwhile waits.
+func TestAuthOfSocketsThatLinger(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, f *fixture) {
+		p := f.OfFunc(func(context.Context, string, socketio.Args) bool { return true })
+		release := make(chan struct{})
+		p.Handle("hang", func(context.Context, *socketio.Socket, *socketio.Event) error {
+			<-release
+			return nil
+		})
+		const n = 10
+		c := f.dial()
+		go func() { // ends when all have been connected, or the connection has ended
+			for i := range n {
+				_ = c.trySend(fmt.Sprintf("40/%d,", i) + sized(100_000))
+				for {
+					if _, err := c.receive(); err == nil {
+						break
+					} else if !isTimeout(err) {
+						return
+					}
+				}
+				_ = c.trySend(fmt.Sprintf(`42/%d,["hang"]`, i))
+				_ = c.trySend(fmt.Sprintf("41/%d,", i))
+			}
+		}()
+		synctest.Wait()
+		if m := f.Stats().Engine.Memory; m.Held < 90_000 || m.Held > 300_000 {
+			t.Errorf("%d bytes are held", m.Held)
+		}
+		close(release)
+		advance(time.Minute)
+		if m := f.Stats().Engine.Memory; m.Held != 0 || f.Stats().Connects != n {
+			t.Errorf("%d bytes are held in the end, %d connected", m.Held, f.Stats().Connects)
+		}
+		c.close()
+	})
+}

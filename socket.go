@@ -590,7 +590,7 @@ func (r *runner) end() {
 	s := (*Socket)(r)
 	srv := s.conn.srv
 	defer srv.release(s)
-	defer s.conn.finished()
+	defer s.conn.finished(s)
 	if !s.has(markAdmitted) {
 		s.leaveAll()
 		if s.ns() != nil {
@@ -620,7 +620,7 @@ func (r *runner) leave() {
 		s.debug("socketio: disconnected", "reason", string(s.reason()))
 	}
 	s.ns().remove(s)
-	s.conn.finished()
+	s.conn.finished(s)
 	srv.release(s)
 }
 
