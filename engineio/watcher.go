@@ -115,7 +115,7 @@ func (s *Socket) watched() bool {
 		s.unclaimLocked()
 		s.mu.Unlock()
 		return false
-	case s.stalledLocked():
+	case s.stalledLocked() && !c.relented: // whoever is given the chance to say all has the time of the write
 		s.endLocked(slowConsumer)
 		s.mu.Unlock()
 		return false
