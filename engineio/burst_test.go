@@ -138,6 +138,28 @@ func TestSlowConsumer(t *testing.T) { // S-1, S-5
 	})
 }
 
+// A client on polling whose link needs 40 seconds for an answer of a megabyte, 200 kbit/s, is as slow as the heartbeat allows.
+func TestSlowLinkOnPolling(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, e *env) {
+		q, rec := e.open()
+		for range 3000 {
+			rec.socket.Send(SendOptions{}, text(strings.Repeat("x", 1000)))
+		}
+		if n := len(e.do("GET", q, "").body); n < 900_000 {
+			t.Fatalf("got %d bytes", n)
+		}
+		<-time.After(40 * time.Second)
+		rec.alive()
+		for range 3 {
+			e.do("GET", q, "")
+		}
+		e.do("POST", q, "3")
+		<-time.After(10 * time.Second)
+		rec.alive()
+		rec.socket.CloseWith(ForcedClose, true, "")
+	})
+}
+
 // Whoever reads slowly reads: a long message that goes out bit by bit holds nobody up.
 func TestSlowReader(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, e *env) {
