@@ -138,6 +138,28 @@ func TestSlowConsumer(t *testing.T) { // S-1, S-5
 	})
 }
 
+// A client on polling whose link needs 40 seconds for an answer of a megabyte, 200 kbit/s, is as slow as the heartbeat allows.
+func TestSlowLinkOnPolling(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, e *env) {
+		q, rec := e.open()
+		for range 3000 {
+			rec.socket.Send(SendOptions{}, text(strings.Repeat("x", 1000)))
+		}
+		if n := len(e.do("GET", q, "").body); n < 900_000 {
+			t.Fatalf("got %d bytes", n)
+		}
+		<-time.After(40 * time.Second)
+		rec.alive()
+		for range 3 {
+			e.do("GET", q, "")
+		}
+		e.do("POST", q, "3")
+		<-time.After(10 * time.Second)
+		rec.alive()
+		rec.socket.CloseWith(ForcedClose, true, "")
+	})
+}
+
 // Whoever reads slowly reads: a long message that goes out bit by bit holds nobody up.
 func TestSlowReader(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, e *env) {
@@ -332,5 +354,62 @@ func TestSlowConsumerAfterAStandstill(t *testing.T) {
 		rec.alive()
 		<-time.After(2 * watchTick)
 		rec.want(TransportError)
+	})
+}
+
+// A client that reads only when it has written all it has to say, more than its queue and the kernel take, is served.
+func TestWritesAllBeforeItReads(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, e *env) {
+		e.net.Buffer = 4096
+		e.onMsg = echo
+		p, rec := e.ws()
+		const n = 4000
+		for i := range n {
+			p.send(fmt.Sprintf("4%08d%s", i, strings.Repeat("x", 1000)))
+		}
+		for i := range n {
+			if m, want := p.read(), fmt.Sprintf("4%08d", i); !strings.HasPrefix(m, want) {
+				t.Fatalf("got %.20q, want %s", m, want)
+			}
+		}
+		rec.alive()
+		e.rejected(RejectSlowConsumer, 0)
+		p.conn.Close()
+		rec.want(TransportClose)
+		if m := e.Stats().Memory.Out; m != 0 || rec.socket.claimed() {
+			t.Errorf("%d bytes are left", m)
+		}
+	})
+}
+
+// Those that are read from although they take nothing hold no more than a part of the server's memory together.
+func TestReadOnWithinMemory(t *testing.T) {
+	bubble(t, &Options{MaxMemory: 32 << 20}, func(t *testing.T, e *env) {
+		e.net.Buffer = 4096
+		e.onMsg = echo
+		stop := make(chan struct{}, 3)
+		var recs []*recorder
+		for range cap(stop) {
+			p, rec := e.ws()
+			recs = append(recs, rec)
+			go func() { // ends with the connection
+				for {
+					if _, err := p.conn.Write(frame(1, "4"+strings.Repeat("x", 1000))); err != nil {
+						stop <- struct{}{}
+						return
+					}
+				}
+			}()
+		}
+		for range 8 {
+			<-time.After(time.Second)
+			if m := e.Stats().Memory.Out; m > 32<<20/stalledParts {
+				t.Errorf("%d bytes wait", m)
+			}
+		}
+		for _, rec := range recs {
+			rec.want(TransportError)
+			<-stop
+		}
 	})
 }

@@ -1,11 +1,22 @@
 package engineio
 
+import (
+	"time"
+
+	"sio.example/socketio/internal/budget"
+)
+
 // chokeParts is what part of the budget of a session's queue may wait to be sent before a WebSocket is not read from any more.
 // So a client that asks for more than it takes waits itself, as it does by polling, where its POST is not answered.
 const chokeParts = 4
 
+// relentParts is what part of MaxMemory may wait to be sent when a peer is read from that takes nothing. It is less than what
+// makes the watcher look.
+const relentParts = 2 * stalledParts
+
 // awaitQueue waits until the queue is short again. The peer ends that by reading; one that does not is ended by the deadline
-// of the write, or as a slow consumer.
+// of the write, or as a slow consumer. If it takes nothing for a while it may be unable to read before it has written all that
+// it has to say, which it can't while it is not read from, so it is, as far as there is memory for that.
 //
 //go:noinline
 func (s *Socket) awaitQueue() {
@@ -17,13 +28,28 @@ func (s *Socket) awaitQueue() {
 			return
 		}
 		c := s.claimLocked()
+		idle := s.idleLocked()
+		if idle >= stall && s.server.pool.Used(budget.Out) < s.server.pool.Limit()/relentParts {
+			c.relented = true
+			s.mu.Unlock()
+			return
+		}
 		if c.room == nil {
 			c.room = make(chan struct{})
 		}
 		room := c.room
 		s.mu.Unlock()
 		s.Flush() // whoever has sent may have left that to what comes next
-		<-room
+		wait := stall - idle
+		if wait <= 0 {
+			wait = watchTick // look again whether there is memory
+		}
+		t := time.NewTimer(wait)
+		select {
+		case <-room:
+		case <-t.C:
+		}
+		t.Stop()
 	}
 }
 
@@ -36,7 +62,12 @@ func (s *Socket) longLocked(parts int) bool {
 // unchokeLocked lets a reader that waits in awaitQueue go on.
 func (s *Socket) unchokeLocked() {
 	s.marks.And(^uint32(markChoked))
-	if c := s.claim; c != nil && c.room != nil {
+	c := s.claim
+	if c == nil {
+		return
+	}
+	c.relented = false
+	if c.room != nil {
 		close(c.room)
 		c.room = nil
 	}

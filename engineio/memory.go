@@ -68,8 +68,9 @@ func (s *Socket) HoldLimit() int {
 // A claim is what a session has while it holds much, or more than the budget of its queue. It is guarded by Socket.mu.
 type claim struct {
 	budget.Claim
-	watched bool          // the watcher has the session in its list
-	room    chan struct{} // closed when a reader that waits for room in the queue is to go on; nil if none waits
+	watched  bool          // the watcher has the session in its list
+	relented bool          // the reader went on although the queue is long: see awaitQueue
+	room     chan struct{} // closed when a reader that waits for room in the queue is to go on; nil if none waits
 }
 
 var claims = sync.Pool{New: func() any { return new(claim) }}

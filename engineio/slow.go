@@ -16,10 +16,12 @@ const (
 	// stall is how long the peer of a WebSocket may take nothing of a queue that is over its budget.
 	stall = 2 * time.Second
 
-	// absence is the same for a client on polling that has no GET pending, and a second more for absenceRate bytes of the
-	// last answer, which may still be on their way.
+	// absence is the same for a client on polling that has no GET pending, and a second more for so many bytes of the last
+	// answer, which may still be on their way: one by one as few as leave the judgement on long answers to the heartbeat, as a
+	// client gives up itself that gets no ping for so long; and more when many take nothing.
 	absence     = 5 * time.Second
-	absenceRate = 50_000
+	absenceRate = 20_000
+	hurriedRate = 50_000
 )
 
 // overLocked reports whether the queue would be over its budget with n messages more.
@@ -28,13 +30,13 @@ func (s *Socket) overLocked(cost, n int) bool {
 	return s.messages > 0 && (s.bytes+cost > o.MaxQueueBytes || int(s.messages)+n > o.MaxQueuePackets)
 }
 
-// stalledLocked reports whether the peer has taken nothing for as long as it may.
-func (s *Socket) stalledLocked() bool {
+// stalledLocked reports whether the peer has taken nothing for as long as it may; rate is one of those above.
+func (s *Socket) stalledLocked(rate int) bool {
 	if s.conn != nil {
 		return s.idleLocked() >= stall
 	}
 	p := s.poll
-	return p != nil && s.idleLocked() >= absence+time.Duration(p.answered/absenceRate)*time.Second
+	return p != nil && s.idleLocked() >= absence+time.Duration(p.answered/rate)*time.Second
 }
 
 // idleLocked is for how long the peer has taken nothing although there is something. A client on polling that has a GET

@@ -24,6 +24,7 @@ type probe struct {
 func (s *Server) webSocketOptions(h http.Header) *websocket.Options {
 	return &websocket.Options{
 		Header: h, MaxMessage: s.options.MaxPayload, Counters: &s.counters.frames, UserTimeout: s.silence(),
+		MaxUnread: s.options.MaxUnread,
 	}
 }
 

@@ -43,6 +43,7 @@ func (o *Options) checked() (Options, []error) {
 	size(&c, "MaxPayload", &d.MaxPayload)
 	size(&c, "MaxQueueBytes", &d.MaxQueueBytes)
 	size(&c, "MaxQueuePackets", &d.MaxQueuePackets)
+	size(&c, "MaxMemory", &d.MaxMemory)
 	d.Transports = c.transports(d.Transports)
 	if d.CORS != nil {
 		d.CORS = c.cors(*d.CORS)

@@ -95,6 +95,7 @@ func TestOptionsThatCannotBeMeant(t *testing.T) {
 		"more than a browser's timer":   {Options{PingInterval: 30 * 24 * time.Hour}, "timer of a browser"},
 		"negative size":                 {Options{MaxPayload: -1}, "MaxPayload is negative"},
 		"negative queue":                {Options{MaxQueueBytes: -1}, "MaxQueueBytes is negative"},
+		"negative memory":               {Options{MaxMemory: -1}, "MaxMemory is negative"},
 		"negative number":               {Options{MaxQueuePackets: -1}, "MaxQueuePackets is negative"},
 		"path with a host":              {Options{Path: "http://a/engine.io"}, "the path alone"},
 		"path with a query":             {Options{Path: "/engine.io/?a"}, "without query"},

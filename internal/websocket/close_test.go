@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -276,6 +277,7 @@ func TestCloseFromEverywhere(t *testing.T) {
 					if _, err := c.TryWriteFrames(AppendFrame(nil, Text, []byte("more"))); err != nil {
 						return
 					}
+					runtime.Gosched() // on one processor nobody else would ever have the turn
 				}
 			})
 			wg.Go(func() {

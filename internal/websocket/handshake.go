@@ -178,7 +178,7 @@ func takeOver(w http.ResponseWriter, answer []byte, opts *Options) (c *Conn, err
 		return nil, fmt.Errorf("websocket: hijack: %w", err)
 	}
 	nc.SetDeadline(time.Time{})
-	Tune(nc, opts.UserTimeout)
+	Tune(nc, opts.UserTimeout, opts.MaxUnread)
 	c = newConn(nc, leftOver(rw), opts)
 	err = c.send(answer, or(opts.HandshakeTimeout, defaultHandshakeTimeout))
 	if err != nil {

@@ -4,7 +4,9 @@ import "syscall"
 
 const tcpNotsentLowat = 0x201 // netinet/tcp.h
 
-func tuneFD(fd uintptr, _ int) {
+func tuneFD(fd uintptr, _, unread int) {
 	_ = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, tcpNotsentLowat, unsentMost)
-	_ = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, unreadMost)
+	if unread > 0 {
+		_ = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, unread)
+	}
 }

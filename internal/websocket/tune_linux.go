@@ -8,9 +8,11 @@ const (
 	tcpNotsentLowat = 25
 )
 
-func tuneFD(fd uintptr, ms int) {
+func tuneFD(fd uintptr, ms, unread int) {
 	_ = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, tcpNotsentLowat, unsentMost)
-	_ = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, unreadMost)
+	if unread > 0 {
+		_ = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, unread)
+	}
 	if ms > 0 {
 		_ = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, tcpUserTimeout, ms)
 	}

@@ -12,7 +12,7 @@ import (
 )
 
 // options reads back what Tune has set.
-func options(t *testing.T, nc *net.TCPConn) (unsent, ms int) {
+func options(t *testing.T, nc *net.TCPConn) (unsent, ms, unread int) {
 	t.Helper()
 	raw, err := nc.SyscallConn()
 	if err != nil {
@@ -21,8 +21,9 @@ func options(t *testing.T, nc *net.TCPConn) (unsent, ms int) {
 	raw.Control(func(fd uintptr) {
 		unsent, _ = syscall.GetsockoptInt(int(fd), syscall.IPPROTO_TCP, tcpNotsentLowat)
 		ms, _ = syscall.GetsockoptInt(int(fd), syscall.IPPROTO_TCP, tcpUserTimeout)
+		unread, _ = syscall.GetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF)
 	})
-	return unsent, ms
+	return unsent, ms, unread / 2 // Linux doubles it, for what is around the bytes
 }
 
 // Connections are tuned through what wraps them, as far as that can be looked into.
@@ -38,14 +39,29 @@ func TestTune(t *testing.T) {
 		"opaque2": func(c *net.TCPConn) net.Conn { return tls.Server(struct{ net.Conn }{c}, nil) },
 	} {
 		a, b := tcpPair(t)
-		Tune(wrap(a.(*net.TCPConn)), 45*time.Second)
-		unsent, ms := options(t, a.(*net.TCPConn))
+		unsent0, _, unread0 := options(t, a.(*net.TCPConn))
+		Tune(wrap(a.(*net.TCPConn)), 45*time.Second, -1)
+		unsent, ms, unread := options(t, a.(*net.TCPConn))
+		opaque := name == "opaque" || name == "opaque2"
 		want, wantMS := unsentMost, 45_000
-		if name == "opaque" || name == "opaque2" {
-			want, wantMS = unsent, 0
+		if opaque {
+			want, wantMS = unsent0, 0
 		}
-		if unsent != want || ms != wantMS {
-			t.Errorf("%s: %d bytes, %d ms", name, unsent, ms)
+		if unsent != want || ms != wantMS || unread != unread0 {
+			t.Errorf("%s: %d bytes, %d ms, %d bytes", name, unsent, ms, unread)
+		}
+		for _, most := range []int{0, 50_000} {
+			Tune(wrap(a.(*net.TCPConn)), 0, most)
+			want := most
+			if most == 0 {
+				want = 128 << 10
+			}
+			if opaque {
+				want = unread0
+			}
+			if _, _, unread := options(t, a.(*net.TCPConn)); unread != want {
+				t.Errorf("%s: %d bytes are kept of %d", name, unread, most)
+			}
 		}
 		a.Close()
 		b.Close()
@@ -54,17 +70,17 @@ func TestTune(t *testing.T) {
 
 // Upgrade tunes what it takes over.
 func TestUpgradeTunes(t *testing.T) {
-	got := make(chan [2]int, 1)
+	got := make(chan [3]int, 1)
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c, err := Upgrade(w, r, &Options{UserTimeout: 20 * time.Second})
+		c, err := Upgrade(w, r, &Options{UserTimeout: 20 * time.Second, MaxUnread: 60_000})
 		if err != nil {
 			t.Error(err)
-			got <- [2]int{}
+			got <- [3]int{}
 			return
 		}
-		unsent, ms := options(t, c.NetConn().(*net.TCPConn))
+		unsent, ms, unread := options(t, c.NetConn().(*net.TCPConn))
 		c.Abort()
-		got <- [2]int{unsent, ms}
+		got <- [3]int{unsent, ms, unread}
 	}))
 	defer s.Close()
 	u, err := url.Parse(s.URL)
@@ -76,7 +92,7 @@ func TestUpgradeTunes(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Abort()
-	if g := <-got; g != [2]int{unsentMost, 20_000} {
-		t.Errorf("%d bytes, %d ms", g[0], g[1])
+	if g := <-got; g != [3]int{unsentMost, 20_000, 60_000} {
+		t.Errorf("%d bytes, %d ms, %d bytes", g[0], g[1], g[2])
 	}
 }

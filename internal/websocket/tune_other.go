@@ -2,4 +2,4 @@
 
 package websocket
 
-func tuneFD(uintptr, int) {}
+func tuneFD(uintptr, int, int) {}

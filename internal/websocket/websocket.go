@@ -83,6 +83,7 @@ type Options struct {
 	WriteTimeout     time.Duration // base of a write's deadline, to which a second is added per 10 KB; default 10 s
 	CloseTimeout     time.Duration // from our close frame to the end of the connection at the latest; default 5 s
 	UserTimeout      time.Duration // for a peer of Upgrade to acknowledge what it is sent, see Tune; default: the system's
+	MaxUnread        int           // what the kernel keeps for a Conn of Upgrade, see Tune; default 128 KiB
 	Counters         *Counters     // may be shared by many connections; nil counts nothing
 }
 
