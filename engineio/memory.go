@@ -52,8 +52,23 @@ func (s *Server) memoryStats() MemoryStats {
 // keeps little for a short time need only say so when it has more than 16 KiB.
 func (s *Socket) Hold(n int) {
 	s.mu.Lock()
-	s.chargeLocked(budget.Held, int64(n))
-	s.mu.Unlock()
+	defer s.mu.Unlock()
+	c := s.claim
+	if c == nil && n <= 0 {
+		return
+	}
+	c = s.claimLocked()
+	before := c.excess()
+	if c.Add(budget.Held, int64(n)) {
+		s.server.lookAtMemory()
+	}
+	if d := c.excess() - before; d != 0 {
+		s.server.took(d)
+	}
+	if c.waits != nil && c.excess() == 0 && n < 0 {
+		s.server.drained(c.waits)
+	}
+	s.unclaimLocked()
 }
 
 // HoldLimit is how many bytes the Handler may hold now: much while the sessions of the server hold little, and never less
@@ -70,6 +85,8 @@ type claim struct {
 	budget.Claim
 	watched bool          // the watcher has the session in its list
 	room    chan struct{} // closed when a reader that waits for room in the queue is to go on; nil if none waits
+	asked   int64         // bytes of the large message that is read, or being handed to the Handler
+	waits   *waiter       // until it may be read; nil if it may
 }
 
 var claims = sync.Pool{New: func() any { return new(claim) }}
@@ -106,7 +123,7 @@ func (s *Socket) heldLocked() (n int64) {
 
 // unclaimLocked drops the claim if nothing needs it.
 func (s *Socket) unclaimLocked() {
-	if c := s.claim; c != nil && c.Empty() && !c.watched && c.room == nil {
+	if c := s.claim; c != nil && c.Empty() && !c.watched && c.room == nil && c.asked == 0 {
 		*c = claim{}
 		claims.Put(c)
 		s.claim = nil
