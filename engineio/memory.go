@@ -76,7 +76,7 @@ func (s *Socket) Hold(n int) {
 // read from. It looks again when it has let go of something itself, and may always take a message when it holds nothing.
 func (s *Socket) HoldLimit() int {
 	p := s.server.pool
-	free := min(p.Free(), p.Limit()/heldShare-p.Used(budget.Held))
+	free := min(p.Free(), p.Limit()/heldShare-p.Used(budget.Held)-p.Used(budget.Out)) // what is held may be answered
 	return int(min(holdGuaranteed+max(0, free)/heldParts, math.MaxInt))
 }
 
@@ -149,7 +149,7 @@ func (s *Socket) queuedLocked(ms []*Prepared) {
 		n += m.share()
 	}
 	s.chargeLocked(budget.Out, int64(n))
-	if s.conn != nil && s.longLocked(chokeParts) {
+	if s.conn != nil && s.longLocked(1) {
 		s.marks.Or(markChoked)
 	}
 	if s.overLocked(0, 0) && !s.claimLocked().watched {
@@ -165,7 +165,7 @@ func (s *Socket) sentLocked(share int) {
 	} else {
 		s.claim.Add(budget.Out, int64(-share))
 	}
-	if !s.longLocked(2 * chokeParts) {
+	if !s.longLocked(2) {
 		s.unchokeLocked()
 	}
 	s.unclaimLocked()
