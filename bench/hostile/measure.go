@@ -6,10 +6,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -102,6 +104,14 @@ func (s *settings) measure(ctx context.Context, set set) (result, error) {
 		for range s.hostile {
 			hostile.Go(func() { _ = a.run(attacking, v.addr) }) // how it ended, the server knows
 		}
+	}
+	if s.profile != "" {
+		save := time.AfterFunc(s.duration*9/10, func() { // ends with the answer, or v
+			if err := v.heap(ctx, filepath.Join(s.profile, set.name+".heap")); err != nil {
+				fmt.Fprintln(os.Stderr, "hostile:", err)
+			}
+		})
+		defer save.Stop()
 	}
 	err = s.watch(attacking, stop, v, c, &r, memory, kernel, began)
 	r.During, r.HonestCut = c.look()
@@ -221,4 +231,22 @@ func (v *victim) status(ctx context.Context) (s status, ok bool) {
 	}
 	defer re.Body.Close()
 	return s, json.NewDecoder(re.Body).Decode(&s) == nil
+}
+
+// heap saves the profile of the server's heap.
+func (v *victim) heap(ctx context.Context, name string) error {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+v.addr+"/heap", nil)
+	if err != nil {
+		return err
+	}
+	re, err := v.client.Do(r)
+	if err != nil {
+		return err
+	}
+	defer re.Body.Close()
+	profile, err := io.ReadAll(re.Body)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(name, profile, 0o600)
 }
