@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -87,6 +88,28 @@ next:
 		return nil, fmt.Errorf("there is no kind %q", name)
 	}
 	return sets, nil
+}
+
+// assail lets so many clients of each kind loose, until they are done or ctx ends.
+func assail(ctx context.Context, addr, names, number string) error {
+	sets, err := pick(names)
+	if err != nil {
+		return err
+	}
+	n, err := strconv.Atoi(number)
+	if err != nil {
+		return err
+	}
+	var hostile sync.WaitGroup
+	for _, set := range sets {
+		for _, a := range set.attacks {
+			for range n {
+				hostile.Go(func() { _ = a.run(ctx, addr) }) // how it ended, the server knows
+			}
+		}
+	}
+	hostile.Wait()
+	return nil
 }
 
 func keepAuth(ctx context.Context, addr string) error {

@@ -46,14 +46,17 @@ type settings struct {
 	stop     int64
 	json     bool
 	profile  string
-	self     []string // the command that is the server
+	self     string // the program that is the server, and the hostile clients
 }
 
 func command(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if len(args) == 1 && args[0] == "serve" {
 		return serve(ctx, stdout)
 	}
-	s := &settings{self: []string{"/proc/self/exe", "serve"}}
+	if len(args) == 4 && args[0] == "attack" {
+		return assail(ctx, args[1], args[2], args[3])
+	}
+	s := &settings{self: "/proc/self/exe"}
 	flags := flag.NewFlagSet("hostile", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.StringVar(&s.kinds, "kinds", "", "`kinds`, separated by commas; \"all\" is all of them at once; default each by itself\n"+about())
