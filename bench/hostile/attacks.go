@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -134,12 +135,12 @@ func fillInboxes(ctx context.Context, addr string) error {
 	if err != nil {
 		return err
 	}
-	go func() { // ends with the connection
-		for i := range namespaces {
-			if p.send("40/many"+strconv.Itoa(i)+",") != nil {
-				return
-			}
+	for i := range namespaces { // an event before the answer would break the protocol
+		if err := errors.Join(p.send("40/many"+strconv.Itoa(i)+","), p.await("40/many")); err != nil {
+			return err
 		}
+	}
+	go func() { // ends with the connection
 		for text := strings.Repeat("x", inboxEvent); ; {
 			for i := range namespaces {
 				if p.send("42/many"+strconv.Itoa(i)+`,["work","`+text+`"]`) != nil {
