@@ -41,7 +41,7 @@ bench-check:
 bench-million:
 	go run ./bench/million
 
-# What a hundred hostile clients of each kind take, and what honest ones notice. Some four minutes.
+# What a hundred hostile clients of each kind take, and what honest ones notice. Some six minutes.
 bench-hostile:
 	go run ./bench/hostile
 

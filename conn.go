@@ -376,7 +376,7 @@ func (c *conn) attachmentTimeout() {
 		c.tidy()
 	case left > 0:
 		c.rare.missed.Reset(left)
-	case standstill.Late(-left): // they may be there, and yet to be read
+	case standstill.Late(-left), c.eng.Paused(): // they may be there, and yet to be read
 		c.missing.CompareAndSwap(since, c.srv.ticks())
 		c.rare.missed.Reset(c.srv.opts.AttachmentTimeout)
 	default:

@@ -274,3 +274,36 @@ func TestAuthOfSocketsThatLinger(t *testing.T) {
 		c.close()
 	})
 }
+
+// That an attachment is not read for want of memory is not held against the client.
+func TestAttachmentsThatAreNotRead(t *testing.T) {
+	o := &socketio.Options{AttachmentTimeout: 3 * time.Second, Engine: engineio.Options{MaxMemory: 8 << 20, PingInterval: time.Hour}}
+	bubble(t, o, func(t *testing.T, f *fixture) {
+		release := make(chan struct{})
+		f.Handle("hang", func(context.Context, *socketio.Socket, *socketio.Event) error {
+			<-release
+			return nil
+		})
+		f.Handle("file", func(_ context.Context, _ *socketio.Socket, e *socketio.Event) error { return e.Ack() })
+		for range 3 { // each is let in by itself, two of them out of turn
+			c, _ := f.join("/")
+			go c.trySend(`42["hang","` + strings.Repeat("x", 600_000) + `"]`) // ends when it is read
+		}
+		synctest.Wait()
+		var all []*wsClient
+		for range 4 {
+			c, _ := f.join("/")
+			c.send(`451-1["file",{"_placeholder":true,"num":0}]`)
+			go func() { _, _ = c.conn.Write(c.frame(opBinary, make([]byte, 600_000))) }() // ends when it is read
+			all = append(all, c)
+		}
+		advance(7 * time.Second)
+		if n := f.Stats().Rejected[socketio.RejectAttachments]; n != 0 {
+			t.Errorf("%d connections are closed", n)
+		}
+		close(release)
+		for _, c := range all {
+			c.expect("431[]")
+		}
+	})
+}

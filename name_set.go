@@ -1,10 +1,12 @@
 package socketio
 
+import "sio.example/socketio/internal/index"
+
 // A nameSet is a set of rooms or namespaces: a slice, and with an index once searching that would cost more. The zero value is
 // empty.
 type nameSet struct {
-	list  []string       // in no particular order once something was removed
-	index map[string]int // the place in list; nil while that is short
+	list  []string              // in no particular order once something was removed
+	index *index.Places[string] // nil while list is short
 }
 
 // searched is how long a list may be to be searched.
@@ -12,8 +14,8 @@ const searched = 16
 
 func (s *nameSet) find(name string) (i int, ok bool) {
 	if s.index != nil {
-		i, ok = s.index[name]
-		return i, ok
+		i = s.index.Find(s.list, name)
+		return i, i >= 0
 	}
 	for i, n := range s.list {
 		if n == name {
@@ -37,12 +39,9 @@ func (s *nameSet) add(name string) {
 	s.list = append(s.list, name)
 	switch {
 	case s.index != nil:
-		s.index[name] = len(s.list) - 1
+		s.index.Appended(s.list)
 	case len(s.list) > searched:
-		s.index = make(map[string]int, 2*searched)
-		for i, n := range s.list {
-			s.index[n] = i
-		}
+		s.index = index.NewPlaces(s.list)
 	}
 }
 
@@ -51,14 +50,12 @@ func (s *nameSet) remove(name string) {
 	if !ok {
 		return
 	}
-	last := len(s.list) - 1
-	moved := s.list[last]
-	s.list[i], s.list[last] = moved, ""
-	s.list = s.list[:last]
 	if s.index != nil {
-		s.index[moved] = i
-		delete(s.index, name)
+		s.index.Remove(s.list, i)
 	}
+	last := len(s.list) - 1
+	s.list[i], s.list[last] = s.list[last], ""
+	s.list = s.list[:last]
 	if last == 0 {
 		*s = nameSet{}
 	}

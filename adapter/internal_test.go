@@ -204,8 +204,8 @@ func TestSet(t *testing.T) {
 		if c := cap(s.list); c > 32 && c > 4*len(s.list)+4 {
 			t.Fatalf("capacity %d for %d elements", c, len(s.list))
 		}
-		if len(s.list) > indexAbove && len(s.index) != len(s.list) {
-			t.Fatalf("index of %d for %d elements", len(s.index), len(s.list))
+		if len(s.list) > indexAbove && s.index.Len() != len(s.list) {
+			t.Fatalf("index of %d for %d elements", s.index.Len(), len(s.list))
 		}
 	}
 	slices.Sort(s.list)

@@ -1,10 +1,12 @@
 package adapter
 
+import "sio.example/socketio/internal/index"
+
 // A set is a slice, for fast and allocation-free iteration, with an index once it is too long to search. It gives
 // memory back as it shrinks.
 type set[T comparable] struct {
 	list  []T
-	index map[T]int // position in list; nil while the set is small
+	index *index.Places[T] // nil while the set is small
 }
 
 const (
@@ -14,10 +16,7 @@ const (
 
 func (s *set[T]) find(v T) int {
 	if s.index != nil {
-		if i, ok := s.index[v]; ok {
-			return i
-		}
-		return -1
+		return s.index.Find(s.list, v)
 	}
 	for i, w := range s.list {
 		if w == v {
@@ -37,7 +36,7 @@ func (s *set[T]) add(v T) bool {
 	s.list = append(s.list, v)
 	switch {
 	case s.index != nil:
-		s.index[v] = len(s.list) - 1
+		s.index.Appended(s.list)
 	case len(s.list) > indexAbove:
 		s.reindex()
 	}
@@ -50,32 +49,22 @@ func (s *set[T]) remove(v T) bool {
 	if i < 0 {
 		return false
 	}
-	last := len(s.list) - 1
-	moved := s.list[last]
+	if s.index != nil {
+		s.index.Remove(s.list, i)
+	}
 	list, shrunk := cut(s.list, i)
 	s.list = list
-	if s.index == nil {
-		return true
-	}
-	delete(s.index, v)
-	if i != last {
-		s.index[moved] = i
-	}
 	switch {
-	case last < indexBelow:
+	case s.index == nil:
+	case len(list) < indexBelow:
 		s.index = nil
-	case shrunk: // a map never gives memory back by itself
+	case shrunk: // it does not give memory back by itself
 		s.reindex()
 	}
 	return true
 }
 
-func (s *set[T]) reindex() {
-	s.index = make(map[T]int, len(s.list))
-	for i, v := range s.list {
-		s.index[v] = i
-	}
-}
+func (s *set[T]) reindex() { s.index = index.NewPlaces(s.list) }
 
 // cut removes element i by moving the last one into its place. It replaces the array by one of half the size, and says
 // so, when three quarters of it are unused.

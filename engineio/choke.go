@@ -1,6 +1,7 @@
 package engineio
 
 import (
+	"math"
 	"time"
 
 	"sio.example/socketio/internal/budget"
@@ -8,7 +9,12 @@ import (
 
 // chokeParts is what part of the budget of a session's queue may wait to be sent before a WebSocket is not read from any more.
 // So a client that asks for more than it takes waits itself, as it does by polling, where its POST is not answered.
-const chokeParts = 4
+// What all may have waiting is shared beyond chokeGuaranteed: each may have one part in chokeShare of what is free of it.
+const (
+	chokeParts      = 4
+	chokeGuaranteed = 32 << 10
+	chokeShare      = 64
+)
 
 // relentParts is what part of MaxMemory may wait to be sent when a peer is read from that takes nothing. It is less than what
 // makes the watcher look.
@@ -22,7 +28,7 @@ const relentParts = 2 * stalledParts
 func (s *Socket) awaitQueue() {
 	for {
 		s.mu.Lock()
-		if s.marks.Load()&markChoked == 0 || !s.longLocked(2*chokeParts) {
+		if s.marks.Load()&markChoked == 0 || !s.longLocked(2) {
 			s.unchokeLocked()
 			s.mu.Unlock()
 			return
@@ -53,10 +59,12 @@ func (s *Socket) awaitQueue() {
 	}
 }
 
-// longLocked reports whether more waits to be sent than one of so many parts of the budget.
+// longLocked reports whether more waits to be sent than one of so many parts of what may wait without holding up the peer.
 func (s *Socket) longLocked(parts int) bool {
-	o := &s.server.options
-	return s.bytes > o.MaxQueueBytes/parts || int(s.messages) > o.MaxQueuePackets/parts
+	o, pool := &s.server.options, s.server.pool
+	free := max(0, pool.Limit()/stalledParts-pool.Used(budget.Out))
+	most := min(o.MaxQueueBytes/chokeParts, int(min(chokeGuaranteed+free/chokeShare, math.MaxInt32)))
+	return s.bytes > most/parts || int(s.messages) > o.MaxQueuePackets/chokeParts/parts
 }
 
 // unchokeLocked lets a reader that waits in awaitQueue go on.

@@ -151,7 +151,7 @@ func (s *Socket) hinderedLocked() bool {
 		return p.writing ||
 			p.posting && (p.parked || s.probe != nil || s.server.now()-p.polled < s.server.options.PingTimeout)
 	}
-	return s.gate.busy() || p != nil && p.inside || s.blocked != 0 || s.out.Len() > 0 || s.chokedLocked()
+	return s.gate.busy() || p != nil && p.inside || s.blocked != 0 || s.out.Len() > 0 || s.chokedLocked() || s.pausedLocked()
 }
 
 // arrivedLocked reports whether a part of a message came since it was last asked. The whole has a deadline.

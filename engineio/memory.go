@@ -52,8 +52,23 @@ func (s *Server) memoryStats() MemoryStats {
 // keeps little for a short time need only say so when it has more than 16 KiB.
 func (s *Socket) Hold(n int) {
 	s.mu.Lock()
-	s.chargeLocked(budget.Held, int64(n))
-	s.mu.Unlock()
+	defer s.mu.Unlock()
+	c := s.claim
+	if c == nil && n <= 0 {
+		return
+	}
+	c = s.claimLocked()
+	before := c.excess()
+	if c.Add(budget.Held, int64(n)) {
+		s.server.lookAtMemory()
+	}
+	if d := c.excess() - before; d != 0 {
+		s.server.took(d)
+	}
+	if c.waits != nil && c.excess() == 0 && n < 0 {
+		s.server.drained(c.waits)
+	}
+	s.unclaimLocked()
 }
 
 // HoldLimit is how many bytes the Handler may hold now: much while the sessions of the server hold little, and never less
@@ -61,7 +76,7 @@ func (s *Socket) Hold(n int) {
 // read from. It looks again when it has let go of something itself, and may always take a message when it holds nothing.
 func (s *Socket) HoldLimit() int {
 	p := s.server.pool
-	free := min(p.Free(), p.Limit()/heldShare-p.Used(budget.Held))
+	free := min(p.Free(), p.Limit()/heldShare-p.Used(budget.Held)-p.Used(budget.Out)) // what is held may be answered
 	return int(min(holdGuaranteed+max(0, free)/heldParts, math.MaxInt))
 }
 
@@ -71,6 +86,8 @@ type claim struct {
 	watched  bool          // the watcher has the session in its list
 	relented bool          // the reader went on although the queue is long: see awaitQueue
 	room     chan struct{} // closed when a reader that waits for room in the queue is to go on; nil if none waits
+	asked    int64         // bytes of the large message that is read, or being handed to the Handler
+	waits    *waiter       // until it may be read; nil if it may
 }
 
 var claims = sync.Pool{New: func() any { return new(claim) }}
@@ -107,7 +124,7 @@ func (s *Socket) heldLocked() (n int64) {
 
 // unclaimLocked drops the claim if nothing needs it.
 func (s *Socket) unclaimLocked() {
-	if c := s.claim; c != nil && c.Empty() && !c.watched && c.room == nil {
+	if c := s.claim; c != nil && c.Empty() && !c.watched && c.room == nil && c.asked == 0 {
 		*c = claim{}
 		claims.Put(c)
 		s.claim = nil
@@ -133,7 +150,7 @@ func (s *Socket) queuedLocked(ms []*Prepared) {
 		n += m.share()
 	}
 	s.chargeLocked(budget.Out, int64(n))
-	if s.conn != nil && s.longLocked(chokeParts) {
+	if s.conn != nil && s.longLocked(1) {
 		s.marks.Or(markChoked)
 	}
 	if s.overLocked(0, 0) && !s.claimLocked().watched {
@@ -149,7 +166,7 @@ func (s *Socket) sentLocked(share int) {
 	} else {
 		s.claim.Add(budget.Out, int64(-share))
 	}
-	if !s.longLocked(2 * chokeParts) {
+	if !s.longLocked(2) {
 		s.unchokeLocked()
 	}
 	s.unclaimLocked()

@@ -77,6 +77,13 @@ func TestMemoryThatHandlersHold(t *testing.T) {
 		if n := other.socket.HoldLimit(); n != holdGuaranteed {
 			t.Errorf("it may hold %d bytes of a full pool", n)
 		}
+		s.Hold(-96 << 20)
+		other.socket.Send(SendOptions{}, text(strings.Repeat("x", 2<<20)))
+		if n := s.HoldLimit(); n > holdGuaranteed+1<<19 {
+			t.Errorf("it may hold %d bytes when half of that waits to be sent", n)
+		}
+		other.socket.CloseWith(ForcedClose, true, "")
+		s.Hold(96 << 20)
 		s.CloseWith(ForcedClose, true, "")
 		if m := e.Stats().Memory; m.Held != 96<<20 {
 			t.Errorf("the Handler of a closed session holds on: %+v", m)

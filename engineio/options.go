@@ -44,7 +44,7 @@ type Options struct {
 
 	// MaxMemory is how many bytes all sessions of the server may hold together: messages that wait to be sent, input that is
 	// being read, and what Handlers keep of it. The default is 256 MiB. One session may hold up to a third of it, many at a
-	// time less each.
+	// time less each. Large messages wait for each other at a sixteenth of it, in the order in which they come.
 	MaxMemory int64
 
 	// MaxUnread is how many bytes the kernel keeps of what came by a WebSocket and is not read yet, and so how many come in a

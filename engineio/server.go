@@ -27,6 +27,7 @@ type Server struct {
 	counters counters
 	pool     *budget.Pool // of what the sessions hold in memory
 	watcher  watcher
+	intake   intake
 
 	limiter   journal.Limiter // of warnings
 	strangers strangers
@@ -51,6 +52,7 @@ func NewServer(accept func(s *Socket, r *http.Request) Handler, opts *Options) *
 	s := &Server{accept: accept, options: opts.withDefaults(), start: time.Now(), sockets: index.New((*Socket).ID)}
 	s.pool = budget.New(s.options.MaxMemory, &s.counters.frames.Reading)
 	s.counters.frames.Grew = s.lookAtMemory
+	s.intake.paced = -intakePace
 	for i := range s.deadlines {
 		s.deadlines[i].server = s
 	}

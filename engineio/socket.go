@@ -55,6 +55,7 @@ type Socket struct {
 const (
 	markDeaf   = 1 << iota // closing or closed: messages of the peer are dropped
 	markSilent             // nothing has come since the last ping
+	markAsked              // a large message was let in, see intake
 	markChoked             // the queue is long: messages are not read before it is shorter
 )
 
@@ -247,6 +248,9 @@ func (s *Socket) closeLocked(e ending) closing {
 		if c.watched {
 			s.server.watcher.gone()
 		}
+		s.handedOverLocked()
+	}
+	if s.claim != nil {
 		s.sentLocked(0)
 	}
 	fx.handler = s.gate.shut()

@@ -277,8 +277,7 @@ func (s *Socket) servePost(w http.ResponseWriter, r *http.Request) {
 	defer s.endPost(p)
 
 	rc.setReadDeadline(time.Time{}) // if the http.Server has set one
-	defer s.limitBody(p, s.server.options.BodyTimeout).Stop()
-	body, err := readBody(r, s.server.options.MaxPayload, s.reading)
+	body, err := s.readPost(r, p)
 	s.mu.Lock()
 	p.cut = nil
 	closed, upgraded := s.state == sessionClosed, s.conn != nil
@@ -301,6 +300,7 @@ func (s *Socket) servePost(w http.ResponseWriter, r *http.Request) {
 func (s *Socket) endPost(p *polling) {
 	s.mu.Lock()
 	p.posting, p.inside, p.cut = false, false, nil
+	s.handedOverLocked()
 	if s.claim != nil {
 		s.claim.Clear(budget.In)
 		s.unclaimLocked()
@@ -465,16 +465,9 @@ var (
 	errBodyTimeout = errors.New("engineio: http request timeout")
 )
 
-// reading takes note of n bytes more for the body of a POST; endPost takes them off.
-func (s *Socket) reading(n int) {
-	s.mu.Lock()
-	s.chargeLocked(budget.In, int64(n))
-	s.mu.Unlock()
-}
-
 // readBody reads a body of at most limit bytes. Memory grows with what has come, not with what was announced. Grow is told
-// of it.
-func readBody(r *http.Request, limit int64, grow func(n int)) ([]byte, error) {
+// of it before, and of how much it is in all.
+func readBody(r *http.Request, limit int64, grow func(more, all int)) ([]byte, error) {
 	const first = 16 << 10
 	known := r.ContentLength // at most limit
 	size := min(limit, first) + 1
@@ -493,7 +486,7 @@ func readBody(r *http.Request, limit int64, grow func(n int)) ([]byte, error) {
 			} else {
 				next = min(next, limit+1)
 			}
-			grow(int(next) - cap(body))
+			grow(int(next)-cap(body), int(next))
 			body = append(make([]byte, 0, next), body...)
 		}
 		n, err := r.Body.Read(body[len(body):cap(body)])

@@ -588,7 +588,7 @@ func TestReadBody(t *testing.T) {
 			if known {
 				r.ContentLength = int64(size)
 			}
-			got, err := readBody(r, 100_000, func(int) {})
+			got, err := readBody(r, 100_000, func(_, _ int) {})
 			if size > 100_000 {
 				if err != errBodySize {
 					t.Errorf("%d: %v", size, err)
@@ -611,7 +611,7 @@ func TestAnnouncedBodyTakesNoMemory(t *testing.T) {
 	n := testing.Benchmark(func(b *testing.B) {
 		for b.Loop() {
 			r.Body = io.NopCloser(strings.NewReader("4"))
-			readBody(r, 1_000_000, func(int) {})
+			readBody(r, 1_000_000, func(_, _ int) {})
 		}
 	}).AllocedBytesPerOp()
 	if n > 20<<10 {

@@ -58,6 +58,7 @@ func (s *Server) openWebSocket(w http.ResponseWriter, r *http.Request, sock *Soc
 	if closed { // by what accept did
 		conn.Close(end.status, end.text)
 	}
+	conn.Ask(true)
 	go sock.readFirst(conn) // the reader: owned by the session, ends with the connection, and release lets Shutdown go on
 }
 
@@ -190,6 +191,7 @@ func (s *Socket) onProbeTimer(p *probe) {
 // readUpgrade is the reader of a WebSocket that upgrades.
 func (s *Socket) readUpgrade(p *probe) {
 	if s.probing(p) {
+		p.conn.Ask(true)
 		s.read(p.conn)
 		return
 	}
@@ -242,6 +244,7 @@ func touch(*[5 << 10]byte) {}
 
 // readOut waits for the end of a WebSocket that has been told to close. After Close a Conn returns no more messages.
 func (s *Socket) readOut(c *websocket.Conn) {
+	c.Ask(false)
 	for {
 		if _, _, err := c.Read(); err != nil {
 			break
@@ -303,6 +306,9 @@ var probeFrame = websocket.AppendFrame(nil, websocket.Text, []byte("3probe"))
 //go:noinline
 func (s *Socket) handle(c *websocket.Conn, op websocket.Opcode, data []byte, err error) verdict {
 	if err != nil {
+		if err == websocket.ErrRoom {
+			return s.makeRoom(c)
+		}
 		return s.lost(c, err)
 	}
 	var p packet.Packet
@@ -333,6 +339,9 @@ func (s *Socket) handle(c *websocket.Conn, op websocket.Opcode, data []byte, err
 	}
 	if !s.receive(p, c) {
 		return s.violated(c, p.Type)
+	}
+	if s.marks.Load()&markAsked != 0 {
+		s.handedOver()
 	}
 	if idle && s.grown && (p.Type == packet.Pong || s.fresh < freshStacks) {
 		s.grown = false

@@ -157,7 +157,7 @@ func (s *Server) relieveMemory() {
 		if n := sock.heldLocked(); n > 0 && sock.state != sessionClosed {
 			h := holder{sock, n, float64(n) * (1 + sock.idleLocked().Seconds())}
 			all = append(all, h)
-			if sock.stalledLocked(hurriedRate) && sock.longLocked(2*chokeParts) {
+			if sock.stalledLocked(hurriedRate) && sock.longLocked(2) {
 				stalled = append(stalled, h)
 				waiting += n
 			}

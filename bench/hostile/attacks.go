@@ -2,11 +2,15 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
+
+	"sio.example/socketio/bench/internal/wsframe"
 )
 
 // An attack is a kind of hostile client.
@@ -19,6 +23,9 @@ const (
 	namespaces   = 100
 	authSize     = 900_000
 	inboxEvent   = 8_000
+	largeEvent   = 900_000
+	echoEvent    = 10_000
+	valuesSize   = 30_000
 	roomsJoined  = 5_000
 	numbersSize  = 100_000
 	askEvery     = 50 * time.Millisecond
@@ -30,6 +37,11 @@ const (
 var attacks = []attack{
 	{"auth", "auth of 900 KB to each of 100 namespaces, then silence", keepAuth},
 	{"inbox", "events to 100 namespaces whose handlers do not end", fillInboxes},
+	{"large", "events of 900 KB whose handlers do not end", fillLarge},
+	{"pieces", "sends a binary event but for the end of its second attachment of 900 KB", halfEvents},
+	{"echo", "asks for echoes of 10 KB and reads nothing", neverRead},
+	{"values", "30 KB of {\"a\":1} again and again, decoded by a handler that keeps the values half a second", manyValues},
+	{"posts", "a POST of 900 KB of which the end never comes", halfPosts},
 	{"acks", "makes the server ask for 200 acknowledgements a second with EmitFunc, and sends none", neverAck},
 	{"rooms", "makes a gate join 5,000 rooms, leaves, and comes again after 5 s", joinRooms},
 	{"numbers", "100 KB of 5e-324 every 5 s", slowNumbers},
@@ -79,6 +91,28 @@ next:
 	return sets, nil
 }
 
+// assail lets so many clients of each kind loose, until they are done or ctx ends.
+func assail(ctx context.Context, addr, names, number string) error {
+	sets, err := pick(names)
+	if err != nil {
+		return err
+	}
+	n, err := strconv.Atoi(number)
+	if err != nil {
+		return err
+	}
+	var hostile sync.WaitGroup
+	for _, set := range sets {
+		for _, a := range set.attacks {
+			for range n {
+				hostile.Go(func() { _ = a.run(ctx, addr) }) // how it ended, the server knows
+			}
+		}
+	}
+	hostile.Wait()
+	return nil
+}
+
 func keepAuth(ctx context.Context, addr string) error {
 	p, err := dial(ctx, addr, 0)
 	if err != nil {
@@ -101,12 +135,12 @@ func fillInboxes(ctx context.Context, addr string) error {
 	if err != nil {
 		return err
 	}
-	go func() { // ends with the connection
-		for i := range namespaces {
-			if p.send("40/many"+strconv.Itoa(i)+",") != nil {
-				return
-			}
+	for i := range namespaces { // an event before the answer would break the protocol
+		if err := errors.Join(p.send("40/many"+strconv.Itoa(i)+","), p.await("40/many")); err != nil {
+			return err
 		}
+	}
+	go func() { // ends with the connection
 		for text := strings.Repeat("x", inboxEvent); ; {
 			for i := range namespaces {
 				if p.send("42/many"+strconv.Itoa(i)+`,["work","`+text+`"]`) != nil {
@@ -116,6 +150,81 @@ func fillInboxes(ctx context.Context, addr string) error {
 		}
 	}()
 	p.drain()
+	return nil
+}
+
+func fillLarge(ctx context.Context, addr string) error {
+	p, err := dial(ctx, addr, 0)
+	if err != nil {
+		return err
+	}
+	go func() { // ends with the connection
+		if p.send("40/many0,") != nil {
+			return
+		}
+		for text := `42/many0,["work","` + strings.Repeat("x", largeEvent) + `"]`; p.send(text) == nil; {
+		}
+	}()
+	p.drain()
+	return nil
+}
+
+func halfEvents(ctx context.Context, addr string) error {
+	p, err := dial(ctx, addr, 0)
+	if err != nil {
+		return err
+	}
+	go func() { // ends with the connection
+		if p.send("40") != nil ||
+			p.send(`452-["echo",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]`) != nil ||
+			p.write(wsframe.Binary, make([]byte, largeEvent), 0) != nil {
+			return
+		}
+		_ = p.write(wsframe.Binary, make([]byte, largeEvent), 10) // as above
+	}()
+	p.drain()
+	return nil
+}
+
+func neverRead(ctx context.Context, addr string) error {
+	p, err := dial(ctx, addr, tiny)
+	if err != nil {
+		return err
+	}
+	if err := p.send("40"); err != nil {
+		return err
+	}
+	for text := `420["echo","` + strings.Repeat("x", echoEvent) + `"]`; ; {
+		if err := p.send(text); err != nil {
+			return err
+		}
+	}
+}
+
+func manyValues(ctx context.Context, addr string) error {
+	const value = `{"a":1},`
+	return every(ctx, addr, "/values", 10*time.Millisecond,
+		`42/values,["values",[`+strings.Repeat(value, valuesSize/len(value))+`0]]`)
+}
+
+// halfPosts sends all of a POST but the end.
+func halfPosts(ctx context.Context, addr string) error {
+	p, err := openPoll(ctx, addr)
+	if err != nil {
+		return err
+	}
+	defer p.client.CloseIdleConnections()
+	conn, err := connect(ctx, addr, 0)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	_, err = fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Length: %d\r\n\r\n%s", p.path(), addr, largeEvent,
+		strings.Repeat("x", largeEvent-10))
+	if err != nil {
+		return err
+	}
+	<-ctx.Done()
 	return nil
 }
 

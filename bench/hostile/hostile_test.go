@@ -13,10 +13,16 @@ import (
 	"time"
 )
 
-// TestMain makes the test the server when it starts itself.
+// TestMain makes the test the server, or the hostile clients, when it starts itself.
 func TestMain(m *testing.M) {
 	if len(os.Args) == 2 && os.Args[1] == "serve" {
 		if err := serve(context.Background(), os.Stdout); err != nil {
+			os.Exit(1)
+		}
+		return
+	}
+	if len(os.Args) == 5 && os.Args[1] == "attack" {
+		if err := command(context.Background(), os.Args[1:], os.Stdout, os.Stderr); err != nil {
 			os.Exit(1)
 		}
 		return

@@ -2,7 +2,7 @@
 // process of its own, with default options, has honest clients talk to it, lets a hundred hostile ones loose, and measures
 // what the server takes and what the honest ones notice.
 //
-//	go run ./bench/hostile                          all kinds, one after the other: some four minutes
+//	go run ./bench/hostile                          all kinds, one after the other: some six minutes
 //	go run ./bench/hostile -kinds auth,rooms -d 5s
 //	go run ./bench/hostile -kinds all -limit 64     all at once; exit code 1 above 64 MiB, or if an honest client was cut
 //
@@ -45,14 +45,18 @@ type settings struct {
 	limit    int64
 	stop     int64
 	json     bool
-	self     []string // the command that is the server
+	profile  string
+	self     string // the program that is the server, and the hostile clients
 }
 
 func command(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if len(args) == 1 && args[0] == "serve" {
 		return serve(ctx, stdout)
 	}
-	s := &settings{self: []string{"/proc/self/exe", "serve"}}
+	if len(args) == 4 && args[0] == "attack" {
+		return assail(ctx, args[1], args[2], args[3])
+	}
+	s := &settings{self: "/proc/self/exe"}
 	flags := flag.NewFlagSet("hostile", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.StringVar(&s.kinds, "kinds", "", "`kinds`, separated by commas; \"all\" is all of them at once; default each by itself\n"+about())
@@ -63,6 +67,7 @@ func command(ctx context.Context, args []string, stdout, stderr io.Writer) error
 	flags.Int64Var(&s.limit, "limit", 0, "`MiB` that the server's memory and the kernel's may grow by; more, or an honest client cut, is exit code 1")
 	flags.Int64Var(&s.stop, "stop", 1024, "`MiB` at which a kind is stopped, to spare the machine")
 	flags.BoolVar(&s.json, "json", false, "print JSON")
+	flags.StringVar(&s.profile, "profile", "", "`directory` for profiles of the server's heap, taken shortly before the end")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}

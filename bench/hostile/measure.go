@@ -6,13 +6,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 
@@ -68,7 +69,7 @@ func milli(d time.Duration) string { return fmt.Sprintf("%.1f ms", float64(d.Mic
 func (s *settings) measure(ctx context.Context, set set) (result, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	v, err := start(ctx, s.self)
+	v, err := start(ctx, s.self, "serve")
 	if err != nil {
 		return result{}, err
 	}
@@ -97,11 +98,19 @@ func (s *settings) measure(ctx context.Context, set set) (result, error) {
 	began := time.Now()
 	attacking, stop := context.WithTimeout(ctx, s.duration)
 	defer stop()
-	var hostile sync.WaitGroup
-	for _, a := range set.attacks {
-		for range s.hostile {
-			hostile.Go(func() { _ = a.run(attacking, v.addr) }) // how it ended, the server knows
-		}
+	// A process of their own: what they do must not hold up the honest ones here.
+	hostile := exec.CommandContext(attacking, s.self, "attack", v.addr, set.name, strconv.Itoa(s.hostile))
+	hostile.Stderr = os.Stderr
+	if err := hostile.Start(); err != nil {
+		return r, err
+	}
+	if s.profile != "" {
+		save := time.AfterFunc(s.duration*9/10, func() { // ends with the answer, or v
+			if err := v.heap(ctx, filepath.Join(s.profile, set.name+".heap")); err != nil {
+				fmt.Fprintln(os.Stderr, "hostile:", err)
+			}
+		})
+		defer save.Stop()
 	}
 	err = s.watch(attacking, stop, v, c, &r, memory, kernel, began)
 	r.During, r.HonestCut = c.look()
@@ -109,7 +118,7 @@ func (s *settings) measure(ctx context.Context, set set) (result, error) {
 		r.CPU = float64(used.Total()-cpu.Total()) / float64(time.Since(began))
 	}
 	stop()
-	hostile.Wait()
+	_ = hostile.Wait() // it was killed
 	return r, err
 }
 
@@ -171,7 +180,7 @@ type victim struct {
 	client *http.Client
 }
 
-func start(ctx context.Context, command []string) (*victim, error) {
+func start(ctx context.Context, command ...string) (*victim, error) {
 	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
 	cmd.Stderr = os.Stderr
 	stdout, err := cmd.StdoutPipe()
@@ -221,4 +230,22 @@ func (v *victim) status(ctx context.Context) (s status, ok bool) {
 	}
 	defer re.Body.Close()
 	return s, json.NewDecoder(re.Body).Decode(&s) == nil
+}
+
+// heap saves the profile of the server's heap.
+func (v *victim) heap(ctx context.Context, name string) error {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+v.addr+"/heap", nil)
+	if err != nil {
+		return err
+	}
+	re, err := v.client.Do(r)
+	if err != nil {
+		return err
+	}
+	defer re.Body.Close()
+	profile, err := io.ReadAll(re.Body)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(name, profile, 0o600)
 }

@@ -61,11 +61,14 @@ func connect(ctx context.Context, addr string, buffer int) (net.Conn, error) {
 }
 
 // send sends one message of text.
-func (p *peer) send(text string) error {
+func (p *peer) send(text string) error { return p.write(wsframe.Text, []byte(text), 0) }
+
+// write sends one message but for its last bytes.
+func (p *peer) write(op byte, payload []byte, less int) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.out, _ = wsframe.Append(p.out[:0], wsframe.Text, []byte(text))
-	_, err := p.conn.Write(p.out)
+	p.out, _ = wsframe.Append(p.out[:0], op, payload)
+	_, err := p.conn.Write(p.out[:len(p.out)-less])
 	if cap(p.out) > 64<<10 {
 		p.out = nil
 	}

@@ -7,6 +7,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"runtime"
+	"runtime/pprof"
 	"strconv"
 	"strings"
 	"time"
@@ -31,6 +33,9 @@ func serve(ctx context.Context, stdout io.Writer) error {
 		s := server.Stats()
 		_ = json.NewEncoder(w).Encode(status{s.Engine.Sessions, s.Disconnects, s.Rejected}) // who asked may be gone
 	})
+	mux.HandleFunc("/heap", func(w http.ResponseWriter, _ *http.Request) {
+		_ = pprof.WriteHeapProfile(w) // likewise
+	})
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
@@ -48,9 +53,10 @@ func serve(ctx context.Context, stdout io.Writer) error {
 }
 
 const (
-	asked     = 10        // acknowledgements that are asked for at each event
-	slow      = time.Hour // what a slow handler takes, unless its socket is gone
-	feedEvent = 10_000    // bytes of an event of the feed
+	asked     = 10                     // acknowledgements that are asked for at each event
+	slow      = time.Hour              // what a slow handler takes, unless its socket is gone
+	aWhile    = 500 * time.Millisecond // what a handler takes that keeps what it has decoded
+	feedEvent = 10_000                 // bytes of an event of the feed
 )
 
 // application is what the clients find: a namespace for honest ones, and one for each weakness.
@@ -91,6 +97,15 @@ func application(server *socketio.Server) {
 	})
 	server.Of("/numbers").Handle("numbers", func(_ context.Context, _ *socketio.Socket, e *socketio.Event) error {
 		_, err := e.Args.Values()
+		return err
+	})
+	server.Of("/values").Handle("values", func(ctx context.Context, s *socketio.Socket, e *socketio.Event) error {
+		values, err := e.Args.Values()
+		select {
+		case <-ctx.Done():
+		case <-time.After(aWhile):
+		}
+		runtime.KeepAlive(values)
 		return err
 	})
 	server.Of("/feed").OnConnection(feed)

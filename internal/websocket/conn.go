@@ -29,6 +29,7 @@ type Conn struct {
 	timed   bool   // nc has a read deadline, maybe of an earlier message
 	over    bool   // Read has failed, see plight
 	burst   bool   // much arrived at once the last time
+	asks    bool   // Read asks before it makes room for a large message, see Ask
 	since   uint16 // bytes that were read since the last wait, or enough for a burst
 	in      *input
 	rawRead func(fd uintptr) bool
@@ -69,6 +70,10 @@ type input struct {
 	msg      []byte    // the message so far
 	checked  int       // bytes of msg known to be valid text
 	counted  int       // bytes of memory that are counted for msg
+	allowed  int       // bytes that msg may take, if Read asks
+	wanted   int       // that are asked for
+	paused   bool      // until there is room for more
+	rest     header    // then, what is missing of the frame
 }
 
 var inputs = sync.Pool{New: func() any { return new(input) }}

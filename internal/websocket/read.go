@@ -40,7 +40,12 @@ func (c *Conn) Read() (Opcode, []byte, error) {
 	}
 	op, p, err := c.next()
 	if err != nil {
-		return 0, nil, c.failed(err)
+		if err != ErrRoom { // as it is, never wrapped
+			err = c.failed(err)
+		} else {
+			c.pausing()
+		}
+		return 0, nil, err
 	}
 	if c.timed && c.raw == nil { // what wraps a connection may take one that passes for the end, and is asked at once
 		c.setDeadline(time.Time{})
@@ -89,7 +94,11 @@ func (c *Conn) next() (Opcode, []byte, error) {
 		case c.closing():
 			err = c.discard(h)
 		default:
-			if p, ok, err := c.data(h); ok || err != nil {
+			p, ok, err := c.data(h)
+			switch {
+			case err == ErrRoom:
+				return 0, nil, err
+			case ok || err != nil:
 				return c.take(p, err)
 			}
 		}
@@ -103,7 +112,7 @@ func (c *Conn) next() (Opcode, []byte, error) {
 func (c *Conn) take(p []byte, err error) (Opcode, []byte, error) {
 	in := c.in
 	op := in.op
-	in.op, in.msg, in.fragment, in.checked = 0, nil, 0, 0
+	in.op, in.msg, in.fragment, in.checked, in.allowed = 0, nil, 0, 0, 0
 	in.until = time.Time{}
 	if in.counted > 0 {
 		c.count(0)
@@ -111,8 +120,12 @@ func (c *Conn) take(p []byte, err error) (Opcode, []byte, error) {
 	return op, p, err
 }
 
-// header reads the header of the next frame.
+// header reads the header of the next frame, or has what is missing of one for which there was no room.
 func (c *Conn) header() (header, error) {
+	if in := c.in; in != nil && in.paused {
+		in.paused = false
+		return in.rest, nil
+	}
 	for {
 		if in := c.in; in != nil && in.buf != nil {
 			h, n, err := parseHeader((*in.buf)[in.pos:], in.op != 0, c.limits.maxMessage-int64(len(in.msg)), c.client)
@@ -185,7 +198,9 @@ func (c *Conn) payload(h header) error {
 		if c.unread() {
 			have := (*in.buf)[in.pos:]
 			have = have[:min(rest, len(have))]
-			c.grow(rest, len(have), h.fin)
+			if !c.grow(rest, len(have), h.fin) {
+				return in.pause(h, rest, key)
+			}
 			in.msg = append(in.msg, have...)
 			in.pos += int32(len(have))
 		} else if rest < directSize {
@@ -194,7 +209,9 @@ func (c *Conn) payload(h header) error {
 			}
 			continue
 		} else {
-			c.grow(rest, 1, h.fin)
+			if !c.grow(rest, 1, h.fin) {
+				return in.pause(h, rest, key)
+			}
 			if err := c.fill(in.msg[old:min(cap(in.msg), old+rest)], true); err != nil {
 				return err
 			}
@@ -214,12 +231,13 @@ func (c *Conn) payload(h header) error {
 }
 
 // grow makes room for at least n of the rest bytes that the current frame announces, and for all of them if that is
-// modest by what has arrived of the message. Last tells that the message ends with this frame.
-func (c *Conn) grow(rest, n int, last bool) {
+// modest by what has arrived of the message. Last tells that the message ends with this frame. It reports false if that has to
+// be asked for, see Ask.
+func (c *Conn) grow(rest, n int, last bool) bool {
 	in := c.in
 	have := len(in.msg)
 	if cap(in.msg)-have >= n {
-		return
+		return true
 	}
 	size := have + rest
 	if !last {
@@ -229,9 +247,49 @@ func (c *Conn) grow(rest, n int, last bool) {
 		size = most
 	}
 	size = max(size, have+n)
+	if size >= countedFrom && size > in.allowed && c.asks {
+		in.wanted = max(size, have+rest)
+		return false
+	}
 	in.msg = append(make([]byte, 0, size), in.msg...)
 	if size >= countedFrom {
 		c.count(size)
+	}
+	return true
+}
+
+// Ask makes Read return [ErrRoom] before it makes room for 64 KiB or more of a message. Then Wanted is how much the message
+// will take, as far as that is known, and Read goes on after Allow. It belongs to the goroutine that reads.
+func (c *Conn) Ask(on bool) { c.asks = on }
+
+// Wanted is how many bytes are asked for.
+func (c *Conn) Wanted() int { return c.in.wanted }
+
+// Allow lets Read go on after ErrRoom with what was wanted. Waited tells that the peer was held up meanwhile: it gets all of the
+// time for a message once more.
+func (c *Conn) Allow(waited bool) {
+	c.in.allowed = c.in.wanted
+	if waited {
+		c.in.until = time.Time{}
+	}
+}
+
+// pause keeps what is missing of a frame until there is room for it.
+func (in *input) pause(h header, rest int, key uint32) error {
+	h.op, h.length, h.key = opContinuation, int64(rest), key
+	in.rest, in.paused = h, true
+	in.fragment-- // it is counted again when it goes on
+	return ErrRoom
+}
+
+// pausing is what is done before Read returns ErrRoom: nobody may read for a while.
+func (c *Conn) pausing() {
+	if c.timed && c.raw == nil { // as in Read
+		c.setDeadline(time.Time{})
+	}
+	if c.dirty {
+		c.dirty = false
+		c.kick()
 	}
 }
 

@@ -165,6 +165,9 @@ var (
 	ErrTooManyPings     = errors.New("websocket: too many pings from a peer that does not read")
 )
 
+// ErrRoom is what Read returns when it has to be told that there is memory for a large message, see Ask. It is not the end.
+var ErrRoom = errors.New("websocket: room for a large message is asked for")
+
 // ErrClosed is returned by writes after Close, after Abort and after Read has returned an error.
 var ErrClosed = errors.New("websocket: connection closed")
 

@@ -95,7 +95,7 @@ func memoryOf(attributes []byte) (sum int64) {
 		if figures := attributes[syscall.SizeofRtAttr:size]; kind == inetDiagSkmeminfo {
 			for _, i := range []int{rmemAlloc, forwardAlloc, wmemQueued, backlogOfSkmeminfo} {
 				if at := i * 4; at+4 <= len(figures) {
-					sum += int64(binary.NativeEndian.Uint32(figures[at:]))
+					sum += int64(int32(binary.NativeEndian.Uint32(figures[at:]))) // the reserve may be below zero for a moment
 				}
 			}
 		}
