@@ -215,6 +215,7 @@ func TestForeignResponseWriters(t *testing.T) {
 				if got := ws.status; p != nil && c.webSocket != 101 || p == nil && got != c.webSocket {
 					t.Errorf("WebSocket: %+v, want %d", ws, c.webSocket)
 				}
+				synctest.Wait() // the client may hear of the end first
 				if p == nil && e.Count() != known {
 					t.Errorf("%d sessions, of which nobody knows one", e.Count())
 				}
