@@ -225,7 +225,7 @@ func TestWorstAreClosedFirst(t *testing.T) {
 		synctest.Wait()
 		recs[2].want(TransportError)
 		recs[2].socket.Hold(-800_000)
-		<-time.After(2 * time.Second)
+		<-time.After(2 * watchTick)
 		for i, rec := range recs {
 			if i != 2 {
 				rec.alive()

@@ -145,7 +145,7 @@ func (s *Socket) awaitIntake(n int) (waited bool) {
 		s.mu.Unlock()
 		return false
 	}
-	c.waits = w
+	c.waits, c.waited = w, true
 	s.mu.Unlock()
 	s.Flush() // as in awaitQueue
 	<-w.done  // ends with the session; with other messages; or when it is its turn
@@ -165,7 +165,7 @@ func (s *Socket) handedOverLocked() {
 		return
 	}
 	n := c.asked
-	c.asked = 0
+	c.asked, c.waited = 0, false
 	if w := c.waits; w != nil {
 		c.waits = nil
 		if !s.server.intake.leave(w) {
@@ -202,12 +202,12 @@ func (s *Socket) makeRoom(c *websocket.Conn) verdict {
 // excess is what the Handler holds beyond what each may.
 func (c *claim) excess() int64 { return max(0, c.Held(budget.Held)-holdGuaranteed) }
 
-// Paused reports whether the peer is not read from at the moment for want of memory, here or for what waits to be sent to it. So
-// a Handler does not hold against the peer what has not come.
+// Paused reports whether the peer is not read from at the moment for want of memory, here or for what waits to be sent to it, or
+// is in a message that had to wait for that. So a Handler does not hold against the peer what has not come.
 func (s *Socket) Paused() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.chokedLocked() || s.pausedLocked()
+	return s.chokedLocked() || s.claim != nil && s.claim.waited
 }
 
 func (s *Socket) pausedLocked() bool { return s.claim != nil && s.claim.waits != nil }

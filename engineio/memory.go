@@ -26,8 +26,8 @@ const (
 
 	// heldShare is what part of all all Handlers together may hold beyond what each may, and heldParts what part of what is
 	// free of that one of them may. It is to bridge the time that handlers take; what does not fit waits at the client's.
-	heldShare = 16
-	heldParts = 4
+	heldShare = 32
+	heldParts = 2
 )
 
 // MemoryStats are what the sessions of a server hold, in bytes. A session counts in steps of 16 KiB.
@@ -88,6 +88,7 @@ type claim struct {
 	room     chan struct{} // closed when a reader that waits for room in the queue is to go on; nil if none waits
 	asked    int64         // bytes of the large message that is read, or being handed to the Handler
 	waits    *waiter       // until it may be read; nil if it may
+	waited   bool          // the message that asked counts had to wait
 }
 
 var claims = sync.Pool{New: func() any { return new(claim) }}

@@ -66,14 +66,14 @@ func TestMemoryThatHandlersHold(t *testing.T) {
 		if n := s.HoldLimit(); n != holdGuaranteed+1<<20 {
 			t.Errorf("a Handler may hold %d bytes of an empty pool", n)
 		}
-		s.Hold(2 << 20)
-		if m := e.Stats().Memory; m.Held != 2<<20 || m.Out != 0 {
+		s.Hold(1 << 20)
+		if m := e.Stats().Memory; m.Held != 1<<20 || m.Out != 0 {
 			t.Errorf("%+v", m)
 		}
 		if n := other.socket.HoldLimit(); n != holdGuaranteed+1<<19 {
 			t.Errorf("it may hold %d bytes when half of what Handlers may hold is taken", n)
 		}
-		s.Hold(94 << 20)
+		s.Hold(95 << 20)
 		if n := other.socket.HoldLimit(); n != holdGuaranteed {
 			t.Errorf("it may hold %d bytes of a full pool", n)
 		}

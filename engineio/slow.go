@@ -17,11 +17,14 @@ const (
 	stall = 2 * time.Second
 
 	// absence is the same for a client on polling that has no GET pending, and a second more for so many bytes of the last
-	// answer, which may still be on their way: one by one as few as leave the judgement on long answers to the heartbeat, as a
-	// client gives up itself that gets no ping for so long; and more when many take nothing.
+	// answer, which may still be on their way: as few as leave the judgement on long answers to the heartbeat, as a client gives
+	// up itself that gets no ping for so long.
 	absence     = 5 * time.Second
 	absenceRate = 20_000
-	hurriedRate = 50_000
+
+	// They are less when many take nothing.
+	hurriedAbsence = 2 * time.Second
+	hurriedRate    = 50_000
 )
 
 // overLocked reports whether the queue would be over its budget with n messages more.
@@ -30,13 +33,16 @@ func (s *Socket) overLocked(cost, n int) bool {
 	return s.messages > 0 && (s.bytes+cost > o.MaxQueueBytes || int(s.messages)+n > o.MaxQueuePackets)
 }
 
-// stalledLocked reports whether the peer has taken nothing for as long as it may; rate is one of those above.
-func (s *Socket) stalledLocked(rate int) bool {
+// stalledLocked reports whether the peer has taken nothing for as long as it may; hurried says that many do so.
+func (s *Socket) stalledLocked(hurried bool) bool {
+	p, away, rate := s.poll, absence, absenceRate
+	if hurried {
+		away, rate = hurriedAbsence, hurriedRate
+	}
 	if s.conn != nil {
 		return s.idleLocked() >= stall
 	}
-	p := s.poll
-	return p != nil && s.idleLocked() >= absence+time.Duration(p.answered/rate)*time.Second
+	return p != nil && s.idleLocked() >= away+time.Duration(p.answered/rate)*time.Second
 }
 
 // idleLocked is for how long the peer has taken nothing although there is something. A client on polling that has a GET

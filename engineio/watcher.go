@@ -115,7 +115,7 @@ func (s *Socket) watched() bool {
 		s.unclaimLocked()
 		s.mu.Unlock()
 		return false
-	case s.stalledLocked(absenceRate) && !c.relented: // whoever is given the chance to say all has the time of the write
+	case s.stalledLocked(false) && !c.relented: // whoever is given the chance to say all has the time of the write
 		s.endLocked(slowConsumer)
 		s.mu.Unlock()
 		return false
@@ -157,7 +157,7 @@ func (s *Server) relieveMemory() {
 		if n := sock.heldLocked(); n > 0 && sock.state != sessionClosed {
 			h := holder{sock, n, float64(n) * (1 + sock.idleLocked().Seconds())}
 			all = append(all, h)
-			if sock.stalledLocked(hurriedRate) && sock.longLocked(2) {
+			if sock.stalledLocked(true) && sock.longLocked(2) {
 				stalled = append(stalled, h)
 				waiting += n
 			}
