@@ -24,10 +24,9 @@ const (
 	// client that reads.
 	outParts = 2
 
-	// heldShare is what part of all all Handlers together may hold beyond what each may, and heldParts what part of what is
-	// free of that one of them may. It is to bridge the time that handlers take; what does not fit waits at the client's.
+	// heldShare is what part of all all Handlers together may hold beyond what each may. One of them may hold as much as is
+	// free of that, so one alone gets half. It is to bridge the time that handlers take; what does not fit waits at the client's.
 	heldShare = 32
-	heldParts = 2
 )
 
 // MemoryStats are what the sessions of a server hold, in bytes. A session counts in steps of 16 KiB.
@@ -77,7 +76,7 @@ func (s *Socket) Hold(n int) {
 func (s *Socket) HoldLimit() int {
 	p := s.server.pool
 	free := min(p.Free(), p.Limit()/heldShare-p.Used(budget.Held)-p.Used(budget.Out)) // what is held may be answered
-	return int(min(holdGuaranteed+max(0, free)/heldParts, math.MaxInt))
+	return int(min(holdGuaranteed+max(0, free), math.MaxInt))
 }
 
 // A claim is what a session has while it holds much, or more than the budget of its queue. It is guarded by Socket.mu.

@@ -63,14 +63,14 @@ func TestMemoryThatHandlersHold(t *testing.T) {
 		_, rec := e.open()
 		_, other := e.open()
 		s := rec.socket
-		if n := s.HoldLimit(); n != holdGuaranteed+1<<20 {
+		if n := s.HoldLimit(); n != holdGuaranteed+2<<20 {
 			t.Errorf("a Handler may hold %d bytes of an empty pool", n)
 		}
 		s.Hold(1 << 20)
 		if m := e.Stats().Memory; m.Held != 1<<20 || m.Out != 0 {
 			t.Errorf("%+v", m)
 		}
-		if n := other.socket.HoldLimit(); n != holdGuaranteed+1<<19 {
+		if n := other.socket.HoldLimit(); n != holdGuaranteed+1<<20 {
 			t.Errorf("it may hold %d bytes when half of what Handlers may hold is taken", n)
 		}
 		s.Hold(95 << 20)
@@ -79,7 +79,7 @@ func TestMemoryThatHandlersHold(t *testing.T) {
 		}
 		s.Hold(-96 << 20)
 		other.socket.Send(SendOptions{}, text(strings.Repeat("x", 2<<20)))
-		if n := s.HoldLimit(); n > holdGuaranteed+1<<19 {
+		if n := s.HoldLimit(); n > holdGuaranteed+1<<20 {
 			t.Errorf("it may hold %d bytes when half of that waits to be sent", n)
 		}
 		other.socket.CloseWith(ForcedClose, true, "")
