@@ -24,8 +24,8 @@ const (
 	// client that reads.
 	outParts = 2
 
-	// heldShare is what part of all all Handlers together may hold beyond what each may. One of them may hold as much as is
-	// free of that, so one alone gets half. It is to bridge the time that handlers take; what does not fit waits at the client's.
+	// heldShare is what part of the pool the Handlers may share, beyond what is guaranteed to each. One may hold as much as is
+	// free of that, its own part not being free. It bridges the time that handlers take; the rest waits at the client's.
 	heldShare = 32
 )
 
