@@ -277,6 +277,7 @@ type session struct {
 	mu      sync.Mutex
 	in      []wire.Packet
 	control []wire.Frame // the client's control frames
+	polled  bool         // a poll waits for something to be said
 	ended   bool
 	lost    error         // how the WebSocket ended without a close frame
 	changed chan struct{} // closed and replaced at each change
@@ -318,16 +319,22 @@ func (s *session) poll(c *conn) bool {
 		_, err := c.in.Peek(1)
 		next <- err
 	})
+	s.update(func() { s.polled = true })
+	answered := func() { s.update(func() { s.polled = false }) }
 	var err error
 	select {
 	case text := <-s.out:
+		answered()
 		err = c.say(text)
 	case f := <-s.instead:
+		answered()
 		f(c)
 		return false
 	case <-s.upgrading:
+		answered()
 		err = c.say(httpAnswer(200, "6"))
 	case <-s.gone:
+		answered()
 		err = c.say(httpAnswer(200, "6"))
 	case <-next:
 		s.update(s.end)
@@ -491,6 +498,25 @@ func (s *session) said(what string, f func(control []wire.Frame) bool) {
 		case <-changed:
 		case <-limit:
 			s.srv.Fatalf("waited in vain for %s", what)
+		}
+	}
+}
+
+// polling waits for a poll that has nothing to say yet.
+func (s *session) polling() {
+	limit := time.After(patience)
+	for {
+		s.mu.Lock()
+		ok, changed := s.polled, s.changed
+		s.mu.Unlock()
+		if ok {
+			return
+		}
+		select {
+		case <-changed:
+		case <-limit:
+			s.srv.Error("the client does not poll")
+			return
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"sio.example/socketio/client"
@@ -43,11 +44,11 @@ var upgradeRows = slices.Concat(
 		{id: "U-7-cut", on: polling, opts: upgrading, begin: func(e *env) { upgradeSays(e, true) }},
 		{id: "U-10", on: polling, opts: func(o *client.Options) { // the server is silent
 			upgrading(o)
-			o.Engine.UpgradeTimeout = 50 * time.Millisecond
+			o.Engine.UpgradeTimeout = time.Second
 		}, begin: func(e *env) { upgradeSays(e, false) }},
 		{id: "U-3-part", on: polling, opts: func(o *client.Options) {
 			upgrading(o)
-			o.Engine.UpgradeTimeout = 50 * time.Millisecond
+			o.Engine.UpgradeTimeout = time.Second
 		}, begin: func(e *env) { upgradeSays(e, false, framePart(message("3probe"))) }},
 		{id: "U-11", on: polling, opts: upgrading, begin: func(e *env) { // polling ends during the probe
 			e.srv.hostile = 1
@@ -69,7 +70,7 @@ var upgradeRows = slices.Concat(
 		}, reason: client.ReasonTransportClose},
 		{id: "U-1-late", on: polling, opts: func(o *client.Options) { // the poll is never ended for the upgrade
 			upgrading(o)
-			o.Engine.UpgradeTimeout = 50 * time.Millisecond
+			o.Engine.UpgradeTimeout = time.Second
 		}, begin: func(e *env) { upgradeSays(e, false, message("3probe")) }},
 	},
 )
@@ -83,12 +84,13 @@ func upgradeRefused(id string, answers ...func(r *http.Request) string) []row {
 	for i, r := range lettered(id, row{on: polling, opts: upgrading}, nil, answers...) {
 		r.run, r.begin = nil, func(e *env) {
 			done := make(chan struct{})
+			tried := sync.OnceFunc(func() { close(done) })
 			e.srv.take = func(c *conn, r *http.Request) bool {
 				if r.URL.Query().Get("transport") != "websocket" {
 					return false
 				}
 				_ = c.say(answers[i](r))
-				close(done)
+				tried()
 				return true
 			}
 			upgradeAfter(e, done)
@@ -125,11 +127,17 @@ func upgradeSays(e *env, hangUp bool, frames ...wire.Frame) {
 		s := e.srv.first()
 		s.join("/")
 		e.until("the connection", func() bool { return e.connects == 1 })
+		s.polling() // without a poll under way the client may upgrade at once
 		close(joined)
 		s.echo()
 	})
-	e.srv.probe = func(_ *session, c *conn) {
-		defer close(done)
+	tried := sync.OnceFunc(func() { close(done) })
+	e.srv.probe = func(s *session, c *conn) {
+		defer tried()
+		if s.sid != "session1" {
+			e.Errorf("the client upgrades %s too", s.sid)
+			return
+		}
 		f, err := readFrame(c.in)
 		if err != nil || f.Opcode != wire.Text || string(f.Payload) != "2probe" {
 			e.Errorf("the client probes with %q, %v", f.Payload, err)
@@ -169,8 +177,8 @@ func upgradeAfter(e *env, done chan struct{}) {
 		case <-time.After(patience):
 			e.Error("the client has not tried to upgrade")
 		}
-		if e.m.Engine().Transport() != "polling" {
-			e.Errorf("the transport is %s", e.m.Engine().Transport())
+		if c := e.m.Engine(); c == nil || c.Transport() != "polling" {
+			e.Errorf("the client is not on polling: %v", c)
 		}
 	}
 }
