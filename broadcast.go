@@ -18,8 +18,8 @@ import (
 // in. An operator is an immutable value: its methods return another one. Only connected sockets are reached.
 type BroadcastOperator struct {
 	ns     *Namespace
-	rooms  *names
-	except *names
+	rooms  *roomList
+	except *roomList
 	socket string // the only one
 	sender string // not this one
 	flags  adapter.Flags
@@ -28,7 +28,7 @@ type BroadcastOperator struct {
 // To adds rooms. Without any it adds nothing: an operator that had none reaches the whole namespace, so look at the
 // length of a slice of rooms before passing it.
 func (b BroadcastOperator) To(rooms ...string) BroadcastOperator {
-	b.rooms = b.rooms.and(rooms)
+	b.rooms = b.rooms.with(rooms)
 	return b
 }
 
@@ -37,7 +37,7 @@ func (b BroadcastOperator) In(rooms ...string) BroadcastOperator { return b.To(r
 
 // Except excludes the members of rooms.
 func (b BroadcastOperator) Except(rooms ...string) BroadcastOperator {
-	b.except = b.except.and(rooms)
+	b.except = b.except.with(rooms)
 	return b
 }
 
@@ -119,20 +119,20 @@ func (b BroadcastOperator) FetchSockets(ctx context.Context) ([]*RemoteSocket, e
 
 // SocketsJoin puts the sockets into rooms.
 func (b BroadcastOperator) SocketsJoin(ctx context.Context, rooms ...string) error {
-	return b.each("join", func(a adapter.Adapter) error { return a.JoinAll(ctx, b.target(), rooms...) })
+	return b.onAdapter("join", func(a adapter.Adapter) error { return a.JoinAll(ctx, b.target(), rooms...) })
 }
 
 // SocketsLeave takes the sockets out of rooms.
 func (b BroadcastOperator) SocketsLeave(ctx context.Context, rooms ...string) error {
-	return b.each("leave", func(a adapter.Adapter) error { return a.LeaveRooms(ctx, b.target(), rooms...) })
+	return b.onAdapter("leave", func(a adapter.Adapter) error { return a.LeaveRooms(ctx, b.target(), rooms...) })
 }
 
 // DisconnectSockets disconnects the sockets; with close their connections too. See Socket.Disconnect.
 func (b BroadcastOperator) DisconnectSockets(ctx context.Context, close bool) error {
-	return b.each("disconnect", func(a adapter.Adapter) error { return a.DisconnectAll(ctx, b.target(), close) })
+	return b.onAdapter("disconnect", func(a adapter.Adapter) error { return a.DisconnectAll(ctx, b.target(), close) })
 }
 
-func (b BroadcastOperator) each(what string, fn func(adapter.Adapter) error) error {
+func (b BroadcastOperator) onAdapter(what string, fn func(adapter.Adapter) error) error {
 	if err := b.usable(); err != nil {
 		return err
 	}
@@ -188,7 +188,7 @@ func (l *local) Name() string { return l.name }
 func (l *local) Encode(p *parser.Packet, to *adapter.Target) (adapter.Encoded, error) {
 	b := broadcasts.Get().(*broadcast)
 	var err error
-	if b.messages, err = l.srv.encode(b.messages[:0], p, l.expect(to)); err != nil {
+	if b.messages, err = l.srv.encode(b.messages[:0], p, l.expectedReceivers(to)); err != nil {
 		b.free()
 		return nil, err
 	}
@@ -196,8 +196,8 @@ func (l *local) Encode(p *parser.Packet, to *adapter.Target) (adapter.Encoded, e
 	return b, nil
 }
 
-// expect is about how many sockets a target has.
-func (l *local) expect(to *adapter.Target) (n int) {
+// expectedReceivers is about how many sockets a target has.
+func (l *local) expectedReceivers(to *adapter.Target) (n int) {
 	if to == nil || len(to.Rooms) == 0 {
 		l.mu.RLock()
 		defer l.mu.RUnlock()
@@ -207,7 +207,7 @@ func (l *local) expect(to *adapter.Target) (n int) {
 	if !ok {
 		return 1
 	}
-	for _, room := range to.Rooms[:min(len(to.Rooms), few)] {
+	for _, room := range to.Rooms[:min(len(to.Rooms), maxInlineFlush)] {
 		n += a.Size(room)
 	}
 	return n
@@ -216,7 +216,7 @@ func (l *local) expect(to *adapter.Target) (n int) {
 // Flush starts sending what Deliver has queued, and tells the listeners for outgoing events.
 func (l *local) Flush(e adapter.Encoded) {
 	b := e.(*broadcast)
-	if len(b.reached) > few {
+	if len(b.reached) > maxInlineFlush {
 		l.srv.flush.add(b.reached)
 	} else {
 		for _, s := range b.reached {
@@ -227,7 +227,7 @@ func (l *local) Flush(e adapter.Encoded) {
 	defer b.free() // also if a listener calls runtime.Goexit
 	var heard []*Socket
 	for _, s := range b.reached {
-		if s.hears() {
+		if s.hasOutgoingListeners() {
 			heard = append(heard, s)
 		}
 	}

@@ -16,9 +16,9 @@ import (
 	socketio "sio.example/socketio"
 )
 
-// Handlers, gates and callbacks do what they may do, all at once, while clients come, go and misbehave. Nothing hangs, who
+// Handlers, middleware and callbacks do what they may do, all at once, while clients come, go and misbehave. Nothing hangs, who
 // was connected is told once that it is no longer, and nothing is left behind.
-func TestChaos(t *testing.T) {
+func TestEverythingAtOnce(t *testing.T) {
 	for seed := range uint64(3) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			bubble(t, patient, func(t *testing.T, f *fixture) { chaos(t, f, seed) })
@@ -50,8 +50,8 @@ func chaos(t *testing.T, f *fixture, seed uint64) {
 			return chaosHandler(ctx, f, s, e, n)
 		})
 	}
-	gate := func(ctx context.Context, s *socketio.Socket) error {
-		_ = s.Join("gate")
+	mw := func(ctx context.Context, s *socketio.Socket) error {
+		_ = s.Join("joined early")
 		_ = s.Emit("early")
 		switch rand.IntN(8) {
 		case 0:
@@ -63,10 +63,10 @@ func chaos(t *testing.T, f *fixture, seed uint64) {
 		}
 		return nil
 	}
-	f.Use(gate)
+	f.Use(mw)
 	f.OnConnection(on)
 	dyn := f.OfFunc(matcher(`^/d\d$`))
-	dyn.Use(gate)
+	dyn.Use(mw)
 	dyn.OnConnection(on)
 
 	r := rand.New(rand.NewPCG(seed, 7))
@@ -111,7 +111,7 @@ func chaosHandler(ctx context.Context, f *fixture, s *socketio.Socket, e *socket
 	case 4:
 		_, err = s.Broadcast().EmitWithAck(short, "ask all")
 	case 5:
-		err = s.Namespace().To("room", "gate").Except(s.ID()).Volatile().Emit("news")
+		err = s.Namespace().To("room", "joined early").Except(s.ID()).Volatile().Emit("news")
 	case 6:
 		err = s.Namespace().SocketsJoin(ctx, "more")
 	case 7:
@@ -188,7 +188,7 @@ func (c *wsClient) chaosConnect(nsp string) (in bool, err error) {
 
 // Each place where user code runs may close the server, emit to all, and disconnect all, itself included.
 func TestUserCodeMayDoAnything(t *testing.T) {
-	places := []string{"matcher", "gate", "connection", "any", "middleware", "handler", "outgoing", "disconnecting", "disconnect", "error"}
+	places := []string{"matcher", "Use", "connection", "any", "middleware", "handler", "outgoing", "disconnecting", "disconnect", "error"}
 	for _, place := range places {
 		for _, what := range []string{"close", "disconnect all", "disconnect", "ask", "connect"} {
 			t.Run(place+" "+what, func(t *testing.T) {
@@ -264,7 +264,7 @@ func everywhere(f *fixture, do func(place string, s *socketio.Socket)) {
 		return true
 	})
 	p.Use(func(_ context.Context, s *socketio.Socket) error {
-		do("gate", s)
+		do("Use", s)
 		return nil
 	})
 	p.UseEvents(func(next socketio.Handler) socketio.Handler {

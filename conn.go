@@ -21,75 +21,75 @@ import (
 	"sio.example/socketio/parser"
 )
 
-// A conn is one Engine.IO session, which carries the sockets of a client in any number of namespaces. What most do without
-// most of the time is in rare.
+// A conn is one Engine.IO session, which carries the sockets of a client in any number of namespaces. Fields that most
+// connections do without most of the time are in cold.
 type conn struct {
-	srv     *server
-	eng     *engineio.Socket
-	opening opening
+	srv  *server
+	eng  *engineio.Socket
+	head requestHead
 
 	// Used by the reader only, which the engine calls from one goroutine at a time.
 	decoder parser.Decoder // made when needed
 	size    uint32         // bytes read of the packet, or the most there can be
 
-	unflushed atomic.Bool   // in the queue of the server's flusher
-	missing   atomic.Uint32 // since when attachments are missing, see ticks; 0 if none are
-	held      atomic.Int32  // what the inboxes hold, see hold.go
+	inFlusher        atomic.Bool   // in the queue of the server's flusher
+	attachmentsSince atomic.Uint32 // since when attachments are missing, see ticks; 0 if none are
+	inboxHeld        atomic.Int32  // what the inboxes hold, see conn_memory.go
 
 	// From here on guarded by mu.
-	first   *Socket // of the sockets, connecting ones too, linked by Socket.next; few, so searched
-	rare    *rare   // nil if it would be empty
-	mu      sync.Mutex
-	living  int32 // of the sockets, and of those that are no longer there, whose runner has not done its last job
-	settled bool  // the client has joined a namespace
-	closed  bool
+	firstSocket *Socket    // of the sockets, connecting ones too, linked by Socket.next; few, so searched
+	cold        *coldState // nil if it would be empty
+	mu          sync.Mutex
+	liveSockets int32 // sockets whose runner has not done its last job, those that were removed among them
+	joined      bool  // the client has joined a namespace
+	closed      bool
 	// Used by the reader only.
-	heavy    bool // the packet of which attachments are missing is charged
-	favoured bool // it is the one that may be kept in any case, see keepPartial
+	partialCharged  bool // the packet of which attachments are missing is charged
+	hasPartialToken bool // it is the one that may be kept in any case, see chargePartial
 }
 
-// rare is guarded by conn.mu.
-type rare struct {
-	place  *newcomer          // until the first socket is connected
-	missed *time.Timer        // looks at missing; nil if it does not
-	fewer  chan struct{}      // closed when living gets smaller; nil if nobody waits for that
-	many   map[string]*Socket // of the sockets, those for which first would be too long a list; nil if it is not
-	left   *leftNames         // namespaces that the client was in; nil if there are none
+// coldState is guarded by conn.mu.
+type coldState struct {
+	pending         *pendingConn       // until the first socket is connected
+	attachmentTimer *time.Timer        // looks at attachmentsSince; nil while it is not set
+	fewerSockets    chan struct{}      // closed when liveSockets gets smaller; nil if nobody waits for that
+	byName          map[string]*Socket // the sockets for which the list of firstSocket would be too long; nil if it is not
+	left            *leftNames         // namespaces that the client was in; nil if there are none
 
-	manyAuths int // bytes of auth of the sockets in many
-	lingering int // and of those that were removed and have not done their last job
+	byNameAuth  int // bytes of auth of the sockets in byName
+	closingAuth int // and of those that were removed and whose runner has not done its last job
 
-	room    chan struct{} // closed when there may be room in the inboxes; nil if nobody waits for that
-	partial int           // bytes of the packet of which attachments are missing, if they are many
-	auths   int           // bytes of auth, likewise
-	owed    int           // bytes of acknowledgements that are waited for
-	charged int32         // steps that the engine knows of
+	inboxRoom    chan struct{} // closed when there may be room in the inboxes; nil if nobody waits for that
+	partialBytes int           // bytes of the packet of which attachments are missing, if they are many
+	authBytes    int           // bytes of auth, likewise
+	ackBytes     int           // bytes of acknowledgements that are waited for
+	chargedSteps int32         // steps that the engine knows of
 }
 
 func newConn(s *server, e *engineio.Socket, r *http.Request) *conn {
-	c := &conn{srv: s, eng: e, opening: newOpening(r)}
+	c := &conn{srv: s, eng: e, head: newRequestHead(r)}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.rarely().place = s.newcomers.add(c)
-	if len(c.opening) >= heldStep*heldUnit {
+	c.ensureCold().pending = s.pendingConns.add(c)
+	if len(c.head) >= stepUnits*chargeUnit {
 		c.chargeLocked()
 	}
 	return c
 }
 
-// rarely is rare to be changed. It needs mu.
-func (c *conn) rarely() *rare {
-	if c.rare == nil {
-		c.rare = new(rare)
+// ensureCold returns cold to be changed. It needs mu.
+func (c *conn) ensureCold() *coldState {
+	if c.cold == nil {
+		c.cold = new(coldState)
 	}
-	return c.rare
+	return c.cold
 }
 
-// tidy drops what is in rare no more. It needs mu.
-func (c *conn) tidy() {
-	if r := c.rare; r != nil && r.place == nil && r.missed == nil && r.fewer == nil && r.many == nil && r.left == nil &&
-		r.room == nil && r.partial|r.auths|r.lingering|r.owed|int(r.charged) == 0 {
-		c.rare = nil
+// freeCold drops cold if nothing is in it any more. It needs mu.
+func (c *conn) freeCold() {
+	if r := c.cold; r != nil && r.pending == nil && r.attachmentTimer == nil && r.fewerSockets == nil && r.byName == nil && r.left == nil &&
+		r.inboxRoom == nil && r.partialBytes|r.authBytes|r.closingAuth|r.ackBytes|int(r.chargedSteps) == 0 {
+		c.cold = nil
 	}
 }
 
@@ -103,28 +103,28 @@ func (c *conn) HandleMessage(m engineio.Message) {
 	}
 	p, err := c.decoder.Add(parser.Frame(m))
 	if err != nil {
-		c.malformed(err)
+		c.closeMalformed(err)
 		return
 	}
 	if p == nil {
-		if c.size >= heldStep*heldUnit {
-			c.keepPartial()
+		if c.size >= stepUnits*chargeUnit {
+			c.chargePartial()
 		}
 		c.awaitAttachments()
 		return
 	}
 	size := int(c.size)
 	c.size = 0
-	c.missing.Store(0)
+	c.attachmentsSince.Store(0)
 	p.Namespace = cmp.Or(p.Namespace, "/")
 	c.handle(p, size)
-	if c.heavy { // its event is charged now
-		c.dropPartial()
+	if c.partialCharged { // its event is charged now
+		c.freePartial()
 	}
 }
 
-// malformed is not part of HandleMessage, which is on the stack of each reader that handles a message.
-func (c *conn) malformed(err error) {
+// closeMalformed is not part of HandleMessage, which is on the stack of each reader that handles a message.
+func (c *conn) closeMalformed(err error) {
 	level, limit := slog.LevelDebug, ""
 	if e := (*parser.SyntaxError)(nil); errors.As(err, &e) {
 		if limit = e.Limit(); limit == "MaxBytes" { // which an honest client may meet
@@ -137,15 +137,15 @@ func (c *conn) malformed(err error) {
 	} else {
 		c.srv.causes.Log(context.Background(), c.srv.log, journal.Often, msg, level, msg, args...)
 	}
-	c.violation(RejectParse, ReasonParseError, "parse error")
+	c.closeViolation(RejectParse, ReasonParseError, "parse error")
 }
 
 // HandleClose ends all sockets.
 func (c *conn) HandleClose(reason engineio.Reason, err error) {
-	c.missing.Store(0)
-	c.decoder = nil // and what it holds; the connection itself may linger
-	if c.heavy {
-		c.dropPartial()
+	c.attachmentsSince.Store(0)
+	c.decoder = nil // and what it holds; the conn itself may be referred to for longer
+	if c.partialCharged {
+		c.freePartial()
 	}
 	why := DisconnectReason(reason)
 	if errors.Is(err, engineio.ErrServerClosed) {
@@ -156,8 +156,8 @@ func (c *conn) HandleClose(reason engineio.Reason, err error) {
 	case engineio.TransportClose, engineio.TransportError, engineio.ParseError: // and it may have sent events before
 		mode = closeDrain
 	}
-	for _, s := range c.shut() {
-		s.closeHere(why, mode)
+	for _, s := range c.stop() {
+		s.closeInline(why, mode)
 	}
 }
 
@@ -171,7 +171,7 @@ func (c *conn) handle(p *parser.Packet, size int) {
 	}
 	s, known := c.find(p.Namespace)
 	if !known || p.Type == parser.ConnectError {
-		c.violation(RejectViolation, ReasonForcedServerClose, "protocol error")
+		c.closeViolation(RejectViolation, ReasonForcedServerClose, "protocol error")
 		return
 	}
 	if s == nil {
@@ -182,13 +182,13 @@ func (c *conn) handle(p *parser.Packet, size int) {
 		s.receive(p, size)
 	case parser.Ack:
 		if p.HasID {
-			s.acks.Resolve((*owed)(c), p.ID, p.Args, size)
-			if h := (*held)(c); h.Over() { // callbacks may hang, and what they wait with is large
+			s.acks.Resolve((*ackLender)(c), p.ID, p.Args, size)
+			if h := (*inboxAccount)(c); h.Over() { // callbacks may hang, and what they wait with is large
 				dispatch.AwaitRoom(h, c.eng.Context().Done())
 			}
 		}
 	case parser.Disconnect:
-		s.closeHere(ReasonClientDisconnect, closeDrain)
+		s.closeInline(ReasonClientDisconnect, closeDrain)
 	}
 }
 
@@ -203,11 +203,11 @@ func (c *conn) find(name string) (s *Socket, known bool) {
 	return nil, c.closed || c.wasIn(name)
 }
 
-// connect answers a CONNECT packet, or has a new socket's gates do it.
+// connect answers a CONNECT packet, or has the middleware of a new socket do it.
 func (c *conn) connect(p *parser.Packet, size int) {
 	name := p.Namespace
 	c.mu.Lock()
-	closed, again, many := c.closed, c.socket(name) != nil, c.count() >= c.srv.opts.MaxNamespaces
+	closed, again, many := c.closed, c.socket(name) != nil, c.countSockets() >= c.srv.opts.MaxNamespaces
 	large := p.Args.Len() > 0 && size+c.authLocked() > c.srv.opts.MaxAuth
 	c.mu.Unlock()
 	switch {
@@ -217,44 +217,44 @@ func (c *conn) connect(p *parser.Packet, size int) {
 		return
 	case many:
 		c.srv.stats.reject(RejectNamespaces)
-		c.refuse(name, &ConnectError{Message: "Too many namespaces"})
+		c.tellRefused(name, &ConnectError{Message: "Too many namespaces"})
 		return
 	case large:
 		c.srv.stats.reject(RejectAuth)
 		c.srv.log.Debug("socketio: auth refused", "address", c.address(), "bytes", size, "limit", "Options.MaxAuth")
-		c.refuse(name, &ConnectError{Message: "Auth too large"})
+		c.tellRefused(name, &ConnectError{Message: "Auth too large"})
 		return
 	}
-	if !c.awaitFewer() {
+	if !c.awaitFewerSockets() {
 		return
 	}
 	id, err := sid.New(rand.Reader)
 	if err != nil {
 		c.srv.report(c.eng.Context(), nil, nil, err)
-		c.refuse(name, &ConnectError{Message: InternalError})
+		c.tellRefused(name, &ConnectError{Message: InternalError})
 		return
 	}
 	s := newSocket(c, id, name, p.Args, size)
-	ok, err := c.srv.begin(s, name)
+	ok, err := c.srv.register(s, name)
 	if err != nil {
 		return // the connection is about to be closed
 	}
 	if !ok {
 		c.srv.stats.reject(RejectNamespace)
-		c.refuse(name, errUnknown)
+		c.tellRefused(name, errUnknownNamespace)
 		return
 	}
 	// Only the reader adds sockets, so that nobody can have come in between.
 	c.mu.Lock()
-	c.living++
+	c.liveSockets++
 	if closed = c.closed; !closed {
 		c.add(s)
-		c.keepAuth()
+		c.chargeAuth()
 	} else {
 		s.authSize = 0 // it counts nowhere
 	}
 	c.mu.Unlock()
-	if !s.entersAlone() || !s.inbox.Here(job{kind: jobEnter}) {
+	if !s.canConnectInline() || !s.inbox.RunInline(job{kind: jobConnectInline}) {
 		s.inbox.Push(nil, job{kind: jobConnect}, 0)
 	}
 	if closed {
@@ -266,32 +266,32 @@ func (c *conn) connect(p *parser.Packet, size int) {
 func (c *conn) remove(s *Socket, was bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.drop(s) {
+	if !c.unlink(s) {
 		return
 	}
-	c.lingers(s)
-	c.keepAuth()
+	c.countClosingAuth(s)
+	c.chargeAuth()
 	if was && !c.closed {
-		c.leaves(s.name)
+		c.noteLeft(s.name)
 	}
 }
 
-// awaitFewer holds the client up while twice as many of its sockets live as there may be namespaces, or those that have gone
+// awaitFewerSockets holds the client up while twice as many of its sockets live as there may be namespaces, or those that have gone
 // keep as much auth as there may be, so that one that comes and goes while its handlers hang does not pile them up. It
 // reports false if the connection ends meanwhile.
-func (c *conn) awaitFewer() bool {
+func (c *conn) awaitFewerSockets() bool {
 	for {
 		c.mu.Lock()
-		fewer := int(c.living) < 2*c.srv.opts.MaxNamespaces && (c.rare == nil || c.rare.lingering <= c.srv.opts.MaxAuth)
+		fewer := int(c.liveSockets) < 2*c.srv.opts.MaxNamespaces && (c.cold == nil || c.cold.closingAuth <= c.srv.opts.MaxAuth)
 		if closed := c.closed; closed || fewer {
 			c.mu.Unlock()
 			return !closed
 		}
-		r := c.rarely()
-		if r.fewer == nil {
-			r.fewer = make(chan struct{})
+		r := c.ensureCold()
+		if r.fewerSockets == nil {
+			r.fewerSockets = make(chan struct{})
 		}
-		wait := r.fewer
+		wait := r.fewerSockets
 		c.mu.Unlock()
 		select {
 		case <-wait:
@@ -301,64 +301,64 @@ func (c *conn) awaitFewer() bool {
 	}
 }
 
-// finished is called when a socket's runner has done its last job.
-func (c *conn) finished(s *Socket) {
+// freeSocket is called when a socket's runner has done its last job.
+func (c *conn) freeSocket(s *Socket) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.living--
-	c.gone(s)
-	if r := c.rare; r != nil && r.fewer != nil {
-		close(r.fewer)
-		r.fewer = nil
-		c.tidy()
+	c.liveSockets--
+	c.freeClosingAuth(s)
+	if r := c.cold; r != nil && r.fewerSockets != nil {
+		close(r.fewerSockets)
+		r.fewerSockets = nil
+		c.freeCold()
 	}
 }
 
-// settle stops the timer: the client has joined a namespace.
-func (c *conn) settle() {
+// markJoined stops the timer: the client has joined a namespace.
+func (c *conn) markJoined() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.settled = true
-	c.unplace()
-	c.tidy()
+	c.joined = true
+	c.stopConnectTimeout()
+	c.freeCold()
 }
 
-// unplace ends the time to join a namespace. It needs mu.
-func (c *conn) unplace() {
-	if r := c.rare; r != nil && r.place != nil {
-		c.srv.newcomers.remove(r.place)
-		r.place = nil
+// stopConnectTimeout ends the time to join a namespace. It needs mu.
+func (c *conn) stopConnectTimeout() {
+	if r := c.cold; r != nil && r.pending != nil {
+		c.srv.pendingConns.remove(r.pending)
+		r.pending = nil
 	}
 }
 
 // connectTimeout runs on a timer's goroutine.
 func (c *conn) connectTimeout() {
 	c.mu.Lock()
-	settled := c.settled
+	settled := c.joined
 	c.mu.Unlock()
 	if !settled {
-		c.limit(RejectConnectTimeout, "connect timeout")
+		c.closeOverLimit(RejectConnectTimeout, "connect timeout")
 	}
 }
 
 // awaitAttachments gives the client some time, from a packet's header to its last attachment.
 func (c *conn) awaitAttachments() {
-	if c.missing.Load() != 0 {
+	if c.attachmentsSince.Load() != 0 {
 		return
 	}
 	if d, ok := c.decoder.(parser.Peeker); ok {
 		if p := d.Peek(); p != nil {
 			if _, known := c.find(cmp.Or(p.Namespace, "/")); !known {
-				c.violation(RejectViolation, ReasonForcedServerClose, "protocol error")
+				c.closeViolation(RejectViolation, ReasonForcedServerClose, "protocol error")
 				return
 			}
 		}
 	}
-	c.missing.Store(c.srv.ticks())
+	c.attachmentsSince.Store(c.srv.ticks())
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if r := c.rarely(); r.missed == nil && !c.closed {
-		r.missed = time.AfterFunc(c.srv.opts.AttachmentTimeout, c.attachmentTimeout)
+	if r := c.ensureCold(); r.attachmentTimer == nil && !c.closed {
+		r.attachmentTimer = time.AfterFunc(c.srv.opts.AttachmentTimeout, c.attachmentTimeout)
 	}
 }
 
@@ -366,45 +366,45 @@ func (c *conn) awaitAttachments() {
 // timer is not set for each packet, since nearly always the attachments are there at once.
 func (c *conn) attachmentTimeout() {
 	c.mu.Lock()
-	since := c.missing.Load()
+	since := c.attachmentsSince.Load()
 	left := c.srv.opts.AttachmentTimeout - time.Duration(c.srv.ticks()-since)*time.Millisecond
 	over := false
 	switch {
 	case c.closed:
 	case since == 0:
-		c.rare.missed = nil
-		c.tidy()
+		c.cold.attachmentTimer = nil
+		c.freeCold()
 	case left > 0:
-		c.rare.missed.Reset(left)
+		c.cold.attachmentTimer.Reset(left)
 	case standstill.Late(-left), c.eng.Paused(): // they may be there, and yet to be read
-		c.missing.CompareAndSwap(since, c.srv.ticks())
-		c.rare.missed.Reset(c.srv.opts.AttachmentTimeout)
+		c.attachmentsSince.CompareAndSwap(since, c.srv.ticks())
+		c.cold.attachmentTimer.Reset(c.srv.opts.AttachmentTimeout)
 	default:
 		over = true
 	}
 	c.mu.Unlock()
 	if over {
-		c.limit(RejectAttachments, "attachment timeout")
+		c.closeOverLimit(RejectAttachments, "attachment timeout")
 	}
 }
 
-// violation ends the connection because of what the client sent.
-func (c *conn) violation(label string, why DisconnectReason, text string) {
+// closeViolation ends the connection because of what the client sent.
+func (c *conn) closeViolation(label string, why DisconnectReason, text string) {
 	reason, mode := engineio.ForcedClose, closeDrop
 	if why == ReasonParseError {
 		reason, mode = engineio.ParseError, closeDrain
 	}
 	c.srv.stats.reject(label)
 	c.srv.log.Debug("socketio: client breaks the protocol", "address", c.address(), "reject", label)
-	c.end(why, mode)
+	c.closeSockets(why, mode)
 	c.eng.CloseWith(reason, false, text)
 }
 
-// limit ends the connection because of what the client did not do.
-func (c *conn) limit(label, text string) {
+// closeOverLimit ends the connection because of what the client did not do.
+func (c *conn) closeOverLimit(label, text string) {
 	c.srv.stats.reject(label)
 	c.srv.log.Debug("socketio: client over a limit", "address", c.address(), "reject", label)
-	c.end(ReasonForcedServerClose, closeDrop)
+	c.closeSockets(ReasonForcedServerClose, closeDrop)
 	c.eng.CloseWith(engineio.ForcedClose, true, text)
 }
 
@@ -412,52 +412,52 @@ func (c *conn) limit(label, text string) {
 // sent.
 func (c *conn) disconnect() {
 	defer c.eng.Close()
-	defer c.end(ReasonForcedServerClose, closeDrop)
-	dispatch.RunAll(&c.srv.guard, c.all(), func(s *Socket) {
+	defer c.closeSockets(ReasonForcedServerClose, closeDrop)
+	dispatch.RunAll(&c.srv.guard, c.sockets(), func(s *Socket) {
 		if !s.is(connecting) {
 			s.close(ReasonServerDisconnect, closeTell)
 		}
 	}, func(error) {})
 }
 
-// end ends all sockets, and lets no other in.
-func (c *conn) end(why DisconnectReason, mode closeMode) {
-	for _, s := range c.shut() {
+// closeSockets ends all sockets, and lets no other in.
+func (c *conn) closeSockets(why DisconnectReason, mode closeMode) {
+	for _, s := range c.stop() {
 		s.close(why, mode)
 	}
 }
 
-// shut lets no other socket in, and returns those that are there.
-func (c *conn) shut() []*Socket {
+// stop lets no other socket in, and returns those that are there.
+func (c *conn) stop() []*Socket {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.closed = true
-	if len(c.opening) >= heldStep*heldUnit {
+	if len(c.head) >= stepUnits*chargeUnit {
 		c.chargeLocked()
 	}
-	c.unplace()
-	if r := c.rare; r != nil && r.missed != nil {
-		r.missed.Stop()
-		r.missed = nil
+	c.stopConnectTimeout()
+	if r := c.cold; r != nil && r.attachmentTimer != nil {
+		r.attachmentTimer.Stop()
+		r.attachmentTimer = nil
 	}
-	c.tidy()
-	return c.list()
+	c.freeCold()
+	return c.listSockets()
 }
 
-func (c *conn) all() []*Socket {
+func (c *conn) sockets() []*Socket {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.list()
+	return c.listSockets()
 }
 
-// refuse sends CONNECT_ERROR.
-func (c *conn) refuse(name string, why *ConnectError) {
-	if c.srv.debugs() {
+// tellRefused sends CONNECT_ERROR.
+func (c *conn) tellRefused(name string, why *ConnectError) {
+	if c.srv.debugEnabled() {
 		c.srv.log.Debug("socketio: refused", "nsp", dispatch.Plain(name), "address", c.address(), "error", dispatch.Plain(why.Message))
 	}
 	reply := connectErrorReply{Message: why.Message, Data: why.Data}
 	p := &parser.Packet{Type: parser.ConnectError, Namespace: name, Args: parser.NewArgs(reply)}
-	err := c.refuseWith(p, why.Data)
+	err := c.sendRefusal(p, why.Data)
 	if err == nil || errors.Is(err, ErrDisconnected) || errors.Is(err, ErrSlowConsumer) {
 		return
 	}
@@ -468,8 +468,8 @@ func (c *conn) refuse(name string, why *ConnectError) {
 	_ = c.send(p, engineio.SendOptions{})
 }
 
-// refuseWith sends p, whose data are the user's and may do anything when they are encoded.
-func (c *conn) refuseWith(p *parser.Packet, data any) error {
+// sendRefusal sends p, whose data are the user's and may do anything when they are encoded.
+func (c *conn) sendRefusal(p *parser.Packet, data any) error {
 	send := func() error { return c.send(p, engineio.SendOptions{}) }
 	if data == nil {
 		return send()
@@ -482,51 +482,51 @@ type connectErrorReply struct {
 	Data    any    `json:"data,omitzero"`
 }
 
-// A letter is a packet for one client and what that is encoded into.
-type letter struct {
+// A packetScratch is a packet for one client and what that is encoded into.
+type packetScratch struct {
 	packet   parser.Packet
 	text     []byte
 	frames   []parser.Frame
 	messages []engineio.Message
 }
 
-var letters = sync.Pool{New: func() any {
-	return &letter{text: make([]byte, 0, 256), frames: make([]parser.Frame, 0, 4), messages: make([]engineio.Message, 0, 4)}
+var packetScratches = sync.Pool{New: func() any {
+	return &packetScratch{text: make([]byte, 0, 256), frames: make([]parser.Frame, 0, 4), messages: make([]engineio.Message, 0, 4)}
 }}
 
-func newLetter() *letter { return letters.Get().(*letter) }
+func newScratch() *packetScratch { return packetScratches.Get().(*packetScratch) }
 
-// maxLetter is the most of a letter's text that is kept for the next one, in bytes.
-const maxLetter = 64 << 10
+// maxScratchText is the most of a scratch's text that is kept for the next packet, in bytes.
+const maxScratchText = 64 << 10
 
-func (l *letter) free() {
+func (l *packetScratch) free() {
 	l.packet = parser.Packet{}
 	clear(l.frames)
 	clear(l.messages)
 	l.frames, l.messages = l.frames[:0], l.messages[:0]
-	if cap(l.text) <= maxLetter {
-		letters.Put(l)
+	if cap(l.text) <= maxScratchText {
+		packetScratches.Put(l)
 	}
 }
 
 // send encodes a packet and queues it.
 func (c *conn) send(p *parser.Packet, o engineio.SendOptions) error {
-	l := newLetter()
+	l := newScratch()
 	defer l.free()
 	l.packet = *p
-	return c.post(l, o)
+	return c.encodeAndQueue(l, o)
 }
 
-// post encodes the packet of l and queues it.
-func (c *conn) post(l *letter, o engineio.SendOptions) error {
-	if err := c.srv.write(l); err != nil {
+// encodeAndQueue encodes the packet of l and queues it.
+func (c *conn) encodeAndQueue(l *packetScratch, o engineio.SendOptions) error {
+	if err := c.srv.encodeInto(l); err != nil {
 		return err
 	}
 	return c.queue(l, o)
 }
 
 // queue queues what l was encoded into.
-func (c *conn) queue(l *letter, o engineio.SendOptions) error {
+func (c *conn) queue(l *packetScratch, o engineio.SendOptions) error {
 	for _, f := range l.frames {
 		l.messages = append(l.messages, engineio.Message(f))
 	}
@@ -540,8 +540,8 @@ func (c *conn) queue(l *letter, o engineio.SendOptions) error {
 	}
 }
 
-// write encodes the packet of l.
-func (s *server) write(l *letter) error {
+// encodeInto encodes the packet of l.
+func (s *server) encodeInto(l *packetScratch) error {
 	err := s.guard.Call(func() (err error) {
 		if s.appender != nil {
 			l.text, l.frames, err = s.appender.AppendEncode(l.text[:0], l.frames, &l.packet)
@@ -559,10 +559,10 @@ func (s *server) write(l *letter) error {
 // encodable reports why p can't be encoded. Each member of a broadcast with acknowledgements has an id of its own, so
 // that the packet is encoded for each; that it can't be must not look as if nobody had answered.
 func (s *server) encodable(p *parser.Packet) error {
-	l := newLetter()
+	l := newScratch()
 	defer l.free()
 	l.packet = *p
-	return s.write(l)
+	return s.encodeInto(l)
 }
 
 var frameSlices = sync.Pool{New: func() any {

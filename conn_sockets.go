@@ -4,41 +4,41 @@ package socketio
 
 // socket returns the socket of a namespace, or nil.
 func (c *conn) socket(name string) *Socket {
-	for s := c.first; s != nil; s = s.next {
+	for s := c.firstSocket; s != nil; s = s.next {
 		if s.name == name {
 			return s
 		}
 	}
-	if c.rare != nil {
-		return c.rare.many[name]
+	if c.cold != nil {
+		return c.cold.byName[name]
 	}
 	return nil
 }
 
-// list returns the sockets.
-func (c *conn) list() (all []*Socket) {
-	for s := c.first; s != nil; s = s.next {
+// listSockets returns the sockets.
+func (c *conn) listSockets() (all []*Socket) {
+	for s := c.firstSocket; s != nil; s = s.next {
 		all = append(all, s)
 	}
-	if c.rare != nil {
-		for _, s := range c.rare.many {
+	if c.cold != nil {
+		for _, s := range c.cold.byName {
 			all = append(all, s)
 		}
 	}
 	return all
 }
 
-// count is how many sockets there are.
-func (c *conn) count() (n int) {
-	n = c.linked()
-	if c.rare != nil {
-		n += len(c.rare.many)
+// countSockets is how many sockets there are.
+func (c *conn) countSockets() (n int) {
+	n = c.countLinked()
+	if c.cold != nil {
+		n += len(c.cold.byName)
 	}
 	return n
 }
 
-func (c *conn) linked() (n int) {
-	for s := c.first; s != nil; s = s.next {
+func (c *conn) countLinked() (n int) {
+	for s := c.firstSocket; s != nil; s = s.next {
 		n++
 	}
 	return n
@@ -46,17 +46,17 @@ func (c *conn) linked() (n int) {
 
 // add adds a socket of a namespace that has none.
 func (c *conn) add(s *Socket) {
-	if c.linked() < searched {
-		s.next, c.first = c.first, s
+	if c.countLinked() < maxSearched {
+		s.next, c.firstSocket = c.firstSocket, s
 	} else {
-		r := c.rarely()
-		if r.many == nil {
-			r.many = make(map[string]*Socket)
+		r := c.ensureCold()
+		if r.byName == nil {
+			r.byName = make(map[string]*Socket)
 		}
-		r.many[s.name] = s
-		r.manyAuths += int(s.authSize)
+		r.byName[s.name] = s
+		r.byNameAuth += int(s.authSize)
 	}
-	if r := c.rare; r != nil {
+	if r := c.cold; r != nil {
 		if l := r.left; l != nil {
 			l.latest.remove(s.name)
 			l.before.remove(s.name)
@@ -64,24 +64,24 @@ func (c *conn) add(s *Socket) {
 				r.left = nil
 			}
 		}
-		c.tidy()
+		c.freeCold()
 	}
 }
 
-// drop removes a socket. It reports false if it is not there.
-func (c *conn) drop(s *Socket) bool {
-	for link := &c.first; *link != nil; link = &(*link).next {
+// unlink removes a socket. It reports false if it is not there.
+func (c *conn) unlink(s *Socket) bool {
+	for link := &c.firstSocket; *link != nil; link = &(*link).next {
 		if *link == s {
 			*link = s.next
 			return true
 		}
 	}
-	if r := c.rare; r != nil && r.many[s.name] == s {
-		delete(r.many, s.name)
-		r.manyAuths -= int(s.authSize)
-		if len(r.many) == 0 {
-			r.many = nil
-			c.tidy()
+	if r := c.cold; r != nil && r.byName[s.name] == s {
+		delete(r.byName, s.name)
+		r.byNameAuth -= int(s.authSize)
+		if len(r.byName) == 0 {
+			r.byName = nil
+			c.freeCold()
 		}
 		return true
 	}
@@ -92,9 +92,9 @@ func (c *conn) drop(s *Socket) bool {
 // before those.
 type leftNames struct{ latest, before nameSet }
 
-// leaves notes that the client was in a namespace: what it has sent there in good faith may come later.
-func (c *conn) leaves(name string) {
-	r := c.rarely()
+// noteLeft notes that the client was in a namespace: what it has sent there in good faith may come later.
+func (c *conn) noteLeft(name string) {
+	r := c.ensureCold()
 	if r.left == nil {
 		r.left = new(leftNames)
 	}
@@ -107,8 +107,8 @@ func (c *conn) leaves(name string) {
 
 // wasIn reports whether the client was in a namespace.
 func (c *conn) wasIn(name string) bool {
-	if c.rare == nil || c.rare.left == nil {
+	if c.cold == nil || c.cold.left == nil {
 		return false
 	}
-	return c.rare.left.latest.has(name) || c.rare.left.before.has(name)
+	return c.cold.left.latest.has(name) || c.cold.left.before.has(name)
 }

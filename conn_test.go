@@ -123,14 +123,14 @@ func TestViolations(t *testing.T) {
 					s.OnDisconnect(func(r socketio.DisconnectReason) { reasons = append(reasons, r) })
 				}
 				f.OnConnection(on)
-				gate := make(chan struct{})
+				latch := make(chan struct{})
 				c := f.dial()
 				if !tt.before {
 					c.connect("/", "")
 				} else { // what is connecting must not become a socket
 					f.Use(func(ctx context.Context, _ *socketio.Socket) error {
 						select {
-						case <-gate:
+						case <-latch:
 						case <-ctx.Done():
 						}
 						return nil
@@ -138,7 +138,7 @@ func TestViolations(t *testing.T) {
 				}
 				c.send(tt.send...)
 				c.expectClose(tt.want)
-				close(gate)
+				close(latch)
 				synctest.Wait()
 
 				want, label := socketio.ReasonForcedServerClose, socketio.RejectViolation
@@ -161,15 +161,15 @@ func TestViolations(t *testing.T) {
 	}
 }
 
-// A page that says connect() twice sends CONNECT twice. There is one socket, one run of the gates and one answer, and the
+// A page that says connect() twice sends CONNECT twice. There is one socket, one run of the middleware and one answer, and the
 // client's other namespaces notice nothing.
 func TestConnectTwice(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, f *fixture) {
-		gates, sockets := 0, 0
+		runs, sockets := 0, 0
 		open := make(chan struct{})
 		admin := f.Of("/admin")
 		admin.Use(func(context.Context, *socketio.Socket) error {
-			gates++
+			runs++
 			<-open
 			return nil
 		})
@@ -191,13 +191,13 @@ func TestConnectTwice(t *testing.T) {
 		c.expect(`42["echo",2]`)
 		synctest.Wait()
 		st := f.Stats()
-		if gates != 1 || sockets != 1 || st.Sockets != 2 || st.Connects != 2 || len(st.Rejected) != 0 {
-			t.Errorf("%d runs of the gate, %d sockets of /admin, stats %+v", gates, sockets, st)
+		if runs != 1 || sockets != 1 || st.Sockets != 2 || st.Connects != 2 || len(st.Rejected) != 0 {
+			t.Errorf("%d runs of the middleware, %d sockets of /admin, stats %+v", runs, sockets, st)
 		}
 		// Whoever has left, or was refused, may come again.
 		c.send(`41/admin,`, `40/admin,`)
-		if got := c.read(); !strings.HasPrefix(got, `40/admin,{"sid":`) || gates != 2 {
-			t.Errorf("back again with %q after %d runs of the gate", got, gates)
+		if got := c.read(); !strings.HasPrefix(got, `40/admin,{"sid":`) || runs != 2 {
+			t.Errorf("back again with %q after %d runs of the middleware", got, runs)
 		}
 	})
 }
@@ -217,7 +217,7 @@ func TestViolationOnPolling(t *testing.T) {
 	})
 }
 
-func TestPacketWhileGateRuns(t *testing.T) {
+func TestPacketWhileMiddlewareRuns(t *testing.T) {
 	for _, packet := range []string{`42["x"]`, `41`, `430[]`, `451-["x",{"_placeholder":true,"num":0}]`} {
 		t.Run(packet, func(t *testing.T) {
 			bubble(t, nil, func(t *testing.T, f *fixture) {
@@ -333,7 +333,7 @@ func TestConnectTimeout(t *testing.T) {
 			}
 		})
 	})
-	t.Run("gate that hangs", func(t *testing.T) {
+	t.Run("middleware that hangs", func(t *testing.T) {
 		bubble(t, &socketio.Options{ConnectTimeout: time.Second}, func(t *testing.T, f *fixture) {
 			f.Use(func(ctx context.Context, _ *socketio.Socket) error {
 				<-ctx.Done()
@@ -481,8 +481,8 @@ func (d panicDecoder) Add(f parser.Frame) (*parser.Packet, error) {
 	return d.Decoder.Add(f)
 }
 
-// Without gates and callbacks no runner is needed to connect and to leave; nothing else differs.
-func TestWithoutUserCode(t *testing.T) {
+// Without middleware and callbacks no runner is needed to connect and to leave; nothing else differs.
+func TestConnectAndCloseInline(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, f *fixture) {
 		for range 3 {
 			c := f.dial()

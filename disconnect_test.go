@@ -377,13 +377,13 @@ func TestShutdownNamesWhatHangs(t *testing.T) {
 		release := make(chan struct{})
 		hang := func() { <-release }
 		f.Handle("slow", func(context.Context, *socketio.Socket, *socketio.Event) error { hang(); return nil })
-		f.Of("/gate").Use(func(context.Context, *socketio.Socket) error { hang(); return nil })
+		f.Of("/middleware").Use(func(context.Context, *socketio.Socket) error { hang(); return nil })
 		f.Of("/gone").OnConnection(func(s *socketio.Socket) {
 			s.OnDisconnect(func(socketio.DisconnectReason) { hang() })
 		})
 		f.OfFunc(func(context.Context, string, socketio.Args) bool { hang(); return false })
 		c, id := f.join("/")
-		c.send(`42["slow"]`, "40/gate,", "40/dynamic,")
+		c.send(`42["slow"]`, "40/middleware,", "40/dynamic,")
 		gone := c.connect("/gone", "")
 		synctest.Wait()
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
@@ -393,7 +393,7 @@ func TestShutdownNamesWhatHangs(t *testing.T) {
 		if !errors.Is(err, context.DeadlineExceeded) || time.Since(began) != 5*time.Second {
 			t.Errorf("%v after %v", err, time.Since(began))
 		}
-		for _, want := range []string{"event slow of " + id + " in /", "connecting of ", " in /gate", " in /dynamic", "disconnecting of " + gone + " in /gone"} {
+		for _, want := range []string{"event slow of " + id + " in /", "connecting of ", " in /middleware", " in /dynamic", "disconnecting of " + gone + " in /gone"} {
 			if !strings.Contains(fmt.Sprint(err), want) {
 				t.Errorf("error %v does not name %q", err, want)
 			}

@@ -21,12 +21,12 @@ var (
 )
 
 // InternalError is the text that a client gets instead of the text of an error which was not meant for it: as the
-// message of CONNECT_ERROR when a gate returned something else than a *ConnectError, and as the acknowledgement
+// message of CONNECT_ERROR when middleware returned something else than a *ConnectError, and as the acknowledgement
 // {"error": InternalError} when a handler returned something else than an *event.Error, unless arguments that did not fit
 // were the reason. The error itself is logged.
 const InternalError = event.InternalText
 
-// A ConnectError refuses a connection: what a gate returns is what the client gets.
+// A ConnectError refuses a connection: the client gets what middleware returns.
 type ConnectError = event.ConnectError
 
 // A PanicError is what became of a panic in user code: it is given to OnError, and to the middleware around a handler.

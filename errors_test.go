@@ -18,19 +18,19 @@ import (
 // A nil pointer in an error is an error of its author's, and not the end of the process.
 func TestTypedNilErrors(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, f *fixture) {
-		gate := func() error { var e *socketio.ConnectError; return e }
-		f.Of("/gate").Use(func(context.Context, *socketio.Socket) error { return gate() })
-		f.Of("/wrapped").Use(func(context.Context, *socketio.Socket) error { return fmt.Errorf("gate: %w", gate()) })
+		mw := func() error { var e *socketio.ConnectError; return e }
+		f.Of("/middleware").Use(func(context.Context, *socketio.Socket) error { return mw() })
+		f.Of("/wrapped").Use(func(context.Context, *socketio.Socket) error { return fmt.Errorf("middleware: %w", mw()) })
 		handler := func() error { var e *event.Error; return e }
 		f.Handle("x", func(context.Context, *socketio.Socket, *socketio.Event) error { return handler() })
 		f.Handle("y", func(context.Context, *socketio.Socket, *socketio.Event) error { return fmt.Errorf("y: %w", handler()) })
 		c, _ := f.join("/")
 		c.send(`421["x"]`, `422["y"]`)
 		c.expect(`431[{"error":"internal error"}]`, `432[{"error":"internal error"}]`)
-		c.send("40/gate,", "40/wrapped,")
+		c.send("40/middleware,", "40/wrapped,")
 		got := []string{c.read(), c.read()}
 		slices.Sort(got)
-		if !slices.Equal(got, []string{`44/gate,{"message":"internal error"}`, `44/wrapped,{"message":"internal error"}`}) {
+		if !slices.Equal(got, []string{`44/middleware,{"message":"internal error"}`, `44/wrapped,{"message":"internal error"}`}) {
 			t.Errorf("got %q", got)
 		}
 	})
@@ -76,11 +76,11 @@ func TestInvalidArgumentsAreAcknowledged(t *testing.T) {
 func TestOnErrorExits(t *testing.T) {
 	opts := &socketio.Options{OnError: func(context.Context, *socketio.Socket, *socketio.Event, error) { runtime.Goexit() }}
 	bubble(t, opts, func(t *testing.T, f *fixture) {
-		f.Of("/gate").Use(func(context.Context, *socketio.Socket) error { return errors.New("no") })
+		f.Of("/middleware").Use(func(context.Context, *socketio.Socket) error { return errors.New("no") })
 		f.Handle("x", func(context.Context, *socketio.Socket, *socketio.Event) error { return errors.New("no") })
 		c, _ := f.join("/")
-		c.send("40/gate,")
-		c.expect(`44/gate,{"message":"internal error"}`)
+		c.send("40/middleware,")
+		c.expect(`44/middleware,{"message":"internal error"}`)
 		c.send(`421["x"]`, `422["x"]`)
 		c.expect(`431[{"error":"internal error"}]`, `432[{"error":"internal error"}]`)
 		c.close()

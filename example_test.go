@@ -91,7 +91,7 @@ func Example_typedEvents() {
 	// 433[{"error":"invalid arguments"}]
 }
 
-// A gate decides who may connect.
+// Middleware decides who may connect.
 func ExampleNamespace_Use() {
 	io := socketio.NewServer(nil)
 	io.Use(func(ctx context.Context, s *socketio.Socket) error {
@@ -186,7 +186,7 @@ func ExampleBroadcastOperator_EmitWithAck() {
 // Operators name who is to get an event.
 func ExampleBroadcastOperator() {
 	io := socketio.NewServer(nil)
-	// In a gate: the client is in the room by the time it is told that it is connected.
+	// In middleware: the client is in the room by the time it is told that it is connected.
 	io.Use(func(_ context.Context, s *socketio.Socket) error { return s.Join("lobby") })
 	io.OnConnection(func(s *socketio.Socket) {
 		s.On("say", func(_ context.Context, e *socketio.Event) error {
@@ -277,7 +277,7 @@ func ExampleServer_OfFunc() {
 	fmt.Println(client.read())
 	fmt.Println(client.connect("/chess", ""))
 
-	// Child finds a game that is being played. Of would make one without the parent's gates and handlers.
+	// Child finds a game that is being played. Of would make one without the parent's middleware and handlers.
 	if game, ok := games.Child("/game/7"); ok {
 		_ = game.Emit("score", 1, 2)
 	}

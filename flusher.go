@@ -12,15 +12,15 @@ type flusher struct {
 	running bool
 }
 
-// few is how many receivers are not worth a goroutine: whoever broadcasts flushes them.
-const few = 4
+// maxInlineFlush is how many receivers are not worth a goroutine: whoever broadcasts flushes them.
+const maxInlineFlush = 4
 
 // add takes the receivers of a broadcast.
 func (f *flusher) add(reached []*Socket) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, s := range reached {
-		if s.conn.unflushed.CompareAndSwap(false, true) {
+		if s.conn.inFlusher.CompareAndSwap(false, true) {
 			f.queue = append(f.queue, s.conn)
 		}
 	}
@@ -43,7 +43,7 @@ func (f *flusher) run() {
 		f.queue, f.spare = f.spare[:0], nil
 		f.mu.Unlock()
 		for _, c := range work {
-			c.unflushed.Store(false) // first, so that what is queued from now on is either seen by Flush or comes again
+			c.inFlusher.Store(false) // first, so that what is queued from now on is either seen by Flush or comes again
 			c.eng.Flush()
 		}
 		clear(work)

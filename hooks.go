@@ -19,10 +19,10 @@ type hooks struct {
 }
 
 type hookSet struct {
-	gates      []func(ctx context.Context, s *Socket) error
-	events     []Middleware
-	connection []func(s *Socket)
-	handlers   map[string][]SocketHandler
+	middleware      []func(ctx context.Context, s *Socket) error
+	eventMiddleware []Middleware
+	onConnection    []func(s *Socket)
+	handlers        map[string][]SocketHandler
 }
 
 var noHooks = new(hookSet)
@@ -65,19 +65,19 @@ func (s *hookSet) clone() *hookSet {
 	for name, all := range handlers {
 		handlers[name] = slices.Clip(all)
 	}
-	return &hookSet{slices.Clip(s.gates), slices.Clip(s.events), slices.Clip(s.connection), handlers}
+	return &hookSet{slices.Clip(s.middleware), slices.Clip(s.eventMiddleware), slices.Clip(s.onConnection), handlers}
 }
 
-func (h *hooks) use(gate func(ctx context.Context, s *Socket) error) {
-	h.change(func(set *hookSet) { set.gates = append(set.gates, gate) })
+func (h *hooks) use(mw func(ctx context.Context, s *Socket) error) {
+	h.change(func(set *hookSet) { set.middleware = append(set.middleware, mw) })
 }
 
 func (h *hooks) useEvents(mw []Middleware) {
-	h.change(func(set *hookSet) { set.events = append(set.events, mw...) })
+	h.change(func(set *hookSet) { set.eventMiddleware = append(set.eventMiddleware, mw...) })
 }
 
 func (h *hooks) onConnection(fn func(s *Socket)) {
-	h.change(func(set *hookSet) { set.connection = append(set.connection, fn) })
+	h.change(func(set *hookSet) { set.onConnection = append(set.onConnection, fn) })
 }
 
 func (h *hooks) handle(name string, fn SocketHandler) {

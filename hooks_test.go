@@ -9,7 +9,7 @@ import (
 
 // A set that somebody has seen does not change, nor do those who share it see each other's handlers; what is registered in a
 // row is copied once.
-func TestHooks(t *testing.T) {
+func TestHooksAreCopiedWhenSeen(t *testing.T) {
 	var h, child hooks
 	if h.load() != noHooks || h.load() != noHooks {
 		t.Error("hooks of nothing")
@@ -23,8 +23,8 @@ func TestHooks(t *testing.T) {
 	}
 	next := h.next
 	seen := h.load()
-	if seen != next || seen != h.load() || len(seen.handlers) != 100 || len(seen.gates) != 100 {
-		t.Fatalf("%d handlers, %d gates, copied: %v", len(seen.handlers), len(seen.gates), seen != next)
+	if seen != next || seen != h.load() || len(seen.handlers) != 100 || len(seen.middleware) != 100 {
+		t.Fatalf("%d handlers, %d middleware, copied: %v", len(seen.handlers), len(seen.middleware), seen != next)
 	}
 	child.set.Store(seen)
 	var wg sync.WaitGroup
@@ -41,12 +41,12 @@ func TestHooks(t *testing.T) {
 		}
 	}
 	wg.Wait()
-	if len(seen.handlers["event 1"]) != 1 || len(seen.gates) != 100 || len(seen.connection) != 100 {
+	if len(seen.handlers["event 1"]) != 1 || len(seen.middleware) != 100 || len(seen.onConnection) != 100 {
 		t.Error("a set that was seen has changed")
 	}
 	for _, h := range []*hooks{&h, &child} {
-		if set := h.load(); len(set.handlers["event 1"]) != 81 || len(set.gates) != 180 || len(set.connection) != 180 {
-			t.Errorf("%d handlers, %d gates", len(set.handlers["event 1"]), len(set.gates))
+		if set := h.load(); len(set.handlers["event 1"]) != 81 || len(set.middleware) != 180 || len(set.onConnection) != 180 {
+			t.Errorf("%d handlers, %d middleware", len(set.handlers["event 1"]), len(set.middleware))
 		}
 	}
 }

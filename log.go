@@ -60,7 +60,7 @@ func (s *server) logError(ctx context.Context, level slog.Level, msg string, soc
 // causeOf is what records are counted by. Names that clients choose are not part of it: they could have a cause for each record.
 func causeOf(msg string, sock *Socket, e *Event) string {
 	switch {
-	case e != nil && (sock == nil || sock.knows(e.Name)):
+	case e != nil && (sock == nil || sock.hasListener(e.Name)):
 		return msg + " of event " + e.Name
 	case e != nil:
 		return msg + " of an event without a listener"
@@ -73,16 +73,16 @@ func causeOf(msg string, sock *Socket, e *Event) string {
 	return msg + " in " + sock.name
 }
 
-// knows reports whether somebody listens to events of a name.
-func (s *Socket) knows(name string) bool {
+// hasListener reports whether somebody listens to events of a name.
+func (s *Socket) hasListener(name string) bool {
 	if n := s.ns(); n != nil && n.hooks.load().handlers[name] != nil {
 		return true
 	}
 	return slices.ContainsFunc(s.listeners.Snapshot(), func(l dispatch.Listener[Handler]) bool { return l.Name == name })
 }
 
-// debugs reports whether it is worth the while to call debug.
-func (s *server) debugs() bool { return s.log.Enabled(context.Background(), slog.LevelDebug) }
+// debugEnabled reports whether it is worth the while to call debug.
+func (s *server) debugEnabled() bool { return s.log.Enabled(context.Background(), slog.LevelDebug) }
 
 // debug logs what happens to a socket.
 func (s *Socket) debug(msg string, args ...any) {

@@ -36,7 +36,7 @@ func misuse(t *testing.T, f *fixture) {
 	closed := f.Of("/closed")
 	closed.Use(func(context.Context, *socketio.Socket) error { return &socketio.ConnectError{Message: "no entry"} })
 	broken := f.Of("/broken")
-	broken.Use(func(context.Context, *socketio.Socket) error { return errors.New("gate fell down") })
+	broken.Use(func(context.Context, *socketio.Socket) error { return errors.New("middleware fell down") })
 	c := f.dial()
 	c.connect("/", "")
 	c.send(`42["panic"]`, `42["error"]`, `42["bind","x"]`, `42["nobody\u001b"]`, `40/closed,`, `40/broken,`, `40/nope,`)
@@ -51,7 +51,7 @@ func misuse(t *testing.T, f *fixture) {
 func TestDefaultLogger(t *testing.T) {
 	wrong := []string{
 		`level=ERROR msg="socketio: panic" sid=`, `event=panic error="panic: boom" stack=`, `level=WARN msg="socketio: error" sid=`,
-		`event=error error=oh`, `event=bind error="parser: argument 0`, `nsp=/broken error="gate fell down"`,
+		`event=error error=oh`, `event=bind error="parser: argument 0`, `nsp=/broken error="middleware fell down"`,
 	}
 	happens := []string{
 		`level=DEBUG msg="socketio: connected" sid=`, `nsp=/ address=`, `msg="socketio: disconnected"`, `reason="client namespace disconnect"`,
@@ -121,7 +121,7 @@ func TestClientsChooseNoCauses(t *testing.T) {
 		})
 		f.Handle("known", func(context.Context, *socketio.Socket, *socketio.Event) error { return nil })
 		p := f.OfFunc(func(context.Context, string, socketio.Args) bool { return true })
-		p.Use(func(context.Context, *socketio.Socket) error { return errors.New("gate fell down") })
+		p.Use(func(context.Context, *socketio.Socket) error { return errors.New("middleware fell down") })
 		c, _ := f.connected("/")
 		for i := range n {
 			c.send(fmt.Sprintf(`42["event%d"]`, i), fmt.Sprintf("40/nsp%d,", i))
@@ -130,7 +130,7 @@ func TestClientsChooseNoCauses(t *testing.T) {
 		c.send(`42["known"]`)
 		synctest.Wait()
 		count := func(text string) int { return strings.Count(f.logs.String(), text) }
-		if a, b, c := count("event=event"), count("gate fell down"), count("event=known"); a != 10 || b != 10 || c != 1 {
+		if a, b, c := count("event=event"), count("middleware fell down"), count("event=known"); a != 10 || b != 10 || c != 1 {
 			t.Errorf("%d records of events, %d of namespaces, %d of an event that is known", a, b, c)
 		}
 	})

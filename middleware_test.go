@@ -14,7 +14,7 @@ import (
 )
 
 // Middleware that is none lets nothing pass.
-func TestNilMiddleware(t *testing.T) {
+func TestNilEventMiddlewareStopsEvents(t *testing.T) {
 	reported := 0
 	opts := &socketio.Options{OnError: func(_ context.Context, _ *socketio.Socket, _ *socketio.Event, err error) {
 		var p *socketio.PanicError

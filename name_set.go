@@ -9,8 +9,8 @@ type nameSet struct {
 	index *index.Places[string] // nil while list is short
 }
 
-// searched is how long a list may be to be searched.
-const searched = 16
+// maxSearched is how long a list may be to be searched.
+const maxSearched = 16
 
 func (s *nameSet) find(name string) (i int, ok bool) {
 	if s.index != nil {
@@ -40,7 +40,7 @@ func (s *nameSet) add(name string) {
 	switch {
 	case s.index != nil:
 		s.index.Appended(s.list)
-	case len(s.list) > searched:
+	case len(s.list) > maxSearched:
 		s.index = index.NewPlaces(s.list)
 	}
 }

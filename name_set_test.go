@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// A nameSet is what a map would be, with an index once it is long: 30,000 rooms joined by a gate took seconds.
-func TestNameSet(t *testing.T) {
+// A nameSet is what a map would be, with an index once it is long: 30,000 rooms joined by middleware took seconds.
+func TestNameSetIsASet(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	var s nameSet
 	want := make(map[string]bool)
@@ -21,7 +21,7 @@ func TestNameSet(t *testing.T) {
 			s.add(name)
 			want[name] = true
 		}
-		if s.len() != len(want) || s.has(name) != want[name] || s.index == nil && s.len() > searched {
+		if s.len() != len(want) || s.has(name) != want[name] || s.index == nil && s.len() > maxSearched {
 			t.Fatalf("%d names, want %d; %s is in: %v", s.len(), len(want), name, s.has(name))
 		}
 		for _, n := range s.list {
@@ -45,8 +45,8 @@ func TestManyNamespacesOfOneConnection(t *testing.T) {
 		all = append(all, s)
 		c.add(s)
 	}
-	if c.count() != n || len(c.list()) != n || c.linked() > searched {
-		t.Fatalf("%d sockets, %d of them in a list", c.count(), c.linked())
+	if c.countSockets() != n || len(c.listSockets()) != n || c.countLinked() > maxSearched {
+		t.Fatalf("%d sockets, %d of them in a list", c.countSockets(), c.countLinked())
 	}
 	for i, s := range all {
 		if c.socket(s.name) != s {
@@ -54,26 +54,26 @@ func TestManyNamespacesOfOneConnection(t *testing.T) {
 		}
 		c.remove(s, true)
 		c.remove(s, true)
-		if c.socket(s.name) != nil || c.count() != n-1-i || !c.wasIn(s.name) {
+		if c.socket(s.name) != nil || c.countSockets() != n-1-i || !c.wasIn(s.name) {
 			t.Fatalf("%s was not removed", s.name)
 		}
 	}
-	if len(c.list()) != 0 || c.rare.many != nil || c.rare.left.latest.len() != n {
-		t.Errorf("%d sockets, %d namespaces left", len(c.list()), c.rare.left.latest.len())
+	if len(c.listSockets()) != 0 || c.cold.byName != nil || c.cold.left.latest.len() != n {
+		t.Errorf("%d sockets, %d namespaces left", len(c.listSockets()), c.cold.left.latest.len())
 	}
 	for range 3 { // as many as there may be are remembered, and not for ever
 		for i := range n {
-			c.leaves(fmt.Sprint("/later", i))
+			c.noteLeft(fmt.Sprint("/later", i))
 		}
 	}
 	if !c.wasIn("/later0") || c.wasIn("/0") {
 		t.Error("the wrong ones are remembered")
 	}
 	c.add(all[0])
-	if c.leaves("/0"); !slices.Contains(c.list(), all[0]) {
+	if c.noteLeft("/0"); !slices.Contains(c.listSockets(), all[0]) {
 		t.Error("not back again")
 	}
-	c.drop(all[0])
+	c.unlink(all[0])
 	c.add(all[0])
 	if c.wasIn("/0") {
 		t.Error("left, and in")

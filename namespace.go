@@ -17,7 +17,7 @@ import (
 // SocketHandler handles one event of any socket of a namespace.
 type SocketHandler func(ctx context.Context, s *Socket, e *Event) error
 
-// A Namespace is the operator with no room filter, and the place of gates and handlers. Its methods are safe for
+// A Namespace is the operator with no room filter, and the place of middleware and handlers. Its methods are safe for
 // concurrent use. What is registered counts for sockets that connect, and events that arrive, from then on.
 type Namespace struct {
 	BroadcastOperator
@@ -102,12 +102,12 @@ func (n *Namespace) close() (err error) {
 // Name is the name, with its leading slash.
 func (n *Namespace) Name() string { return n.name }
 
-// Use adds a gate. Gates decide, in the order they were added and one after another, whether a socket may connect: an
+// Use adds middleware. It decides, in the order it was added and one function after another, whether a socket may connect: an
 // error refuses it. A *ConnectError is sent as it is; any other error is logged and the client gets InternalError. ctx
-// is the socket's context. What a gate emits to the socket arrives before the client learns that it is connected.
-func (n *Namespace) Use(gate func(ctx context.Context, s *Socket) error) { n.hooks.use(gate) }
+// is the socket's context. What middleware emits to the socket arrives before the client learns that it is connected.
+func (n *Namespace) Use(mw func(ctx context.Context, s *Socket) error) { n.hooks.use(mw) }
 
-// UseEvents adds middleware around the handlers of all events of all sockets, outside of that of Socket.Use. The first
+// UseEvents adds event middleware around the handlers of all events of all sockets, outside of that of Socket.Use. The first
 // one is the outermost. SocketFromContext tells the socket.
 func (n *Namespace) UseEvents(mw ...Middleware) { n.hooks.useEvents(mw) }
 
@@ -222,7 +222,7 @@ func HandleWithAck[Req, Res any](n *Namespace, name event.WithAck[Req, Res], fn 
 // typedHandlers makes a namespace the listener that contracts expect.
 type typedHandlers struct{ n *Namespace }
 
-// On registers a handler that finds its socket in the context, also if middleware has put another one in place. It can't
+// On registers a handler that finds its socket in the context, also if event middleware has put another one in place. It can't
 // be removed.
 func (t typedHandlers) On(name string, h Handler) (off func()) {
 	t.n.Handle(name, func(ctx context.Context, s *Socket, e *Event) error {

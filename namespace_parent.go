@@ -6,7 +6,7 @@ import (
 	"iter"
 )
 
-// A ParentNamespace stands for the namespaces a function lets in. Each of them gets the gates, handlers and callbacks
+// A ParentNamespace stands for the namespaces a function lets in. Each of them gets the middleware, handlers and callbacks
 // that the parent has when it is made. Its methods are safe for concurrent use.
 type ParentNamespace struct {
 	srv   *server
@@ -14,10 +14,10 @@ type ParentNamespace struct {
 	hooks hooks
 }
 
-// Use adds a gate; see Namespace.Use.
-func (p *ParentNamespace) Use(gate func(ctx context.Context, s *Socket) error) { p.hooks.use(gate) }
+// Use adds middleware; see Namespace.Use.
+func (p *ParentNamespace) Use(mw func(ctx context.Context, s *Socket) error) { p.hooks.use(mw) }
 
-// UseEvents adds middleware; see Namespace.UseEvents.
+// UseEvents adds event middleware; see Namespace.UseEvents.
 func (p *ParentNamespace) UseEvents(mw ...Middleware) { p.hooks.useEvents(mw) }
 
 // OnConnection adds a function that is called for each socket once it is connected; see Namespace.OnConnection.
@@ -62,8 +62,8 @@ func (p *ParentNamespace) Children() iter.Seq[*Namespace] {
 	}
 }
 
-// find returns the first parent that lets name in.
-func (s *server) find(sock *Socket, auth Args) *ParentNamespace {
+// matchParent returns the first parent that lets name in.
+func (s *server) matchParent(sock *Socket, auth Args) *ParentNamespace {
 	s.mu.Lock()
 	parents := s.parents
 	s.mu.Unlock()

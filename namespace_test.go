@@ -17,7 +17,7 @@ import (
 	"sio.example/socketio/adapter"
 )
 
-func TestGates(t *testing.T) {
+func TestMiddlewareOrder(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, f *fixture) {
 		var rec recorder
 		f.Use(func(ctx context.Context, s *socketio.Socket) error {
@@ -29,7 +29,7 @@ func TestGates(t *testing.T) {
 			rec.add("second %d", len(s.Rooms()))
 			s.SetData("data")
 			_ = s.Leave("late")
-			if err := s.Emit("early", 1); err != nil { // what a gate emits comes first
+			if err := s.Emit("early", 1); err != nil { // what middleware emits comes first
 				t.Error(err)
 			}
 			_ = f.Emit("broadcast") // but a broadcast must not reach it
@@ -55,7 +55,7 @@ func TestGates(t *testing.T) {
 	})
 }
 
-func TestGateRefuses(t *testing.T) {
+func TestMiddlewareRefusesASocket(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		err  error
@@ -63,7 +63,7 @@ func TestGateRefuses(t *testing.T) {
 	}{
 		{"connect error", &socketio.ConnectError{Message: "no"}, `{"message":"no"}`},
 		{"with data", &socketio.ConnectError{Message: "no", Data: map[string]int{"c": 42}}, `{"message":"no","data":{"c":42}}`},
-		{"wrapped", fmt.Errorf("gate: %w", &socketio.ConnectError{Message: "no"}), `{"message":"no"}`},
+		{"wrapped", fmt.Errorf("middleware: %w", &socketio.ConnectError{Message: "no"}), `{"message":"no"}`},
 		{"any other", errors.New("secret"), `{"message":"internal error"}`},
 		{"with empty data", &socketio.ConnectError{Message: "no", Data: ""}, `{"message":"no","data":""}`},
 		{"with no elements", &socketio.ConnectError{Message: "no", Data: []int{}}, `{"message":"no","data":[]}`},
@@ -87,7 +87,7 @@ func TestGateRefuses(t *testing.T) {
 					return tt.err
 				})
 				n.Use(func(context.Context, *socketio.Socket) error {
-					rec.add("second gate")
+					rec.add("second middleware")
 					return nil
 				})
 				n.OnConnection(func(s *socketio.Socket) { rec.add("connection") })
@@ -97,7 +97,7 @@ func TestGateRefuses(t *testing.T) {
 				c.send("40/a,")
 				c.expect("44/a," + tt.want)
 				rec.expect(t)
-				if st := f.Stats(); st.Rejected[socketio.RejectGate] != 1 || st.Sockets != 1 {
+				if st := f.Stats(); st.Rejected[socketio.RejectMiddleware] != 1 || st.Sockets != 1 {
 					t.Errorf("stats are %+v", st)
 				}
 				if strings.Contains(tt.name, "other") && !strings.Contains(f.logs.String(), "secret") {
@@ -107,7 +107,7 @@ func TestGateRefuses(t *testing.T) {
 				c.send("41")
 				c.expectSilence()
 				n.Use(func(context.Context, *socketio.Socket) error {
-					rec.add("late gate")
+					rec.add("late middleware")
 					return nil
 				})
 				synctest.Wait()
@@ -117,7 +117,7 @@ func TestGateRefuses(t *testing.T) {
 }
 
 // A client that was refused may try again at once.
-func TestGateRefusesThenLetsIn(t *testing.T) {
+func TestMiddlewareRefusesThenAdmits(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, f *fixture) {
 		f.Use(func(_ context.Context, s *socketio.Socket) error {
 			if s.Handshake().Auth.Len() == 0 {
@@ -139,11 +139,11 @@ func TestGateRefusesThenLetsIn(t *testing.T) {
 	})
 }
 
-// A gate may end the connection altogether.
-func TestGateDisconnects(t *testing.T) {
+// Middleware may end the connection altogether.
+func TestMiddlewareThatDisconnects(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, f *fixture) {
 		f.Use(func(_ context.Context, s *socketio.Socket) error {
-			s.Disconnect(false) // does nothing: a gate refuses by its error
+			s.Disconnect(false) // does nothing: middleware refuses by its error
 			if !errors.Is(s.Context().Err(), nil) {
 				t.Error("disconnected")
 			}

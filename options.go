@@ -30,7 +30,7 @@ type Options struct {
 	// the namespace refuses all clients, and its methods return the error.
 	Adapter adapter.Factory
 
-	// ConnectTimeout closes a connection that has joined no namespace after this time; default 45 s. A gate that takes
+	// ConnectTimeout closes a connection that has joined no namespace after this time; default 45 s. Middleware that takes
 	// longer has its context cancelled.
 	ConnectTimeout time.Duration
 

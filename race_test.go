@@ -29,7 +29,7 @@ func (c *wsClient) drain() {
 }
 
 // All at once on a hundred sockets; in the end, each room holds whom it should.
-func TestRooms(t *testing.T) {
+func TestRoomsJoinedAndLeftConcurrently(t *testing.T) {
 	bubble(t, patient, func(t *testing.T, f *fixture) {
 		const sockets, workers, rounds = 60, 8, 150
 		var all []*socketio.Socket
@@ -218,7 +218,7 @@ func TestJoinWhileDisconnecting(t *testing.T) {
 }
 
 // What a handler keeps of an event is never overwritten by a later one.
-func TestArgumentsStay(t *testing.T) {
+func TestKeptArgumentsAreNotOverwritten(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, f *fixture) {
 		type kept struct {
 			text  string

@@ -33,19 +33,19 @@ type Server struct{ *mainNamespace }
 func NewServer(opts *Options) *Server {
 	o := opts.withDefaults()
 	s := &server{
-		start:      time.Now(),
-		opts:       o,
-		freely:     freelyUnits(o.MaxInboxBytes),
-		log:        o.Logger,
-		namespaces: make(map[string]*Namespace),
-		pending:    make(map[*Socket]struct{}),
-		idle:       make(chan struct{}),
-		favour:     make(chan struct{}, 1),
+		start:        time.Now(),
+		opts:         o,
+		allowance:    allowanceUnits(o.MaxInboxBytes),
+		log:          o.Logger,
+		namespaces:   make(map[string]*Namespace),
+		connecting:   make(map[*Socket]struct{}),
+		idle:         make(chan struct{}),
+		partialToken: make(chan struct{}, 1),
 	}
-	s.newcomers.server = s
+	s.pendingConns.server = s
 	s.guard = dispatch.Guard{DisableRecover: o.DisableRecover, Panics: &s.stats.panics}
 	s.appender, _ = o.Parser.(parser.Appender)
-	s.plain = reflect.TypeOf(o.Parser) == reflect.TypeOf(parser.JSON(nil))
+	s.builtinParser = reflect.TypeOf(o.Parser) == reflect.TypeOf(parser.JSON(nil))
 	o.Engine.AllowRequest = s.limitHeaders(o.Engine.AllowRequest)
 	if opts != nil {
 		if err := errors.Join(opts.check(), opts.checkPath()); err != nil {
@@ -66,7 +66,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // Of returns the namespace called name, and makes it if needed. A leading slash is added. A namespace made by Of lets
-// every client in that its gates let in, and stays; the functions given to OfFunc are not asked, and the gates of their
+// every client in that its middleware lets in, and stays; the functions given to OfFunc are not asked, and the middleware of their
 // parents do not count. So do not use Of to reach what clients make by connecting: ParentNamespace.Child does not make
 // anything.
 func (s *Server) Of(name string) *Namespace { return s.srv.of(name) }
@@ -95,29 +95,29 @@ func (s *Server) Close() error { return s.srv.close() }
 
 // server is what the namespaces of a Server share.
 type server struct {
-	opts     Options
-	engine   *engineio.Server
-	freely   int32 // units that a connection may hold without asking, see hold.go
-	log      *slog.Logger
-	guard    dispatch.Guard
-	appender parser.Appender // the Parser, if it is one
-	plain    bool            // the Parser is one of package parser
-	stats    counters
-	causes   journal.Limiter // of what is logged
-	files    clientFiles
-	flush    flusher
-	start    time.Time
+	opts          Options
+	engine        *engineio.Server
+	allowance     int32 // units that a connection may hold without asking, see conn_memory.go
+	log           *slog.Logger
+	guard         dispatch.Guard
+	appender      parser.Appender // the Parser, if it is one
+	builtinParser bool            // the Parser is one of package parser
+	stats         counters
+	causes        journal.Limiter // of what is logged
+	files         clientFiles
+	flush         flusher
+	start         time.Time
 
-	newcomers newcomers
-	favour    chan struct{} // holds one if there is a favoured connection
+	pendingConns pendingConns
+	partialToken chan struct{} // holds one element if a connection has the token; see chargePartial
 
-	mu         sync.Mutex
-	namespaces map[string]*Namespace
-	parents    []*ParentNamespace
-	pending    map[*Socket]struct{} // connecting: in no namespace yet
-	live       int                  // sockets whose runner has not done its last job
-	closed     bool
-	idle       chan struct{} // closed when closed and no socket lives
+	mu          sync.Mutex
+	namespaces  map[string]*Namespace
+	parents     []*ParentNamespace
+	connecting  map[*Socket]struct{} // connecting: in no namespace yet
+	liveSockets int                  // sockets whose runner has not done its last job
+	closed      bool
+	idle        chan struct{} // closed when closed and no socket lives
 }
 
 // accept is called by the engine for each new session.
@@ -163,9 +163,9 @@ func (s *server) ofFunc(match func(ctx context.Context, name string, auth Args) 
 	return p
 }
 
-// begin registers a socket that wants to connect to a namespace. The namespace is nil if it must be asked for; then
+// register registers a socket that wants to connect to a namespace. The namespace is nil if it must be asked for; then
 // some parent may know it. It reports false if nobody can.
-func (s *server) begin(sock *Socket, name string) (ok bool, err error) {
+func (s *server) register(sock *Socket, name string) (ok bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
@@ -173,12 +173,12 @@ func (s *server) begin(sock *Socket, name string) (ok bool, err error) {
 	}
 	if n := s.namespaces[name]; n != nil {
 		n.refs++
-		sock.space.Store(n)
+		sock.namespace.Store(n)
 	} else if len(s.parents) == 0 {
 		return false, nil
 	}
-	s.pending[sock] = struct{}{}
-	s.live++
+	s.connecting[sock] = struct{}{}
+	s.liveSockets++
 	return true, nil
 }
 
@@ -192,13 +192,13 @@ func (s *server) acquire(name string, p *ParentNamespace) *Namespace {
 	return n
 }
 
-// connected moves a socket that is about to be connected from the pending ones to those of its namespace. It reports
+// moveToNamespace moves a socket that is about to be connected from the pending ones to those of its namespace. It reports
 // false after Shutdown.
-func (s *server) connected(sock *Socket) bool {
+func (s *server) moveToNamespace(sock *Socket) bool {
 	sock.ns().add(sock)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.pending, sock)
+	delete(s.connecting, sock)
 	return !s.closed
 }
 
@@ -208,11 +208,11 @@ func (s *server) isClosed() bool {
 	return s.closed
 }
 
-// release forgets a socket that begin has registered; its runner does nothing more.
-func (s *server) release(sock *Socket) {
+// freeSocket forgets a socket that begin has registered; its runner does nothing more.
+func (s *server) freeSocket(sock *Socket) {
 	n := sock.ns()
 	s.mu.Lock()
-	delete(s.pending, sock)
+	delete(s.connecting, sock)
 	orphan := false
 	if n != nil {
 		n.refs--
@@ -222,7 +222,7 @@ func (s *server) release(sock *Socket) {
 		}
 	}
 	s.mu.Unlock()
-	defer s.ended() // only then, since Shutdown closes the adapters when nothing lives
+	defer s.countEnded() // only then, since Shutdown closes the adapters when nothing lives
 	if orphan {
 		if err := n.close(); err != nil {
 			s.report(context.Background(), nil, nil, fmt.Errorf("socketio: adapter of %s: close: %w", dispatch.Plain(n.name), err))
@@ -230,11 +230,11 @@ func (s *server) release(sock *Socket) {
 	}
 }
 
-func (s *server) ended() {
+func (s *server) countEnded() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.live--
-	if s.closed && s.live == 0 {
+	s.liveSockets--
+	if s.closed && s.liveSockets == 0 {
 		close(s.idle)
 	}
 }
@@ -258,18 +258,18 @@ func (s *server) sockets() []*Socket {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for sock := range s.pending {
+	for sock := range s.connecting {
 		all = append(all, sock)
 	}
 	return all
 }
 
-// end refuses what is new and disconnects all sockets.
-func (s *server) end() {
+// closeSockets refuses what is new and disconnects all sockets.
+func (s *server) closeSockets() {
 	s.mu.Lock()
 	if !s.closed {
 		s.closed = true
-		if s.live == 0 {
+		if s.liveSockets == 0 {
 			close(s.idle)
 		}
 	}
@@ -280,7 +280,7 @@ func (s *server) end() {
 }
 
 func (s *server) shutdown(ctx context.Context) error {
-	s.end()
+	s.closeSockets()
 	err := s.engine.Shutdown(ctx)
 	select {
 	case <-s.idle:
@@ -288,7 +288,7 @@ func (s *server) shutdown(ctx context.Context) error {
 		select {
 		case <-s.idle: // both at once
 		default:
-			err = s.unfinished(ctx.Err())
+			err = s.stillRunning(ctx.Err())
 		}
 	}
 	err = errors.Join(err, s.closeAdapters())
@@ -299,7 +299,7 @@ func (s *server) shutdown(ctx context.Context) error {
 }
 
 func (s *server) close() error {
-	s.end()
+	s.closeSockets()
 	return errors.Join(s.engine.Close(), s.closeAdapters())
 }
 
@@ -311,8 +311,8 @@ func (s *server) closeAdapters() error {
 	return errors.Join(errs...)
 }
 
-// unfinished is the error that names what still runs.
-func (s *server) unfinished(err error) error {
+// stillRunning is the error that names what still runs.
+func (s *server) stillRunning(err error) error {
 	const most = 5
 	var names []string
 	n := 0

@@ -17,64 +17,64 @@ import (
 
 // A Socket is one client in one namespace. Its methods are safe for concurrent use, and none but EmitWithAck waits.
 //
-// Gates, handlers and callbacks of one socket run one at a time, on a goroutine that belongs to the socket; those of
+// Middleware, handlers and callbacks of one socket run one at a time, on a goroutine that belongs to the socket; those of
 // different sockets run at the same time.
 type Socket struct {
-	id       string
-	name     string // of the namespace
-	conn     *conn
-	auth     *Args                     // nil without any
-	authSize int32                     // bytes that it keeps
-	next     *Socket                   // of the same conn; guarded by conn.mu
-	issued   int64                     // nanoseconds since 1970
-	space    atomic.Pointer[Namespace] // nil until a parent is found; not changed once connected
-	ctx      atomic.Pointer[lifetime]  // made when asked for
-	state    atomic.Int32              // a state; changed with mu held
-	marks    atomic.Uint32             // see below
+	id        string
+	name      string // of the namespace
+	conn      *conn
+	auth      *Args                         // nil without any
+	authSize  int32                         // bytes that it keeps
+	next      *Socket                       // of the same conn; guarded by conn.mu
+	issued    int64                         // nanoseconds since 1970
+	namespace atomic.Pointer[Namespace]     // nil until a parent is found; not changed once connected
+	ctx       atomic.Pointer[socketContext] // made when asked for
+	state     atomic.Int32                  // a state; changed with mu held
+	marks     atomic.Uint32                 // see below
 
-	inbox     dispatch.Inbox[job]
-	acks      dispatch.Acks[Args]
-	listeners dispatch.Table[Handler]
-	gone      dispatch.Table[func(DisconnectReason)]
-	more      atomic.Pointer[extras]
+	inbox        dispatch.Inbox[job]
+	acks         dispatch.Acks[Args]
+	listeners    dispatch.Table[Handler]
+	onDisconnect dispatch.Table[func(DisconnectReason)]
+	extra        atomic.Pointer[extraListeners]
 
-	chain *chain // used by the runner only
+	chain *middlewareChain // used by the runner only
 
-	mu        sync.Mutex
-	passage   *passage // nil while it is connected
-	data      *any     // a pointer, since most have none
-	handshake weak.Pointer[Handshake]
+	mu          sync.Mutex
+	unconnected *unconnectedState // nil while it is connected
+	data        *any              // a pointer, since most have none
+	handshake   weak.Pointer[Handshake]
 }
 
 // The marks of a socket; once there, they stay.
 const (
-	markAdmitted = 1 << iota // it has been connected; used by the runner only
-	markLeft                 // LeaveAll was called, or is about to be
+	markWasConnected = 1 << iota // it has been connected; used by the runner only
+	markLeftRooms                // LeaveAll was called, or is about to be
 )
 
 func (s *Socket) has(mark uint32) bool { return s.marks.Load()&mark != 0 }
 
-// A passage is what counts before a socket is connected, and after.
-type passage struct {
-	rooms  nameSet          // joined by gates; entered when connected
-	reason DisconnectReason // set when state becomes disconnected, like drain
-	drain  time.Time        // until when events that wait are handled; zero if they are not
+// An unconnectedState holds what counts only before a socket is connected, and after.
+type unconnectedState struct {
+	rooms      nameSet          // joined by middleware; entered when connected
+	reason     DisconnectReason // set when state becomes disconnected, like drain
+	drainUntil time.Time        // until when events that wait are handled; zero if they are not
 }
 
-// passing is the passage to be changed. It needs mu.
-func (s *Socket) passing() *passage {
-	if s.passage == nil {
-		s.passage = new(passage)
+// ensureUnconnected returns the unconnectedState to be changed. It needs mu.
+func (s *Socket) ensureUnconnected() *unconnectedState {
+	if s.unconnected == nil {
+		s.unconnected = new(unconnectedState)
 	}
-	return s.passage
+	return s.unconnected
 }
 
 // reason is why the socket is disconnected, and drains until when events that wait are handled; zero if they are not.
-func (s *Socket) reason() DisconnectReason { return s.passage.reason }
-func (s *Socket) drains() time.Time        { return s.passage.drain }
+func (s *Socket) reason() DisconnectReason { return s.unconnected.reason }
+func (s *Socket) drainUntil() time.Time    { return s.unconnected.drainUntil }
 
-// extras is what most sockets do without.
-type extras struct {
+// extraListeners is what most sockets do without.
+type extraListeners struct {
 	any           dispatch.Table[func(ctx context.Context, e *Event)]
 	outgoing      dispatch.Table[func(name string, args Args)]
 	disconnecting dispatch.Table[func(DisconnectReason)]
@@ -85,8 +85,8 @@ type extras struct {
 type state int32
 
 const (
-	connecting state = iota // gates run; the client may send nothing
-	answering               // gates have let it in; it joins its rooms, and CONNECT is about to be queued
+	connecting state = iota // middleware runs; the client may send nothing
+	admitting               // middleware has let it in; it joins its rooms, and CONNECT is about to be queued
 	connected               // CONNECT is queued
 	disconnected
 )
@@ -108,7 +108,7 @@ func (s *Socket) ID() string { return s.id }
 // is one.
 func (s *Socket) Namespace() *Namespace { return s.ns() }
 
-func (s *Socket) ns() *Namespace { return s.space.Load() }
+func (s *Socket) ns() *Namespace { return s.namespace.Load() }
 
 // Handshake describes how the socket connected. It is shared: do not change it. It is made when asked for, and goes
 // when nobody holds it any more.
@@ -121,13 +121,13 @@ func (s *Socket) Handshake() *Handshake {
 		if s.auth != nil {
 			auth = *s.auth
 		}
-		h = s.conn.opening.handshake(s.conn.address(), time.Unix(0, s.issued), auth)
+		h = s.conn.head.handshake(s.conn.address(), time.Unix(0, s.issued), auth)
 		s.handshake = weak.Make(h)
 	}
 	return h
 }
 
-// Connected reports whether the socket is connected: after its gates have let it in, and before it is disconnected.
+// Connected reports whether the socket is connected: after the middleware has let it in, and before it is disconnected.
 func (s *Socket) Connected() bool { return s.is(connected) }
 
 // Recovered reports whether the socket took up an earlier one's id, rooms and data. Connection state recovery is not
@@ -152,7 +152,7 @@ func (s *Socket) SetData(v any) {
 }
 
 // Context is cancelled when the socket is disconnected; context.Cause is the DisconnectReason. It is also the context
-// that gates and handlers get.
+// that middleware and handlers get.
 func (s *Socket) Context() context.Context {
 	if l := s.ctx.Load(); l != nil {
 		return l.ctx
@@ -161,8 +161,8 @@ func (s *Socket) Context() context.Context {
 	defer s.mu.Unlock()
 	l := s.ctx.Load()
 	if l == nil {
-		l = new(lifetime)
-		l.ctx, l.cancel = context.WithCancelCause((*root)(s))
+		l = new(socketContext)
+		l.ctx, l.cancel = context.WithCancelCause((*contextRoot)(s))
 		if s.is(disconnected) {
 			l.cancel(s.reason()) // nobody can have derived from it yet
 		}
@@ -171,8 +171,8 @@ func (s *Socket) Context() context.Context {
 	return l.ctx
 }
 
-// A lifetime is the context of a socket, which most that only receive do without.
-type lifetime struct {
+// A socketContext is the context of a socket, which most that only receive do without.
+type socketContext struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 }
@@ -185,10 +185,10 @@ func (s *Socket) Rooms() []string {
 	s.mu.Lock()
 	if s.is(connecting) {
 		defer s.mu.Unlock()
-		if s.passage == nil {
+		if s.unconnected == nil {
 			return nil
 		}
-		return slices.Clone(s.passage.rooms.list)
+		return slices.Clone(s.unconnected.rooms.list)
 	}
 	s.mu.Unlock()
 	if s.ns() == nil || s.ns().adapter == nil {
@@ -197,12 +197,12 @@ func (s *Socket) Rooms() []string {
 	return s.ns().adapter.Rooms(s.id)
 }
 
-// Join puts the socket into rooms. A gate may call it; the rooms count from when the socket is connected. It returns
+// Join puts the socket into rooms. Middleware may call it; the rooms count from when the socket is connected. It returns
 // ErrDisconnected after that, or the adapter's error.
 func (s *Socket) Join(rooms ...string) error {
 	s.mu.Lock()
 	if s.is(connecting) {
-		p := s.passing()
+		p := s.ensureUnconnected()
 		for _, room := range rooms {
 			p.rooms.add(room)
 		}
@@ -214,7 +214,7 @@ func (s *Socket) Join(rooms ...string) error {
 		return ErrDisconnected
 	}
 	err := s.ns().adapter.Join((*member)(s), rooms...)
-	if s.has(markLeft) { // the runner may have called LeaveAll before Join was through
+	if s.has(markLeftRooms) { // the runner may have called LeaveAll before Join was through
 		s.ns().adapter.LeaveAll((*member)(s))
 		return ErrDisconnected
 	}
@@ -225,7 +225,7 @@ func (s *Socket) Join(rooms ...string) error {
 func (s *Socket) Leave(rooms ...string) error {
 	s.mu.Lock()
 	if s.is(connecting) {
-		if p := s.passage; p != nil {
+		if p := s.unconnected; p != nil {
 			for _, room := range rooms {
 				p.rooms.remove(room)
 			}
@@ -247,7 +247,7 @@ func (s *Socket) Disconnect(close bool) {
 	case s.is(disconnected):
 	case close:
 		s.conn.disconnect()
-	case !s.is(connecting): // a gate refuses by its error
+	case !s.is(connecting): // middleware refuses by its error
 		s.close(ReasonServerDisconnect, closeTell)
 	}
 }
@@ -270,35 +270,35 @@ const drainTime = time.Second
 // close begins to end the socket, once; the runner does the rest after what it is doing now. It takes no lock that user
 // code or adapters hold, and never waits.
 func (s *Socket) close(reason DisconnectReason, mode closeMode) {
-	if _, ok := s.shut(reason, mode); !ok {
+	if _, ok := s.stop(reason, mode); !ok {
 		return
 	}
-	defer s.inbox.Close(job{kind: jobEnd}) // also if a parser of the user's calls runtime.Goexit
+	defer s.inbox.Close(job{kind: jobClose}) // also if a parser of the user's calls runtime.Goexit
 	if mode == closeTell {
 		_ = s.conn.send(&parser.Packet{Type: parser.Disconnect, Namespace: s.name}, engineio.SendOptions{})
 	}
 }
 
-// closeHere is close for a goroutine of the connection's, which does the rest itself if that needs no runner.
-func (s *Socket) closeHere(reason DisconnectReason, mode closeMode) {
-	was, ok := s.shut(reason, mode)
-	if ok && !(was == connected && s.leavesAlone() && s.inbox.CloseHere(job{kind: jobLeave})) {
-		s.inbox.Close(job{kind: jobEnd})
+// closeInline is close for a goroutine of the connection's, which does the rest itself if that needs no runner.
+func (s *Socket) closeInline(reason DisconnectReason, mode closeMode) {
+	was, ok := s.stop(reason, mode)
+	if ok && !(was == connected && s.canCloseInline() && s.inbox.CloseInline(job{kind: jobCloseInline})) {
+		s.inbox.Close(job{kind: jobClose})
 	}
 }
 
-// shut is close without the runner. It reports whether it was the first, and what the socket was before.
-func (s *Socket) shut(reason DisconnectReason, mode closeMode) (was state, ok bool) {
+// stop is close without the runner. It reports whether it was the first, and what the socket was before.
+func (s *Socket) stop(reason DisconnectReason, mode closeMode) (was state, ok bool) {
 	s.mu.Lock()
 	was = state(s.state.Load())
 	if was == disconnected {
 		s.mu.Unlock()
 		return was, false
 	}
-	p := s.passing()
+	p := s.ensureUnconnected()
 	p.reason = reason
 	if mode == closeDrain {
-		p.drain = time.Now().Add(drainTime)
+		p.drainUntil = time.Now().Add(drainTime)
 	}
 	s.state.Store(int32(disconnected))
 	s.mu.Unlock()
@@ -310,7 +310,7 @@ func (s *Socket) shut(reason DisconnectReason, mode closeMode) (was state, ok bo
 	if mode != closeDrain {
 		s.inbox.Drop(func(j job) bool { return j.kind == jobEvent })
 	}
-	s.acks.Close((*owed)(s.conn), ErrDisconnected) // before ctx, so that who waits for both sees ErrDisconnected
+	s.acks.Close((*ackLender)(s.conn), ErrDisconnected) // before ctx, so that who waits for both sees ErrDisconnected
 	if l := s.ctx.Load(); l != nil {
 		l.cancel(reason)
 	}
@@ -327,18 +327,18 @@ type job struct {
 type jobKind byte
 
 const (
-	jobConnect jobKind = iota
-	jobEnter           // jobConnect without user code
-	jobGreet           // the callbacks that were added during jobEnter
+	jobConnect         jobKind = iota
+	jobConnectInline           // jobConnect without user code
+	jobNotifyConnected         // the callbacks that were added during jobEnter
 	jobEvent
 	jobCall
-	jobLeave // jobEnd without user code
-	jobEnd
+	jobCloseInline // jobEnd without user code
+	jobClose
 )
 
 func (j job) describe() string {
 	switch j.kind {
-	case jobConnect, jobEnter, jobGreet:
+	case jobConnect, jobConnectInline, jobNotifyConnected:
 		return "connecting"
 	case jobEvent:
 		return "event " + dispatch.Plain(j.event.Name)
@@ -349,30 +349,30 @@ func (j job) describe() string {
 	}
 }
 
-// runner is a Socket as its inbox sees it. All of its methods run on the inbox's goroutine; without user code to call, enter
-// and leave may run on another.
+// runner is a Socket as its inbox sees it. All of its methods run on the inbox's goroutine; without user code to call, connectInline
+// and free may run on another.
 type runner Socket
 
 // Account counts what waits in the inbox, and that of the others of the connection.
-func (r *runner) Account() dispatch.Account { return (*held)(r.conn) }
+func (r *runner) Account() dispatch.Account { return (*inboxAccount)(r.conn) }
 
 // Run does one job.
 func (r *runner) Run(j job) {
 	switch j.kind {
 	case jobConnect:
 		r.connect()
-	case jobEnter:
-		r.enterAlone()
-	case jobGreet:
-		(*Socket)(r).greet()
+	case jobConnectInline:
+		r.connectInline()
+	case jobNotifyConnected:
+		(*Socket)(r).notifyConnected()
 	case jobEvent:
 		r.handle(j.event)
 	case jobCall:
 		r.call(j.call)
-	case jobLeave:
-		r.leave()
-	case jobEnd:
-		r.end()
+	case jobCloseInline:
+		r.free()
+	case jobClose:
+		r.notifyAndFree()
 	}
 }
 
@@ -381,38 +381,38 @@ func (r *runner) call(fn func()) {
 	runAll((*Socket)(r), []func(){fn}, func(fn func()) { fn() })
 }
 
-// connect asks the gates, and answers the client.
+// connect runs the middleware, and answers the client.
 func (r *runner) connect() {
 	s := (*Socket)(r)
 	in := false
 	s.conn.srv.guard.Run(func() (err error) {
-		if err = s.ask(); err == nil {
-			in, err = s.enter()
+		if err = s.runMiddleware(); err == nil {
+			in, err = s.admit()
 		}
 		return err
 	}, s.refuse)
 	if in {
-		s.greet()
+		s.notifyConnected()
 	}
 }
 
-// entersAlone reports whether connecting calls no user code, so that no runner is needed: a parser of the user's would
+// canConnectInline reports whether connecting calls no user code, so that no runner is needed: a parser of the user's would
 // be some, and so is what the user does about its errors. It is for the reader, and a socket that nobody knows yet.
-func (s *Socket) entersAlone() bool {
-	if !s.conn.srv.plain || !s.inMemory() {
+func (s *Socket) canConnectInline() bool {
+	if !s.conn.srv.builtinParser || !s.hasMemoryAdapter() {
 		return false
 	}
 	hooks := s.ns().hooks.load()
-	return len(hooks.gates) == 0 && len(hooks.connection) == 0
+	return len(hooks.middleware) == 0 && len(hooks.onConnection) == 0
 }
 
-// leavesAlone reports the same of the end of a socket that was connected. A callback that somebody adds right now comes too late.
-func (s *Socket) leavesAlone() bool {
-	return s.inMemory() && s.gone.Len() == 0 && s.more.Load() == nil
+// canCloseInline reports the same of the end of a socket that was connected. A callback that somebody adds right now comes too late.
+func (s *Socket) canCloseInline() bool {
+	return s.hasMemoryAdapter() && s.onDisconnect.Len() == 0 && s.extra.Load() == nil
 }
 
-// inMemory reports whether the socket's namespace is known and has the default adapter.
-func (s *Socket) inMemory() bool {
+// hasMemoryAdapter reports whether the socket's namespace is known and has the default adapter.
+func (s *Socket) hasMemoryAdapter() bool {
 	if s.ns() == nil {
 		return false
 	}
@@ -425,51 +425,51 @@ func (s *Socket) inMemory() bool {
 	}
 }
 
-// ask asks the parents for the namespace, and the gates.
-func (s *Socket) ask() error {
-	if err := s.find(); err != nil {
+// runMiddleware asks the parents for the namespace, then runs its middleware.
+func (s *Socket) runMiddleware() error {
+	if err := s.resolveNamespace(); err != nil {
 		return err
 	}
-	for _, gate := range s.ns().hooks.load().gates {
+	for _, mw := range s.ns().hooks.load().middleware {
 		if s.is(disconnected) {
 			break
 		}
-		if err := gate(s.Context(), s); err != nil {
+		if err := mw(s.Context(), s); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-var errUnknown = &ConnectError{Message: "Invalid namespace"}
+var errUnknownNamespace = &ConnectError{Message: "Invalid namespace"}
 
-// find sets the namespace, if it was not known at once.
-func (s *Socket) find() error {
+// resolveNamespace sets the namespace, if it was not known at once.
+func (s *Socket) resolveNamespace() error {
 	srv := s.conn.srv
 	if s.ns() == nil {
 		var auth Args
 		if s.auth != nil {
 			auth = *s.auth
 		}
-		p := srv.find(s, auth)
+		p := srv.matchParent(s, auth)
 		if p == nil {
-			return errUnknown
+			return errUnknownNamespace
 		}
-		s.space.Store(srv.acquire(s.name, p))
+		s.namespace.Store(srv.acquire(s.name, p))
 	}
 	<-s.ns().ready
 	return s.ns().adapterErr
 }
 
-// enterAlone is connect without user code.
-func (r *runner) enterAlone() {
+// connectInline is connect without user code.
+func (r *runner) connectInline() {
 	s := (*Socket)(r)
-	in, err := s.enter()
+	in, err := s.admit()
 	if err != nil {
 		s.refuse(err)
 	}
-	if in && len(s.ns().hooks.load().connection) > 0 { // who added them may not have seen the socket yet
-		s.inbox.First(job{kind: jobGreet})
+	if in && len(s.ns().hooks.load().onConnection) > 0 { // who added them may not have seen the socket yet
+		s.inbox.Prepend(job{kind: jobNotifyConnected})
 	}
 }
 
@@ -479,86 +479,86 @@ func (s *Socket) refuse(err error) {
 	var refusal *ConnectError
 	switch {
 	case s.is(disconnected) && errors.Is(err, s.Context().Err()):
-		// The client has gone, and the gate gave up.
-	case err == errUnknown:
+		// The client has gone, and the middleware gave up.
+	case err == errUnknownNamespace:
 		srv.stats.reject(RejectNamespace)
-		s.turnAway(errUnknown)
+		s.tellRefused(errUnknownNamespace)
 	case errors.As(err, &refusal) && refusal != nil:
-		srv.stats.reject(RejectGate)
-		s.turnAway(refusal)
+		srv.stats.reject(RejectMiddleware)
+		s.tellRefused(refusal)
 	default:
-		srv.stats.reject(RejectGate)
-		defer s.turnAway(&ConnectError{Message: InternalError}) // also if OnError calls runtime.Goexit
+		srv.stats.reject(RejectMiddleware)
+		defer s.tellRefused(&ConnectError{Message: InternalError}) // also if OnError calls runtime.Goexit
 		srv.report(s.Context(), s, nil, err)
 	}
 }
 
-// turnAway sends CONNECT_ERROR, unless the connection has gone.
-func (s *Socket) turnAway(why *ConnectError) {
+// tellRefused sends CONNECT_ERROR, unless the connection has gone.
+func (s *Socket) tellRefused(why *ConnectError) {
 	if s.is(disconnected) {
 		return
 	}
 	defer s.close(ReasonServerDisconnect, closeDrop) // also if the data calls runtime.Goexit when asked for its JSON
 	s.conn.remove(s, false)                          // before the client knows, since it may connect again at once
-	s.conn.refuse(s.name, why)
+	s.conn.tellRefused(s.name, why)
 }
 
-// enter makes the socket a connected one, in an order such that a broadcast is neither sent before CONNECT nor missed
+// admit makes the socket a connected one, in an order such that a broadcast is neither sent before CONNECT nor missed
 // once the client has it: the socket is in its rooms before CONNECT is queued, and gets what is sent there from then on.
 // An error is to be told to the client.
-func (s *Socket) enter() (in bool, err error) {
+func (s *Socket) admit() (in bool, err error) {
 	srv := s.conn.srv
-	rooms, ok := s.answer()
+	rooms, ok := s.beginAdmission()
 	if !ok {
 		return false, nil
 	}
 	if err := srv.guard.Call(func() error { return s.ns().adapter.Join((*member)(s), rooms...) }); err != nil && !srv.isClosed() {
 		return false, err
 	}
-	if !srv.connected(s) {
+	if !srv.moveToNamespace(s) {
 		s.close(ReasonServerShuttingDown, closeDrop)
 		return false, nil
 	}
-	if in, err = s.welcome(); !in {
+	if in, err = s.queueConnect(); !in {
 		return false, err
 	}
-	s.marks.Or(markAdmitted)
-	s.conn.settle()
+	s.marks.Or(markWasConnected)
+	s.conn.markJoined()
 	s.conn.eng.Flush()
-	if srv.debugs() {
+	if srv.debugEnabled() {
 		s.debug("socketio: connected", "address", s.conn.address())
 	}
 	return true, nil
 }
 
-// answer ends the time of the gates, and returns the rooms to be in.
-func (s *Socket) answer() (rooms []string, ok bool) {
+// beginAdmission ends the time of the middleware, and returns the rooms to join.
+func (s *Socket) beginAdmission() (rooms []string, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.is(disconnected) {
 		return nil, false
 	}
-	s.state.Store(int32(answering))
+	s.state.Store(int32(admitting))
 	rooms = []string{s.id}
-	if s.passage != nil {
-		rooms = append(rooms, s.passage.rooms.list...)
-		s.passage = nil
+	if s.unconnected != nil {
+		rooms = append(rooms, s.unconnected.rooms.list...)
+		s.unconnected = nil
 	}
 	return rooms, true
 }
 
-// welcome queues CONNECT. It reports false if the socket or the connection has gone. What queues DISCONNECT comes before
+// queueConnect queues CONNECT. It reports false if the socket or the connection has gone. What queues DISCONNECT comes before
 // all of it, or after. An error is one of a parser of the user's.
-func (s *Socket) welcome() (in bool, err error) {
-	l := newLetter()
+func (s *Socket) queueConnect() (in bool, err error) {
+	l := newScratch()
 	defer l.free()
-	w := welcomes.Get().(*welcome)
+	w := connectReplies.Get().(*connectReply)
 	w.reply["sid"] = s.id
 	l.packet = parser.Packet{Type: parser.Connect, Namespace: s.name, Args: w.args}
-	if err := s.conn.srv.write(l); err != nil {
+	if err := s.conn.srv.encodeInto(l); err != nil {
 		return false, err
 	}
-	welcomes.Put(w)
+	connectReplies.Put(w)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.is(disconnected) || s.conn.queue(l, engineio.SendOptions{Defer: true}) != nil {
@@ -569,66 +569,66 @@ func (s *Socket) welcome() (in bool, err error) {
 	return true, nil
 }
 
-// A welcome is the payload of an answer to CONNECT: a map because those are encoded without reflection.
-type welcome struct {
+// A connectReply is the payload of an answer to CONNECT: a map because those are encoded without reflection.
+type connectReply struct {
 	reply map[string]string
 	args  Args // reply
 }
 
-var welcomes = sync.Pool{New: func() any {
+var connectReplies = sync.Pool{New: func() any {
 	reply := make(map[string]string, 1)
-	return &welcome{reply: reply, args: parser.NewArgs(reply)}
+	return &connectReply{reply: reply, args: parser.NewArgs(reply)}
 }}
 
-// greet calls the connection callbacks.
-func (s *Socket) greet() {
-	runAll(s, s.ns().hooks.load().connection, func(fn func(*Socket)) { fn(s) })
+// notifyConnected calls the connection callbacks.
+func (s *Socket) notifyConnected() {
+	runAll(s, s.ns().hooks.load().onConnection, func(fn func(*Socket)) { fn(s) })
 }
 
-// end is the last job of each socket. What is deferred runs even if a callback calls runtime.Goexit.
-func (r *runner) end() {
+// notifyAndFree is the last job of each socket. What is deferred runs even if a callback calls runtime.Goexit.
+func (r *runner) notifyAndFree() {
 	s := (*Socket)(r)
 	srv := s.conn.srv
-	defer srv.release(s)
-	defer s.conn.finished(s)
-	if !s.has(markAdmitted) {
-		s.leaveAll()
+	defer srv.freeSocket(s)
+	defer s.conn.freeSocket(s)
+	if !s.has(markWasConnected) {
+		s.leaveRooms()
 		if s.ns() != nil {
 			s.ns().remove(s)
 		}
 		return
 	}
 	reason := s.reason() // not changed any more
-	if srv.debugs() {
+	if srv.debugEnabled() {
 		s.debug("socketio: disconnected", "reason", string(reason))
 	}
 	call := func(l dispatch.Listener[func(DisconnectReason)]) { l.Handler(reason) }
 	defer s.ns().remove(s) // not before, so that Shutdown can name a callback that hangs
-	defer func() { runAll(s, s.gone.Snapshot(), call) }()
-	defer s.leaveAll()
-	if x := s.more.Load(); x != nil {
+	defer func() { runAll(s, s.onDisconnect.Snapshot(), call) }()
+	defer s.leaveRooms()
+	if x := s.extra.Load(); x != nil {
 		runAll(s, x.disconnecting.Snapshot(), call)
 	}
 }
 
-// leave is end without callbacks.
-func (r *runner) leave() {
+// free is notifyAndFree without callbacks.
+func (r *runner) free() {
 	s := (*Socket)(r)
 	srv := s.conn.srv
-	s.leaveAll()
-	if s.has(markAdmitted) && srv.debugs() {
+	s.leaveRooms()
+	if s.has(markWasConnected) && srv.debugEnabled() {
 		s.debug("socketio: disconnected", "reason", string(s.reason()))
 	}
 	s.ns().remove(s)
-	s.conn.finished(s)
-	srv.release(s)
+	s.conn.freeSocket(s)
+	srv.freeSocket(s)
 }
 
-func (s *Socket) leaveAll() {
+func (s *Socket) leaveRooms() {
 	if s.ns() == nil || s.ns().adapter == nil {
 		return
 	}
-	s.marks.Or(markLeft)
+	s.marks.Or(markLeftRooms)
 	err := s.conn.srv.guard.Call(func() error {
 		s.ns().adapter.LeaveAll((*member)(s))
 		return nil
@@ -644,22 +644,22 @@ func runAll[F any](s *Socket, fns []F, call func(F)) {
 	dispatch.RunAll(&srv.guard, fns, call, func(err error) { srv.report(s.Context(), s, nil, err) })
 }
 
-// root is the parent of a socket's context: it is never done, and knows the socket.
-type root Socket
+// contextRoot is the parent of a socket's context: it is never done, and knows the socket.
+type contextRoot Socket
 
 type contextKey struct{}
 
-func (r *root) Deadline() (time.Time, bool) { return time.Time{}, false }
-func (r *root) Done() <-chan struct{}       { return nil }
-func (r *root) Err() error                  { return nil }
-func (r *root) Value(key any) any {
+func (r *contextRoot) Deadline() (time.Time, bool) { return time.Time{}, false }
+func (r *contextRoot) Done() <-chan struct{}       { return nil }
+func (r *contextRoot) Err() error                  { return nil }
+func (r *contextRoot) Value(key any) any {
 	if key == (contextKey{}) {
 		return (*Socket)(r)
 	}
 	return nil
 }
 
-// SocketFromContext returns the socket whose gate, middleware or handler got ctx, or a context derived from it.
+// SocketFromContext returns the socket whose middleware or handler got ctx, or a context derived from it.
 func SocketFromContext(ctx context.Context) (*Socket, bool) {
 	s, ok := ctx.Value(contextKey{}).(*Socket)
 	return s, ok

@@ -15,7 +15,7 @@ import (
 // EmitWithAck sends an event, and waits for the client to acknowledge it. ctx is the timeout: without one, and without
 // an answer, it waits until the socket is disconnected. It returns the values of the acknowledgement; ErrDisconnected;
 // ErrTooManyAcks; an error that matches ctx.Err(); or an error of Emit. A handler may wait for the client whose event it
-// handles; a gate should not, since clients answer only when they are connected.
+// handles; middleware should not, since clients answer only when they are connected.
 func (s *Socket) EmitWithAck(ctx context.Context, name string, args ...any) (Args, error) {
 	if err := checkName(name); err != nil {
 		return Args{}, err
@@ -28,17 +28,17 @@ func (s *Socket) EmitWithAck(ctx context.Context, name string, args ...any) (Arg
 		err  error
 	}
 	ch := make(chan answer, 1)
-	id, err := s.acks.Add(s.conn.srv.opts.MaxPendingAcks, (*owed)(s.conn), func(args Args, err error) { ch <- answer{args, err} })
+	id, err := s.acks.Add(s.conn.srv.opts.MaxPendingAcks, (*ackLender)(s.conn), func(args Args, err error) { ch <- answer{args, err} })
 	if err != nil {
-		return Args{}, refusedAck(name, err)
+		return Args{}, ackRefusal(name, err)
 	}
 	sent := false
 	defer func() {
 		if !sent { // also if encoding called runtime.Goexit
-			s.acks.Forget((*owed)(s.conn), id)
+			s.acks.Forget((*ackLender)(s.conn), id)
 		}
 	}()
-	if err := s.request(id, name, args); err != nil {
+	if err := s.emitWithID(id, name, args); err != nil {
 		return Args{}, err
 	}
 	sent = true
@@ -46,7 +46,7 @@ func (s *Socket) EmitWithAck(ctx context.Context, name string, args ...any) (Arg
 	case a := <-ch:
 		return a.args, a.err
 	case <-ctx.Done():
-		if s.acks.Forget((*owed)(s.conn), id) {
+		if s.acks.Forget((*ackLender)(s.conn), id) {
 			return Args{}, ackError(name, ctx.Err())
 		}
 		a := <-ch // it is being settled
@@ -65,23 +65,23 @@ func (s *Socket) EmitFunc(ctx context.Context, fn func(args Args, err error), na
 	if err := ctx.Err(); err != nil {
 		return ackError(name, err)
 	}
-	r := &request{s: s, fn: fn, name: int32(len(name))}
-	id, err := s.acks.AddQueued(s.conn.srv.opts.MaxPendingAcks, (*owed)(s.conn), len(name), r.queue)
+	r := &ackCallback{s: s, fn: fn, name: int32(len(name))}
+	id, err := s.acks.AddQueued(s.conn.srv.opts.MaxPendingAcks, (*ackLender)(s.conn), len(name), r.queue)
 	if err != nil {
-		return refusedAck(name, err)
+		return ackRefusal(name, err)
 	}
 	sent := false
 	defer func() {
 		if !sent {
-			s.acks.Forget((*owed)(s.conn), id)
+			s.acks.Forget((*ackLender)(s.conn), id)
 		}
 	}()
-	if err := s.request(id, name, args); err != nil && s.acks.Forget((*owed)(s.conn), id) {
+	if err := s.emitWithID(id, name, args); err != nil && s.acks.Forget((*ackLender)(s.conn), id) {
 		return err
 	}
 	sent = true
-	if done := ctx.Done(); done != nil && !s.endsWith(done) {
-		stop := context.AfterFunc(ctx, func() { s.acks.Fail((*owed)(s.conn), id, ackError(name, ctx.Err())) })
+	if done := ctx.Done(); done != nil && !s.sharesDone(done) {
+		stop := context.AfterFunc(ctx, func() { s.acks.Fail((*ackLender)(s.conn), id, ackError(name, ctx.Err())) })
 		r.stop.Store(&stop)
 		if r.settled.Load() {
 			stop()
@@ -90,15 +90,15 @@ func (s *Socket) EmitFunc(ctx context.Context, fn func(args Args, err error), na
 	return nil
 }
 
-// endsWith reports whether done is that of the socket's own context, which handlers pass on: who waits for an acknowledgement
+// sharesDone reports whether done is that of the socket's own context, which handlers pass on: who waits for an acknowledgement
 // is told of its end anyway, and a timeout of its own would be most of what waiting costs.
-func (s *Socket) endsWith(done <-chan struct{}) bool {
+func (s *Socket) sharesDone(done <-chan struct{}) bool {
 	l := s.ctx.Load()
 	return l != nil && l.ctx.Done() == done
 }
 
-// A request is an EmitFunc that waits.
-type request struct {
+// A ackCallback is an EmitFunc that waits.
+type ackCallback struct {
 	s       *Socket
 	fn      func(args Args, err error)
 	stop    atomic.Pointer[func() bool] // of the timeout
@@ -107,9 +107,9 @@ type request struct {
 }
 
 // queue has the runner call fn. It is called once, with a lock held. The answer counts as events that wait do.
-func (r *request) queue(args Args, size int, err error) {
+func (r *ackCallback) queue(args Args, size int, err error) {
 	r.s.inbox.AppendSized(job{kind: jobCall, call: func() {
-		defer r.s.acks.Done((*owed)(r.s.conn), int(r.name))
+		defer r.s.acks.Done((*ackLender)(r.s.conn), int(r.name))
 		r.settled.Store(true)
 		if stop := r.stop.Load(); stop != nil {
 			(*stop)()
@@ -122,17 +122,17 @@ func ackError(name string, err error) error {
 	return fmt.Errorf("socketio: acknowledgement of %s: %w", dispatch.Plain(name), err)
 }
 
-// refusedAck is why an acknowledgement cannot be waited for.
-func refusedAck(name string, err error) error {
+// ackRefusal is why an acknowledgement cannot be waited for.
+func ackRefusal(name string, err error) error {
 	if errors.Is(err, dispatch.ErrAcksFull) {
 		return ackError(name, ErrTooManyAcks)
 	}
 	return ErrDisconnected
 }
 
-// request sends an event that the client is to acknowledge.
-func (s *Socket) request(id uint64, name string, args []any) error {
-	l := newLetter()
+// emitWithID sends an event that the client is to acknowledge.
+func (s *Socket) emitWithID(id uint64, name string, args []any) error {
+	l := newScratch()
 	defer l.free()
 	l.packet = parser.Packet{Type: parser.Event, Namespace: s.name, ID: id, HasID: true, Name: name, Args: parser.NewArgs(args...)}
 	return s.sendEvent(l, engineio.SendOptions{})
@@ -141,7 +141,7 @@ func (s *Socket) request(id uint64, name string, args []any) error {
 // DeliverWithAck queues a packet with an id of the socket's.
 func (m *member) DeliverWithAck(p *parser.Packet, to *adapter.Target, ack func(Args)) (forget func()) {
 	s := (*Socket)(m)
-	id, err := s.acks.Add(s.conn.srv.opts.MaxPendingAcks, (*owed)(s.conn), func(args Args, err error) {
+	id, err := s.acks.Add(s.conn.srv.opts.MaxPendingAcks, (*ackLender)(s.conn), func(args Args, err error) {
 		if err == nil {
 			ack(args)
 		}
@@ -153,10 +153,10 @@ func (m *member) DeliverWithAck(p *parser.Packet, to *adapter.Target, ack func(A
 	default: // the adapter will be told that the socket has left
 		return func() {}
 	}
-	l := newLetter()
+	l := newScratch()
 	defer l.free()
 	l.packet = *p
 	l.packet.ID, l.packet.HasID = id, true
 	_ = s.sendEvent(l, sendOptions(to.Flags)) // who can't answer is waited for, as who doesn't
-	return func() { s.acks.Forget((*owed)(s.conn), id) }
+	return func() { s.acks.Forget((*ackLender)(s.conn), id) }
 }

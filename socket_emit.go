@@ -49,18 +49,18 @@ func (s *Socket) emit(name string, args []any, o engineio.SendOptions) error {
 	if err := checkName(name); err != nil {
 		return err
 	}
-	l := newLetter()
+	l := newScratch()
 	defer l.free()
 	l.packet = parser.Packet{Type: parser.Event, Namespace: s.name, Name: name, Args: parser.NewArgs(args...)}
 	return s.sendEvent(l, o)
 }
 
-func (s *Socket) sendEvent(l *letter, o engineio.SendOptions) error {
+func (s *Socket) sendEvent(l *packetScratch, o engineio.SendOptions) error {
 	if s.is(disconnected) {
 		return ErrDisconnected
 	}
 	s.notifyOutgoing(&l.packet)
-	if err := s.conn.post(l, o); err != nil {
+	if err := s.conn.encodeAndQueue(l, o); err != nil {
 		return err
 	}
 	s.conn.srv.stats.eventsOut.Add(1)
@@ -72,23 +72,23 @@ func (s *Socket) sendAck(id uint64, args []any) error {
 	if s.is(disconnected) {
 		return ErrDisconnected
 	}
-	l := newLetter()
+	l := newScratch()
 	defer l.free()
 	l.packet = parser.Packet{Type: parser.Ack, Namespace: s.name, ID: id, HasID: true, Args: parser.NewArgs(args...)}
-	return s.conn.post(l, engineio.SendOptions{})
+	return s.conn.encodeAndQueue(l, engineio.SendOptions{})
 }
 
-// hears reports whether somebody listens to what is sent.
-func (s *Socket) hears() bool {
-	x := s.more.Load()
+// hasOutgoingListeners reports whether somebody listens to what is sent.
+func (s *Socket) hasOutgoingListeners() bool {
+	x := s.extra.Load()
 	return x != nil && x.outgoing.Len() > 0
 }
 
 func (s *Socket) notifyOutgoing(p *parser.Packet) {
-	if !s.hears() {
+	if !s.hasOutgoingListeners() {
 		return
 	}
-	x := s.more.Load()
+	x := s.extra.Load()
 	dispatch.Announce(func() {
 		runAll(s, x.outgoing.Snapshot(), func(l dispatch.Listener[func(string, Args)]) { l.Handler(p.Name, p.Args) })
 	})
@@ -117,7 +117,7 @@ func (m *member) ID() string { return m.id }
 // Deliver queues a broadcast. Adapters may call it with a lock held, so no user code runs here.
 func (m *member) Deliver(e adapter.Encoded, to *adapter.Target) {
 	s, b := (*Socket)(m), e.(*broadcast)
-	if !s.Connected() && !s.isWelcomed() {
+	if !s.Connected() && !s.awaitConnected() {
 		return
 	}
 	o := sendOptions(to.Flags)
@@ -127,9 +127,9 @@ func (m *member) Deliver(e adapter.Encoded, to *adapter.Target) {
 	}
 }
 
-// isWelcomed is Connected for who must not miss what follows CONNECT: it waits while that is being queued.
-func (s *Socket) isWelcomed() bool {
-	if !s.is(answering) {
+// awaitConnected is Connected for who must not miss what follows CONNECT: it waits while that is being queued.
+func (s *Socket) awaitConnected() bool {
+	if !s.is(admitting) {
 		return false
 	}
 	s.mu.Lock()

@@ -37,22 +37,22 @@ func (s *Socket) Once(name string, h Handler) (off func()) {
 	return s.listeners.Add(name, h, true)
 }
 
-// OnAny adds a listener for all events. It is called before the middleware, thus also for events that this stops.
+// OnAny adds a listener for all events. It is called before the event middleware, thus also for events that this stops.
 func (s *Socket) OnAny(h func(ctx context.Context, e *Event)) (off func()) {
-	return s.extras().any.Add("", h, false)
+	return s.ensureExtra().any.Add("", h, false)
 }
 
 // OnAnyOutgoing adds a listener for all events that are sent to the client, by Emit and by broadcasts. It is called on
 // the sender's goroutine, at the same time by several, and must return quickly. It may send: those events, to whomever they
 // go, are not announced to listeners for outgoing events.
 func (s *Socket) OnAnyOutgoing(h func(name string, args Args)) (off func()) {
-	return s.extras().outgoing.Add("", h, false)
+	return s.ensureExtra().outgoing.Add("", h, false)
 }
 
-// Use adds middleware around the listeners and handlers of all events, inside of that of Namespace.UseEvents. It counts
+// Use adds event middleware around the listeners and handlers of all events, inside of that of Namespace.UseEvents. It counts
 // from the next event on.
 func (s *Socket) Use(mw ...Middleware) {
-	x := s.extras()
+	x := s.ensureExtra()
 	for _, m := range mw {
 		x.middleware.Add("", m, false)
 	}
@@ -60,22 +60,22 @@ func (s *Socket) Use(mw ...Middleware) {
 
 // OnDisconnecting adds a function that is called when the socket has been disconnected, and is still in its rooms.
 func (s *Socket) OnDisconnecting(fn func(DisconnectReason)) {
-	s.extras().disconnecting.Add("", fn, false)
+	s.ensureExtra().disconnecting.Add("", fn, false)
 }
 
 // OnDisconnect adds a function that is called when the socket has been disconnected and has left its rooms. It is
 // called exactly once for a socket that was connected, after the handler in progress has returned, and never for one
 // that was refused, nor if it is added when the others have been called.
 func (s *Socket) OnDisconnect(fn func(DisconnectReason)) {
-	s.gone.Add("", fn, false)
+	s.onDisconnect.Add("", fn, false)
 }
 
-func (s *Socket) extras() *extras {
-	if x := s.more.Load(); x != nil {
+func (s *Socket) ensureExtra() *extraListeners {
+	if x := s.extra.Load(); x != nil {
 		return x
 	}
-	s.more.CompareAndSwap(nil, new(extras))
-	return s.more.Load()
+	s.extra.CompareAndSwap(nil, new(extraListeners))
+	return s.extra.Load()
 }
 
 // receive puts an event into the inbox, and waits while that is full. size is that of the packet on the wire.
@@ -98,10 +98,10 @@ func (r *runner) handle(e *Event) {
 	s := (*Socket)(r)
 	ctx, cancel := s.Context(), context.CancelFunc(nil)
 	if s.is(disconnected) {
-		if s.drains().IsZero() {
+		if s.drainUntil().IsZero() {
 			return
 		}
-		ctx, cancel = context.WithDeadline(context.WithoutCancel(s.Context()), s.drains())
+		ctx, cancel = context.WithDeadline(context.WithoutCancel(s.Context()), s.drainUntil())
 		defer cancel()
 		if ctx.Err() != nil {
 			return
@@ -119,7 +119,7 @@ func (r *runner) handle(e *Event) {
 
 // observe calls those who see all events.
 func (s *Socket) observe(ctx context.Context, e *Event) {
-	if x := s.more.Load(); x != nil && x.any.Len() > 0 {
+	if x := s.extra.Load(); x != nil && x.any.Len() > 0 {
 		srv := s.conn.srv
 		dispatch.RunAll(&srv.guard, x.any.Snapshot(),
 			func(l dispatch.Listener[func(context.Context, *Event)]) { l.Handler(ctx, e) },
@@ -127,22 +127,22 @@ func (s *Socket) observe(ctx context.Context, e *Event) {
 	}
 }
 
-// A chain is the middleware of a socket put together, as long as nothing is added to it.
-type chain struct {
+// A middlewareChain is the event middleware of a socket put together, as long as nothing is added to it.
+type middlewareChain struct {
 	hooks   *hookSet
 	own     int // listeners of Socket.Use; none is ever removed
 	handler Handler
 }
 
-// wrapped is deliver with the middleware around it, or nil without any.
-func (r *runner) wrapped() *chain {
+// wrapped is deliver with the event middleware around it, or nil without any.
+func (r *runner) wrapped() *middlewareChain {
 	s := (*Socket)(r)
 	hooks := s.ns().hooks.load()
 	var own []dispatch.Listener[Middleware]
-	if x := s.more.Load(); x != nil {
+	if x := s.extra.Load(); x != nil {
 		own = x.middleware.Snapshot()
 	}
-	if len(own) == 0 && len(hooks.events) == 0 {
+	if len(own) == 0 && len(hooks.eventMiddleware) == 0 {
 		return nil
 	}
 	if c := s.chain; c != nil && c.hooks == hooks && c.own == len(own) {
@@ -152,10 +152,10 @@ func (r *runner) wrapped() *chain {
 	for _, l := range slices.Backward(own) {
 		h = l.Handler(h)
 	}
-	for _, mw := range slices.Backward(hooks.events) {
+	for _, mw := range slices.Backward(hooks.eventMiddleware) {
 		h = mw(h)
 	}
-	s.chain = &chain{hooks, len(own), h}
+	s.chain = &middlewareChain{hooks, len(own), h}
 	return s.chain
 }
 
@@ -164,7 +164,7 @@ func (s *Socket) deliver(ctx context.Context, e *Event) error {
 	srv := s.conn.srv
 	var errs dispatch.Errors
 	heard := false
-	if s.is(disconnected) && s.drains().IsZero() { // by middleware
+	if s.is(disconnected) && s.drainUntil().IsZero() { // by middleware
 		return nil
 	}
 	listeners := s.listeners.Snapshot()
@@ -179,7 +179,7 @@ func (s *Socket) deliver(ctx context.Context, e *Event) error {
 		heard = true
 		errs.Add(srv.guard.Call(func() error { return h(ctx, s, e) }))
 	}
-	if !heard && srv.debugs() {
+	if !heard && srv.debugEnabled() {
 		s.debug("socketio: event without a listener", "event", dispatch.Plain(e.Name))
 	}
 	return errs.Err()

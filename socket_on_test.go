@@ -132,7 +132,7 @@ func TestDispatchOrder(t *testing.T) {
 	})
 }
 
-func TestMiddlewareRejects(t *testing.T) {
+func TestEventMiddlewareRejects(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, f *fixture) {
 		var rec recorder
 		f.OnConnection(func(s *socketio.Socket) {
@@ -155,7 +155,7 @@ func TestMiddlewareRejects(t *testing.T) {
 	})
 }
 
-func TestMiddlewareDisconnects(t *testing.T) {
+func TestEventMiddlewareDisconnects(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, f *fixture) {
 		var rec recorder
 		f.UseEvents(func(next socketio.Handler) socketio.Handler {
@@ -199,7 +199,7 @@ func TestListeners(t *testing.T) {
 	})
 }
 
-func TestAck(t *testing.T) {
+func TestHandlerAcknowledges(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, f *fixture) {
 		var kept *socketio.Event
 		f.OnConnection(func(s *socketio.Socket) {
@@ -441,7 +441,7 @@ func TestOnErrorPanics(t *testing.T) {
 func TestGoexit(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, f *fixture) {
 		var rec recorder
-		f.Of("/gate").Use(func(context.Context, *socketio.Socket) error {
+		f.Of("/middleware").Use(func(context.Context, *socketio.Socket) error {
 			runtime.Goexit()
 			return nil
 		})
@@ -458,8 +458,8 @@ func TestGoexit(t *testing.T) {
 			s.OnDisconnect(func(socketio.DisconnectReason) { rec.add("disconnect, rooms %q", s.Rooms()) })
 		})
 		c, _ := f.join("/")
-		c.send("40/gate,")
-		c.expect(`44/gate,{"message":"internal error"}`)
+		c.send("40/middleware,")
+		c.expect(`44/middleware,{"message":"internal error"}`)
 		c.send(`421["exit"]`, `422["x"]`)
 		c.expect(`431[{"error":"internal error"}]`, `432[]`)
 		c.send("41")
@@ -604,7 +604,7 @@ func TestConnectionCallbackFirst(t *testing.T) {
 	})
 }
 
-func TestLogsAreClean(t *testing.T) {
+func TestPeerTextIsQuotedInLogs(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, f *fixture) {
 		name := strings.Repeat("e", 1000) + "\\r\\n\\u001b[31m\u2028"
 		evil := "\\r\\nlevel=ERROR\\u001b[31m\u202e\xff"

@@ -17,7 +17,7 @@ type Stats struct {
 	Disconnects   map[DisconnectReason]uint64 // of them that were disconnected
 	EventsIn      uint64                      // that were put into an inbox
 	EventsOut     uint64                      // one for each socket that a broadcast reached
-	HandlerErrors uint64                      // that handlers returned, and gates other than *ConnectError
+	HandlerErrors uint64                      // that handlers returned, and middleware other than *ConnectError
 	Panics        uint64                      // of user code, that were recovered
 	Rejected      map[string]uint64           // engine's and ours, see the Reject constants of both packages
 }
@@ -29,7 +29,7 @@ const (
 	RejectNamespace      = "namespace"          // CONNECT to a namespace that does not exist
 	RejectNamespaces     = "namespaces"         // CONNECT to more than Options.MaxNamespaces
 	RejectAuth           = "auth"               // CONNECT with more auth than Options.MaxAuth
-	RejectGate           = "gate"               // CONNECT that a gate, or a failing adapter, refused
+	RejectMiddleware     = "middleware"         // CONNECT that middleware, or a failing adapter, refused
 	RejectConnectTimeout = "connect_timeout"    // nothing joined in Options.ConnectTimeout
 	RejectAttachments    = "attachment_timeout" // attachments missing after Options.AttachmentTimeout
 )

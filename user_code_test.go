@@ -88,7 +88,7 @@ const typedAnswer event.WithAck[int, int] = "typed"
 func TestUserCodeThatMisbehaves(t *testing.T) {
 	const refused, let, invalid = `44/dyn,{"message":"internal error"}`, `40/dyn,`, `44/dyn,{"message":"Invalid namespace"}`
 	for place, want := range map[string][2]string{ // with a panic, and with runtime.Goexit
-		"match": {invalid, refused}, "factory": {refused, refused}, "gate": {refused, refused}, "gate's error": {refused, refused},
+		"match": {invalid, refused}, "factory": {refused, refused}, "Use": {refused, refused}, "the error of Use": {refused, refused},
 		"Join": {refused, refused}, "Encode CONNECT": {refused, refused}, "OnError": {refused, refused},
 		"MarshalJSON": {`44/dyn,{"message":"no"}`, `44/dyn,{"message":"no"}`},
 		"Error":       {refused, refused}, "Is": {refused, refused}, "As": {refused, refused}, "Unwrap": {refused, refused},
@@ -177,11 +177,11 @@ func misbehave(t *testing.T, bad mischief, want string) {
 func misbehavingHooks(dyn *socketio.ParentNamespace, bad mischief) (ended *int) {
 	ended = new(int)
 	dyn.Use(func(context.Context, *socketio.Socket) error {
-		bad.at("gate")
+		bad.at("Use")
 		switch {
 		case bad.place == "OnError", badError{bad}.asked():
 			return badError{bad}
-		case bad.place == "gate's error":
+		case bad.place == "the error of Use":
 			return (*socketio.ConnectError)(nil)
 		case bad.place == "MarshalJSON":
 			return &socketio.ConnectError{Message: "no", Data: badData{bad}}

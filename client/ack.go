@@ -14,13 +14,13 @@ type request struct {
 	id   uint64
 	name string // of the event
 	// answer is called once, with the lock held: it must not wait. nil if only the queue wants to know.
-	answer func(args Args, err error)
-	timer  *time.Timer // of AckTimeout
-	waits  *outgoing   // the event, while it is in the buffer or the queue
-	err    error       // why it was given up before it was expected
-	cost   int         // in bytes, of SocketOptions.MaxPendingAcks
-	size   int         // of the answer
-	done   bool
+	answer  func(args Args, err error)
+	timer   *time.Timer // of AckTimeout
+	waiting *outgoing   // the event, while it is in the buffer or the queue
+	err     error       // why it was given up before it was expected
+	cost    int         // in bytes, of SocketOptions.MaxPendingAcks
+	size    int         // of the answer
+	done    bool
 }
 
 func (s *Socket) newRequest(name string, answer func(args Args, err error)) *request {
@@ -34,18 +34,18 @@ func (s *Socket) mayAsk(r *request) error {
 		return nil
 	}
 	limits := s.opts.ackLimits()
-	if n := int(s.asked + s.calls); n >= limits.Items || n > 0 && s.owed+r.cost > limits.Bytes {
+	if n := int(s.pendingAcks + s.runningCallbacks); n >= limits.Items || n > 0 && s.ackBytes+r.cost > limits.Bytes {
 		return ackError(r.name, ErrTooManyAcks)
 	}
 	return nil
 }
 
-// called is for a callback that has returned. No lock is held.
-func (s *Socket) called(cost int) {
+// callbackReturned is for a callback that has returned. No lock is held.
+func (s *Socket) callbackReturned(cost int) {
 	s.m.mu.Lock()
 	defer s.m.mu.Unlock()
-	s.calls--
-	s.owed -= cost
+	s.runningCallbacks--
+	s.ackBytes -= cost
 }
 
 // arm starts AckTimeout, unless the queue counts it.
@@ -71,8 +71,8 @@ func (s *Socket) expect(r *request) {
 		s.requests = make(map[uint64]*request, 1)
 	}
 	if s.requests[r.id] != r && r.answer != nil {
-		s.asked++
-		s.owed += r.cost
+		s.pendingAcks++
+		s.ackBytes += r.cost
 	}
 	s.requests[r.id] = r
 	s.peak = max(s.peak, int32(len(s.requests)))
@@ -80,14 +80,14 @@ func (s *Socket) expect(r *request) {
 
 // settle ends a request that is not done.
 func (s *Socket) settle(r *request, args Args, err error) {
-	r.done, r.waits = true, nil
+	r.done, r.waiting = true, nil
 	if r.timer != nil {
 		r.timer.Stop()
 		r.timer = nil
 	}
 	if s.requests[r.id] == r && r.answer != nil {
-		s.asked--
-		s.owed -= r.cost
+		s.pendingAcks--
+		s.ackBytes -= r.cost
 	}
 	delete(s.requests, r.id)
 	if len(s.requests) == 0 && s.peak > maxKept {
@@ -103,14 +103,14 @@ func (s *Socket) settle(r *request, args Args, err error) {
 	}
 }
 
-// fail ends all requests with err; with sentOnly only those whose event does not wait any more.
-func (s *Socket) fail(err error, sentOnly bool) {
+// failRequests ends all requests with err; with sentOnly only those whose event does not wait any more.
+func (s *Socket) failRequests(err error, sentOnly bool) {
 	if len(s.requests) == 0 {
 		return
 	}
 	ids := make([]uint64, 0, len(s.requests))
 	for id, r := range s.requests {
-		if r.waits == nil || !sentOnly {
+		if r.waiting == nil || !sentOnly {
 			ids = append(ids, id)
 		}
 	}
@@ -125,12 +125,12 @@ func (s *Socket) acknowledged(id uint64, args Args, size int) {
 	r := s.requests[id]
 	switch {
 	case r == nil:
-	case r.waits == nil:
+	case r.waiting == nil:
 		r.size = size
 		s.settle(r, args, nil)
-	case r.waits.in == &s.queue && r.waits.flying:
+	case r.waiting.in == &s.queue && r.waiting.inFlight:
 		r.size = size
-		s.queue.remove(r.waits)
+		s.queue.remove(r.waiting)
 		s.settle(r, args, nil)
 		s.sendNext()
 	}
@@ -146,7 +146,7 @@ func (s *Socket) giveUp(r *request, err error) {
 	case s.requests[r.id] != r: // it is just being sent, or was in vain
 		r.done, r.err = true, err
 	default:
-		if e := r.waits; e != nil {
+		if e := r.waiting; e != nil {
 			e.in.remove(e)
 		}
 		s.settle(r, Args{}, err)

@@ -12,11 +12,11 @@ type outgoing struct {
 	size    int
 	request *request // nil if nobody waits for an acknowledgement
 
-	heard bool // OnAnyOutgoing wants to know
+	announced bool // OnAnyOutgoing wants to know
 
 	// Of the queue.
-	tries  int
-	flying bool // sent, and not acknowledged
+	tries    int
+	inFlight bool // sent, and not acknowledged
 
 	in         *buffer // nil once it does not wait any more
 	prev, next *outgoing
@@ -72,7 +72,7 @@ func (b *buffer) remove(e *outgoing) {
 func (s *Socket) makeRoom(b *buffer, size int) error {
 	limits := s.opts.bufferLimits()
 	fixed := 0 // the server may have the first already
-	if b.first != nil && b.first.flying {
+	if b.first != nil && b.first.inFlight {
 		fixed = b.first.size
 	}
 	if fixed+size > limits.Bytes {
@@ -83,7 +83,7 @@ func (s *Socket) makeRoom(b *buffer, size int) error {
 			return ErrBufferFull
 		}
 		oldest := b.first
-		if oldest.flying {
+		if oldest.inFlight {
 			oldest = oldest.next
 		}
 		if oldest == nil {
@@ -97,8 +97,8 @@ func (s *Socket) makeRoom(b *buffer, size int) error {
 	return nil
 }
 
-// hold keeps an event until the socket is connected.
-func (s *Socket) hold(e *outgoing) error {
+// keepInBuffer keeps an event until the socket is connected.
+func (s *Socket) keepInBuffer(e *outgoing) error {
 	if s.opts.BufferPolicy == BufferNothing {
 		return ErrDisconnected
 	}
@@ -107,22 +107,22 @@ func (s *Socket) hold(e *outgoing) error {
 	}
 	s.buffer.push(e)
 	if e.request != nil {
-		e.request.waits = e
+		e.request.waiting = e
 		s.expect(e.request)
 	}
 	return nil
 }
 
-// flush sends what was held.
-func (s *Socket) flush() {
-	c := s.stay.conn
+// sendBuffered sends what was held.
+func (s *Socket) sendBuffered() {
+	c := s.epoch.conn
 	for e := s.buffer.first; e != nil; e = s.buffer.first {
 		if c.mustSend(e.options, e.frames) != nil {
 			return // the loss is about to be noticed
 		}
 		s.buffer.remove(e)
 		if e.request != nil {
-			e.request.waits = nil
+			e.request.waiting = nil
 		}
 		s.notifyLater(e)
 	}

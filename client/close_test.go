@@ -224,7 +224,7 @@ func TestDialLeavesNothing(t *testing.T) {
 		"lost":         func(p *puppet, _ *client.Options) { p.after = func(c net.Conn) { c.Close() } },
 		"no answer":    func(p *puppet, _ *client.Options) { p.mute = true },
 		"no handshake": func(p *puppet, _ *client.Options) { p.open = "" },
-		"gate": func(p *puppet, _ *client.Options) {
+		"middleware": func(p *puppet, _ *client.Options) {
 			p.after = func(c net.Conn) {
 				_, _ = c.Read(make([]byte, 100)) // CONNECT
 				_, _ = c.Write(puppetFrame(1, `44{"message":"no","data":{"n":1}}`))
@@ -247,7 +247,7 @@ func TestDialLeavesNothing(t *testing.T) {
 					t.Errorf("Dial: %v", err)
 				}
 				var refusal *client.ConnectError
-				if name == "gate" {
+				if name == "middleware" {
 					n := 0
 					if !errors.As(err, &refusal) || refusal.Message != "no" {
 						t.Errorf("Dial: %v", err)

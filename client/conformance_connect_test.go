@@ -417,7 +417,7 @@ func TestConformanceAuth(t *testing.T) {
 	})
 }
 
-func TestConformanceRefusedByAGate(t *testing.T) {
+func TestConformanceRefusedByMiddleware(t *testing.T) {
 	onStage(t, func(t *testing.T, s *stage) {
 		sock := s.manager(quick()).Socket("/no", nil)
 		failed := connectErrors(sock)

@@ -18,51 +18,51 @@ type conn struct {
 	opened time.Time
 
 	// Used by the reader only, which the engine calls from one goroutine at a time.
-	decoder parser.Decoder
-	size    int  // bytes read of the packet
-	deaf    bool // the session is about to end, and an event was not taken: those behind it are not either
+	decoder      parser.Decoder
+	size         int  // bytes read of the packet
+	inputStopped bool // the session is about to end, and an event was not taken: those behind it are not either
 
 	// Guarded by the Manager's lock.
-	asked   []string    // namespaces whose CONNECT is not answered yet
-	formers []former    // few, so a slice
-	limit   *time.Timer // of closing; nil without one
-	over    bool
-	useful  bool // it has let somebody in
+	unanswered []string        // namespaces whose CONNECT is not answered yet
+	past       []pastNamespace // few, so a slice
+	closeTimer *time.Timer     // of closing; nil without one
+	closed     bool
+	admitted   bool // it has let somebody in
 }
 
-// A former is what must be known of the sockets that were in a namespace before, lest what was for them is taken for the
+// A pastNamespace is what must be known of the sockets that were in a namespace before, lest what was for them is taken for the
 // next one's.
-type former struct {
+type pastNamespace struct {
 	name string
-	gone bool   // DISCONNECT was sent: what comes before the answer to the next CONNECT is of the time before
+	left bool   // DISCONNECT was sent: what comes before the answer to the next CONNECT is of the time before
 	ids  uint64 // those of acknowledgements that a socket used which was closed
 }
 
-// maxFormers is how many namespaces are remembered. The oldest are forgotten, for which nothing will be on the way.
-const maxFormers = 256
+// maxPast is how many namespaces are remembered. The oldest are forgotten, for which nothing will be on the way.
+const maxPast = 256
 
-// former returns what is known of a namespace, to be changed. The Manager's lock is held.
-func (c *conn) former(name string) *former {
-	if f := c.formerly(name); f != nil {
+// ensurePast returns what is known of a namespace, to be changed. The Manager's lock is held.
+func (c *conn) ensurePast(name string) *pastNamespace {
+	if f := c.findPast(name); f != nil {
 		return f
 	}
-	if len(c.formers) >= maxFormers {
-		c.formers = slices.Delete(c.formers, 0, 1)
+	if len(c.past) >= maxPast {
+		c.past = slices.Delete(c.past, 0, 1)
 	}
-	c.formers = append(c.formers, former{name: name})
-	return &c.formers[len(c.formers)-1]
+	c.past = append(c.past, pastNamespace{name: name})
+	return &c.past[len(c.past)-1]
 }
 
-// formerly is former, but nil if nothing is known. c may be nil. The Manager's lock is held.
-func (c *conn) formerly(name string) *former {
+// findPast is ensurePast, but nil if nothing is known. c may be nil. The Manager's lock is held.
+func (c *conn) findPast(name string) *pastNamespace {
 	if c == nil {
 		return nil
 	}
-	i := slices.IndexFunc(c.formers, func(f former) bool { return f.name == name })
+	i := slices.IndexFunc(c.past, func(f pastNamespace) bool { return f.name == name })
 	if i < 0 {
 		return nil
 	}
-	return &c.formers[i]
+	return &c.past[i]
 }
 
 // HandleMessage takes one frame of a packet.
@@ -98,14 +98,14 @@ func (c *conn) HandleClose(reason engineio.Reason, err error) {
 	c.decoder = nil // and what it holds
 	m := c.m
 	m.mu.Lock()
-	c.over = true
-	if c.limit != nil {
-		c.limit.Stop()
-		c.limit = nil
+	c.closed = true
+	if c.closeTimer != nil {
+		c.closeTimer.Stop()
+		c.closeTimer = nil
 	}
 	lost := m.conn == c
 	if lost {
-		m.lost(c, DisconnectReason(reason), err)
+		m.sessionLost(c, DisconnectReason(reason), err)
 	}
 	m.unlock()
 	if lost && m.debugs() {
@@ -131,15 +131,15 @@ func (c *conn) find(name string) *Socket {
 	return c.m.find(name)
 }
 
-// answered reports whether an answer to CONNECT is due, and takes it for that. The Manager's lock is held.
-func (c *conn) answered(name string) bool {
-	i := slices.Index(c.asked, name)
+// takeAnswer reports whether an answer to CONNECT is due, and takes it for that. The Manager's lock is held.
+func (c *conn) takeAnswer(name string) bool {
+	i := slices.Index(c.unanswered, name)
 	if i < 0 {
 		return false
 	}
-	c.asked = slices.Delete(c.asked, i, i+1)
-	if len(c.asked) == 0 {
-		c.asked = nil
+	c.unanswered = slices.Delete(c.unanswered, i, i+1)
+	if len(c.unanswered) == 0 {
+		c.unanswered = nil
 	}
 	return true
 }
@@ -160,29 +160,29 @@ func (c *conn) handleConnect(p *parser.Packet) {
 	m.mu.Lock()
 	s := c.find(p.Namespace)
 	switch {
-	case id == "" && s != nil && (s.phase == asking || s.phase == waiting): // servers of old do so unasked
-		c.answered(p.Namespace)
+	case id == "" && s != nil && (s.phase == connecting || s.phase == awaitingSession): // servers of old do so unasked
+		c.takeAnswer(p.Namespace)
 		idle := s.refused(errOldServer)
 		m.unlock()
 		idle.close()
 		return
-	case !slices.Contains(c.asked, p.Namespace):
+	case !slices.Contains(c.unanswered, p.Namespace):
 		m.unlock()
 		return
-	case s == nil || s.phase != asking || !s.try.ready: // it is not wanted any more
+	case s == nil || s.phase != connecting || !s.attempt.ready: // it is not wanted any more
 		m.unlock()
 		c.decline(p.Namespace)
 		return
 	}
-	c.answered(p.Namespace)
-	t := s.try
-	st := s.joined(c, id, pid)
-	track := s.session != nil
+	c.takeAnswer(p.Namespace)
+	t := s.attempt
+	st := s.beginEpoch(c, id, pid)
+	track := s.recovery != nil
 	m.unlock()
 	c.flush()
 	s.debug("client: connected", "sid", dispatch.Plain(id))
 	for _, h := range t.held {
-		if c.deaf {
+		if c.inputStopped {
 			break
 		}
 		s.receive(st, h.packet, h.size, track)
@@ -193,25 +193,25 @@ func (c *conn) handleConnect(p *parser.Packet) {
 // counts as asked, so that no CONNECT overtakes it. No lock is held.
 func (c *conn) decline(name string) {
 	m := c.m
-	farewell := m.farewell(name)
+	packet := m.disconnectPacket(name)
 	m.mu.Lock()
-	c.answered(name)
-	_ = c.mustSend(engineio.SendOptions{}, farewell)
-	c.former(name).gone = true
-	t := c.next(name)
+	c.takeAnswer(name)
+	_ = c.mustSend(engineio.SendOptions{}, packet)
+	c.ensurePast(name).left = true
+	t := c.nextAttempt(name)
 	m.unlock()
 	c.flush()
 	t.start()
 }
 
-// next is the attempt that waited for the answer to an earlier one, or nil. It is to be started without the Manager's lock,
+// nextAttempt is the attempt that waited for the answer to an earlier one, or nil. It is to be started without the Manager's lock,
 // which is held.
-func (c *conn) next(name string) *try {
+func (c *conn) nextAttempt(name string) *attempt {
 	s := c.find(name)
-	if s == nil || s.phase != asking || s.try.ready {
+	if s == nil || s.phase != connecting || s.attempt.ready {
 		return nil
 	}
-	return s.try.prepare()
+	return s.attempt.prepare()
 }
 
 // handleConnectError takes the server's refusal.
@@ -220,8 +220,8 @@ func (c *conn) handleConnectError(p *parser.Packet) {
 	m := c.m
 	m.mu.Lock()
 	s := c.find(p.Namespace)
-	if !c.answered(p.Namespace) || s == nil || s.phase != asking || !s.try.ready {
-		t := c.next(p.Namespace)
+	if !c.takeAnswer(p.Namespace) || s == nil || s.phase != connecting || !s.attempt.ready {
+		t := c.nextAttempt(p.Namespace)
 		m.unlock()
 		t.start()
 		return
@@ -240,8 +240,8 @@ func (c *conn) handleDisconnect(p *parser.Packet) {
 	s := c.find(p.Namespace)
 	var idle *conn
 	if s != nil && s.phase == connected {
-		s.lost(ReasonServerDisconnect, nil, inactive)
-		idle = m.release()
+		s.detach(ReasonServerDisconnect, nil, inactive)
+		idle = m.takeIdleSession()
 	}
 	m.unlock()
 	idle.close()
@@ -249,17 +249,17 @@ func (c *conn) handleDisconnect(p *parser.Packet) {
 
 // handleEvent gives an event to its socket. It waits while that has too many.
 func (c *conn) handleEvent(p *parser.Packet, size int) {
-	if c.deaf {
+	if c.inputStopped {
 		return
 	}
 	m := c.m
 	m.mu.Lock()
 	s := c.find(p.Namespace)
 	if s == nil || s.phase != connected {
-		f := c.formerly(p.Namespace)
-		flood := s != nil && s.phase == asking && s.try.ready && (f == nil || !f.gone) && !s.try.hold(p, size)
+		f := c.findPast(p.Namespace)
+		flood := s != nil && s.phase == connecting && s.attempt.ready && (f == nil || !f.left) && !s.attempt.hold(p, size)
 		if flood {
-			s.session = nil // else the server would send it all again
+			s.recovery = nil // else the server would send it all again
 		}
 		m.unlock()
 		if flood {
@@ -267,7 +267,7 @@ func (c *conn) handleEvent(p *parser.Packet, size int) {
 		}
 		return
 	}
-	st, track := s.stay, s.session != nil
+	st, track := s.epoch, s.recovery != nil
 	m.unlock()
 	s.receive(st, p, size, track)
 }
@@ -308,8 +308,8 @@ func (c *conn) flush() {
 
 // limitClose lets a session that is about to be closed live for closeTime at most. The Manager's lock is held.
 func (c *conn) limitClose() {
-	if c != nil && c.limit == nil && !c.over {
-		c.limit = time.AfterFunc(closeTime, func() { c.eng.Abort(engineio.ForcedClose, nil) }) // stopped by HandleClose
+	if c != nil && c.closeTimer == nil && !c.closed {
+		c.closeTimer = time.AfterFunc(closeTime, func() { c.eng.Abort(engineio.ForcedClose, nil) }) // stopped by HandleClose
 	}
 }
 

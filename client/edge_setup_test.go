@@ -87,7 +87,7 @@ func TestSetupThatExits(t *testing.T) {
 }
 
 // Middleware that is none lets nothing pass.
-func TestNilMiddleware(t *testing.T) {
+func TestNilEventMiddlewareStopsEvents(t *testing.T) {
 	var d diary
 	change := func(o *client.Options) {
 		o.OnError = func(_ context.Context, _ *client.Socket, _ *client.Event, err error) {

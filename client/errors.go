@@ -33,7 +33,7 @@ func (ackTimeout) Error() string        { return "client: operation has timed ou
 func (ackTimeout) Timeout() bool        { return true }
 func (ackTimeout) Is(target error) bool { return target == context.DeadlineExceeded }
 
-// A ConnectError is why the server refused to let a socket into its namespace: what a gate returned there.
+// A ConnectError is why the server refused to let a socket into its namespace: what middleware returned there.
 type ConnectError = event.ConnectError
 
 // errReserved and errOldServer have no users who could tell them apart.
@@ -67,8 +67,8 @@ func (e *failure) Error() string {
 // Unwrap returns the causes.
 func (e *failure) Unwrap() []error { return e.causes }
 
-// because is an error with causes, of which some may be nil.
-func because(text string, causes ...error) error {
+// wrapCause is an error with causes, of which some may be nil.
+func wrapCause(text string, causes ...error) error {
 	return &failure{text, slices.DeleteFunc(causes, func(err error) bool { return err == nil })}
 }
 

@@ -103,7 +103,7 @@ func ExampleManager_Socket() {
 	// Output: /news /admin true
 }
 
-// AuthFunc is asked each time the socket connects, so a token that has expired meanwhile is no problem. A gate of the
+// AuthFunc is asked each time the socket connects, so a token that has expired meanwhile is no problem. Middleware of the
 // server that refuses returns a *ConnectError, with data if it likes.
 func ExampleConnectError() {
 	server := guideServer()

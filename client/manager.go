@@ -23,35 +23,35 @@ import (
 //
 // It is connected while one of its sockets wants to be, and costs no goroutine of its own then.
 type Manager struct {
-	opts   *Options
-	parser parser.Parser
-	guard  dispatch.Guard
-	log    *slog.Logger           // discards if there is none in opts; see warner
-	warns  atomic.Pointer[warner] // made when needed
-	url    string
-	wrong  error           // why the URL or the options make no sense
-	inbox  dispatch.Budget // of the sockets together
-	hooks  atomic.Pointer[hooks]
+	opts      *Options
+	parser    parser.Parser
+	guard     dispatch.Guard
+	log       *slog.Logger           // discards if there is none in opts; see warner
+	warns     atomic.Pointer[warner] // made when needed
+	url       string
+	configErr error           // why the URL or the options make no sense
+	inbox     dispatch.Budget // of the sockets together
+	hooks     atomic.Pointer[hooks]
 
 	// mu guards all below, and all of the sockets' that is not said to be safe. The engine's locks and those of package
 	// dispatch are below it; no user code runs, and nothing waits, while it is held.
-	mu        sync.Mutex
-	sockets   []*Socket       // few, so a slice
-	conn      *conn           // the session that is open, or nil
-	loop      *loop           // is making one, or nil
-	attempts  int             // to reconnect, in a row
-	backoff   backoff.Backoff // their delays
-	failure   error           // of the last attempt
-	reconnect bool
-	single    bool // Dial has not succeeded: one attempt
-	upgraded  bool // the last session ended on a WebSocket
-	closed    bool // nothing new
-	ended     bool // closed, and the connection too
+	mu            sync.Mutex
+	sockets       []*Socket       // few, so a slice
+	conn          *conn           // the session that is open, or nil
+	loop          *loop           // is making one, or nil
+	attempts      int             // to reconnect, in a row
+	backoff       backoff.Backoff // their delays
+	failure       error           // of the last attempt
+	reconnect     bool
+	singleAttempt bool // Dial has not succeeded: one attempt
+	upgraded      bool // the last session ended on a WebSocket
+	closed        bool // nothing new
+	ended         bool // closed, and the connection too
 
-	sessions []*conn       // that may not be gone yet
-	living   int           // goroutines, and sockets that are closed and whose runner has not ended
-	quiet    chan struct{} // closed when living is 0; nil if nobody waits
-	drained  chan struct{} // closed when no event waits for a connection; nil if nobody waits
+	openSessions []*conn       // that may not be gone yet
+	liveCount    int           // goroutines, and sockets that are closed and whose runner has not ended
+	allEnded     chan struct{} // closed when liveCount is 0; nil if nobody waits
+	drained      chan struct{} // closed when no event waits for a connection; nil if nobody waits
 }
 
 // NewManager returns a Manager for the server at rawURL, whose scheme is http, https, ws or wss; without one it is http.
@@ -79,7 +79,7 @@ func newManager(rawURL string, opts *Options) (m *Manager, path string) {
 		m.url = u.String()
 		err = opts.check()
 	}
-	m.wrong = err
+	m.configErr = err
 	return m, path
 }
 
@@ -111,11 +111,11 @@ func parseURL(rawURL string) (*url.URL, error) {
 // Socket returns the socket of a namespace, which it makes when asked for the first time; opts count then, and nil means
 // those of the Manager. The name "" is "/", and a leading slash may be left out. The socket connects when it is told to.
 func (m *Manager) Socket(namespace string, opts *SocketOptions) *Socket {
-	return m.obtain(namespace, opts, false)
+	return m.ensureSocket(namespace, opts, false)
 }
 
-// obtain is Socket; owner says whether Close of a new one closes the Manager.
-func (m *Manager) obtain(namespace string, opts *SocketOptions, owner bool) *Socket {
+// ensureSocket is Socket; owner says whether Close of a new one closes the Manager.
+func (m *Manager) ensureSocket(namespace string, opts *SocketOptions, owner bool) *Socket {
 	if !strings.HasPrefix(namespace, "/") {
 		namespace = "/" + namespace
 	}
@@ -129,14 +129,14 @@ func (m *Manager) obtain(namespace string, opts *SocketOptions, owner bool) *Soc
 	}
 	s := newSocket(m, namespace, opts)
 	s.owner = owner
-	if f := m.conn.formerly(namespace); f != nil {
+	if f := m.conn.findPast(namespace); f != nil {
 		s.ids.Store(f.ids)
 	}
 	if !m.closed {
 		m.sockets = append(m.sockets, s)
 	}
 	m.mu.Unlock()
-	defer s.ready() // even if Setup calls runtime.Goexit
+	defer s.endSetup() // even if Setup calls runtime.Goexit
 	if setup := m.opts.Setup; setup != nil {
 		err := m.guard.Call(func() error {
 			setup(s)
@@ -149,12 +149,12 @@ func (m *Manager) obtain(namespace string, opts *SocketOptions, owner bool) *Soc
 	return s
 }
 
-// ready lets the socket connect, after Setup; it may want that already.
-func (s *Socket) ready() {
+// endSetup lets the socket connect, after Setup; it may want that already.
+func (s *Socket) endSetup() {
 	m := s.m
-	var t *try
+	var t *attempt
 	m.mu.Lock()
-	s.fresh = false
+	s.inSetup = false
 	closed := m.closed
 	if s.wanted && !closed {
 		t = s.activate()
@@ -162,7 +162,7 @@ func (s *Socket) ready() {
 	m.unlock()
 	t.start()
 	if closed {
-		s.shut(ReasonForcedClose)
+		s.closeFor(ReasonForcedClose)
 	}
 }
 
@@ -193,7 +193,7 @@ func (m *Manager) SetReconnection(on bool) {
 	m.reconnect = on
 	if l := m.loop; !on && l != nil && l.pausing {
 		l.cancel()
-		m.stop(m.failure)
+		m.stopLoop(m.failure)
 	}
 }
 
@@ -210,11 +210,11 @@ func (m *Manager) Close() error {
 func (m *Manager) close(reason DisconnectReason) {
 	m.mu.Lock()
 	m.closed = true
-	for _, c := range m.sessions { // one may have been on its way out before
+	for _, c := range m.openSessions { // one may have been on its way out before
 		c.limitClose()
 	}
 	m.unlock()
-	m.end(reason)
+	m.closeSockets(reason)
 }
 
 // Shutdown does the same after what was emitted is sent, what waits for a connection or for its retries included, and
@@ -235,9 +235,9 @@ func (m *Manager) Shutdown(ctx context.Context) error {
 	case <-ctx.Done():
 		err = ctx.Err()
 	}
-	m.end(ReasonForcedClose)
+	m.closeSockets(ReasonForcedClose)
 	if err == nil {
-		err = m.await(ctx)
+		err = m.awaitEnded(ctx)
 	}
 	if err != nil {
 		m.abort()
@@ -245,22 +245,22 @@ func (m *Manager) Shutdown(ctx context.Context) error {
 	return err
 }
 
-// end disconnects all sockets for good, and with them the session.
-func (m *Manager) end(reason DisconnectReason) {
+// closeSockets disconnects all sockets for good, and with them the session.
+func (m *Manager) closeSockets(reason DisconnectReason) {
 	m.mu.Lock()
 	first := !m.ended
 	m.closed, m.ended = true, true
 	sockets := slices.Clone(m.sockets)
 	m.unlock()
 	for _, s := range sockets {
-		s.shut(reason)
+		s.closeFor(reason)
 	}
 	m.mu.Lock()
-	idle := m.release() // if there was no socket at all
+	idle := m.takeIdleSession() // if there was no socket at all
 	if h := m.hooks.Load(); h != nil && first {
-		m.living++
-		if !h.calls.Close(m.leave) {
-			m.living--
+		m.liveCount++
+		if !h.calls.Close(m.countEnded) {
+			m.liveCount--
 		}
 	}
 	m.unlock()
@@ -270,27 +270,27 @@ func (m *Manager) end(reason DisconnectReason) {
 // abort ends all sessions at once.
 func (m *Manager) abort() {
 	m.mu.Lock()
-	sessions := slices.Clone(m.sessions)
+	sessions := slices.Clone(m.openSessions)
 	m.mu.Unlock()
 	for _, c := range sessions {
 		c.eng.Abort(engineio.ForcedClose, nil)
 	}
 }
 
-// await waits until nothing is left, after end.
-func (m *Manager) await(ctx context.Context) error {
+// awaitEnded waits until nothing is left, after closeSockets.
+func (m *Manager) awaitEnded(ctx context.Context) error {
 	for {
 		m.mu.Lock()
-		m.forget()
+		m.freeEndedSessions()
 		var wait <-chan struct{}
 		switch {
-		case len(m.sessions) > 0:
-			wait = m.sessions[0].eng.Done()
-		case m.living > 0:
-			if m.quiet == nil {
-				m.quiet = make(chan struct{})
+		case len(m.openSessions) > 0:
+			wait = m.openSessions[0].eng.Done()
+		case m.liveCount > 0:
+			if m.allEnded == nil {
+				m.allEnded = make(chan struct{})
 			}
-			wait = m.quiet
+			wait = m.allEnded
 		}
 		m.mu.Unlock()
 		if wait == nil {
@@ -304,9 +304,9 @@ func (m *Manager) await(ctx context.Context) error {
 	}
 }
 
-// forget drops the sessions that are gone. mu is held.
-func (m *Manager) forget() {
-	m.sessions = slices.DeleteFunc(m.sessions, func(c *conn) bool {
+// freeEndedSessions drops the sessions that are gone. mu is held.
+func (m *Manager) freeEndedSessions() {
+	m.openSessions = slices.DeleteFunc(m.openSessions, func(c *conn) bool {
 		select {
 		case <-c.eng.Done():
 			return true
@@ -314,25 +314,25 @@ func (m *Manager) forget() {
 			return false
 		}
 	})
-	if len(m.sessions) == 0 {
-		m.sessions = nil
+	if len(m.openSessions) == 0 {
+		m.openSessions = nil
 	}
 }
 
-// leave is called when one of what living counts has ended.
-func (m *Manager) leave() {
+// countEnded is called when one of those that liveCount counts has ended.
+func (m *Manager) countEnded() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.living--
-	if m.living == 0 && m.quiet != nil {
-		close(m.quiet)
-		m.quiet = nil
+	m.liveCount--
+	if m.liveCount == 0 && m.allEnded != nil {
+		close(m.allEnded)
+		m.allEnded = nil
 	}
 }
 
 // unlock unlocks mu after something may have changed that Shutdown waits for.
 func (m *Manager) unlock() {
-	if m.drained != nil && !slices.ContainsFunc(m.sockets, (*Socket).waits) {
+	if m.drained != nil && !slices.ContainsFunc(m.sockets, (*Socket).hasUnsent) {
 		close(m.drained)
 		m.drained = nil
 	}

@@ -19,51 +19,51 @@ type loop struct {
 	done    chan struct{}
 }
 
-// wake starts the loop if there is no session and none is being made. After a loss the first attempt has to wait. mu is
+// startLoop starts the loop if there is no session and none is being made. After a loss the first attempt has to wait. mu is
 // held.
-func (m *Manager) wake(lost bool) {
+func (m *Manager) startLoop(lost bool) {
 	if m.conn != nil || m.loop != nil || m.ended {
 		return
 	}
 	l := &loop{done: make(chan struct{})}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	m.loop = l
-	m.living++
+	m.liveCount++
 	// Owned by the Manager; ends when a session is open, or l.ctx is done, or there is no attempt left. Shutdown waits.
-	go m.run(l, lost)
+	go m.runLoop(l, lost)
 }
 
-func (m *Manager) run(l *loop, lost bool) {
-	defer m.leave()
+func (m *Manager) runLoop(l *loop, lost bool) {
+	defer m.countEnded()
 	defer close(l.done)
 	defer l.cancel()
 	defer func() { // if user code below the engine calls runtime.Goexit
 		m.mu.Lock()
 		defer m.unlock()
 		if m.loop == l {
-			m.stop(dispatch.ErrExited)
+			m.stopLoop(dispatch.ErrExited)
 		}
 	}()
 	for attempt := 0; ; {
 		if lost {
 			var ok bool
-			if attempt, ok = m.pause(l); !ok {
+			if attempt, ok = m.awaitNextAttempt(l); !ok {
 				return
 			}
 		}
 		c, err := m.dial(l, attempt)
-		if err == nil && m.arrived(l, c) {
+		if err == nil && m.connectSockets(l, c) {
 			return
 		}
-		if err != nil && !m.failed(l, attempt, err) {
+		if err != nil && !m.attemptFailed(l, attempt, err) {
 			return
 		}
 		lost = true
 	}
 }
 
-// pause waits until the next attempt is due, and returns its number. It reports false if there is none.
-func (m *Manager) pause(l *loop) (attempt int, ok bool) {
+// awaitNextAttempt waits until the next attempt is due, and returns its number. It reports false if there is none.
+func (m *Manager) awaitNextAttempt(l *loop) (attempt int, ok bool) {
 	m.mu.Lock()
 	limit := m.opts.ReconnectionAttempts
 	switch {
@@ -71,13 +71,13 @@ func (m *Manager) pause(l *loop) (attempt int, ok bool) {
 		m.unlock()
 		return 0, false
 	case !m.mayRetry():
-		m.stop(m.failure)
+		m.stopLoop(m.failure)
 		m.unlock()
 		return 0, false
 	case limit > 0 && m.attempts >= limit:
-		m.calm()
+		m.resetBackoff()
 		m.postGaveUp()
-		m.stop(because("", ErrGaveUp, m.failure))
+		m.stopLoop(wrapCause("", ErrGaveUp, m.failure))
 		m.unlock()
 		m.warn("client: reconnection gave up", "attempts", limit)
 		return 0, false
@@ -114,7 +114,7 @@ func (m *Manager) dial(l *loop, attempt int) (c *conn, err error) {
 	err = m.guard.Call(func() error {
 		_, err := engineio.Dial(ctx, m.url, func(e *engineio.ClientSocket) engineio.Handler {
 			c = &conn{m: m, eng: e, opened: time.Now(), decoder: m.parser.NewDecoder()}
-			m.opened(l, c, attempt)
+			m.sessionOpened(l, c, attempt)
 			return c
 		}, opts)
 		return err
@@ -123,7 +123,7 @@ func (m *Manager) dial(l *loop, attempt int) (c *conn, err error) {
 		c.eng.Abort(engineio.ForcedClose, err)
 	}
 	if err != nil && l.ctx.Err() == nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		err = because("timeout", err)
+		err = wrapCause("timeout", err)
 	}
 	return c, err
 }
@@ -153,12 +153,12 @@ func (m *Manager) engineOptions() *engineio.DialOptions {
 	return &o
 }
 
-// opened is called when a session has opened, before anything is received.
-func (m *Manager) opened(l *loop, c *conn, attempt int) {
+// sessionOpened is called when a session has opened, before anything is received.
+func (m *Manager) sessionOpened(l *loop, c *conn, attempt int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.forget()
-	m.sessions = append(m.sessions, c)
+	m.freeEndedSessions()
+	m.openSessions = append(m.openSessions, c)
 	if m.loop == l {
 		m.conn = c
 		m.failure = nil
@@ -166,8 +166,8 @@ func (m *Manager) opened(l *loop, c *conn, attempt int) {
 	}
 }
 
-// arrived has the sockets ask to be let in. It reports false if the session is lost already, and another one wanted.
-func (m *Manager) arrived(l *loop, c *conn) bool {
+// connectSockets has the sockets ask to be let in. It reports false if the session is lost already, and another one wanted.
+func (m *Manager) connectSockets(l *loop, c *conn) bool {
 	m.mu.Lock()
 	if m.loop != l { // nobody wants it any more
 		if m.ended {
@@ -182,10 +182,10 @@ func (m *Manager) arrived(l *loop, c *conn) bool {
 		return false
 	}
 	m.loop = nil
-	var tries []*try
+	var tries []*attempt
 	for _, s := range m.sockets {
-		if s.phase == waiting {
-			tries = append(tries, s.ask(c))
+		if s.phase == awaitingSession {
+			tries = append(tries, s.startAttempt(c))
 		}
 	}
 	m.unlock()
@@ -195,7 +195,7 @@ func (m *Manager) arrived(l *loop, c *conn) bool {
 }
 
 // startAll starts attempts, even if encoding the auth of one calls runtime.Goexit. No lock is held.
-func startAll(tries []*try) {
+func startAll(tries []*attempt) {
 	i := 0
 	defer func() {
 		if i < len(tries) { // the goroutine ends
@@ -207,8 +207,8 @@ func startAll(tries []*try) {
 	}
 }
 
-// failed tells everybody that an attempt failed. It reports whether there may be another one.
-func (m *Manager) failed(l *loop, attempt int, err error) bool {
+// attemptFailed tells everybody that an attempt failed. It reports whether there may be another one.
+func (m *Manager) attemptFailed(l *loop, attempt int, err error) bool {
 	old := errors.Is(err, engineio.ErrOldServer) // it will not be another one in a minute
 	m.mu.Lock()
 	if m.loop != l {
@@ -219,30 +219,30 @@ func (m *Manager) failed(l *loop, attempt int, err error) bool {
 	m.failure = err
 	m.postError(attempt, err)
 	for _, s := range m.sockets {
-		if s.phase == waiting {
+		if s.phase == awaitingSession {
 			s.notConnected(err)
 		}
 	}
 	again := m.mayRetry() && !old
 	if !again {
-		m.stop(err)
+		m.stopLoop(err)
 	}
 	m.unlock()
 	m.log.Debug("client: connecting failed", "attempt", attempt, "error", dispatch.Plain(err.Error()))
 	return again
 }
 
-// mayRetry, stop, lost, release and calm are called with mu held.
+// mayRetry, stopLoop, sessionLost, takeIdleSession and resetBackoff are called with mu held.
 
-func (m *Manager) mayRetry() bool { return m.reconnect && !m.single && !m.ended }
+func (m *Manager) mayRetry() bool { return m.reconnect && !m.singleAttempt && !m.ended }
 
-// stop ends the loop: all who wait for it get err, and are not active any more.
-func (m *Manager) stop(err error) {
+// stopLoop ends the loop: all who wait for it get err, and are not active any more.
+func (m *Manager) stopLoop(err error) {
 	m.loop = nil
 	for _, s := range m.sockets {
-		if s.phase == waiting {
+		if s.phase == awaitingSession {
 			s.phase = inactive
-			s.answer(connectError(err))
+			s.answerWaiters(connectError(err))
 		}
 	}
 }
@@ -252,38 +252,38 @@ func connectError(err error) error {
 	if err == nil {
 		err = ErrDisconnected
 	}
-	return because("client: connect", err)
+	return wrapCause("client: connect", err)
 }
 
-// lost takes the sockets off a session that has ended, and has another one made if that is wanted.
-func (m *Manager) lost(c *conn, reason DisconnectReason, err error) {
+// sessionLost takes the sockets off a session that has ended, and has another one made if that is wanted.
+func (m *Manager) sessionLost(c *conn, reason DisconnectReason, err error) {
 	m.conn = nil
-	m.failure = because("", reason, err)
+	m.failure = wrapCause("", reason, err)
 	m.upgraded = c.eng.Transport() == "websocket"
-	if c.useful && time.Since(c.opened) >= m.backoff.Max {
-		m.calm()
+	if c.admitted && time.Since(c.opened) >= m.backoff.Max {
+		m.resetBackoff()
 	}
 	m.postClose(reason, err)
 	next := inactive
 	if m.mayRetry() {
-		next = waiting
+		next = awaitingSession
 	}
 	for _, s := range m.sockets {
 		if s.phase != inactive {
-			s.lost(reason, m.failure, next)
+			s.detach(reason, m.failure, next)
 		}
 	}
 	switch {
 	case next == inactive && m.loop != nil:
 		m.loop.cancel()
 		m.loop = nil
-	case next == waiting && slices.ContainsFunc(m.sockets, (*Socket).active):
-		m.wake(true)
+	case next == awaitingSession && slices.ContainsFunc(m.sockets, (*Socket).active):
+		m.startLoop(true)
 	}
 }
 
-// release returns the session if no socket wants it any more: it is to be closed then. It ends the loop, too.
-func (m *Manager) release() *conn {
+// takeIdleSession returns the session if no socket wants it any more: it is to be closed then. It ends the loop, too.
+func (m *Manager) takeIdleSession() *conn {
 	if slices.ContainsFunc(m.sockets, (*Socket).active) {
 		return nil
 	}
@@ -291,7 +291,7 @@ func (m *Manager) release() *conn {
 		m.loop.cancel()
 		m.loop = nil
 	}
-	m.calm()
+	m.resetBackoff()
 	c := m.conn
 	if c != nil {
 		m.conn = nil
@@ -301,9 +301,9 @@ func (m *Manager) release() *conn {
 	return c
 }
 
-// calm has the next attempt be as the first one. A session that was short, or let nobody in, does not: a server that hangs
+// resetBackoff has the next attempt be as the first one. A session that was short, or let nobody in, does not: a server that hangs
 // up again and again shall be asked ever more seldom. Officially the delays begin anew with each session, however short.
-func (m *Manager) calm() {
+func (m *Manager) resetBackoff() {
 	m.attempts = 0
 	m.backoff.Reset()
 }

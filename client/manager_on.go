@@ -26,36 +26,40 @@ type hooks struct {
 const maxCalls = 1024
 
 // OnOpen adds a function that is called when a session has opened.
-func (m *Manager) OnOpen(fn func()) (off func()) { return m.on().open.Add("", fn, false) }
+func (m *Manager) OnOpen(fn func()) (off func()) { return m.ensureHooks().open.Add("", fn, false) }
 
 // OnClose adds a function that is called when an open session has closed, with what is known of why.
 func (m *Manager) OnClose(fn func(reason DisconnectReason, err error)) (off func()) {
-	return m.on().close.Add("", fn, false)
+	return m.ensureHooks().close.Add("", fn, false)
 }
 
 // OnError adds a function that is called when an attempt to open a session failed.
-func (m *Manager) OnError(fn func(err error)) (off func()) { return m.on().err.Add("", fn, false) }
+func (m *Manager) OnError(fn func(err error)) (off func()) {
+	return m.ensureHooks().err.Add("", fn, false)
+}
 
 // OnReconnectAttempt adds a function that is called before each attempt to reconnect with its number, from 1. The
 // attempt begins when it has returned, so it must not wait in Connect.
 func (m *Manager) OnReconnectAttempt(fn func(attempt int)) (off func()) {
-	return m.on().attempt.Add("", fn, false)
+	return m.ensureHooks().attempt.Add("", fn, false)
 }
 
 // OnReconnect adds a function that is called when an attempt succeeded.
 func (m *Manager) OnReconnect(fn func(attempt int)) (off func()) {
-	return m.on().reconnect.Add("", fn, false)
+	return m.ensureHooks().reconnect.Add("", fn, false)
 }
 
 // OnReconnectError adds a function that is called when an attempt failed.
 func (m *Manager) OnReconnectError(fn func(err error)) (off func()) {
-	return m.on().failed.Add("", fn, false)
+	return m.ensureHooks().failed.Add("", fn, false)
 }
 
 // OnReconnectFailed adds a function that is called when the last of ReconnectionAttempts failed.
-func (m *Manager) OnReconnectFailed(fn func()) (off func()) { return m.on().gaveUp.Add("", fn, false) }
+func (m *Manager) OnReconnectFailed(fn func()) (off func()) {
+	return m.ensureHooks().gaveUp.Add("", fn, false)
+}
 
-func (m *Manager) on() *hooks {
+func (m *Manager) ensureHooks() *hooks {
 	if h := m.hooks.Load(); h != nil {
 		return h
 	}

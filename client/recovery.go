@@ -7,10 +7,10 @@ import (
 	"sio.example/socketio/parser"
 )
 
-// A session is what lets a server restore the connection before, and send what was missed: the private id it gave, and
+// A recoveryState is what lets a server restore the connection before, and send what was missed: the private id it gave, and
 // the offset of the last event received, which a server with connection state recovery appends to its events as the
 // last argument.
-type session struct {
+type recoveryState struct {
 	pid, offset string
 }
 
@@ -18,22 +18,22 @@ type session struct {
 // event is one of the application's, and sent with each CONNECT it might make the server refuse all of them.
 const maxOffset = 1024
 
-// resume takes the server's answer. It reports whether the connection before was restored. The Manager's lock is held.
-func (s *Socket) resume(pid string) bool {
-	old := s.session
+// startRecovery takes the server's answer. It reports whether the connection before was restored. The Manager's lock is held.
+func (s *Socket) startRecovery(pid string) bool {
+	old := s.recovery
 	switch {
 	case pid == "" || len(pid) > maxOffset:
-		s.session = nil
+		s.recovery = nil
 	case old == nil || old.pid != pid:
-		s.session = &session{pid: pid} // the offset was one of another session
+		s.recovery = &recoveryState{pid: pid} // the offset was one of another session
 	default:
 		return true
 	}
 	return false
 }
 
-// mark remembers the offset of an event, which officially is any last argument that is a string.
-func (s *Socket) mark(st *stay, args Args) {
+// storeOffset remembers the offset of an event, which officially is any last argument that is a string.
+func (s *Socket) storeOffset(st *epoch, args Args) {
 	n := args.Len()
 	if n == 0 {
 		return
@@ -45,13 +45,13 @@ func (s *Socket) mark(st *stay, args Args) {
 	}
 	s.m.mu.Lock()
 	defer s.m.mu.Unlock()
-	if s.session != nil && s.stay == st {
-		s.session.offset = offset
+	if s.recovery != nil && s.epoch == st {
+		s.recovery.offset = offset
 	}
 }
 
 // connectArgs is the payload of CONNECT: what a session needs, overlaid by auth. It may run user code.
-func connectArgs(auth any, resume *session) (Args, error) {
+func connectArgs(auth any, resume *recoveryState) (Args, error) {
 	if auth == nil {
 		if resume == nil {
 			return Args{}, nil

@@ -164,7 +164,7 @@ func (st *storm) setup(io *socketio.Server) {
 	for _, nsp := range []string{"/", "/b"} {
 		io.Of(nsp).Use(func(ctx context.Context, s *socketio.Socket) error {
 			select {
-			case <-time.After(time.Duration(len(s.ID())) * time.Millisecond): // gates take a while, too
+			case <-time.After(time.Duration(len(s.ID())) * time.Millisecond): // middleware take a while, too
 			case <-ctx.Done():
 			}
 			return ctx.Err()

@@ -20,46 +20,46 @@ type Socket struct {
 	opts      *SocketOptions
 	inbox     dispatch.Inbox[job]
 	listeners dispatch.Table[Handler]
-	more      atomic.Pointer[extras]
-	ids       atomic.Uint64 // of acknowledgements
-	errors    atomic.Int32  // calls of OnConnectError that wait
-	chain     *chain        // used by the runner only
-	owner     bool          // made by Dial: Close closes the Manager
+	extra     atomic.Pointer[extraListeners]
+	ids       atomic.Uint64    // of acknowledgements
+	errors    atomic.Int32     // calls of OnConnectError that wait
+	chain     *middlewareChain // used by the runner only
+	owner     bool             // made by Dial: Close closes the Manager
 
 	// Guarded by the Manager's lock.
-	phase     phase
-	fresh     bool // Setup is called: it does not connect yet, but it may be wanted
-	wanted    bool
-	closed    bool
-	recovered bool
-	stay      *stay // while connected; the last one otherwise; nil before the first
-	try       *try  // while asking
-	auth      any
-	authFunc  func(ctx context.Context) (any, error)
-	session   *session // nil if the server has no connection state recovery
-	requests  map[uint64]*request
-	peak      int32 // entries that requests has held at once
-	asked     int32 // of requests, those that are not only of Retries
-	calls     int32 // of EmitFunc, that have been answered and whose function has not returned
-	owed      int   // bytes of both
-	buffer    buffer
-	queue     buffer // of Retries
-	waiters   []chan error
-	failure   error // the last one since the socket was active
+	phase            phase
+	inSetup          bool // Setup is called: it does not connect yet, but it may be wanted
+	wanted           bool
+	closed           bool
+	recovered        bool
+	epoch            *epoch   // while connected; the last one otherwise; nil before the first
+	attempt          *attempt // while asking
+	auth             any
+	authFunc         func(ctx context.Context) (any, error)
+	recovery         *recoveryState // nil if the server has no connection state recovery
+	requests         map[uint64]*request
+	peak             int32 // entries that requests has held at once
+	pendingAcks      int32 // of requests, those that are not only of Retries
+	runningCallbacks int32 // of EmitFunc, that have been answered and whose function has not returned
+	ackBytes         int   // bytes of both
+	buffer           buffer
+	queue            buffer // of Retries
+	waiters          []chan error
+	failure          error // the last one since the socket was active
 }
 
 // What a socket wants, and has got.
 type phase byte
 
 const (
-	inactive  phase = iota
-	waiting         // for a session
-	asking          // the session is there; CONNECT is about to be sent, or to be answered
-	connected       //
+	inactive        phase = iota
+	awaitingSession       // for a session
+	connecting            // the session is there; CONNECT is about to be sent, or to be answered
+	connected             //
 )
 
 func newSocket(m *Manager, name string, opts *SocketOptions) *Socket {
-	s := &Socket{m: m, name: name, opts: opts, fresh: true, auth: opts.Auth, authFunc: opts.AuthFunc}
+	s := &Socket{m: m, name: name, opts: opts, inSetup: true, auth: opts.Auth, authFunc: opts.AuthFunc}
 	s.inbox.Init((*runner)(s), m.opts.MaxInbox)
 	return s
 }
@@ -72,8 +72,8 @@ func newSocket(m *Manager, name string, opts *SocketOptions) *Socket {
 // Events may come before the caller can add listeners; Options.Setup can add them in time.
 func Dial(ctx context.Context, rawURL string, opts *Options) (*Socket, error) {
 	m, path := newManager(rawURL, opts)
-	m.single = true
-	s := m.obtain(path, nil, true)
+	m.singleAttempt = true
+	s := m.ensureSocket(path, nil, true)
 	err := s.Connect(ctx)
 	if err == nil {
 		return s, nil
@@ -81,13 +81,13 @@ func Dial(ctx context.Context, rawURL string, opts *Options) (*Socket, error) {
 	m.mu.Lock()
 	l := m.loop
 	m.mu.Unlock()
-	m.end(ReasonForcedClose)
+	m.closeSockets(ReasonForcedClose)
 	m.abort()
 	if l != nil {
 		<-l.done // its context is done
 	}
 	m.mu.Lock()
-	sessions := slices.Clone(m.sessions) // no more will come
+	sessions := slices.Clone(m.openSessions) // no more will come
 	m.mu.Unlock()
 	for _, c := range sessions {
 		<-c.eng.Done()
@@ -107,7 +107,7 @@ func (s *Socket) Connect(ctx context.Context) error {
 		m.unlock()
 		return nil
 	}
-	if err := s.unable(); err != nil {
+	if err := s.cannotConnect(); err != nil {
 		m.unlock()
 		return err
 	}
@@ -130,7 +130,7 @@ func (s *Socket) Connect(ctx context.Context) error {
 	if i < 0 {
 		return <-done // in the very moment
 	}
-	return because("client: connect", ctx.Err(), failure)
+	return wrapCause("client: connect", ctx.Err(), failure)
 }
 
 // Open begins to connect, and does not wait. If the Manager's URL or options make no sense, OnConnectError gets to
@@ -138,8 +138,8 @@ func (s *Socket) Connect(ctx context.Context) error {
 func (s *Socket) Open() {
 	m := s.m
 	m.mu.Lock()
-	var t *try
-	if err := s.unable(); err == nil {
+	var t *attempt
+	if err := s.cannotConnect(); err == nil {
 		t = s.activate()
 	} else if err != ErrClosed {
 		s.notConnected(err)
@@ -148,33 +148,33 @@ func (s *Socket) Open() {
 	t.start()
 }
 
-// unable is why the socket can never connect. The Manager's lock is held.
-func (s *Socket) unable() error {
+// cannotConnect is why the socket can never connect. The Manager's lock is held.
+func (s *Socket) cannotConnect() error {
 	if s.closed || s.m.closed {
 		return ErrClosed
 	}
-	if s.m.wrong == nil && s.opts != &s.m.opts.Socket {
+	if s.m.configErr == nil && s.opts != &s.m.opts.Socket {
 		return s.opts.check("")
 	}
-	return s.m.wrong
+	return s.m.configErr
 }
 
 // activate makes an inactive socket want a connection. The Manager's lock is held; the returned attempt, which may be nil,
 // is to be started without it.
-func (s *Socket) activate() *try {
-	if s.fresh {
+func (s *Socket) activate() *attempt {
+	if s.inSetup {
 		s.wanted = true
 		return nil
 	}
 	if s.phase != inactive {
 		return nil
 	}
-	s.phase = waiting
+	s.phase = awaitingSession
 	s.failure = nil
 	if s.m.conn != nil && s.m.loop == nil {
-		return s.ask(s.m.conn)
+		return s.startAttempt(s.m.conn)
 	}
-	s.m.wake(false)
+	s.m.startLoop(false)
 	return nil
 }
 
@@ -196,47 +196,47 @@ func (s *Socket) Close() error {
 	return nil
 }
 
-// shut disconnects for good.
-func (s *Socket) shut(reason DisconnectReason) { s.disconnect(reason, true).close() }
+// closeFor disconnects for good.
+func (s *Socket) closeFor(reason DisconnectReason) { s.disconnect(reason, true).close() }
 
 // disconnect returns the session if nobody wants it any more: it is to be closed then.
 func (s *Socket) disconnect(reason DisconnectReason, forGood bool) (idle *conn) {
 	m := s.m
-	farewell := m.farewell(s.name)
+	packet := m.disconnectPacket(s.name)
 	m.mu.Lock()
 	c := s.conn()
 	if c != nil {
-		_ = c.mustSend(engineio.SendOptions{}, farewell) // fails if the session is about to end anyway
-		c.former(s.name).gone = true
+		_ = c.mustSend(engineio.SendOptions{}, packet) // fails if the session is about to end anyway
+		c.ensurePast(s.name).left = true
 	}
 	cause := error(reason)
 	if forGood {
 		cause = ErrClosed
 	}
-	if s.fresh {
+	if s.inSetup {
 		s.wanted = false
 		if !forGood {
-			s.answer(connectError(cause))
+			s.answerWaiters(connectError(cause))
 		}
 	}
 	if s.phase != inactive {
-		s.drop() // before a handler that waits for its context can return
-		s.lost(reason, cause, inactive)
+		s.dropEvents() // before a handler that waits for its context can return
+		s.detach(reason, cause, inactive)
 	}
 	if forGood && !s.closed {
 		s.closed = true
 		if ids := s.ids.Load(); ids > 0 && m.conn != nil {
-			m.conn.former(s.name).ids = ids
+			m.conn.ensurePast(s.name).ids = ids
 		}
-		s.drop()
-		s.fail(ErrClosed, false)
-		s.answer(ErrClosed)
+		s.dropEvents()
+		s.failRequests(ErrClosed, false)
+		s.answerWaiters(ErrClosed)
 		s.buffer, s.queue = buffer{}, buffer{}
 		m.sockets = slices.DeleteFunc(m.sockets, func(o *Socket) bool { return o == s })
-		m.living++
-		s.inbox.Close(job{call: m.leave})
+		m.liveCount++
+		s.inbox.Close(job{call: m.countEnded})
 	}
-	idle = m.release()
+	idle = m.takeIdleSession()
 	m.unlock()
 	c.flush()
 	return idle
@@ -252,7 +252,7 @@ func (s *Socket) ID() string {
 	if s.phase != connected {
 		return ""
 	}
-	return s.stay.id
+	return s.epoch.id
 }
 
 // Namespace is the name of the namespace.
@@ -277,8 +277,8 @@ func (s *Socket) Active() bool {
 
 func (s *Socket) active() bool { return s.phase != inactive }
 
-// waits reports whether Shutdown has to wait for events of the socket. The Manager's lock is held.
-func (s *Socket) waits() bool {
+// hasUnsent reports whether Shutdown has to wait for events of the socket. The Manager's lock is held.
+func (s *Socket) hasUnsent() bool {
 	return s.phase != inactive && s.buffer.events+s.queue.events > 0
 }
 
@@ -297,14 +297,14 @@ func (s *Socket) Context() context.Context {
 	}
 	s.m.mu.Lock()
 	defer s.m.mu.Unlock()
-	if s.stay == nil {
-		return never
+	if s.epoch == nil {
+		return neverConnected
 	}
-	return s.stay.ctx
+	return s.epoch.ctx
 }
 
-// never is the context of a socket that has never been connected.
-var never = func() context.Context {
+// neverConnected is the context of a socket that has never been connected.
+var neverConnected = func() context.Context {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	cancel(ErrDisconnected)
 	return ctx

@@ -16,20 +16,20 @@ import (
 
 // All functions of this file that don't say otherwise are called with the Manager's lock held.
 
-// A stay is one time that a socket is connected.
-type stay struct {
+// An epoch is one time that a socket is connected.
+type epoch struct {
 	s      *Socket
 	id     string
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	conn   *conn // nil when it is over; guarded by the Manager's lock
 
-	over    atomic.Pointer[ending] // nil while it is not
-	dropped atomic.Bool            // events that were not handled yet are not wanted
+	ended   atomic.Pointer[epochEnd] // nil while it is not
+	dropped atomic.Bool              // events that were not handled yet are not wanted
 }
 
-// An ending is how a stay ended.
-type ending struct {
+// An epochEnd is how an epoch ended.
+type epochEnd struct {
 	reason DisconnectReason
 	until  time.Time // when the context of events that were not handled yet ends
 }
@@ -37,8 +37,8 @@ type ending struct {
 // drainTime is how long after the connection was lost the context of the events that had come lasts.
 const drainTime = time.Second
 
-// A try is one attempt to be let in.
-type try struct {
+// An attempt is one try of a socket to be let into its namespace on a session.
+type attempt struct {
 	s      *Socket
 	conn   *conn
 	ready  bool // prepared; before, an earlier CONNECT is still to be answered
@@ -46,12 +46,12 @@ type try struct {
 	fn     func(ctx context.Context) (any, error)
 	ctx    context.Context // of fn, if there is one
 	cancel context.CancelFunc
-	held   []held
+	held   []heldEvent
 	size   int // bytes of them
 }
 
-// held is an event that came before the answer to CONNECT, as those that a server sends again do.
-type held struct {
+// heldEvent is an event that came before the answer to CONNECT, as those that a server sends again do.
+type heldEvent struct {
 	packet *parser.Packet
 	size   int
 }
@@ -63,9 +63,9 @@ const (
 )
 
 // hold keeps an event. It reports false if there are too many.
-func (t *try) hold(p *parser.Packet, size int) bool {
+func (t *attempt) hold(p *parser.Packet, size int) bool {
 	t.size += size
-	t.held = append(t.held, held{p, size})
+	t.held = append(t.held, heldEvent{p, size})
 	return len(t.held) <= maxHeldEvents && t.size <= maxHeldBytes
 }
 
@@ -74,15 +74,15 @@ func (s *Socket) conn() *conn {
 	if s.phase != connected {
 		return nil
 	}
-	return s.stay.conn
+	return s.epoch.conn
 }
 
-// ask begins to ask for being let in. The attempt is to be started without the lock.
-func (s *Socket) ask(c *conn) *try {
-	s.phase = asking
-	t := &try{s: s, conn: c}
-	s.try = t
-	if slices.Contains(c.asked, s.name) {
+// startAttempt begins to ask for being let in. The attempt is to be started without the lock.
+func (s *Socket) startAttempt(c *conn) *attempt {
+	s.phase = connecting
+	t := &attempt{s: s, conn: c}
+	s.attempt = t
+	if slices.Contains(c.unanswered, s.name) {
 		// It asked, and has left before the server answered. Two CONNECTs at once are against the protocol, and the answer will
 		// be one to the auth of before. What waits for it goes on then.
 		return nil
@@ -91,31 +91,31 @@ func (s *Socket) ask(c *conn) *try {
 }
 
 // prepare has the attempt send what is to be sent now. It is to be started then.
-func (t *try) prepare() *try {
+func (t *attempt) prepare() *attempt {
 	t.ready = true
 	t.auth, t.fn = t.s.auth, t.s.authFunc
 	if t.fn != nil {
 		t.ctx, t.cancel = context.WithCancel(context.Background())
-		t.s.m.living++
+		t.s.m.liveCount++
 	}
 	return t
 }
 
 // start sends CONNECT, or has AuthFunc called for that. t may be nil. No lock is held.
-func (t *try) start() {
+func (t *attempt) start() {
 	switch {
 	case t == nil:
 	case t.fn == nil:
 		t.send(t.auth)
 	default:
-		go t.authorize() // owned by the try; ends when AuthFunc has returned, at the latest after t.ctx is done. Shutdown waits.
+		go t.authorize() // owned by the attempt; ends when AuthFunc has returned, at the latest after t.ctx is done. Shutdown waits.
 	}
 }
 
 // authorize calls AuthFunc until it knows. No lock is held.
-func (t *try) authorize() {
+func (t *attempt) authorize() {
 	m := t.s.m
-	defer m.leave()
+	defer m.countEnded()
 	defer t.cancel()
 	delays := m.opts.backoff()
 	m.mu.Lock()
@@ -148,7 +148,7 @@ func (t *try) authorize() {
 }
 
 // call calls AuthFunc. No lock is held.
-func (t *try) call() (auth any, err error) {
+func (t *attempt) call() (auth any, err error) {
 	returned := false
 	defer func() {
 		if !returned { // runtime.Goexit, or a panic that ends the process
@@ -164,13 +164,13 @@ func (t *try) call() (auth any, err error) {
 }
 
 // again tells that AuthFunc failed, and reports whether to call it again. No lock is held.
-func (t *try) again(err error, last bool) bool {
+func (t *attempt) again(err error, last bool) bool {
 	m := t.s.m
 	var refusal *ConnectError
 	refused := errors.As(err, &refusal)
 	m.mu.Lock()
 	retry := !last && !refused && m.mayRetry()
-	wanted := t.s.try == t
+	wanted := t.s.attempt == t
 	if wanted && retry {
 		t.s.notConnected(err)
 	}
@@ -179,7 +179,7 @@ func (t *try) again(err error, last bool) bool {
 	case refused:
 		t.refuse(refusal)
 	case last:
-		t.refuse(because("", ErrGaveUp, err))
+		t.refuse(wrapCause("", ErrGaveUp, err))
 	case !retry:
 		t.refuse(err)
 	}
@@ -187,11 +187,11 @@ func (t *try) again(err error, last bool) bool {
 }
 
 // refuse ends the attempt as the server's refusal does. No lock is held.
-func (t *try) refuse(err error) {
+func (t *attempt) refuse(err error) {
 	m := t.s.m
 	var idle *conn
 	m.mu.Lock()
-	if t.s.try == t {
+	if t.s.attempt == t {
 		idle = t.s.refused(err)
 	}
 	m.unlock()
@@ -199,12 +199,12 @@ func (t *try) refuse(err error) {
 }
 
 // send sends CONNECT. No lock is held.
-func (t *try) send(auth any) {
+func (t *attempt) send(auth any) {
 	s, m := t.s, t.s.m
 	m.mu.Lock()
-	var resume *session
-	if s.session != nil {
-		copied := *s.session
+	var resume *recoveryState
+	if s.recovery != nil {
+		copied := *s.recovery
 		resume = &copied
 	}
 	m.mu.Unlock()
@@ -227,88 +227,88 @@ func (t *try) send(auth any) {
 		return
 	}
 	m.mu.Lock()
-	if s.try == t && t.conn.mustSend(engineio.SendOptions{}, frames) == nil { // else the loss is about to be noticed
-		t.conn.asked = append(t.conn.asked, s.name)
+	if s.attempt == t && t.conn.mustSend(engineio.SendOptions{}, frames) == nil { // else the loss is about to be noticed
+		t.conn.unanswered = append(t.conn.unanswered, s.name)
 	}
 	m.unlock()
 	t.conn.flush()
 }
 
-// end is for a try that is over, however it went.
-func (t *try) end() {
-	t.s.try = nil
+// stop ends an attempt, however it went.
+func (t *attempt) stop() {
+	t.s.attempt = nil
 	if t.cancel != nil {
 		t.cancel()
 	}
 }
 
-// joined begins a stay. What was held back is sent before anything new. The count of attempts begins anew, and not with the
+// beginEpoch begins an epoch. What was held back is sent before anything new. The count of attempts begins anew, and not with the
 // session: a server that opens sessions and lets nobody in shall see no more than ReconnectionAttempts.
-func (s *Socket) joined(c *conn, id, pid string) *stay {
-	s.try.end()
+func (s *Socket) beginEpoch(c *conn, id, pid string) *epoch {
+	s.attempt.stop()
 	s.phase = connected
 	s.failure = nil
-	c.useful = true
-	if f := c.formerly(s.name); f != nil {
-		f.gone = false
+	c.admitted = true
+	if f := c.findPast(s.name); f != nil {
+		f.left = false
 	}
-	st := &stay{s: s, id: id, conn: c}
-	st.ctx, st.cancel = context.WithCancelCause((*root)(st))
-	s.stay = st
-	s.recovered = s.resume(pid)
+	st := &epoch{s: s, id: id, conn: c}
+	st.ctx, st.cancel = context.WithCancelCause((*contextRoot)(st))
+	s.epoch = st
+	s.recovered = s.startRecovery(pid)
 	s.m.attempts = 0
-	s.m.single = false
-	s.flush()
+	s.m.singleAttempt = false
+	s.sendBuffered()
 	s.sendNext()
-	if x := s.more.Load(); x != nil {
+	if x := s.extra.Load(); x != nil {
 		announce(s, &x.connect, func(fn func()) { fn() })
 	}
-	s.answer(nil) // last, since who waited may add callbacks, which are for the next time
+	s.answerWaiters(nil) // last, since who waited may add callbacks, which are for the next time
 	return st
 }
 
 // refused ends an attempt for good. The session that is returned, if any, is to be closed.
 func (s *Socket) refused(err error) (idle *conn) {
-	if s.try != nil {
-		s.try.end()
+	if s.attempt != nil {
+		s.attempt.stop()
 	}
 	s.phase = inactive
 	s.notConnected(err)
-	s.answer(err)
-	return s.m.release()
+	s.answerWaiters(err)
+	return s.m.takeIdleSession()
 }
 
-// lost takes the socket off its connection. next is waiting or inactive; cause is what those get who wait for it to
+// detach takes the socket off its connection. next is waiting or inactive; cause is what those get who wait for it to
 // connect.
-func (s *Socket) lost(reason DisconnectReason, cause error, next phase) {
+func (s *Socket) detach(reason DisconnectReason, cause error, next phase) {
 	was := s.phase
 	s.phase = next
 	switch was {
-	case asking:
-		s.try.end()
-		if next == waiting || !reason.own() {
+	case connecting:
+		s.attempt.stop()
+		if next == awaitingSession || !reason.own() {
 			s.notConnected(cause)
 		}
 	case connected:
-		s.part(reason)
+		s.endEpoch(reason)
 	}
 	if next == inactive {
 		if cause != ErrClosed {
 			cause = connectError(cause)
 		}
-		s.answer(cause)
+		s.answerWaiters(cause)
 	}
 }
 
-// part ends a stay.
-func (s *Socket) part(reason DisconnectReason) {
-	st := s.stay
-	st.over.Store(&ending{reason: reason, until: time.Now().Add(drainTime)})
+// endEpoch ends an epoch.
+func (s *Socket) endEpoch(reason DisconnectReason) {
+	st := s.epoch
+	st.ended.Store(&epochEnd{reason: reason, until: time.Now().Add(drainTime)})
 	st.conn = nil
-	s.fail(ErrDisconnected, true) // before ctx is done, so that who waits for both sees this
+	s.failRequests(ErrDisconnected, true) // before ctx is done, so that who waits for both sees this
 	s.interrupt(ErrDisconnected)
 	st.cancel(reason)
-	if x := s.more.Load(); x != nil {
+	if x := s.extra.Load(); x != nil {
 		announce(s, &x.disconnect, func(fn func(DisconnectReason)) { fn(reason) })
 	}
 }
@@ -321,22 +321,22 @@ func announce[F any](s *Socket, t *dispatch.Table[F], call func(F)) {
 	}
 }
 
-// drop has the events that wait not be handled.
-func (s *Socket) drop() {
-	if s.stay != nil {
-		s.stay.dropped.Store(true)
+// dropEvents has the events that wait not be handled.
+func (s *Socket) dropEvents() {
+	if s.epoch != nil {
+		s.epoch.dropped.Store(true)
 		s.inbox.Drop(func(j job) bool { return j.event != nil })
 	}
 }
 
-// maxErrors is how many calls of OnConnectError may wait for a handler that hangs; more are lost.
-const maxErrors = 64
+// maxErrorCalls is how many calls of OnConnectError may wait for a handler that hangs; more are lost.
+const maxErrorCalls = 64
 
 // notConnected tells OnConnectError.
 func (s *Socket) notConnected(err error) {
 	s.failure = err
-	x := s.more.Load()
-	if x == nil || s.errors.Load() >= maxErrors {
+	x := s.extra.Load()
+	if x == nil || s.errors.Load() >= maxErrorCalls {
 		return
 	}
 	fns := x.connectError.Snapshot()
@@ -350,16 +350,16 @@ func (s *Socket) notConnected(err error) {
 	}})
 }
 
-// answer ends all waiting in Connect.
-func (s *Socket) answer(err error) {
+// answerWaiters ends all waiting in Connect.
+func (s *Socket) answerWaiters(err error) {
 	for _, w := range s.waiters {
 		w <- err // it has room for one
 	}
 	s.waiters = nil
 }
 
-// farewell is a DISCONNECT packet. No lock is held.
-func (m *Manager) farewell(namespace string) []*engineio.Prepared {
+// disconnectPacket is a DISCONNECT packet. No lock is held.
+func (m *Manager) disconnectPacket(namespace string) []*engineio.Prepared {
 	frames, err := m.encode(nil, &parser.Packet{Type: parser.Disconnect, Namespace: namespace})
 	if err != nil { // by a parser of the user's
 		m.report(context.Background(), nil, nil, err)
@@ -379,15 +379,15 @@ func refusal(args Args) *ConnectError {
 	return &ConnectError{Message: message}
 }
 
-// root is the parent of a stay's context: it is never done, and knows the socket.
-type root stay
+// contextRoot is the parent of an epoch's context: it is never done, and knows the socket.
+type contextRoot epoch
 
 type contextKey struct{}
 
-func (r *root) Deadline() (time.Time, bool) { return time.Time{}, false }
-func (r *root) Done() <-chan struct{}       { return nil }
-func (r *root) Err() error                  { return nil }
-func (r *root) Value(key any) any {
+func (r *contextRoot) Deadline() (time.Time, bool) { return time.Time{}, false }
+func (r *contextRoot) Done() <-chan struct{}       { return nil }
+func (r *contextRoot) Err() error                  { return nil }
+func (r *contextRoot) Value(key any) any {
 	if key == (contextKey{}) {
 		return r.s
 	}

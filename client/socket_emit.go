@@ -60,12 +60,12 @@ func (s *Socket) EmitFunc(ctx context.Context, fn func(args Args, err error), na
 	var r *request
 	r = s.newRequest(name, func(args Args, err error) {
 		cost := r.cost + r.size
-		s.calls++
-		s.owed += cost
+		s.runningCallbacks++
+		s.ackBytes += cost
 		s.inbox.Append(job{call: func() {
 			stop()
 			s.call(func() {
-				defer s.called(cost)
+				defer s.callbackReturned(cost)
 				fn(args, err)
 			})
 		}})
@@ -141,18 +141,18 @@ func (s *Socket) emit(name string, args []any, o engineio.SendOptions, r *reques
 // transmit sends an encoded event, or keeps it. frames is not kept.
 func (s *Socket) transmit(p *parser.Packet, frames []*engineio.Prepared, o engineio.SendOptions, r *request) error {
 	m := s.m
-	heard := s.heard()
+	heard := s.hasOutgoingListeners()
 	m.mu.Lock()
 	sent, err := false, s.mayAsk(r)
 	if err == nil {
 		sent, err = s.route(frames, o, r)
 	}
 	if err == nil && !sent && !o.Volatile {
-		e := &outgoing{frames: append([]*engineio.Prepared(nil), frames...), options: o, size: sizeOf(frames), request: r, heard: heard}
+		e := &outgoing{frames: append([]*engineio.Prepared(nil), frames...), options: o, size: sizeOf(frames), request: r, announced: heard}
 		if s.opts.Retries > 0 {
 			err = s.enqueue(e)
 		} else {
-			err = s.hold(e)
+			err = s.keepInBuffer(e)
 		}
 	}
 	c := s.conn()
@@ -174,7 +174,7 @@ func (s *Socket) route(frames []*engineio.Prepared, o engineio.SendOptions, r *r
 	case s.phase != connected || s.buffer.events > 0 || s.opts.Retries > 0 && !o.Volatile:
 		return false, nil
 	}
-	switch err := s.stay.conn.send(o, frames); {
+	switch err := s.epoch.conn.send(o, frames); {
 	case err == nil:
 		if r != nil {
 			s.expect(r)
@@ -188,7 +188,7 @@ func (s *Socket) route(frames []*engineio.Prepared, o engineio.SendOptions, r *r
 }
 
 // acknowledge answers an event of the server.
-func (st *stay) acknowledge(id uint64, args []any) error {
+func (st *epoch) acknowledge(id uint64, args []any) error {
 	s, m := st.s, st.s.m
 	frames, err := m.encode(nil, &parser.Packet{Type: parser.Ack, Namespace: s.name, ID: id, HasID: true, Args: parser.NewArgs(args...)})
 	if err != nil {
@@ -240,14 +240,14 @@ func (m *Manager) encode(dst []*engineio.Prepared, p *parser.Packet) (_ []*engin
 	return dst, nil
 }
 
-// heard reports whether somebody listens to what is sent.
-func (s *Socket) heard() bool {
-	x := s.more.Load()
+// hasOutgoingListeners reports whether somebody listens to what is sent.
+func (s *Socket) hasOutgoingListeners() bool {
+	x := s.extra.Load()
 	return x != nil && x.outgoing.Len() > 0
 }
 
 func (s *Socket) notify(name string, args Args) {
-	x := s.more.Load()
+	x := s.extra.Load()
 	dispatch.Announce(func() {
 		runAll(s.m, s, x.outgoing.Snapshot(), func(fn func(string, Args)) { fn(name, args) })
 	})
@@ -255,7 +255,7 @@ func (s *Socket) notify(name string, args Args) {
 
 // notifyLater has the runner do it. The Manager's lock is held.
 func (s *Socket) notifyLater(e *outgoing) {
-	if e.heard {
+	if e.announced {
 		frames := e.frames
 		s.inbox.Append(job{call: func() {
 			if p := s.m.decode(frames); p != nil {
@@ -270,7 +270,7 @@ func (s *Socket) notifyLater(e *outgoing) {
 func (m *Manager) decode(frames []*engineio.Prepared) (p *parser.Packet) {
 	own := m.opts.Parser
 	if own == nil {
-		own = unbounded
+		own = unboundedParser
 	}
 	_ = m.guard.Call(func() (err error) {
 		d := own.NewDecoder()
@@ -284,5 +284,5 @@ func (m *Manager) decode(frames []*engineio.Prepared) (p *parser.Packet) {
 	return p
 }
 
-// unbounded reads what this end has written.
-var unbounded = parser.JSON(&parser.JSONOptions{MaxBytes: math.MaxInt})
+// unboundedParser reads what this end has written.
+var unboundedParser = parser.JSON(&parser.JSONOptions{MaxBytes: math.MaxInt})

@@ -21,8 +21,8 @@ type Middleware = event.Middleware
 // Args are arguments, decoded when asked for.
 type Args = parser.Args
 
-// extras is what most sockets do without.
-type extras struct {
+// extraListeners is what most sockets do without.
+type extraListeners struct {
 	any          dispatch.Table[func(ctx context.Context, e *Event)]
 	outgoing     dispatch.Table[func(name string, args Args)]
 	middleware   dispatch.Table[Middleware]
@@ -46,19 +46,19 @@ func (s *Socket) Once(name string, h Handler) (off func()) { return s.listeners.
 
 // OnAny adds a listener for all events. It is called before the middleware, thus also for events that this stops.
 func (s *Socket) OnAny(h func(ctx context.Context, e *Event)) (off func()) {
-	return s.extras().any.Add("", h, false)
+	return s.ensureExtra().any.Add("", h, false)
 }
 
 // OnAnyOutgoing adds a listener for all events that are sent, each time they are. It is called on the sender's
 // goroutine, at the same time by several, and must return quickly; for events that had to wait, on that of the handlers. It may
 // send: those events are not announced to listeners for outgoing events.
 func (s *Socket) OnAnyOutgoing(h func(name string, args Args)) (off func()) {
-	return s.extras().outgoing.Add("", h, false)
+	return s.ensureExtra().outgoing.Add("", h, false)
 }
 
 // Use adds middleware around the listeners of all events. It counts from the next event on.
 func (s *Socket) Use(mw ...Middleware) {
-	x := s.extras()
+	x := s.ensureExtra()
 	for _, m := range mw {
 		x.middleware.Add("", m, false)
 	}
@@ -66,30 +66,30 @@ func (s *Socket) Use(mw ...Middleware) {
 
 // OnConnect adds a function that is called each time the socket has connected from now on, before the first event of that
 // connection.
-func (s *Socket) OnConnect(fn func()) (off func()) { return s.extras().connect.Add("", fn, false) }
+func (s *Socket) OnConnect(fn func()) (off func()) { return s.ensureExtra().connect.Add("", fn, false) }
 
 // OnConnectError adds a function that is called when connecting failed: with the server's *ConnectError, after which the
 // socket is not active any more, or with an error of the connection or of AuthFunc.
 func (s *Socket) OnConnectError(fn func(err error)) (off func()) {
-	return s.extras().connectError.Add("", fn, false)
+	return s.ensureExtra().connectError.Add("", fn, false)
 }
 
 // OnDisconnect adds a function that is called once for each time the socket was connected, after its last event.
 func (s *Socket) OnDisconnect(fn func(reason DisconnectReason)) (off func()) {
-	return s.extras().disconnect.Add("", fn, false)
+	return s.ensureExtra().disconnect.Add("", fn, false)
 }
 
-func (s *Socket) extras() *extras {
-	if x := s.more.Load(); x != nil {
+func (s *Socket) ensureExtra() *extraListeners {
+	if x := s.extra.Load(); x != nil {
 		return x
 	}
-	s.more.CompareAndSwap(nil, new(extras))
-	return s.more.Load()
+	s.extra.CompareAndSwap(nil, new(extraListeners))
+	return s.extra.Load()
 }
 
-// A job is what the runner does: it handles an event of a stay, or makes a call.
+// A job is what the runner does: it handles an event of an epoch, or makes a call.
 type job struct {
-	stay  *stay
+	epoch *epoch
 	event *Event
 	call  func()
 }
@@ -100,7 +100,7 @@ type runner Socket
 // Run does one job.
 func (r *runner) Run(j job) {
 	if j.event != nil {
-		(*Socket)(r).handle(j.stay, j.event)
+		(*Socket)(r).handle(j.epoch, j.event)
 		return
 	}
 	j.call()
@@ -116,25 +116,25 @@ func (s *Socket) call(fn func()) {
 
 // receive puts an event into the inbox, and waits while that is full. size is that of the packet on the wire; track says
 // whether the event may have an offset. It is called by the reader, with no lock held.
-func (s *Socket) receive(st *stay, p *parser.Packet, size int, track bool) {
+func (s *Socket) receive(st *epoch, p *parser.Packet, size int, track bool) {
 	var reply func(args []any) error
 	if p.HasID {
 		id := p.ID
 		reply = func(args []any) error { return st.acknowledge(id, args) }
 	}
-	j := job{stay: st, event: event.New(p.Name, p.Args, reply)}
+	j := job{epoch: st, event: event.New(p.Name, p.Args, reply)}
 	size += dispatch.EventCost
-	if !s.inbox.Offer(j, size) && !s.push(st, j, size) {
+	if !s.inbox.Offer(j, size) && !s.awaitInbox(st, j, size) {
 		return
 	}
 	if track {
-		s.mark(st, p.Args)
+		s.storeOffset(st, p.Args)
 	}
 }
 
-// push waits for room in the inbox, at most until the session ends. Who does not read is not told that the server has gone:
+// awaitInbox waits for room in the inbox, at most until the session ends. Who does not read is not told that the server has gone:
 // the session finds out by the pongs that it sends meanwhile.
-func (s *Socket) push(st *stay, j job, size int) bool {
+func (s *Socket) awaitInbox(st *epoch, j job, size int) bool {
 	s.m.mu.Lock()
 	c := st.conn
 	s.m.mu.Unlock()
@@ -145,17 +145,17 @@ func (s *Socket) push(st *stay, j job, size int) bool {
 	if s.inbox.Push(ctx.Done(), j, size) {
 		return true
 	}
-	c.deaf = ctx.Err() != nil
+	c.inputStopped = ctx.Err() != nil
 	return false
 }
 
 // handle gives an event to all that want it.
-func (s *Socket) handle(st *stay, e *Event) {
+func (s *Socket) handle(st *epoch, e *Event) {
 	ctx := st.ctx
 	if st.dropped.Load() {
 		return
 	}
-	if over := st.over.Load(); over != nil {
+	if over := st.ended.Load(); over != nil {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithDeadlineCause(context.WithoutCancel(ctx), over.until, over.reason)
 		defer cancel()
@@ -166,12 +166,12 @@ func (s *Socket) handle(st *stay, e *Event) {
 			return c.handler(ctx, e)
 		}
 		return s.deliver(ctx, e)
-	}, func(err error) { s.failed(ctx, e, err) })
+	}, func(err error) { s.reportFailed(ctx, e, err) })
 }
 
 // observe calls those who see all events.
 func (s *Socket) observe(ctx context.Context, e *Event) {
-	if x := s.more.Load(); x != nil && x.any.Len() > 0 {
+	if x := s.extra.Load(); x != nil && x.any.Len() > 0 {
 		m := s.m
 		dispatch.RunAll(&m.guard, x.any.Snapshot(),
 			func(l dispatch.Listener[func(context.Context, *Event)]) { l.Handler(ctx, e) },
@@ -179,15 +179,15 @@ func (s *Socket) observe(ctx context.Context, e *Event) {
 	}
 }
 
-// A chain is the middleware of a socket put together, as long as nothing is added to it.
-type chain struct {
+// A middlewareChain is the middleware of a socket put together, as long as nothing is added to it.
+type middlewareChain struct {
 	length  int // none is ever removed
 	handler Handler
 }
 
 // wrapped is deliver with the middleware around it, or nil without any. It is called by the runner.
-func (s *Socket) wrapped() *chain {
-	x := s.more.Load()
+func (s *Socket) wrapped() *middlewareChain {
+	x := s.extra.Load()
 	if x == nil {
 		return nil
 	}
@@ -202,7 +202,7 @@ func (s *Socket) wrapped() *chain {
 	for _, l := range slices.Backward(all) {
 		h = l.Handler(h)
 	}
-	s.chain = &chain{len(all), h}
+	s.chain = &middlewareChain{len(all), h}
 	return s.chain
 }
 
@@ -220,8 +220,8 @@ func (s *Socket) deliver(ctx context.Context, e *Event) error {
 	return errs.Err()
 }
 
-// failed gives the server the answer it waits for, and reports what handlers returned.
-func (s *Socket) failed(ctx context.Context, e *Event, err error) {
+// reportFailed gives the server the answer it waits for, and reports what handlers returned.
+func (s *Socket) reportFailed(ctx context.Context, e *Event, err error) {
 	if e.WantsAck() && !e.Acked() {
 		_ = e.AckError(err) // nobody waits any more if it fails
 	}

@@ -17,7 +17,7 @@ func (s *Socket) enqueue(e *outgoing) error {
 		return err
 	}
 	s.queue.push(e)
-	e.request.waits = e
+	e.request.waiting = e
 	s.expect(e.request)
 	s.sendNext()
 	return nil
@@ -26,13 +26,13 @@ func (s *Socket) enqueue(e *outgoing) error {
 // sendNext sends the first event of the queue, unless it is in flight.
 func (s *Socket) sendNext() {
 	e := s.queue.first
-	if e == nil || e.flying || s.phase != connected {
+	if e == nil || e.inFlight || s.phase != connected {
 		return
 	}
-	if s.stay.conn.mustSend(e.options, e.frames) != nil {
+	if s.epoch.conn.mustSend(e.options, e.frames) != nil {
 		return // the loss is about to be noticed
 	}
-	e.flying = true
+	e.inFlight = true
 	e.tries++
 	try, r := e.tries, e.request
 	// Stopped by settle, interrupt or the next one.
@@ -45,7 +45,7 @@ func (s *Socket) unanswered(e *outgoing, try int) {
 	m := s.m
 	m.mu.Lock()
 	c := s.conn()
-	if e.in != nil && e.flying && e.tries == try {
+	if e.in != nil && e.inFlight && e.tries == try {
 		s.interrupt(ErrAckTimeout)
 		s.sendNext()
 	}
@@ -56,10 +56,10 @@ func (s *Socket) unanswered(e *outgoing, try int) {
 // interrupt ends the flight of the first event; if it was the last one, also its time in the queue, with err.
 func (s *Socket) interrupt(err error) {
 	e := s.queue.first
-	if e == nil || !e.flying {
+	if e == nil || !e.inFlight {
 		return
 	}
-	e.flying = false
+	e.inFlight = false
 	e.request.timer.Stop()
 	if e.tries > s.opts.Retries {
 		s.queue.remove(e)

@@ -6,7 +6,7 @@ import (
 	"sio.example/socketio/parser"
 )
 
-// A ConnectError is why a server refuses a connection: what a gate returns there is what the client gets.
+// A ConnectError is why a server refuses a connection: the client gets what middleware returns there.
 type ConnectError struct {
 	Message string
 	Data    any // if not nil, sent along; any value that may be an event's argument, but without binary

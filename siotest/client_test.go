@@ -52,7 +52,7 @@ func TestDialFails(t *testing.T) {
 		do   func(tb testing.TB, srv *siotest.Server)
 		want string
 	}{
-		{"refused by a gate", func(_ testing.TB, srv *siotest.Server) {
+		{"refused by middleware", func(_ testing.TB, srv *siotest.Server) {
 			srv.IO().Use(func(context.Context, *socketio.Socket) error { return &socketio.ConnectError{Message: "not you"} })
 			srv.Dial("/", nil)
 		}, "siotest: dial /: not you"},

@@ -13,7 +13,7 @@ import (
 	"sio.example/socketio/siotest"
 )
 
-// Register is what is to be tested: an application's gates and handlers.
+// Register is what is to be tested: an application's middleware and handlers.
 func Register(io *socketio.Server) {
 	io.Use(func(_ context.Context, s *socketio.Socket) error {
 		var auth struct{ Name string }

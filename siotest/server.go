@@ -23,7 +23,7 @@ type Options struct {
 	// NewServer makes it instead, and Server does not count: for those who have a function for it. It is called for each
 	// Start, and must return a new one each time.
 	NewServer func() *socketio.Server
-	// Setup adds gates and handlers to a server that was made, before it is reached by anybody.
+	// Setup adds middleware and handlers to a server that was made, before it is reached by anybody.
 	Setup func(io *socketio.Server)
 	// Handler makes what HTTP requests go to; default the server itself. It may wrap it in middleware.
 	Handler func(io *socketio.Server) http.Handler

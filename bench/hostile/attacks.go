@@ -43,7 +43,7 @@ var attacks = []attack{
 	{"values", "30 KB of {\"a\":1} again and again, decoded by a handler that keeps the values half a second", manyValues},
 	{"posts", "a POST of 900 KB of which the end never comes", halfPosts},
 	{"acks", "makes the server ask for 200 acknowledgements a second with EmitFunc, and sends none", neverAck},
-	{"rooms", "makes a gate join 5,000 rooms, leaves, and comes again after 5 s", joinRooms},
+	{"rooms", "has middleware join 5,000 rooms, leaves, and comes again after 5 s", joinRooms},
 	{"numbers", "100 KB of 5e-324 every 5 s", slowNumbers},
 	{"ws-100", "is sent 100 KB/s by WebSocket and reads nothing, but sends pongs", reader(100_000, false)},
 	{"ws-20", "the same at 20 KB/s", reader(20_000, false)},

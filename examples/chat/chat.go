@@ -40,7 +40,7 @@ func audience(ns *socketio.Namespace) func(to target) event.Emitter {
 
 // register wires the contract to the hub.
 func register(ns *socketio.Namespace, h *hub) {
-	// The gate: who has no usable key is told so, and is not let in.
+	// The middleware: who has no usable key is told so, and is not let in.
 	ns.Use(func(_ context.Context, s *socketio.Socket) error {
 		var auth Auth
 		if err := s.Handshake().Auth.Bind(&auth); err != nil || !validKey(auth.Key) {
@@ -110,5 +110,5 @@ func enter(h *hub, s *socketio.Socket, q EnterRequest) (EnterReply, error) {
 	return re, err
 }
 
-// visitorOf returns what the gate attached to the socket.
+// visitorOf returns what the middleware attached to the socket.
 func visitorOf(s *socketio.Socket) *visitor { return s.Data().(*visitor) }

@@ -98,5 +98,5 @@ func (b *Budget) Held() int { return int(b.held.Load() >> 1) }
 // EventCost is what an event that waits takes in memory beside its data, in bytes.
 const EventCost = 384
 
-// unbounded is the most items that an inbox holds if it is not told otherwise.
-const unbounded = math.MaxInt32
+// noItemLimit is the most items that an inbox holds if it is not told otherwise.
+const noItemLimit = math.MaxInt32

@@ -30,8 +30,8 @@ type Lender interface {
 
 // What is borrowed: nothing for the first few, and then for some at once.
 const (
-	ackFreely = 8 * AckCost
-	ackStep   = 16 * AckCost
+	ackAllowance = 8 * AckCost
+	ackStep      = 16 * AckCost
 )
 
 // Acks are the acknowledgements that a socket waits for. Each settles exactly once: by Resolve, by Fail, by Close, or
@@ -61,8 +61,8 @@ type ack[T any] struct {
 // maxKept is how large a map may have been to be kept when it is empty: maps never shrink.
 const maxKept = 32
 
-// made returns the table, and makes it if there is none.
-func (a *Acks[T]) made() *ackTable[T] {
+// ensureTable returns the table, and makes it if there is none.
+func (a *Acks[T]) ensureTable() *ackTable[T] {
 	if t := a.table.Load(); t != nil {
 		return t
 	}
@@ -84,7 +84,7 @@ func (a *Acks[T]) AddQueued(most int, l Lender, extra int, queue func(v T, size 
 }
 
 func (a *Acks[T]) add(most int, l Lender, e ack[T]) (id uint64, err error) {
-	t := a.made()
+	t := a.ensureTable()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	waiting := len(t.pending) + int(t.queued)
@@ -154,7 +154,7 @@ func (a *Acks[T]) Forget(l Lender, id uint64) bool {
 
 // Done says that a callback which was queued has run. extra is what AddQueued was told.
 func (a *Acks[T]) Done(l Lender, extra int) {
-	t := a.made()
+	t := a.ensureTable()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.queued--
@@ -175,7 +175,7 @@ func (a *Acks[T]) Len() int {
 // Close settles all with err, in the order they were added; Add fails from then on. What is queued for them is queued when
 // it returns.
 func (a *Acks[T]) Close(l Lender, err error) {
-	t := a.made()
+	t := a.ensureTable()
 	var zero T
 	t.mu.Lock()
 	pending := t.pending
@@ -214,7 +214,7 @@ func (t *ackTable[T]) take(id uint64) (e ack[T], ok bool) {
 
 // borrow sees to it that there is memory for n bytes more.
 func (t *ackTable[T]) borrow(l Lender, n int) bool {
-	lack := t.bytes + n - ackFreely - int(t.lent)
+	lack := t.bytes + n - ackAllowance - int(t.lent)
 	if lack <= 0 {
 		return true
 	}

@@ -82,7 +82,7 @@ func TestRunAll(t *testing.T) {
 	}
 }
 
-func TestErrors(t *testing.T) {
+func TestSeveralErrorsStayApart(t *testing.T) {
 	each := func(err error) (texts string) {
 		Each(err, func(err error) { texts += "[" + strings.ReplaceAll(err.Error(), "\n", "/") + "]" })
 		return texts

@@ -42,33 +42,33 @@ type entry[T any] struct {
 	size int
 }
 
-// works is for all inboxes of a process, which are of one type or two.
-var works sync.Pool
+// workPool is for all inboxes of a process, which are of one type or two.
+var workPool sync.Pool
 
-// keep is the capacity of a queue up to which it is used again.
-const keep = 64
+// maxKeptQueue is the capacity of a queue up to which it is used again.
+const maxKeptQueue = 64
 
 func getWork[T any]() *work[T] {
-	if w, ok := works.Get().(*work[T]); ok {
+	if w, ok := workPool.Get().(*work[T]); ok {
 		return w
 	}
 	return &work[T]{queue: make([]entry[T], 0, 4)}
 }
 
 func (w *work[T]) put() {
-	if cap(w.queue) > keep {
+	if cap(w.queue) > maxKeptQueue {
 		return
 	}
 	*w = work[T]{queue: w.queue[:0]} // next has cleared what was in it
-	works.Put(w)
+	workPool.Put(w)
 }
 
 // Init sets what runs the items, and how many may wait; 0 means that the Account alone bounds them.
 func (q *Inbox[T]) Init(r Runner[T], items int) {
 	if items <= 0 {
-		items = unbounded
+		items = noItemLimit
 	}
-	q.runner, q.items = r, int32(min(items, unbounded))
+	q.runner, q.items = r, int32(min(items, noItemLimit))
 }
 
 // Offer is Push for those that don't wait: it reports whether the item was taken.
@@ -253,7 +253,7 @@ func (q *Inbox[T]) loop() {
 	defer func() {
 		if !done { // user code ended this goroutine with runtime.Goexit: another one goes on
 			go q.start() // as the one above
-			q.ran(size)
+			q.giveBack(size)
 		}
 	}()
 	for {
@@ -264,12 +264,12 @@ func (q *Inbox[T]) loop() {
 		}
 		size = e.size
 		q.runner.Run(e.item)
-		q.ran(size)
+		q.giveBack(size)
 	}
 }
 
-// ran gives back what an item has held until it was run.
-func (q *Inbox[T]) ran(size int) {
+// giveBack gives back what an item has held until it was run.
+func (q *Inbox[T]) giveBack(size int) {
 	if size > 0 {
 		q.runner.Account().Give(size)
 	}

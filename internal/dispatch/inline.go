@@ -2,24 +2,24 @@ package dispatch
 
 import "slices"
 
-// Here runs an item on the caller's goroutine instead of a runner's, if there is no runner, and reports whether it did.
+// RunInline runs an item on the caller's goroutine instead of a runner's, if there is no runner, and reports whether it did.
 // It is for items that call no user code: they must not block, panic or end the goroutine. What arrives meanwhile waits
 // for a runner.
-func (q *Inbox[T]) Here(item T) bool { return q.here(item, false) }
+func (q *Inbox[T]) RunInline(item T) bool { return q.runInline(item, false) }
 
-// CloseHere is Close that runs the final item as Here does. It reports false if there is a runner, or after Close, and
+// CloseInline is Close that runs the final item as RunInline does. It reports false if there is a runner, or after Close, and
 // then does nothing.
-func (q *Inbox[T]) CloseHere(last T) bool { return q.here(last, true) }
+func (q *Inbox[T]) CloseInline(last T) bool { return q.runInline(last, true) }
 
-// First has a runner do item next, before what waits, and also after Close. It is for the item that Here runs.
-func (q *Inbox[T]) First(item T) {
+// Prepend has a runner do item next, before what waits, and also after Close. It is for the item that RunInline runs.
+func (q *Inbox[T]) Prepend(item T) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	w := q.work
 	w.queue = slices.Insert(w.queue, w.head, entry[T]{item: item})
 }
 
-func (q *Inbox[T]) here(item T, last bool) bool {
+func (q *Inbox[T]) runInline(item T, last bool) bool {
 	q.mu.Lock()
 	if q.closed || q.work != nil {
 		q.mu.Unlock()

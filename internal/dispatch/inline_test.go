@@ -6,7 +6,7 @@ import (
 )
 
 // What arrives while an item runs on the caller's goroutine is run behind it, on another one.
-func TestHere(t *testing.T) {
+func TestInboxRunInline(t *testing.T) {
 	var q Inbox[int]
 	var ran []int
 	done := make(chan struct{})
@@ -14,7 +14,7 @@ func TestHere(t *testing.T) {
 		ran = append(ran, item)
 		switch item {
 		case 1:
-			if q.Here(9) || q.CloseHere(9) {
+			if q.RunInline(9) || q.CloseInline(9) {
 				t.Error("two items run at once")
 			}
 			if now, busy := q.Current(); now != 1 || !busy {
@@ -26,20 +26,20 @@ func TestHere(t *testing.T) {
 			close(done)
 		}
 	}}, 10)
-	if !q.Here(0) || !q.Here(1) {
+	if !q.RunInline(0) || !q.RunInline(1) {
 		t.Fatal("an idle inbox runs nothing")
 	}
 	<-done
 	if want := []int{0, 1, 2, 3}; !slices.Equal(ran, want) {
 		t.Errorf("ran %v, want %v", ran, want)
 	}
-	if q.Here(4) || q.CloseHere(4) {
+	if q.RunInline(4) || q.CloseInline(4) {
 		t.Error("an item is taken after Close")
 	}
 }
 
 // First comes before what waits, the final item too.
-func TestFirst(t *testing.T) {
+func TestInboxPrepend(t *testing.T) {
 	for _, more := range []bool{false, true} {
 		var q Inbox[int]
 		var ran []int
@@ -52,7 +52,7 @@ func TestFirst(t *testing.T) {
 					q.Push(nil, 3, 1)
 					q.Close(4)
 				}
-				q.First(2)
+				q.Prepend(2)
 			case 2:
 				if !more {
 					close(done)
@@ -61,7 +61,7 @@ func TestFirst(t *testing.T) {
 				close(done)
 			}
 		}}, 10)
-		q.Here(1)
+		q.RunInline(1)
 		<-done
 		want := []int{1, 2, 3, 4}
 		if !more {
@@ -73,7 +73,7 @@ func TestFirst(t *testing.T) {
 	}
 }
 
-func TestCloseHere(t *testing.T) {
+func TestInboxCloseInline(t *testing.T) {
 	var q Inbox[int]
 	var ran []int
 	q.Init(&runFunc{Budget: Budget{Limit: 10}, run: func(item int) {
@@ -82,7 +82,7 @@ func TestCloseHere(t *testing.T) {
 			t.Error("an item is taken behind the final one")
 		}
 	}}, 10)
-	if !q.CloseHere(1) || q.CloseHere(2) || q.Close(3) || q.Push(nil, 4, 0) {
+	if !q.CloseInline(1) || q.CloseInline(2) || q.Close(3) || q.Push(nil, 4, 0) {
 		t.Error("not closed once")
 	}
 	if !slices.Equal(ran, []int{1}) {

@@ -15,13 +15,13 @@ type Table[H any] struct {
 
 // A tableState is never changed, but for the room behind its entries.
 type tableState[H any] struct {
-	entries []Listener[H] // by id
-	grown   atomic.Bool   // that room is taken, by the state that came next
+	entries   []Listener[H] // by id
+	tailTaken atomic.Bool   // that room is taken, by the state that came next
 }
 
-// exact is how many listeners a table has without room for more. Beyond, it is not copied for each one that is added: with
+// maxExact is how many listeners a table has without room for more. Beyond, it is not copied for each one that is added: with
 // 30,000 that took seconds.
-const exact = 16
+const maxExact = 16
 
 // listenerIDs is the last id given. It is one for all tables, so that none has to remember it.
 var listenerIDs atomic.Uint64
@@ -40,14 +40,14 @@ func (t *Table[H]) Add(name string, h H, once bool) (off func()) {
 	for {
 		old := t.state.Load()
 		l := Listener[H]{name, h, listenerIDs.Add(1), once} // after the look, so that ids grow
-		if t.state.CompareAndSwap(old, old.and(l)) {
+		if t.state.CompareAndSwap(old, old.with(l)) {
 			return func() { t.remove(l.id) }
 		}
 	}
 }
 
-// and is the state with one more listener. s may be nil.
-func (s *tableState[H]) and(l Listener[H]) *tableState[H] {
+// with is the state with one more listener. s may be nil.
+func (s *tableState[H]) with(l Listener[H]) *tableState[H] {
 	next := new(tableState[H])
 	var entries []Listener[H]
 	if s != nil {
@@ -55,9 +55,9 @@ func (s *tableState[H]) and(l Listener[H]) *tableState[H] {
 	}
 	n := len(entries)
 	switch {
-	case n < exact:
+	case n < maxExact:
 		next.entries = append(append(make([]Listener[H], 0, n+1), entries...), l)
-	case n < cap(entries) && s.grown.CompareAndSwap(false, true):
+	case n < cap(entries) && s.tailTaken.CompareAndSwap(false, true):
 		next.entries = append(entries, l)
 	default:
 		next.entries = append(append(make([]Listener[H], 0, 2*n), entries...), l)

@@ -58,7 +58,7 @@ var namespaceRows = []row{
 			}
 		})
 	}},
-	{id: "P-38b", run: func(e *env) { // a gate refuses; 1,000
+	{id: "P-38b", run: func(e *env) { // middleware refuses; 1,000
 		e.io.OfFunc(func(context.Context, string, socketio.Args) bool { return true }).Use(func(context.Context, *socketio.Socket) error {
 			return &socketio.ConnectError{Message: "no"}
 		})
@@ -68,8 +68,8 @@ var namespaceRows = []row{
 				e.says(s, txts(`40`+name+`,`), txts(`44`+name+`,{"message":"no"}`)...)
 			}
 		})
-	}, reject: socketio.RejectGate, times: 1000},
-	{id: "P-38c", run: func(e *env) { // the client goes while a gate hangs; 1,000
+	}, reject: socketio.RejectMiddleware, times: 1000},
+	{id: "P-38c", run: func(e *env) { // the client goes while middleware hangs; 1,000
 		e.io.OfFunc(func(context.Context, string, socketio.Args) bool { return true }).Use(func(ctx context.Context, _ *socketio.Socket) error {
 			<-ctx.Done()
 			return ctx.Err()

@@ -406,7 +406,7 @@ var valueRows = []row{
 			e.says(s, txts(`40/auth,`+evil), txts(`44/auth,{"message":"seen","data":[`+evil+`]}`)...)
 			e.alive(s)
 		})
-	}, reject: socketio.RejectGate, times: 2},
+	}, reject: socketio.RejectMiddleware, times: 2},
 	{id: "P-14", run: func(e *env) {
 		numbers := `1e400,-1e400,-0,9007199254740993,` + strings.Repeat("9", 400) + `,1e-400`
 		e.io.Handle("numbers", func(_ context.Context, _ *socketio.Socket, ev *socketio.Event) error {

@@ -52,7 +52,7 @@ func (a *app) install() {
 	}))
 }
 
-// letMeIn is the gate of /denied.
+// letMeIn is the middleware of /denied.
 func letMeIn(_ context.Context, s *socketio.Socket) error {
 	var auth struct {
 		Token any `json:"token"`

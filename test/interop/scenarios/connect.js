@@ -84,7 +84,7 @@ module.exports = [
     },
   },
   {
-    title: "a gate refuses with its message and data",
+    title: "middleware refuses with its message and data",
     async body({ clients }) {
       const socket = clients.open("/denied", { auth: { token: "wrong" } });
       const [err] = await once(socket, "connect_error");

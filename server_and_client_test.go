@@ -199,7 +199,7 @@ func TestContractSeenByBothEnds(t *testing.T) {
 	})
 }
 
-// A gate's refusal arrives as it was made, and a namespace of OfFunc lives as long as its sockets.
+// Middleware's refusal arrives as it was made, and a namespace of OfFunc lives as long as its sockets.
 func TestRefusalsAndNamespacesSeenByClients(t *testing.T) {
 	setup := func(io *socketio.Server) {
 		p := io.OfFunc(func(_ context.Context, name string, _ socketio.Args) bool { return strings.HasPrefix(name, "/room-") })

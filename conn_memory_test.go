@@ -238,7 +238,7 @@ func placeholders(n int) string {
 }
 
 // What a socket keeps counts until its last handler has returned; a client that comes and goes meanwhile waits.
-func TestAuthOfSocketsThatLinger(t *testing.T) {
+func TestAuthOfClosingSocketsCounts(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, f *fixture) {
 		p := f.OfFunc(func(context.Context, string, socketio.Args) bool { return true })
 		release := make(chan struct{})

@@ -9,9 +9,9 @@ import (
 	socketio "sio.example/socketio"
 )
 
-// What matchers, gates and callbacks get is not finished yet, and they may give it to others: everything of it can be asked
+// What matchers, middleware and callbacks get is not finished yet, and they may give it to others: everything of it can be asked
 // and told at the same time as it is being made. The race detector is what fails.
-func TestHalfMadeSocket(t *testing.T) {
+func TestConnectingSocketIsSafeForConcurrentUse(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, f *fixture) {
 		var others sync.WaitGroup
 		connected := make(chan struct{})
@@ -34,7 +34,7 @@ func TestHalfMadeSocket(t *testing.T) {
 		})
 		parent.Use(func(_ context.Context, s *socketio.Socket) error {
 			use(s)
-			return s.Join("gate")
+			return s.Join("middleware")
 		})
 		parent.OnConnection(func(s *socketio.Socket) {
 			use(s)

@@ -12,12 +12,12 @@ import (
 	"sio.example/socketio/parser"
 )
 
-// An opening is what a connection remembers of its first request: URI and header, in a form that takes a fraction of
+// An requestHead is what a connection remembers of its first request: URI and header, in a form that takes a fraction of
 // the memory, since most servers never look at it again. The first byte tells how the URI begins and whether there was
 // TLS, the rest of the URI follows, then the header. A name of knownHeaders is one byte, and so is one with its usual
 // value; any other is otherHeader and the name. Each text stands behind its length: a handler before this one may have
 // put anything into the header.
-type opening string
+type requestHead string
 
 // How URIs begin, and the flag for TLS beside it.
 const (
@@ -54,7 +54,7 @@ var knownNames = func() map[string]byte {
 	return m
 }()
 
-func newOpening(r *http.Request) opening {
+func newRequestHead(r *http.Request) requestHead {
 	uri := r.RequestURI
 	if uri == "" {
 		uri = r.URL.RequestURI()
@@ -77,7 +77,7 @@ func newOpening(r *http.Request) opening {
 			*buf = appendHeader(*buf, name, v)
 		}
 	}
-	return opening(*buf)
+	return requestHead(*buf)
 }
 
 func appendHeader(dst []byte, name, value string) []byte {
@@ -112,7 +112,7 @@ func cutText(s string) (text, rest string) {
 }
 
 // split returns the URI, and the header as it is written.
-func (o opening) split() (uri, header string) {
+func (o requestHead) split() (uri, header string) {
 	uri, header = cutText(string(o[1:]))
 	return uriStarts[o[0]&^overTLS] + uri, header
 }
@@ -139,7 +139,7 @@ func unpackHeader(s string) http.Header {
 }
 
 // handshake describes a socket that connected at t.
-func (o opening) handshake(address string, t time.Time, auth parser.Args) *Handshake {
+func (o requestHead) handshake(address string, t time.Time, auth parser.Args) *Handshake {
 	uri, header := o.split()
 	query := url.Values{}
 	if u, err := url.ParseRequestURI(uri); err == nil {

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-func TestOpening(t *testing.T) {
+func TestRequestHeadKeepsTheRequest(t *testing.T) {
 	every := make(http.Header)
 	for _, h := range knownHeaders {
 		every[h.name] = []string{h.value, "", "another", h.value}
@@ -39,7 +39,7 @@ func TestOpening(t *testing.T) {
 			if header == nil {
 				header = make(http.Header)
 			}
-			h := newOpening(r).handshake("a", time.Unix(1, 0), Args{})
+			h := newRequestHead(r).handshake("a", time.Unix(1, 0), Args{})
 			if h.URL != uri || !reflect.DeepEqual(http.Header(h.Headers), header) || h.Secure != (r.TLS != nil) || h.XDomain != (header["Origin"] != nil) {
 				t.Errorf("%.200s of %.200s", fmt.Sprint(h), fmt.Sprint(r.RequestURI, r.Header))
 			}
@@ -60,7 +60,7 @@ func TestKnownHeaders(t *testing.T) {
 }
 
 // Any bytes come back, whoever put them there.
-func FuzzOpening(f *testing.F) {
+func FuzzRequestHead(f *testing.F) {
 	f.Add("/socket.io/?EIO=4&transport=websocket&x=%00", "Upgrade", "websocket", "X-A", "b")
 	f.Add("/", "Cookie", strings.Repeat("c", 300), "\xff\x00", "\x80\x00")
 	f.Fuzz(func(t *testing.T, uri, name, value, name2, value2 string) {
@@ -69,7 +69,7 @@ func FuzzOpening(f *testing.F) {
 		}
 		header := http.Header{name: {value, value2}}
 		header[name2] = append(header[name2], value2, value)
-		h := newOpening(&http.Request{RequestURI: uri, Header: header}).handshake("a", time.Unix(1, 0), Args{})
+		h := newRequestHead(&http.Request{RequestURI: uri, Header: header}).handshake("a", time.Unix(1, 0), Args{})
 		if h.URL != uri || !reflect.DeepEqual(http.Header(h.Headers), header) {
 			t.Errorf("%q, %q of %q, %q", h.URL, h.Headers, uri, header)
 		}

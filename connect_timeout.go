@@ -7,43 +7,43 @@ import (
 	"sio.example/socketio/internal/standstill"
 )
 
-// newcomers are the connections of a server that have joined no namespace yet, in the order in which ConnectTimeout ends for
-// them, with one timer for all: one for each is the greater part of what a connection needs only while it is new.
+// pendingConns are the connections of a server that have joined no namespace yet, in the order in which their ConnectTimeout
+// expires, with one timer for all: a timer for each is the greater part of what a connection needs only while it is new.
 //
-// Lock order: conn.mu, then newcomers.mu.
-type newcomers struct {
+// Lock order: conn.mu, then pendingConns.mu.
+type pendingConns struct {
 	server *server
 
 	mu    sync.Mutex
-	first *newcomer
-	last  *newcomer
+	first *pendingConn
+	last  *pendingConn
 	timer *time.Timer
 }
 
-// A newcomer is a connection's place among them. It is guarded by newcomers.mu.
-type newcomer struct {
+// A pendingConn is an entry of that list. It is guarded by pendingConns.mu.
+type pendingConn struct {
 	conn       *conn
 	due        time.Duration // on the server's clock
-	prev, next *newcomer
+	prev, next *pendingConn
 	waiting    bool
 }
 
-var newcomerPool = sync.Pool{New: func() any { return new(newcomer) }}
+var pendingConnPool = sync.Pool{New: func() any { return new(pendingConn) }}
 
 // add has c wait for ConnectTimeout from now.
-func (n *newcomers) add(c *conn) *newcomer {
-	w := newcomerPool.Get().(*newcomer)
+func (n *pendingConns) add(c *conn) *pendingConn {
+	w := pendingConnPool.Get().(*pendingConn)
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.link(w, c); n.first == w {
-		n.rest()
+	if n.append(w, c); n.first == w {
+		n.setTimer()
 	}
 	return w
 }
 
-// link has c wait at w, behind the others. It needs mu.
-func (n *newcomers) link(w *newcomer, c *conn) {
-	*w = newcomer{conn: c, due: time.Since(n.server.start) + n.server.opts.ConnectTimeout, prev: n.last, waiting: true}
+// append has c wait at w, behind the others. It needs mu.
+func (n *pendingConns) append(w *pendingConn, c *conn) {
+	*w = pendingConn{conn: c, due: time.Since(n.server.start) + n.server.opts.ConnectTimeout, prev: n.last, waiting: true}
 	if n.last != nil {
 		n.last.next = w
 	} else {
@@ -53,16 +53,16 @@ func (n *newcomers) link(w *newcomer, c *conn) {
 }
 
 // remove has nobody wait at w, which must not be used any more.
-func (n *newcomers) remove(w *newcomer) {
+func (n *pendingConns) remove(w *pendingConn) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if w.waiting { // else expire has just taken it, and goes off for nothing
 		n.unlink(w)
-		newcomerPool.Put(w)
+		pendingConnPool.Put(w)
 	}
 }
 
-func (n *newcomers) unlink(w *newcomer) {
+func (n *pendingConns) unlink(w *pendingConn) {
 	if w.prev != nil {
 		w.prev.next = w.next
 	} else {
@@ -73,11 +73,11 @@ func (n *newcomers) unlink(w *newcomer) {
 	} else {
 		n.last = w.prev
 	}
-	*w = newcomer{}
+	*w = pendingConn{}
 }
 
-// rest sets the timer for the first, if there is one.
-func (n *newcomers) rest() {
+// setTimer sets the timer for the first, if there is one.
+func (n *pendingConns) setTimer() {
 	if n.first == nil {
 		return
 	}
@@ -90,19 +90,19 @@ func (n *newcomers) rest() {
 }
 
 // expire runs on the timer's goroutine.
-func (n *newcomers) expire() {
+func (n *pendingConns) expire() {
 	for {
 		n.mu.Lock()
 		w, now := n.first, time.Since(n.server.start)
 		if w == nil || w.due > now {
-			n.rest()
+			n.setTimer()
 			n.mu.Unlock()
 			return
 		}
 		c, late := w.conn, now-w.due
 		n.unlink(w)
 		if standstill.Late(late) { // what the client has sent is yet to be read
-			n.link(w, c)
+			n.append(w, c)
 			n.mu.Unlock()
 			continue
 		}

@@ -8,15 +8,15 @@ import (
 )
 
 // Lists of rooms that begin alike do not get in each other's way, and making a long one room by room copies it seldom.
-func TestNames(t *testing.T) {
-	var n *names
+func TestRoomListIsImmutable(t *testing.T) {
+	var n *roomList
 	var want []string
 	copies := 0
 	for i := range 1000 {
 		room := fmt.Sprint(i)
-		other := n.and([]string{"x", "y"}) // before or after the one that goes on
-		next := n.and([]string{room})
-		late := n.and([]string{"z"})
+		other := n.with([]string{"x", "y"}) // before or after the one that goes on
+		next := n.with([]string{room})
+		late := n.with([]string{"z"})
 		want = append(want, room)
 		if !slices.Equal(next.all(), want) || !slices.Equal(n.all(), want[:i]) {
 			t.Fatalf("%v and %v after %d", n.all(), next.all(), i)
@@ -28,7 +28,7 @@ func TestNames(t *testing.T) {
 	}
 	n = nil
 	for i := range 1000 {
-		next := n.and([]string{fmt.Sprint(i)})
+		next := n.with([]string{fmt.Sprint(i)})
 		if i > 0 && &next.list[0] != &n.list[0] {
 			copies++
 		}
@@ -37,7 +37,7 @@ func TestNames(t *testing.T) {
 	if copies > 15 {
 		t.Errorf("%d copies for 1,000 rooms", copies)
 	}
-	if n.and(nil) != n || (*names)(nil).and(nil) != nil {
+	if n.with(nil) != n || (*roomList)(nil).with(nil) != nil {
 		t.Error("adding nothing makes a list")
 	}
 }

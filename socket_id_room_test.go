@@ -11,7 +11,7 @@ import (
 )
 
 // A socket is told from others by what it is, not by the room called by its id: it may leave that, and others may join it.
-func TestSocketIsNoRoom(t *testing.T) {
+func TestRoomCalledByASocketsIDIsAnyRoom(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, f *fixture) {
 		ca, a := f.connected("/")
 		cb, b := f.connected("/")
@@ -75,7 +75,7 @@ func TestSocketIsNoRoom(t *testing.T) {
 }
 
 // What an operation has done can be seen when it has returned, also while handlers hold up the rest.
-func TestSeenRightAfter(t *testing.T) {
+func TestOperationsAreVisibleWhenTheyReturn(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, f *fixture) {
 		release := make(chan struct{})
 		f.Handle("hang", func(_ context.Context, s *socketio.Socket, _ *socketio.Event) error {
