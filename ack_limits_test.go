@@ -30,8 +30,8 @@ func (c *wsClient) answering() {
 	}
 }
 
-// Callbacks of EmitFunc are called exactly once, before OnDisconnect, and not after Shutdown has returned, whatever ends
-// the socket while answers come.
+// Callbacks of EmitFunc are called exactly once, before OnDisconnect, and not after Shutdown has returned, whatever
+// ends the socket while answers come.
 func TestCallbacksEndBeforeTheSocket(t *testing.T) {
 	ends := map[string]func(f *fixture, c *wsClient, s *socketio.Socket){
 		"disconnect":       func(_ *fixture, _ *wsClient, s *socketio.Socket) { s.Disconnect(false) },
@@ -188,7 +188,8 @@ func TestManyAcksAtOnce(t *testing.T) {
 	})
 }
 
-// Clients that never answer have a guaranteed number of questions each, in all of their namespaces, and a total together.
+// Clients that never answer have a guaranteed number of questions each, in all of their namespaces, and a total
+// together.
 func TestPendingAcksShareMemory(t *testing.T) {
 	bubble(t, patient, func(t *testing.T, f *fixture) {
 		f.Of("/other")

@@ -116,8 +116,8 @@ func echoes() *socketio.Server {
 
 const pointText = `{"id":12345,"text":"0123456789012345678901234567890123456789012345678901234567890123"}`
 
-// What an event costs from the bytes of the client to those of the server is pinned to what it is today: the message, the
-// packet, the event, the goroutine of the inbox, the handler's values, and the answer's bytes.
+// What an event costs from the bytes of the client to those of the server is pinned to what it is today: the message,
+// the packet, the event, the goroutine of the inbox, the handler's values, and the answer's bytes.
 func TestEventAllocations(t *testing.T) {
 	blob := strings.Repeat("\x00\xff", 50)
 	single := `{"text":"` + strings.Repeat("0123456789", 8) + `"}` // since the order of keys is not fixed

@@ -144,8 +144,8 @@ func (b BroadcastOperator) onAdapter(what string, fn func(adapter.Adapter) error
 
 var errNoNamespace = errors.New("socketio: operator without a namespace")
 
-// usable reports why nothing can be sent: the namespace has no adapter, or there is no namespace, because the operator is
-// the zero value or was got from a socket for which none has been found yet.
+// usable reports why nothing can be sent: the namespace has no adapter, or there is no namespace, because the operator
+// is the zero value or was got from a socket for which none has been found yet.
 func (b BroadcastOperator) usable() error {
 	if b.ns == nil {
 		return errNoNamespace
@@ -232,7 +232,8 @@ func (l *local) Flush(e adapter.Encoded) {
 		}
 	}
 	if heard != nil {
-		dispatch.RunAll(&l.srv.guard, heard, func(s *Socket) { s.notifyOutgoing(b.packet) }, func(error) {}) // reported by each
+		// reported by each
+		dispatch.RunAll(&l.srv.guard, heard, func(s *Socket) { s.notifyOutgoing(b.packet) }, func(error) {})
 	}
 }
 

@@ -16,8 +16,8 @@ import (
 	socketio "sio.example/socketio"
 )
 
-// Handlers, middleware and callbacks do what they may do, all at once, while clients come, go and misbehave. Nothing hangs, who
-// was connected is told once that it is no longer, and nothing is left behind.
+// Handlers, middleware and callbacks do what they may do, all at once, while clients come, go and misbehave. Nothing
+// hangs, who was connected is told once that it is no longer, and nothing is left behind.
 func TestEverythingAtOnce(t *testing.T) {
 	for seed := range uint64(3) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {

@@ -50,11 +50,12 @@ type conn struct {
 
 // coldState is guarded by conn.mu.
 type coldState struct {
-	pending         *pendingConn       // until the first socket is connected
-	attachmentTimer *time.Timer        // looks at attachmentsSince; nil while it is not set
-	fewerSockets    chan struct{}      // closed when liveSockets gets smaller; nil if nobody waits for that
-	byName          map[string]*Socket // the sockets for which the list of firstSocket would be too long; nil if it is not
-	left            *leftNames         // namespaces that the client was in; nil if there are none
+	pending         *pendingConn  // until the first socket is connected
+	attachmentTimer *time.Timer   // looks at attachmentsSince; nil while it is not set
+	fewerSockets    chan struct{} // closed when liveSockets gets smaller; nil if nobody waits for that
+	// the sockets for which the list of firstSocket would be too long; nil if it is not
+	byName map[string]*Socket
+	left   *leftNames // namespaces that the client was in; nil if there are none
 
 	byNameAuth  int // bytes of auth of the sockets in byName
 	closingAuth int // and of those that were removed and whose runner has not done its last job
@@ -276,9 +277,9 @@ func (c *conn) remove(s *Socket, was bool) {
 	}
 }
 
-// awaitFewerSockets holds the client up while twice as many of its sockets live as there may be namespaces, or those that have gone
-// keep as much auth as there may be, so that one that comes and goes while its handlers hang does not pile them up. It
-// reports false if the connection ends meanwhile.
+// awaitFewerSockets holds the client up while twice as many of its sockets live as there may be namespaces, or those
+// that have gone keep as much auth as there may be, so that one that comes and goes while its handlers hang does not
+// pile them up. It reports false if the connection ends meanwhile.
 func (c *conn) awaitFewerSockets() bool {
 	for {
 		c.mu.Lock()
@@ -362,8 +363,8 @@ func (c *conn) awaitAttachments() {
 	}
 }
 
-// attachmentTimeout runs on the timer's goroutine, at the latest when attachments have been missing for AttachmentTimeout. The
-// timer is not set for each packet, since nearly always the attachments are there at once.
+// attachmentTimeout runs on the timer's goroutine, at the latest when attachments have been missing for
+// AttachmentTimeout. The timer is not set for each packet, since nearly always the attachments are there at once.
 func (c *conn) attachmentTimeout() {
 	c.mu.Lock()
 	since := c.attachmentsSince.Load()
@@ -570,7 +571,8 @@ var frameSlices = sync.Pool{New: func() any {
 	return &s
 }}
 
-// encode appends the wire form of p to dst, for about so many sockets. A value that can't be encoded is an error, even if it panics when asked.
+// encode appends the wire form of p to dst, for about so many sockets. A value that can't be encoded is an error, even
+// if it panics when asked.
 func (s *server) encode(dst []*engineio.Prepared, p *parser.Packet, sockets int) (_ []*engineio.Prepared, err error) {
 	frames := frameSlices.Get().(*[]parser.Frame)
 	defer func() {

@@ -8,9 +8,9 @@ import (
 	"sio.example/socketio/internal/dispatch"
 )
 
-// inboxAccount is a conn as its inboxes see it: what the events of a connection hold that wait, or are being handled, in all of its
-// namespaces. Up to inboxAllowance bytes are counted with one atomic operation; beyond that the server's memory is asked, and charged
-// in steps.
+// inboxAccount is a conn as its inboxes see it: what the events of a connection hold that wait, or are being handled,
+// in all of its namespaces. Up to inboxAllowance bytes are counted with one atomic operation; beyond that the server's
+// memory is asked, and charged in steps.
 type inboxAccount conn
 
 var _ dispatch.Account = (*inboxAccount)(nil)
@@ -130,8 +130,8 @@ var _ dispatch.Lender = (*ackLender)(nil)
 // ackAllowance is how many bytes of acknowledgements a connection may owe whatever the others hold: about a thousand.
 const ackAllowance = 1100 * dispatch.AckCost
 
-// Borrow is that of dispatch.Lender. What the client owes does not count in what its events may hold: else it would not be
-// read from, and never answer.
+// Borrow is that of dispatch.Lender. What the client owes does not count in what its events may hold: else it would not
+// be read from, and never answer.
 func (o *ackLender) Borrow(n int) bool {
 	c := (*conn)(o)
 	c.mu.Lock()
@@ -156,15 +156,16 @@ func (o *ackLender) Repay(n int) {
 	c.chargeLocked()
 }
 
-// charge tells the engine what the connection holds, in steps: the events above, the packet of which attachments are missing,
-// what the client said about itself, and the answers it owes.
+// charge tells the engine what the connection holds, in steps: the events above, the packet of which attachments are
+// missing, what the client said about itself, and the answers it owes.
 func (c *conn) charge() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.chargeLocked()
 }
 
-// chargeLocked is charge. It needs mu. The flag comes first: whoever gives something back afterwards sees it, and waits.
+// chargeLocked is charge. It needs mu. The flag comes first: whoever gives something back afterwards sees it, and
+// waits.
 func (c *conn) chargeLocked() {
 	c.inboxHeld.Or(flagCharged)
 	const step = stepUnits * chargeUnit
@@ -261,8 +262,9 @@ func (s *server) limitHeaders(next func(r *http.Request) error) func(r *http.Req
 // ticks is the server's clock in milliseconds, as far as 32 bits hold it; never 0.
 func (s *server) ticks() uint32 { return max(1, uint32(time.Since(s.start).Milliseconds())+1) }
 
-// chargePartial charges a packet of which attachments are missing. While the others hold much the client is not read from,
-// unless it is the one that may go on in any case: if all had a part and waited for the rest, none would ever get it.
+// chargePartial charges a packet of which attachments are missing. While the others hold much the client is not read
+// from, unless it is the one that may go on in any case: if all had a part and waited for the rest, none would ever get
+// it.
 func (c *conn) chargePartial() {
 	c.partialCharged = true
 	if !c.mayKeepPartial() {
@@ -285,8 +287,8 @@ func (c *conn) chargePartial() {
 	c.chargeLocked()
 }
 
-// partialTick is how often a connection looks whether there is memory again, and partialParts how much more than for events
-// that wait there may be for one packet: it can't be handled before it is complete.
+// partialTick is how often a connection looks whether there is memory again, and partialParts how much more than for
+// events that wait there may be for one packet: it can't be handled before it is complete.
 const (
 	partialTick  = 100 * time.Millisecond
 	partialParts = 4

@@ -161,8 +161,8 @@ func TestViolations(t *testing.T) {
 	}
 }
 
-// A page that says connect() twice sends CONNECT twice. There is one socket, one run of the middleware and one answer, and the
-// client's other namespaces notice nothing.
+// A page that says connect() twice sends CONNECT twice. There is one socket, one run of the middleware and one answer,
+// and the client's other namespaces notice nothing.
 func TestConnectTwice(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, f *fixture) {
 		runs, sockets := 0, 0
@@ -304,7 +304,8 @@ func TestHandlersDoNotPileUp(t *testing.T) {
 		c.close()
 		close(release)
 		synctest.Wait()
-		if st := f.Stats(); st.Sockets != 0 || st.Connects < 7 || st.Connects > 8 { // the last one may just have come in
+		// the last one may just have come in
+		if st := f.Stats(); st.Sockets != 0 || st.Connects < 7 || st.Connects > 8 {
 			t.Errorf("stats are %+v", st)
 		}
 	})

@@ -7,8 +7,9 @@ import (
 	"sio.example/socketio/internal/standstill"
 )
 
-// pendingConns are the connections of a server that have joined no namespace yet, in the order in which their ConnectTimeout
-// expires, with one timer for all: a timer for each is the greater part of what a connection needs only while it is new.
+// pendingConns are the connections of a server that have joined no namespace yet, in the order in which their
+// ConnectTimeout expires, with one timer for all: a timer for each is the greater part of what a connection needs only
+// while it is new.
 //
 // Lock order: conn.mu, then pendingConns.mu.
 type pendingConns struct {
@@ -107,6 +108,7 @@ func (n *pendingConns) expire() {
 			continue
 		}
 		n.mu.Unlock()
-		go c.connectTimeout() // owned by the connection; ends when that is told to close, which may take a Logger's time
+		// owned by the connection; ends when that is told to close, which may take a Logger's time
+		go c.connectTimeout()
 	}
 }

@@ -9,8 +9,8 @@ import (
 	socketio "sio.example/socketio"
 )
 
-// What matchers, middleware and callbacks get is not finished yet, and they may give it to others: everything of it can be asked
-// and told at the same time as it is being made. The race detector is what fails.
+// What matchers, middleware and callbacks get is not finished yet, and they may give it to others: everything of it can
+// be asked and told at the same time as it is being made. The race detector is what fails.
 func TestConnectingSocketIsSafeForConcurrentUse(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, f *fixture) {
 		var others sync.WaitGroup

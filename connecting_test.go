@@ -24,8 +24,8 @@ func (a slowJoin) Join(m adapter.Member, rooms ...string) error {
 	return a.Memory.Join(m, rooms...)
 }
 
-// The client gets CONNECT when it is in its rooms, not before, also if something else is sent on its connection: what is
-// sent to the rooms from then on reaches it.
+// The client gets CONNECT when it is in its rooms, not before, also if something else is sent on its connection: what
+// is sent to the rooms from then on reaches it.
 func TestConnectWaitsForRooms(t *testing.T) {
 	var may chan struct{}
 	opts := &socketio.Options{Adapter: func(ns adapter.Local) (adapter.Adapter, error) {

@@ -27,10 +27,10 @@
 //
 // # User code
 //
-// Middleware, handlers and callbacks of a socket run on one goroutine of that socket, never two at a time, and
-// with no lock held: all methods may be called, except that a handler must not wait for [Server.Shutdown]. A handler
-// that takes long holds up the events of its own socket only: when more of them wait than [Options.MaxInboxBytes] allows,
-// the client's connection is not read any more, and not given up for that. Acknowledgements are not held up, unless reading
+// Middleware, handlers and callbacks of a socket run on one goroutine of that socket, never two at a time, and with no
+// lock held: all methods may be called, except that a handler must not wait for [Server.Shutdown]. A handler that takes
+// long holds up the events of its own socket only: when more of them wait than [Options.MaxInboxBytes] allows, the
+// client's connection is not read any more, and not given up for that. Acknowledgements are not held up, unless reading
 // has stopped; so a handler may wait for one with EmitWithAck, also from the client whose event it handles.
 //
 // The goroutine exists only while there is something to do; an idle client costs no goroutine here.
@@ -40,8 +40,8 @@
 //
 // # What clients get to see
 //
-// The text of an error is not for strangers. Middleware refuses a socket with a [ConnectError], a handler answers with an
-// [event.Error]; for any other error the client gets [InternalError].
+// The text of an error is not for strangers. Middleware refuses a socket with a [ConnectError], a handler answers with
+// an [event.Error]; for any other error the client gets [InternalError].
 //
 // What a client does against the protocol closes its connection; [Stats] counts each under a name of its own.
 package socketio

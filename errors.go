@@ -10,8 +10,8 @@ import (
 var (
 	// ErrDisconnected is returned by what needs a connected socket, and by what waited for one that has gone.
 	ErrDisconnected = errors.New("socketio: disconnected")
-	// ErrSlowConsumer is returned by an Emit for which the server has no memory, because the client takes less than it is sent;
-	// the connection is closed.
+	// ErrSlowConsumer is returned by an Emit for which the server has no memory, because the client takes less than it
+	// is sent; the connection is closed.
 	ErrSlowConsumer = errors.New("socketio: slow consumer")
 	// ErrTooManyAcks is returned by what asks for an acknowledgement of a client that owes too many already, see
 	// Options.MaxPendingAcks, and by broadcasts that could not ask one for that reason.
@@ -22,8 +22,8 @@ var (
 
 // InternalError is the text that a client gets instead of the text of an error which was not meant for it: as the
 // message of CONNECT_ERROR when middleware returned something else than a *ConnectError, and as the acknowledgement
-// {"error": InternalError} when a handler returned something else than an *event.Error, unless arguments that did not fit
-// were the reason. The error itself is logged.
+// {"error": InternalError} when a handler returned something else than an *event.Error, unless arguments that did not
+// fit were the reason. The error itself is logged.
 const InternalError = event.InternalText
 
 // A ConnectError refuses a connection: the client gets what middleware returns.

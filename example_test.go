@@ -119,8 +119,8 @@ func ExampleNamespace_Use() {
 	// connected
 }
 
-// Acknowledgements are waited for with a context, which is the timeout too. A handler may wait for the client whose event
-// it handles.
+// Acknowledgements are waited for with a context, which is the timeout too. A handler may wait for the client whose
+// event it handles.
 func ExampleSocket_EmitWithAck() {
 	io := socketio.NewServer(nil)
 	io.Handle("hello", func(ctx context.Context, s *socketio.Socket, _ *socketio.Event) error {

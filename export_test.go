@@ -5,8 +5,8 @@ import "time"
 // PendingAcks is how many acknowledgements s waits for.
 func PendingAcks(s *Socket) int { return s.acks.Len() }
 
-// StandStill makes what connections are waited for look as it does after the process stood still: when a timer goes off, it
-// is d later than it should be.
+// StandStill makes what connections are waited for look as it does after the process stood still: when a timer goes
+// off, it is d later than it should be.
 func StandStill(s *Server, d time.Duration) {
 	n := &s.srv.pendingConns
 	n.mu.Lock()

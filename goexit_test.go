@@ -72,8 +72,8 @@ func (a exitingAdapter) LeaveAll(m adapter.Member) {
 	a.Adapter.LeaveAll(m)
 }
 
-// User code that calls runtime.Goexit takes a reader, a runner or a request of ours along. The sockets are told, the session
-// ends where it has to, and Shutdown returns.
+// User code that calls runtime.Goexit takes a reader, a runner or a request of ours along. The sockets are told, the
+// session ends where it has to, and Shutdown returns.
 func TestGoexitBelowTheHandlers(t *testing.T) {
 	inMemory := func(a exitingAdapter) adapter.Factory {
 		return func(l adapter.Local) (adapter.Adapter, error) {

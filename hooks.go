@@ -8,9 +8,9 @@ import (
 	"sync/atomic"
 )
 
-// hooks is what users register. A set is not changed once somebody has seen it, so that it can be read without a lock and
-// shared with the children of a parent. What is registered meanwhile is gathered in the next one, which is made when somebody
-// looks: a copy for each handler takes seconds for ten thousand.
+// hooks is what users register. A set is not changed once somebody has seen it, so that it can be read without a lock
+// and shared with the children of a parent. What is registered meanwhile is gathered in the next one, which is made
+// when somebody looks: a copy for each handler takes seconds for ten thousand.
 type hooks struct {
 	set atomic.Pointer[hookSet] // nil if next is newer, or nothing was registered
 

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// A set that somebody has seen does not change, nor do those who share it see each other's handlers; what is registered in a
-// row is copied once.
+// A set that somebody has seen does not change, nor do those who share it see each other's handlers; what is registered
+// in a row is copied once.
 func TestHooksAreCopiedWhenSeen(t *testing.T) {
 	var h, child hooks
 	if h.load() != noHooks || h.load() != noHooks {

@@ -57,7 +57,8 @@ func (s *server) logError(ctx context.Context, level slog.Level, msg string, soc
 	s.log.Log(ctx, level, msg, args...)
 }
 
-// causeOf is what records are counted by. Names that clients choose are not part of it: they could have a cause for each record.
+// causeOf is what records are counted by. Names that clients choose are not part of it: they could have a cause for
+// each record.
 func causeOf(msg string, sock *Socket, e *Event) string {
 	switch {
 	case e != nil && (sock == nil || sock.hasListener(e.Name)):

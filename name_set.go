@@ -2,8 +2,8 @@ package socketio
 
 import "sio.example/socketio/internal/index"
 
-// A nameSet is a set of rooms or namespaces: a slice, and with an index once searching that would cost more. The zero value is
-// empty.
+// A nameSet is a set of rooms or namespaces: a slice, and with an index once searching that would cost more. The zero
+// value is empty.
 type nameSet struct {
 	list  []string              // in no particular order once something was removed
 	index *index.Places[string] // nil while list is short

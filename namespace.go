@@ -102,13 +102,14 @@ func (n *Namespace) close() (err error) {
 // Name is the name, with its leading slash.
 func (n *Namespace) Name() string { return n.name }
 
-// Use adds middleware. It decides, in the order it was added and one function after another, whether a socket may connect: an
-// error refuses it. A *ConnectError is sent as it is; any other error is logged and the client gets InternalError. ctx
-// is the socket's context. What middleware emits to the socket arrives before the client learns that it is connected.
+// Use adds middleware. It decides, in the order it was added and one function after another, whether a socket may
+// connect: an error refuses it. A *ConnectError is sent as it is; any other error is logged and the client gets
+// InternalError. ctx is the socket's context. What middleware emits to the socket arrives before the client learns that
+// it is connected.
 func (n *Namespace) Use(mw func(ctx context.Context, s *Socket) error) { n.hooks.use(mw) }
 
-// UseEvents adds event middleware around the handlers of all events of all sockets, outside of that of Socket.Use. The first
-// one is the outermost. SocketFromContext tells the socket.
+// UseEvents adds event middleware around the handlers of all events of all sockets, outside of that of Socket.Use. The
+// first one is the outermost. SocketFromContext tells the socket.
 func (n *Namespace) UseEvents(mw ...Middleware) { n.hooks.useEvents(mw) }
 
 // OnConnection adds a function that is called for each socket once it is connected, before its first event is handled.
@@ -222,8 +223,8 @@ func HandleWithAck[Req, Res any](n *Namespace, name event.WithAck[Req, Res], fn 
 // typedHandlers makes a namespace the listener that contracts expect.
 type typedHandlers struct{ n *Namespace }
 
-// On registers a handler that finds its socket in the context, also if event middleware has put another one in place. It can't
-// be removed.
+// On registers a handler that finds its socket in the context, also if event middleware has put another one in place.
+// It can't be removed.
 func (t typedHandlers) On(name string, h Handler) (off func()) {
 	t.n.Handle(name, func(ctx context.Context, s *Socket, e *Event) error {
 		if got, _ := SocketFromContext(ctx); got != s {

@@ -6,8 +6,8 @@ import (
 	"iter"
 )
 
-// A ParentNamespace stands for the namespaces a function lets in. Each of them gets the middleware, handlers and callbacks
-// that the parent has when it is made. Its methods are safe for concurrent use.
+// A ParentNamespace stands for the namespaces a function lets in. Each of them gets the middleware, handlers and
+// callbacks that the parent has when it is made. Its methods are safe for concurrent use.
 type ParentNamespace struct {
 	srv   *server
 	match func(ctx context.Context, name string, auth Args) bool

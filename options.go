@@ -22,16 +22,16 @@ type Options struct {
 	// below.
 	Engine engineio.Options
 
-	// Parser makes the wire form of packets; clients must use the same. The default is parser.JSON with MaxBytes such that a
-	// packet may have as many attachments as MaxAttachments says, each as large as Engine.MaxPayload.
+	// Parser makes the wire form of packets; clients must use the same. The default is parser.JSON with MaxBytes such
+	// that a packet may have as many attachments as MaxAttachments says, each as large as Engine.MaxPayload.
 	Parser parser.Parser
 
 	// Adapter makes the adapter of each namespace; the default is adapter.NewMemory. If it fails, the error is logged,
 	// the namespace refuses all clients, and its methods return the error.
 	Adapter adapter.Factory
 
-	// ConnectTimeout closes a connection that has joined no namespace after this time; default 45 s. Middleware that takes
-	// longer has its context cancelled.
+	// ConnectTimeout closes a connection that has joined no namespace after this time; default 45 s. Middleware that
+	// takes longer has its context cancelled.
 	ConnectTimeout time.Duration
 
 	// AttachmentTimeout closes a connection when the attachments of a packet have not come after this time; default
@@ -41,27 +41,28 @@ type Options struct {
 	// MaxNamespaces is how many namespaces one connection may be in; default 100. More are refused.
 	MaxNamespaces int
 
-	// MaxInboxBytes is how much the events of one connection may hold that wait for handlers or are being handled, in all of
-	// its namespaces: their data, and 384 bytes for each. Beyond it the connection is not read until a handler has returned,
-	// so that TCP slows the client down. One event is always taken. By default, and at most, it is what the server's memory
-	// (Engine.MaxMemory) has for one connection: some 4 MiB, or 10,000 small events, while the others hold little, and 64 KiB
-	// when they hold much.
+	// MaxInboxBytes is how much the events of one connection may hold that wait for handlers or are being handled, in
+	// all of its namespaces: their data, and 384 bytes for each. Beyond it the connection is not read until a handler
+	// has returned, so that TCP slows the client down. One event is always taken. By default, and at most, it is what
+	// the server's memory (Engine.MaxMemory) has for one connection: some 4 MiB, or 10,000 small events, while the
+	// others hold little, and 64 KiB when they hold much.
 	MaxInboxBytes int
 
-	// MaxInbox, if not zero, is how many events may wait for the handlers of one socket beside that. A handler that waits for
-	// an acknowledgement gets it only if no more events than that come before it.
+	// MaxInbox, if not zero, is how many events may wait for the handlers of one socket beside that. A handler that
+	// waits for an acknowledgement gets it only if no more events than that come before it.
 	MaxInbox int
 
-	// MaxPendingAcks, if not zero, is how many acknowledgements one socket may wait for, those of EmitFunc until its callback
-	// has returned. Without it, and at most, it is what the server's memory (Engine.MaxMemory) has for one connection, where
-	// each counts 256 bytes and the name of its event: some 10,000 while the others hold little, and 1,000 for all sockets of
-	// the connection together when they hold much. Beyond, EmitFunc, EmitWithAck and broadcasts with acknowledgements do not
-	// ask it, and return ErrTooManyAcks. The answers to callbacks that have not been called count in what MaxInboxBytes bounds.
+	// MaxPendingAcks, if not zero, is how many acknowledgements one socket may wait for, those of EmitFunc until its
+	// callback has returned. Without it, and at most, it is what the server's memory (Engine.MaxMemory) has for one
+	// connection, where each counts 256 bytes and the name of its event: some 10,000 while the others hold little, and
+	// 1,000 for all sockets of the connection together when they hold much. Beyond, EmitFunc, EmitWithAck and
+	// broadcasts with acknowledgements do not ask it, and return ErrTooManyAcks. The answers to callbacks that have not
+	// been called count in what MaxInboxBytes bounds.
 	MaxPendingAcks int
 
-	// MaxAuth is how many bytes of the auth of its CONNECT packets a connection may keep, in all of its namespaces together,
-	// since Socket.Handshake has them as long as the socket lives; default 128 KiB. A CONNECT beyond it is refused with a
-	// CONNECT_ERROR. A handshake whose URL and header are larger is refused as well.
+	// MaxAuth is how many bytes of the auth of its CONNECT packets a connection may keep, in all of its namespaces
+	// together, since Socket.Handshake has them as long as the socket lives; default 128 KiB. A CONNECT beyond it is
+	// refused with a CONNECT_ERROR. A handshake whose URL and header are larger is refused as well.
 	MaxAuth int
 
 	// DisableClient stops the server from handing out the browser client under its path.
@@ -71,19 +72,20 @@ type Options struct {
 	// counted and given to OnError, and the socket lives on.
 	DisableRecover bool
 
-	// KeepEmptyChildren keeps a namespace made by OfFunc when its last socket has left. With it, clients that connect to
-	// ever new names make the process grow.
+	// KeepEmptyChildren keeps a namespace made by OfFunc when its last socket has left. With it, clients that connect
+	// to ever new names make the process grow.
 	KeepEmptyChildren bool
 
-	// Logger gets what goes wrong, as warnings and errors: of one cause ten at once, and then one each ten seconds, which tells
-	// how many were left out. At the level of debugging it gets who connects, is refused or disconnected, and events without
-	// a listener. The default is slog.Default() as it is when the server is made; slog.New(slog.DiscardHandler) logs nothing.
-	// What a client sent is quoted and cut to 256 bytes.
-	// Its Handler is called on a goroutine of its own: one that blocks, panics or calls runtime.Goexit costs records, and nothing else.
+	// Logger gets what goes wrong, as warnings and errors: of one cause ten at once, and then one each ten seconds,
+	// which tells how many were left out. At the level of debugging it gets who connects, is refused or disconnected,
+	// and events without a listener. The default is slog.Default() as it is when the server is made;
+	// slog.New(slog.DiscardHandler) logs nothing. What a client sent is quoted and cut to 256 bytes. Its Handler is
+	// called on a goroutine of its own: one that blocks, panics or calls runtime.Goexit costs records, and nothing
+	// else.
 	Logger *slog.Logger
 
-	// OnError is called after a handler's error, or a panic in any user code, was logged. s and e are nil where there is
-	// none. It must return quickly.
+	// OnError is called after a handler's error, or a panic in any user code, was logged. s and e are nil where there
+	// is none. It must return quickly.
 	OnError func(ctx context.Context, s *Socket, e *Event, err error)
 }
 
@@ -93,9 +95,10 @@ const (
 	defaultMaxAuth    = 128 << 10
 )
 
-// Validate reports options that no server can keep, or that nobody can mean, those of Engine included: a ConnectTimeout of
-// 45000, which is 45 microseconds, or a negative number. Each message has the right form. NewServer logs the same at error level
-// and goes on with the default in place of what is wrong; a program that would rather not start asks here first.
+// Validate reports options that no server can keep, or that nobody can mean, those of Engine included: a ConnectTimeout
+// of 45000, which is 45 microseconds, or a negative number. Each message has the right form. NewServer logs the same at
+// error level and goes on with the default in place of what is wrong; a program that would rather not start asks here
+// first.
 func (o *Options) Validate() error {
 	if o == nil {
 		return nil

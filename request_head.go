@@ -12,11 +12,11 @@ import (
 	"sio.example/socketio/parser"
 )
 
-// An requestHead is what a connection remembers of its first request: URI and header, in a form that takes a fraction of
-// the memory, since most servers never look at it again. The first byte tells how the URI begins and whether there was
-// TLS, the rest of the URI follows, then the header. A name of knownHeaders is one byte, and so is one with its usual
-// value; any other is otherHeader and the name. Each text stands behind its length: a handler before this one may have
-// put anything into the header.
+// An requestHead is what a connection remembers of its first request: URI and header, in a form that takes a fraction
+// of the memory, since most servers never look at it again. The first byte tells how the URI begins and whether there
+// was TLS, the rest of the URI follows, then the header. A name of knownHeaders is one byte, and so is one with its
+// usual value; any other is otherHeader and the name. Each text stands behind its length: a handler before this one may
+// have put anything into the header.
 type requestHead string
 
 // How URIs begin, and the flag for TLS beside it.

@@ -2,8 +2,8 @@ package socketio
 
 import "sync/atomic"
 
-// roomList are rooms of operators: a list that is never changed. Longer ones share their memory with those they were made of,
-// so that adding one after the other takes no time that grows with the square of their number. nil is empty.
+// roomList are rooms of operators: a list that is never changed. Longer ones share their memory with those they were
+// made of, so that adding one after the other takes no time that grows with the square of their number. nil is empty.
 type roomList struct {
 	list      []string
 	tailTaken atomic.Bool // the room behind list is taken, by the one that was made of this first

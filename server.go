@@ -25,8 +25,8 @@ type mainNamespace = Namespace
 // methods are safe for concurrent use.
 type Server struct{ *mainNamespace }
 
-// NewServer returns a server for http.Handle("/socket.io/", s): with the slash at the end, and without a method in the pattern.
-// nil means all defaults. What [Options.Validate] reports is logged at error level, and left out.
+// NewServer returns a server for http.Handle("/socket.io/", s): with the slash at the end, and without a method in the
+// pattern. nil means all defaults. What [Options.Validate] reports is logged at error level, and left out.
 //
 // The caller serves it, under its path or under all, and calls Shutdown in the end: http.Server.Shutdown does not wait
 // for WebSocket connections.
@@ -66,9 +66,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // Of returns the namespace called name, and makes it if needed. A leading slash is added. A namespace made by Of lets
-// every client in that its middleware lets in, and stays; the functions given to OfFunc are not asked, and the middleware of their
-// parents do not count. So do not use Of to reach what clients make by connecting: ParentNamespace.Child does not make
-// anything.
+// every client in that its middleware lets in, and stays; the functions given to OfFunc are not asked, and the
+// middleware of their parents do not count. So do not use Of to reach what clients make by connecting:
+// ParentNamespace.Child does not make anything.
 func (s *Server) Of(name string) *Namespace { return s.srv.of(name) }
 
 // OfFunc lets clients connect to each namespace for which match returns true; it is made when the first one does, and
@@ -192,8 +192,8 @@ func (s *server) acquire(name string, p *ParentNamespace) *Namespace {
 	return n
 }
 
-// moveToNamespace moves a socket that is about to be connected from the pending ones to those of its namespace. It reports
-// false after Shutdown.
+// moveToNamespace moves a socket that is about to be connected from the pending ones to those of its namespace. It
+// reports false after Shutdown.
 func (s *server) moveToNamespace(sock *Socket) bool {
 	sock.ns().add(sock)
 	s.mu.Lock()

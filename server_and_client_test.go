@@ -18,7 +18,8 @@ import (
 	"sio.example/socketio/siotest"
 )
 
-// What a server promises, seen by a client of this project: both ends are real, and so is all between them but the network.
+// What a server promises, seen by a client of this project: both ends are real, and so is all between them but the
+// network.
 
 // twoEnds runs a test in a bubble for each way to connect.
 func twoEnds(t *testing.T, setup func(io *socketio.Server), fn func(t *testing.T, srv *siotest.Server)) {

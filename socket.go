@@ -17,8 +17,8 @@ import (
 
 // A Socket is one client in one namespace. Its methods are safe for concurrent use, and none but EmitWithAck waits.
 //
-// Middleware, handlers and callbacks of one socket run one at a time, on a goroutine that belongs to the socket; those of
-// different sockets run at the same time.
+// Middleware, handlers and callbacks of one socket run one at a time, on a goroutine that belongs to the socket; those
+// of different sockets run at the same time.
 type Socket struct {
 	id        string
 	name      string // of the namespace
@@ -104,8 +104,8 @@ func newSocket(c *conn, id, name string, auth Args, size int) *Socket {
 // ID is the public id of the socket. It differs from the id of the Engine.IO session, which is a credential.
 func (s *Socket) ID() string { return s.id }
 
-// Namespace is the namespace the socket belongs to. It is nil for the functions given to OfFunc, which decide whether there
-// is one.
+// Namespace is the namespace the socket belongs to. It is nil for the functions given to OfFunc, which decide whether
+// there is one.
 func (s *Socket) Namespace() *Namespace { return s.ns() }
 
 func (s *Socket) ns() *Namespace { return s.namespace.Load() }
@@ -197,8 +197,8 @@ func (s *Socket) Rooms() []string {
 	return s.ns().adapter.Rooms(s.id)
 }
 
-// Join puts the socket into rooms. Middleware may call it; the rooms count from when the socket is connected. It returns
-// ErrDisconnected after that, or the adapter's error.
+// Join puts the socket into rooms. Middleware may call it; the rooms count from when the socket is connected. It
+// returns ErrDisconnected after that, or the adapter's error.
 func (s *Socket) Join(rooms ...string) error {
 	s.mu.Lock()
 	if s.is(connecting) {
@@ -263,8 +263,8 @@ const (
 	closeDrain                  // events that wait are handled, for a while
 )
 
-// drainTime is how long events that wait may be handled when it was the client that ended the connection, or broke it: it
-// may well have sent them as its last act.
+// drainTime is how long events that wait may be handled when it was the client that ended the connection, or broke it:
+// it may well have sent them as its last act.
 const drainTime = time.Second
 
 // close begins to end the socket, once; the runner does the rest after what it is doing now. It takes no lock that user
@@ -349,8 +349,8 @@ func (j job) describe() string {
 	}
 }
 
-// runner is a Socket as its inbox sees it. All of its methods run on the inbox's goroutine; without user code to call, connectInline
-// and free may run on another.
+// runner is a Socket as its inbox sees it. All of its methods run on the inbox's goroutine; without user code to call,
+// connectInline and free may run on another.
 type runner Socket
 
 // Account counts what waits in the inbox, and that of the others of the connection.
@@ -396,8 +396,9 @@ func (r *runner) connect() {
 	}
 }
 
-// canConnectInline reports whether connecting calls no user code, so that no runner is needed: a parser of the user's would
-// be some, and so is what the user does about its errors. It is for the reader, and a socket that nobody knows yet.
+// canConnectInline reports whether connecting calls no user code, so that no runner is needed: a parser of the user's
+// would be some, and so is what the user does about its errors. It is for the reader, and a socket that nobody knows
+// yet.
 func (s *Socket) canConnectInline() bool {
 	if !s.conn.srv.builtinParser || !s.hasMemoryAdapter() {
 		return false
@@ -406,7 +407,8 @@ func (s *Socket) canConnectInline() bool {
 	return len(hooks.middleware) == 0 && len(hooks.onConnection) == 0
 }
 
-// canCloseInline reports the same of the end of a socket that was connected. A callback that somebody adds right now comes too late.
+// canCloseInline reports the same of the end of a socket that was connected. A callback that somebody adds right now
+// comes too late.
 func (s *Socket) canCloseInline() bool {
 	return s.hasMemoryAdapter() && s.onDisconnect.Len() == 0 && s.extra.Load() == nil
 }
@@ -504,8 +506,8 @@ func (s *Socket) tellRefused(why *ConnectError) {
 }
 
 // admit makes the socket a connected one, in an order such that a broadcast is neither sent before CONNECT nor missed
-// once the client has it: the socket is in its rooms before CONNECT is queued, and gets what is sent there from then on.
-// An error is to be told to the client.
+// once the client has it: the socket is in its rooms before CONNECT is queued, and gets what is sent there from then
+// on. An error is to be told to the client.
 func (s *Socket) admit() (in bool, err error) {
 	srv := s.conn.srv
 	rooms, ok := s.beginAdmission()
@@ -547,8 +549,8 @@ func (s *Socket) beginAdmission() (rooms []string, ok bool) {
 	return rooms, true
 }
 
-// queueConnect queues CONNECT. It reports false if the socket or the connection has gone. What queues DISCONNECT comes before
-// all of it, or after. An error is one of a parser of the user's.
+// queueConnect queues CONNECT. It reports false if the socket or the connection has gone. What queues DISCONNECT comes
+// before all of it, or after. An error is one of a parser of the user's.
 func (s *Socket) queueConnect() (in bool, err error) {
 	l := newScratch()
 	defer l.free()

@@ -14,8 +14,8 @@ import (
 
 // EmitWithAck sends an event, and waits for the client to acknowledge it. ctx is the timeout: without one, and without
 // an answer, it waits until the socket is disconnected. It returns the values of the acknowledgement; ErrDisconnected;
-// ErrTooManyAcks; an error that matches ctx.Err(); or an error of Emit. A handler may wait for the client whose event it
-// handles; middleware should not, since clients answer only when they are connected.
+// ErrTooManyAcks; an error that matches ctx.Err(); or an error of Emit. A handler may wait for the client whose event
+// it handles; middleware should not, since clients answer only when they are connected.
 func (s *Socket) EmitWithAck(ctx context.Context, name string, args ...any) (Args, error) {
 	if err := checkName(name); err != nil {
 		return Args{}, err
@@ -56,8 +56,8 @@ func (s *Socket) EmitWithAck(ctx context.Context, name string, args ...any) (Arg
 
 // EmitFunc is EmitWithAck for those who don't wait: fn is called exactly once, as handlers are and before OnDisconnect,
 // with the values or the error. If EmitFunc returns an error, fn is not called. What is emitted with EmitFunc by one
-// goroutine arrives in that order. How many may wait for an answer, or for fn to return, is a matter of the server's memory and
-// of Options.MaxPendingAcks: beyond that EmitFunc returns ErrTooManyAcks, and sends nothing.
+// goroutine arrives in that order. How many may wait for an answer, or for fn to return, is a matter of the server's
+// memory and of Options.MaxPendingAcks: beyond that EmitFunc returns ErrTooManyAcks, and sends nothing.
 func (s *Socket) EmitFunc(ctx context.Context, fn func(args Args, err error), name string, args ...any) error {
 	if err := checkName(name); err != nil {
 		return err
@@ -90,8 +90,8 @@ func (s *Socket) EmitFunc(ctx context.Context, fn func(args Args, err error), na
 	return nil
 }
 
-// sharesDone reports whether done is that of the socket's own context, which handlers pass on: who waits for an acknowledgement
-// is told of its end anyway, and a timeout of its own would be most of what waiting costs.
+// sharesDone reports whether done is that of the socket's own context, which handlers pass on: who waits for an
+// acknowledgement is told of its end anyway, and a timeout of its own would be most of what waiting costs.
 func (s *Socket) sharesDone(done <-chan struct{}) bool {
 	l := s.ctx.Load()
 	return l != nil && l.ctx.Done() == done

@@ -94,8 +94,8 @@ func (s *Socket) notifyOutgoing(p *parser.Packet) {
 	})
 }
 
-// To returns an operator that reaches the other members of rooms: s itself is excluded, whatever rooms it is in. Who is in
-// the room called by its id is not excluded for that.
+// To returns an operator that reaches the other members of rooms: s itself is excluded, whatever rooms it is in. Who is
+// in the room called by its id is not excluded for that.
 func (s *Socket) To(rooms ...string) BroadcastOperator { return s.Broadcast().To(rooms...) }
 
 // Except returns an operator that reaches all but s and the members of rooms.

@@ -10,7 +10,8 @@ import (
 	socketio "sio.example/socketio"
 )
 
-// A socket is told from others by what it is, not by the room called by its id: it may leave that, and others may join it.
+// A socket is told from others by what it is, not by the room called by its id: it may leave that, and others may join
+// it.
 func TestRoomCalledByASocketsIDIsAnyRoom(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, f *fixture) {
 		ca, a := f.connected("/")

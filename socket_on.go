@@ -25,9 +25,9 @@ type Args = parser.Args
 // removes it. ctx is the socket's context, but for the last events of a client that has gone: see the package comment.
 //
 // An error is logged and given to OnError. If the client wants an acknowledgement and has not got one when the last
-// listener returned, it gets {"error": message}, with the message of an *event.Error, event.InvalidText if arguments did
-// not fit, or InternalError for any other error; see event.Event.AckError. A listener that wants to acknowledge later
-// must return nil.
+// listener returned, it gets {"error": message}, with the message of an *event.Error, event.InvalidText if arguments
+// did not fit, or InternalError for any other error; see event.Event.AckError. A listener that wants to acknowledge
+// later must return nil.
 func (s *Socket) On(name string, h Handler) (off func()) {
 	return s.listeners.Add(name, h, false)
 }
@@ -43,14 +43,14 @@ func (s *Socket) OnAny(h func(ctx context.Context, e *Event)) (off func()) {
 }
 
 // OnAnyOutgoing adds a listener for all events that are sent to the client, by Emit and by broadcasts. It is called on
-// the sender's goroutine, at the same time by several, and must return quickly. It may send: those events, to whomever they
-// go, are not announced to listeners for outgoing events.
+// the sender's goroutine, at the same time by several, and must return quickly. It may send: those events, to whomever
+// they go, are not announced to listeners for outgoing events.
 func (s *Socket) OnAnyOutgoing(h func(name string, args Args)) (off func()) {
 	return s.ensureExtra().outgoing.Add("", h, false)
 }
 
-// Use adds event middleware around the listeners and handlers of all events, inside of that of Namespace.UseEvents. It counts
-// from the next event on.
+// Use adds event middleware around the listeners and handlers of all events, inside of that of Namespace.UseEvents. It
+// counts from the next event on.
 func (s *Socket) Use(mw ...Middleware) {
 	x := s.ensureExtra()
 	for _, m := range mw {

@@ -83,8 +83,8 @@ func (d badData) MarshalJSON() ([]byte, error) {
 
 const typedAnswer event.WithAck[int, int] = "typed"
 
-// User code that panics or ends its goroutine harms nobody else: the client gets an answer, the socket ends once, children
-// go, and Shutdown returns.
+// User code that panics or ends its goroutine harms nobody else: the client gets an answer, the socket ends once,
+// children go, and Shutdown returns.
 func TestUserCodeThatMisbehaves(t *testing.T) {
 	const refused, let, invalid = `44/dyn,{"message":"internal error"}`, `40/dyn,`, `44/dyn,{"message":"Invalid namespace"}`
 	for place, want := range map[string][2]string{ // with a panic, and with runtime.Goexit

@@ -27,8 +27,8 @@ func (s *Socket) newRequest(name string, answer func(args Args, err error)) *req
 	return &request{id: s.ids.Add(1) - 1, name: name, answer: answer, cost: dispatch.AckCost + len(name)}
 }
 
-// mayAsk reports why one more acknowledgement cannot be waited for. Those of Retries are bounded by its queue. The Manager's
-// lock is held.
+// mayAsk reports why one more acknowledgement cannot be waited for. Those of Retries are bounded by its queue. The
+// Manager's lock is held.
 func (s *Socket) mayAsk(r *request) error {
 	if r == nil || r.answer == nil {
 		return nil
@@ -120,7 +120,8 @@ func (s *Socket) failRequests(err error, sentOnly bool) {
 	}
 }
 
-// acknowledged settles a request with what the server sent, of size bytes. What nobody asked for, or has not been sent, is ignored.
+// acknowledged settles a request with what the server sent, of size bytes. What nobody asked for, or has not been sent,
+// is ignored.
 func (s *Socket) acknowledged(id uint64, args Args, size int) {
 	r := s.requests[id]
 	switch {

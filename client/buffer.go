@@ -128,7 +128,8 @@ func (s *Socket) sendBuffered() {
 	}
 }
 
-// Buffered is how many events wait for a connection or, with Retries, for their turn and acknowledgement, and what they take.
+// Buffered is how many events wait for a connection or, with Retries, for their turn and acknowledgement, and what they
+// take.
 func (s *Socket) Buffered() (events, bytes int) {
 	s.m.mu.Lock()
 	defer s.m.mu.Unlock()

@@ -140,7 +140,8 @@ func TestConformanceLastSocketClosesTheSession(t *testing.T) {
 	})
 }
 
-// TestConformanceServerOfAnOldVersion: a CONNECT without a session id comes from Socket.IO 2, whether it is asked or not.
+// TestConformanceServerOfAnOldVersion: a CONNECT without a session id comes from Socket.IO 2, whether it is asked or
+// not.
 func TestConformanceServerOfAnOldVersion(t *testing.T) {
 	for _, asked := range []bool{false, true} {
 		old := func() http.Handler {

@@ -39,8 +39,8 @@ func TestConformanceRetriesKeepTheOrder(t *testing.T) {
 	})
 }
 
-// TestConformanceRetriesEnd: an event that is never acknowledged is sent once and Retries times more, with the same id, so
-// that the acknowledgement of any sending counts.
+// TestConformanceRetriesEnd: an event that is never acknowledged is sent once and Retries times more, with the same id,
+// so that the acknowledgement of any sending counts.
 func TestConformanceRetriesEnd(t *testing.T) {
 	onStage(t, func(t *testing.T, s *stage) {
 		sock := retrying(s, 3, 50*time.Millisecond)

@@ -25,8 +25,8 @@ import (
 // The tests whose names begin with TestConformance go through what the official client's own tests look at;
 // docs/conformance.md says which is for what. They need nothing but this package's exported names.
 
-// A stage is a server on a network in memory, and the clients of it. It lives in a synctest bubble: time is virtual, and
-// a goroutine that is left in the end fails the test.
+// A stage is a server on a network in memory, and the clients of it. It lives in a synctest bubble: time is virtual,
+// and a goroutine that is left in the end fails the test.
 type stage struct {
 	*socketio.Server
 	t    *testing.T

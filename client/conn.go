@@ -30,8 +30,8 @@ type conn struct {
 	admitted   bool // it has let somebody in
 }
 
-// A pastNamespace is what must be known of the sockets that were in a namespace before, lest what was for them is taken for the
-// next one's.
+// A pastNamespace is what must be known of the sockets that were in a namespace before, lest what was for them is taken
+// for the next one's.
 type pastNamespace struct {
 	name string
 	left bool   // DISCONNECT was sent: what comes before the answer to the next CONNECT is of the time before
@@ -204,8 +204,8 @@ func (c *conn) decline(name string) {
 	t.start()
 }
 
-// nextAttempt is the attempt that waited for the answer to an earlier one, or nil. It is to be started without the Manager's lock,
-// which is held.
+// nextAttempt is the attempt that waited for the answer to an earlier one, or nil. It is to be started without the
+// Manager's lock, which is held.
 func (c *conn) nextAttempt(name string) *attempt {
 	s := c.find(name)
 	if s == nil || s.phase != connecting || s.attempt.ready {
@@ -232,8 +232,8 @@ func (c *conn) handleConnectError(p *parser.Packet) {
 	idle.close()
 }
 
-// handleDisconnect takes the server's DISCONNECT. Before the answer to CONNECT it is for the time before, when both ends
-// said it at once.
+// handleDisconnect takes the server's DISCONNECT. Before the answer to CONNECT it is for the time before, when both
+// ends said it at once.
 func (c *conn) handleDisconnect(p *parser.Packet) {
 	m := c.m
 	m.mu.Lock()
@@ -293,7 +293,8 @@ func (c *conn) send(o engineio.SendOptions, frames []*engineio.Prepared) error {
 	return c.eng.Send(o, frames...)
 }
 
-// mustSend is send for what must not be lost to a full queue, and is bounded elsewhere. It fails if the session has ended.
+// mustSend is send for what must not be lost to a full queue, and is bounded elsewhere. It fails if the session has
+// ended.
 func (c *conn) mustSend(o engineio.SendOptions, frames []*engineio.Prepared) error {
 	o.NoLimit = true
 	return c.send(o, frames)
@@ -309,7 +310,8 @@ func (c *conn) flush() {
 // limitClose lets a session that is about to be closed live for closeTime at most. The Manager's lock is held.
 func (c *conn) limitClose() {
 	if c != nil && c.closeTimer == nil && !c.closed {
-		c.closeTimer = time.AfterFunc(closeTime, func() { c.eng.Abort(engineio.ForcedClose, nil) }) // stopped by HandleClose
+		// stopped by HandleClose
+		c.closeTimer = time.AfterFunc(closeTime, func() { c.eng.Abort(engineio.ForcedClose, nil) })
 	}
 }
 

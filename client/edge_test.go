@@ -18,7 +18,8 @@ import (
 	"sio.example/socketio/siotest"
 )
 
-// A long string at the end of an event is no offset: sent with each CONNECT, it would have the server refuse all of them.
+// A long string at the end of an event is no offset: sent with each CONNECT, it would have the server refuse all of
+// them.
 func TestLongOffsetIsNone(t *testing.T) {
 	onWire(t, nil, func(t *testing.T, p *puppet, m *client.Manager) {
 		setMute(p, true)

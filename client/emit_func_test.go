@@ -12,8 +12,8 @@ import (
 	"sio.example/socketio/siotest"
 )
 
-// Callbacks of EmitFunc are called exactly once, before the OnDisconnect of their connection, and not after Shutdown has
-// returned, whatever ends the socket while answers come.
+// Callbacks of EmitFunc are called exactly once, before the OnDisconnect of their connection, and not after Shutdown
+// has returned, whatever ends the socket while answers come.
 func TestCallbacksEndBeforeTheSocket(t *testing.T) {
 	for name, end := range map[string]func(srv *siotest.Server, s *client.Socket){
 		"disconnect": func(_ *siotest.Server, s *client.Socket) { s.Disconnect() },

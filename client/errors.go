@@ -12,8 +12,8 @@ import (
 
 // The errors callers branch on.
 var (
-	// ErrDisconnected: the connection was lost before the acknowledgement came, or there is none to acknowledge an event
-	// on.
+	// ErrDisconnected: the connection was lost before the acknowledgement came, or there is none to acknowledge an
+	// event on.
 	ErrDisconnected = errors.New("client: socket has been disconnected")
 	// ErrClosed: the socket or its Manager was closed.
 	ErrClosed = errors.New("client: closed")

@@ -103,8 +103,8 @@ func ExampleManager_Socket() {
 	// Output: /news /admin true
 }
 
-// AuthFunc is asked each time the socket connects, so a token that has expired meanwhile is no problem. Middleware of the
-// server that refuses returns a *ConnectError, with data if it likes.
+// AuthFunc is asked each time the socket connects, so a token that has expired meanwhile is no problem. Middleware of
+// the server that refuses returns a *ConnectError, with data if it likes.
 func ExampleConnectError() {
 	server := guideServer()
 	defer server.Close()

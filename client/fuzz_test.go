@@ -16,13 +16,14 @@ import (
 	"sio.example/socketio/parser"
 )
 
-// FuzzClientSession plays a script of a hostile or ordinary server, and of a user, against a client: Engine.IO and Socket.IO
-// packets, frames, bytes instead of frames, connections that are cut, and time that passes; emits with and without
-// acknowledgement, disconnects, connects. Whatever happens: no panic; each acknowledgement settles exactly once; events
-// are handled in the order they came; connections begin and end in turn; and nothing is left after Shutdown.
+// FuzzClientSession plays a script of a hostile or ordinary server, and of a user, against a client: Engine.IO and
+// Socket.IO packets, frames, bytes instead of frames, connections that are cut, and time that passes; emits with and
+// without acknowledgement, disconnects, connects. Whatever happens: no panic; each acknowledgement settles exactly
+// once; events are handled in the order they came; connections begin and end in turn; and nothing is left after
+// Shutdown.
 //
-// The first byte says which transport, and whether there are retries. The rest is a sequence of steps: an operation, a length,
-// and as many bytes for it.
+// The first byte says which transport, and whether there are retries. The rest is a sequence of steps: an operation, a
+// length, and as many bytes for it.
 func FuzzClientSession(f *testing.F) {
 	step := func(op byte, data string) string { return string([]byte{op, byte(len(data))}) + data }
 	f.Add([]byte("\x00" + step(0, `2["x"]`) + step(4, "") + step(6, "") + step(5, "\x00") + step(4, "")))
@@ -79,8 +80,8 @@ func FuzzClientSession(f *testing.F) {
 	})
 }
 
-// FuzzClientVerdict sends a client one Socket.IO message. What the parser refuses, and nothing else, ends the connection with a
-// parse error.
+// FuzzClientVerdict sends a client one Socket.IO message. What the parser refuses, and nothing else, ends the
+// connection with a parse error.
 func FuzzClientVerdict(f *testing.F) {
 	for _, text := range []string{
 		`2["x"]`, `27["x",1]`, `2`, `2[`, `20["connect"]`, `1`, `1/other,`, `1{}`, `0{"sid":"y"}`, `0[]`, `0`, `3`, `30[]`, `30{}`, `4{"message":"no"}`, `4`, `4[]`,

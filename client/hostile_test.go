@@ -22,8 +22,8 @@ import (
 	"sio.example/socketio/internal/memnet"
 )
 
-// A puppet is a server in memory that says what a test, or a fuzzer, has it say. It answers CONNECT unless it is mute. It
-// lives in a synctest bubble.
+// A puppet is a server in memory that says what a test, or a fuzzer, has it say. It answers CONNECT unless it is mute.
+// It lives in a synctest bubble.
 type puppet struct {
 	net  *memnet.Listener
 	http *http.Server
@@ -229,7 +229,8 @@ func puppetRead(r *bufio.Reader) (opcode byte, data []byte, err error) {
 	return head[0] & 0x0f, data, err
 }
 
-// onPuppet runs fn in a bubble, with a puppet and a Manager that has made no connection yet. Nothing may be left of them.
+// onPuppet runs fn in a bubble, with a puppet and a Manager that has made no connection yet. Nothing may be left of
+// them.
 func onPuppet(t *testing.T, transport string, change func(o *client.Options), fn func(t *testing.T, p *puppet, m *client.Manager)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -249,8 +250,8 @@ func onPuppet(t *testing.T, transport string, change func(o *client.Options), fn
 	})
 }
 
-// N-7: a server that ends each connection at once is asked ever more seldom, and not more often again before a connection was of
-// use. It matters little how: before the handshake, after it, or after CONNECT was answered.
+// N-7: a server that ends each connection at once is asked ever more seldom, and not more often again before a
+// connection was of use. It matters little how: before the handshake, after it, or after CONNECT was answered.
 func TestServerThatHangsUp(t *testing.T) {
 	const sessions = 300
 	for name, c := range map[string]struct {
@@ -347,8 +348,8 @@ func TestLongestHeartbeat(t *testing.T) {
 	})
 }
 
-// N-1, P-1: what comes before the answer to CONNECT is kept for later, but not without bound. P-40: who has a deadline does not
-// wait for the answer for ever.
+// N-1, P-1: what comes before the answer to CONNECT is kept for later, but not without bound. P-40: who has a deadline
+// does not wait for the answer for ever.
 func TestFloodBeforeConnect(t *testing.T) {
 	for _, transport := range []string{"polling", "websocket"} {
 		t.Run(transport, func(t *testing.T) {

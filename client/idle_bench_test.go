@@ -41,8 +41,8 @@ func TestIdleServer(t *testing.T) {
 	_, _ = bufio.NewReader(os.Stdin).ReadByte() // until the benchmark ends
 }
 
-// BenchmarkIdle opens 10,000 connections over WebSocket and reports what each costs this process while nothing happens, beyond
-// what the kernel holds: heap and stacks after a collection.
+// BenchmarkIdle opens 10,000 connections over WebSocket and reports what each costs this process while nothing happens,
+// beyond what the kernel holds: heap and stacks after a collection.
 func BenchmarkIdle(b *testing.B) {
 	url := startIdleServer(b)
 	for b.Loop() {

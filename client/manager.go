@@ -54,9 +54,9 @@ type Manager struct {
 	drained      chan struct{} // closed when no event waits for a connection; nil if nobody waits
 }
 
-// NewManager returns a Manager for the server at rawURL, whose scheme is http, https, ws or wss; without one it is http.
-// The path of the URL is ignored here, its query is sent. It connects when a socket does. If the URL or an option makes
-// no sense, all connecting fails with that error.
+// NewManager returns a Manager for the server at rawURL, whose scheme is http, https, ws or wss; without one it is
+// http. The path of the URL is ignored here, its query is sent. It connects when a socket does. If the URL or an option
+// makes no sense, all connecting fails with that error.
 func NewManager(rawURL string, opts *Options) *Manager {
 	m, _ := newManager(rawURL, opts)
 	return m
@@ -108,8 +108,9 @@ func parseURL(rawURL string) (*url.URL, error) {
 	return u, nil
 }
 
-// Socket returns the socket of a namespace, which it makes when asked for the first time; opts count then, and nil means
-// those of the Manager. The name "" is "/", and a leading slash may be left out. The socket connects when it is told to.
+// Socket returns the socket of a namespace, which it makes when asked for the first time; opts count then, and nil
+// means those of the Manager. The name "" is "/", and a leading slash may be left out. The socket connects when it is
+// told to.
 func (m *Manager) Socket(namespace string, opts *SocketOptions) *Socket {
 	return m.ensureSocket(namespace, opts, false)
 }
@@ -200,8 +201,8 @@ func (m *Manager) SetReconnection(on bool) {
 // closeTime is how long Close lets a session try to tell the server.
 const closeTime = time.Second
 
-// Close disconnects all sockets for good and ends the connection, after it has tried for a second to tell the server. It
-// waits for nothing; Emit and Connect return ErrClosed from then on. It returns nil.
+// Close disconnects all sockets for good and ends the connection, after it has tried for a second to tell the server.
+// It waits for nothing; Emit and Connect return ErrClosed from then on. It returns nil.
 func (m *Manager) Close() error {
 	m.close(ReasonForcedClose)
 	return nil
@@ -218,9 +219,9 @@ func (m *Manager) close(reason DisconnectReason) {
 }
 
 // Shutdown does the same after what was emitted is sent, what waits for a connection or for its retries included, and
-// waits until nothing is left of the Manager: no connection, no goroutine, no callback. If ctx ends before, it closes at
-// once and returns ctx.Err(). A callback must not wait for it. What waits for a server that refuses, or that can't be
-// reached before the attempts are used up, is dropped; whoever has to know asks for acknowledgements.
+// waits until nothing is left of the Manager: no connection, no goroutine, no callback. If ctx ends before, it closes
+// at once and returns ctx.Err(). A callback must not wait for it. What waits for a server that refuses, or that can't
+// be reached before the attempts are used up, is dropped; whoever has to know asks for acknowledgements.
 func (m *Manager) Shutdown(ctx context.Context) error {
 	m.mu.Lock()
 	m.closed = true

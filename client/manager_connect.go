@@ -19,8 +19,8 @@ type loop struct {
 	done    chan struct{}
 }
 
-// startLoop starts the loop if there is no session and none is being made. After a loss the first attempt has to wait. mu is
-// held.
+// startLoop starts the loop if there is no session and none is being made. After a loss the first attempt has to wait.
+// mu is held.
 func (m *Manager) startLoop(lost bool) {
 	if m.conn != nil || m.loop != nil || m.ended {
 		return
@@ -166,7 +166,8 @@ func (m *Manager) sessionOpened(l *loop, c *conn, attempt int) {
 	}
 }
 
-// connectSockets has the sockets ask to be let in. It reports false if the session is lost already, and another one wanted.
+// connectSockets has the sockets ask to be let in. It reports false if the session is lost already, and another one
+// wanted.
 func (m *Manager) connectSockets(l *loop, c *conn) bool {
 	m.mu.Lock()
 	if m.loop != l { // nobody wants it any more
@@ -301,8 +302,9 @@ func (m *Manager) takeIdleSession() *conn {
 	return c
 }
 
-// resetBackoff has the next attempt be as the first one. A session that was short, or let nobody in, does not: a server that hangs
-// up again and again shall be asked ever more seldom. Officially the delays begin anew with each session, however short.
+// resetBackoff has the next attempt be as the first one. A session that was short, or let nobody in, does not: a server
+// that hangs up again and again shall be asked ever more seldom. Officially the delays begin anew with each session,
+// however short.
 func (m *Manager) resetBackoff() {
 	m.attempts = 0
 	m.backoff.Reset()

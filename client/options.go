@@ -21,8 +21,8 @@ type Options struct {
 	// below.
 	Engine engineio.DialOptions
 
-	// RememberUpgrade makes a Manager whose last session ended on a WebSocket begin with it when it reconnects. A failed
-	// attempt makes it forget.
+	// RememberUpgrade makes a Manager whose last session ended on a WebSocket begin with it when it reconnects. A
+	// failed attempt makes it forget.
 	RememberUpgrade bool
 
 	// ConnectTimeout is for opening the connection, up to the Engine.IO handshake; default 20 s, negative means none.
@@ -32,67 +32,69 @@ type Options struct {
 	ReconnectionAttempts int           // in a row, before the Manager gives up; default no limit
 	ReconnectionDelay    time.Duration // before the first of them; doubles with each; default 1 s
 	ReconnectionDelayMax time.Duration // default 5 s
-	RandomizationFactor  float64       // by how much a delay may differ: 0.5 means 50% to 150%; default 0.5, negative none, at most 1
+	// by how much a delay may differ: 0.5 means 50% to 150%; default 0.5, negative none, at most 1
+	RandomizationFactor float64
 
-	// Parser makes the wire form of packets; the server must use the same. The default is parser.JSON with MaxBytes such that
-	// a packet may have as many attachments as MaxAttachments says, each as large as Engine.MaxPayload.
+	// Parser makes the wire form of packets; the server must use the same. The default is parser.JSON with MaxBytes
+	// such that a packet may have as many attachments as MaxAttachments says, each as large as Engine.MaxPayload.
 	Parser parser.Parser
 
 	// Socket are the defaults for all sockets of the Manager.
 	Socket SocketOptions
 
 	// Setup, if not nil, is called with each new socket before it can connect: the place to add the listeners that must
-	// not miss the first events, above all for Dial, which returns a socket that is connected already. It must not wait.
+	// not miss the first events, above all for Dial, which returns a socket that is connected already. It must not
+	// wait.
 	Setup func(s *Socket)
 
 	// MaxInboxBytes is how much the events may hold that wait for handlers or are being handled, of all sockets of the
-	// Manager: their data, and 384 bytes for each; default 16 MiB. Beyond it the connection is not read until a handler has
-	// returned, so that TCP slows the server down. One event is always taken.
+	// Manager: their data, and 384 bytes for each; default 16 MiB. Beyond it the connection is not read until a handler
+	// has returned, so that TCP slows the server down. One event is always taken.
 	MaxInboxBytes int
 
-	// MaxInbox, if not zero, is how many events may wait for the handlers of one socket beside that. A handler that waits for
-	// an acknowledgement gets it only if no more events than that come before it.
+	// MaxInbox, if not zero, is how many events may wait for the handlers of one socket beside that. A handler that
+	// waits for an acknowledgement gets it only if no more events than that come before it.
 	MaxInbox int
 
 	// DisableRecover lets panics of user code end the process. By default they are recovered, logged with their stack
 	// and given to OnError, and the socket lives on.
 	DisableRecover bool
 
-	// Logger gets what goes wrong, as warnings and errors: of one cause ten at once, and then one each ten seconds, which tells
-	// how many were left out. At the level of debugging it gets what happens to connections. The default is
-	// slog.Default() for warnings and errors, and nothing for the rest; slog.New(slog.DiscardHandler) logs nothing. What a server
-	// sent is quoted and cut to 256 bytes.
+	// Logger gets what goes wrong, as warnings and errors: of one cause ten at once, and then one each ten seconds,
+	// which tells how many were left out. At the level of debugging it gets what happens to connections. The default is
+	// slog.Default() for warnings and errors, and nothing for the rest; slog.New(slog.DiscardHandler) logs nothing.
+	// What a server sent is quoted and cut to 256 bytes.
 	Logger *slog.Logger
 
-	// OnError is called after a handler's error, or a panic in any user code, was logged. s and e are nil where there is
-	// none. It must return quickly.
+	// OnError is called after a handler's error, or a panic in any user code, was logged. s and e are nil where there
+	// is none. It must return quickly.
 	OnError func(ctx context.Context, s *Socket, e *Event, err error)
 }
 
 // SocketOptions of one Socket. The zero value of each means its default.
 type SocketOptions struct {
 	// Auth is sent with CONNECT: any value that encodes to a JSON object, without binary. AuthFunc, if not nil, is
-	// called for each attempt instead, on a goroutine of its own; its ctx ends with the attempt. If it fails, the socket
-	// tries again as after a failed connection: OnConnectError gets the error, and the delays and their number
+	// called for each attempt instead, on a goroutine of its own; its ctx ends with the attempt. If it fails, the
+	// socket tries again as after a failed connection: OnConnectError gets the error, and the delays and their number
 	// are those of the Manager. A *ConnectError ends the attempts, as the refusal of a server does.
 	Auth     any
 	AuthFunc func(ctx context.Context) (any, error)
 
-	// Retries makes each event that is not volatile wait in a queue, of which the first is sent and must be acknowledged
-	// by the server before the next one goes; it is sent again up to Retries times after AckTimeout or a reconnection.
-	// The server may then get it more than once.
+	// Retries makes each event that is not volatile wait in a queue, of which the first is sent and must be
+	// acknowledged by the server before the next one goes; it is sent again up to Retries times after AckTimeout or a
+	// reconnection. The server may then get it more than once.
 	Retries int
-	// AckTimeout is how long an acknowledgement may take, counted from Emit; default no limit. With Retries it is counted from
-	// each time the event is sent, and the default is 10 s.
+	// AckTimeout is how long an acknowledgement may take, counted from Emit; default no limit. With Retries it is
+	// counted from each time the event is sent, and the default is 10 s.
 	AckTimeout time.Duration
 
 	// MaxPendingAcks is how many acknowledgements the socket may wait for, those of EmitFunc until its callback has
-	// returned; default 65,536. Beyond, EmitFunc and EmitWithAck return ErrTooManyAcks. They count 256 bytes each, plus the
-	// names of events and the answers to callbacks, and may hold 32 MiB, or 512 bytes each if that is more.
+	// returned; default 65,536. Beyond, EmitFunc and EmitWithAck return ErrTooManyAcks. They count 256 bytes each, plus
+	// the names of events and the answers to callbacks, and may hold 32 MiB, or 512 bytes each if that is more.
 	MaxPendingAcks int
 
-	// MaxBufferBytes and MaxBufferPackets bound what is emitted while the socket is not connected, or waits in the queue
-	// of Retries; default 16 MiB and 65,536 events. BufferPolicy says what happens beyond.
+	// MaxBufferBytes and MaxBufferPackets bound what is emitted while the socket is not connected, or waits in the
+	// queue of Retries; default 16 MiB and 65,536 events. BufferPolicy says what happens beyond.
 	MaxBufferBytes   int
 	MaxBufferPackets int
 	BufferPolicy     BufferPolicy
@@ -104,8 +106,8 @@ type BufferPolicy int
 const (
 	// BufferRefuse returns ErrBufferFull.
 	BufferRefuse BufferPolicy = iota
-	// BufferDropOldest drops the oldest event; if it waited for an acknowledgement, that ends with ErrBufferFull. An event
-	// that is larger than the whole buffer is refused.
+	// BufferDropOldest drops the oldest event; if it waited for an acknowledgement, that ends with ErrBufferFull. An
+	// event that is larger than the whole buffer is refused.
 	BufferDropOldest
 	// BufferNothing refuses every event with ErrDisconnected while the socket is not connected.
 	BufferNothing

@@ -15,8 +15,8 @@ import (
 	"sio.example/socketio/internal/memnet"
 )
 
-// TestRace has many goroutines call everything at the same time, while connections come and go. The race detector looks on;
-// each acknowledgement settles once, and nothing is left.
+// TestRace has many goroutines call everything at the same time, while connections come and go. The race detector looks
+// on; each acknowledgement settles once, and nothing is left.
 func TestRace(t *testing.T) {
 	for _, retries := range []int{0, 2} {
 		synctest.Test(t, func(t *testing.T) {

@@ -7,18 +7,19 @@ import (
 	"sio.example/socketio/parser"
 )
 
-// A recoveryState is what lets a server restore the connection before, and send what was missed: the private id it gave, and
-// the offset of the last event received, which a server with connection state recovery appends to its events as the
-// last argument.
+// A recoveryState is what lets a server restore the connection before, and send what was missed: the private id it
+// gave, and the offset of the last event received, which a server with connection state recovery appends to its events
+// as the last argument.
 type recoveryState struct {
 	pid, offset string
 }
 
-// maxOffset is how long a private id or an offset may be, in bytes. Real ones have some twenty. A longer text at the end of an
-// event is one of the application's, and sent with each CONNECT it might make the server refuse all of them.
+// maxOffset is how long a private id or an offset may be, in bytes. Real ones have some twenty. A longer text at the
+// end of an event is one of the application's, and sent with each CONNECT it might make the server refuse all of them.
 const maxOffset = 1024
 
-// startRecovery takes the server's answer. It reports whether the connection before was restored. The Manager's lock is held.
+// startRecovery takes the server's answer. It reports whether the connection before was restored. The Manager's lock is
+// held.
 func (s *Socket) startRecovery(pid string) bool {
 	old := s.recovery
 	switch {

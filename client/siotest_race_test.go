@@ -9,8 +9,8 @@ import (
 	"sio.example/socketio/siotest"
 )
 
-// TestLateServerDisconnect: the server's DISCONNECT was under way to a socket that has left and asks to come back. It is
-// not the answer to that.
+// TestLateServerDisconnect: the server's DISCONNECT was under way to a socket that has left and asks to come back. It
+// is not the answer to that.
 func TestLateServerDisconnect(t *testing.T) {
 	for _, list := range transportLists {
 		t.Run(list.name, func(t *testing.T) {

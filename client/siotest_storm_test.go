@@ -51,8 +51,8 @@ type sailor struct {
 
 const stormTime = 3 * time.Minute
 
-// TestStorm: whatever the network does, jobs are handled in order, with Retries each at least once, without at most once;
-// each acknowledgement ends once; and when the storm is over all are connected again.
+// TestStorm: whatever the network does, jobs are handled in order, with Retries each at least once, without at most
+// once; each acknowledgement ends once; and when the storm is over all are connected again.
 func TestStorm(t *testing.T) {
 	seeds := uint64(2)
 	switch {

@@ -122,8 +122,8 @@ func (c *conversation) setup(io *socketio.Server) {
 	})
 }
 
-// run lets the client emit jobs, first without a connection, and waits until each has its result. Then it emits until one
-// is acknowledged, which shows that there is a connection again.
+// run lets the client emit jobs, first without a connection, and waits until each has its result. Then it emits until
+// one is acknowledged, which shows that there is a connection again.
 func (c *conversation) run() {
 	var all sync.WaitGroup
 	for n := range jobs {
@@ -197,8 +197,8 @@ func checkRejected(t *testing.T, srv *siotest.Server) {
 	}
 }
 
-// brokenConnections are what a server counts of clients that do nothing wrong. The WebSocket of an upgrade may come when
-// the session has just ended, which is RejectUpgrade.
+// brokenConnections are what a server counts of clients that do nothing wrong. The WebSocket of an upgrade may come
+// when the session has just ended, which is RejectUpgrade.
 var brokenConnections = []string{
 	socketio.RejectConnectTimeout, socketio.RejectAttachments, engineio.RejectHandshake, engineio.RejectPingTimeout,
 	engineio.RejectPollAborted, engineio.RejectPostAborted, engineio.RejectPostTimeout, engineio.RejectSession,
@@ -299,8 +299,8 @@ func TestSweepCut(t *testing.T) {
 	}
 }
 
-// TestSweepMoments drops all connections, lets them hang, freezes the network for a while or restarts the server, at each
-// moment of a conversation over a network that takes its time.
+// TestSweepMoments drops all connections, lets them hang, freezes the network for a while or restarts the server, at
+// each moment of a conversation over a network that takes its time.
 func TestSweepMoments(t *testing.T) {
 	const delay = 10 * time.Millisecond
 	for _, list := range transportLists {
@@ -333,8 +333,8 @@ func (c *conversation) freeze(dir siotest.Direction, d time.Duration) {
 	time.AfterFunc(d, func() { c.srv.Thaw(dir) })
 }
 
-// TestSweepClose closes the Manager at each moment of a conversation, over a network that works and over one that does not.
-// Nothing may be left of it, and each acknowledgement ends.
+// TestSweepClose closes the Manager at each moment of a conversation, over a network that works and over one that does
+// not. Nothing may be left of it, and each acknowledgement ends.
 func TestSweepClose(t *testing.T) {
 	faults := map[string]func(srv *siotest.Server){
 		"works":       func(*siotest.Server) {},

@@ -20,8 +20,8 @@ func engineOptions(transports ...string) engineio.DialOptions {
 	return engineio.DialOptions{Transports: transports}
 }
 
-// established runs fn with a client that is connected, and upgraded if it does that, on virtual time. Recorders have taken
-// what happened until then.
+// established runs fn with a client that is connected, and upgraded if it does that, on virtual time. Recorders have
+// taken what happened until then.
 func established(t *testing.T, opts client.Options, fn func(t *testing.T, srv *siotest.Server, s *client.Socket, here, there *siotest.Recorder)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -144,7 +144,8 @@ func TestShortFreezeIsNotNoticed(t *testing.T) {
 // roundTripper hides that it is a *http.Transport.
 type roundTripper struct{ http.RoundTripper }
 
-// TestFaultOfAnUpgrade: what happens to the WebSocket of an upgrade does not harm the session, which stays with polling.
+// TestFaultOfAnUpgrade: what happens to the WebSocket of an upgrade does not harm the session, which stays with
+// polling.
 func TestFaultOfAnUpgrade(t *testing.T) {
 	for _, dir := range []siotest.Direction{siotest.ToServer, siotest.ToClient} {
 		for _, way := range []siotest.Way{siotest.Reset, siotest.Close, siotest.Hang} {

@@ -95,11 +95,11 @@ func Dial(ctx context.Context, rawURL string, opts *Options) (*Socket, error) {
 	return nil, err
 }
 
-// Connect connects, and waits for that. Failed attempts are made again as the Manager's options say. It returns nil once
-// connected; the *ConnectError of a server that refused; an error that matches ErrGaveUp, or without reconnection the first
-// failure; ErrClosed; an error that matches ErrDisconnected after Disconnect; or one that matches ctx.Err() and the
-// last failure, after which the socket still tries to connect until Disconnect. A handler of this socket must not call
-// it: while it waits, the events that it may be waiting for are not handled.
+// Connect connects, and waits for that. Failed attempts are made again as the Manager's options say. It returns nil
+// once connected; the *ConnectError of a server that refused; an error that matches ErrGaveUp, or without reconnection
+// the first failure; ErrClosed; an error that matches ErrDisconnected after Disconnect; or one that matches ctx.Err()
+// and the last failure, after which the socket still tries to connect until Disconnect. A handler of this socket must
+// not call it: while it waits, the events that it may be waiting for are not handled.
 func (s *Socket) Connect(ctx context.Context) error {
 	m := s.m
 	m.mu.Lock()
@@ -159,8 +159,8 @@ func (s *Socket) cannotConnect() error {
 	return s.m.configErr
 }
 
-// activate makes an inactive socket want a connection. The Manager's lock is held; the returned attempt, which may be nil,
-// is to be started without it.
+// activate makes an inactive socket want a connection. The Manager's lock is held; the returned attempt, which may be
+// nil, is to be started without it.
 func (s *Socket) activate() *attempt {
 	if s.inSetup {
 		s.wanted = true
@@ -179,8 +179,8 @@ func (s *Socket) activate() *attempt {
 }
 
 // Disconnect leaves the namespace after what was emitted is sent, and stops reconnecting. Events that have come and are
-// not handled yet are dropped. When no other socket of the Manager is connected or connecting, the connection is closed.
-// Open and Connect come back; what waits for a connection waits for that.
+// not handled yet are dropped. When no other socket of the Manager is connected or connecting, the connection is
+// closed. Open and Connect come back; what waits for a connection waits for that.
 func (s *Socket) Disconnect() {
 	s.disconnect(ReasonClientDisconnect, false).close()
 }
@@ -289,8 +289,8 @@ func (s *Socket) Recovered() bool {
 	return s.recovered
 }
 
-// Context is cancelled when this connection of the socket ends, with the DisconnectReason as its cause. While the socket
-// is not connected it is the context of the last connection, which is done.
+// Context is cancelled when this connection of the socket ends, with the DisconnectReason as its cause. While the
+// socket is not connected it is the context of the last connection, which is done.
 func (s *Socket) Context() context.Context {
 	if s == nil {
 		return context.Background()

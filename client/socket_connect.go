@@ -83,8 +83,8 @@ func (s *Socket) startAttempt(c *conn) *attempt {
 	t := &attempt{s: s, conn: c}
 	s.attempt = t
 	if slices.Contains(c.unanswered, s.name) {
-		// It asked, and has left before the server answered. Two CONNECTs at once are against the protocol, and the answer will
-		// be one to the auth of before. What waits for it goes on then.
+		// It asked, and has left before the server answered. Two CONNECTs at once are against the protocol, and the
+		// answer will be one to the auth of before. What waits for it goes on then.
 		return nil
 	}
 	return t.prepare()
@@ -108,7 +108,8 @@ func (t *attempt) start() {
 	case t.fn == nil:
 		t.send(t.auth)
 	default:
-		go t.authorize() // owned by the attempt; ends when AuthFunc has returned, at the latest after t.ctx is done. Shutdown waits.
+		// owned by the attempt; ends when AuthFunc has returned, at the latest after t.ctx is done. Shutdown waits.
+		go t.authorize()
 	}
 }
 
@@ -227,7 +228,8 @@ func (t *attempt) send(auth any) {
 		return
 	}
 	m.mu.Lock()
-	if s.attempt == t && t.conn.mustSend(engineio.SendOptions{}, frames) == nil { // else the loss is about to be noticed
+	// else the loss is about to be noticed
+	if s.attempt == t && t.conn.mustSend(engineio.SendOptions{}, frames) == nil {
 		t.conn.unanswered = append(t.conn.unanswered, s.name)
 	}
 	m.unlock()
@@ -242,8 +244,8 @@ func (t *attempt) stop() {
 	}
 }
 
-// beginEpoch begins an epoch. What was held back is sent before anything new. The count of attempts begins anew, and not with the
-// session: a server that opens sessions and lets nobody in shall see no more than ReconnectionAttempts.
+// beginEpoch begins an epoch. What was held back is sent before anything new. The count of attempts begins anew, and
+// not with the session: a server that opens sessions and lets nobody in shall see no more than ReconnectionAttempts.
 func (s *Socket) beginEpoch(c *conn, id, pid string) *epoch {
 	s.attempt.stop()
 	s.phase = connected

@@ -13,17 +13,16 @@ import (
 	"sio.example/socketio/parser"
 )
 
-// Emit sends an event, or keeps it until the socket is connected. It never waits, and has copied what is in args when it
-// returns. The error is one of encoding,
-// ErrBufferFull, ErrClosed, or, with BufferNothing, ErrDisconnected.
+// Emit sends an event, or keeps it until the socket is connected. It never waits, and has copied what is in args when
+// it returns. The error is one of encoding, ErrBufferFull, ErrClosed, or, with BufferNothing, ErrDisconnected.
 func (s *Socket) Emit(name string, args ...any) error {
 	return s.emit(name, args, engineio.SendOptions{}, nil)
 }
 
-// EmitWithAck sends an event, and waits for the server to acknowledge it. ctx is the timeout, beside AckTimeout. It returns
-// the values of the acknowledgement; ErrDisconnected, if the connection ended after the event was sent; ErrAckTimeout; ErrTooManyAcks;
-// an error that matches ctx.Err(), after which the event is not sent any more if it still waits; or an error of Emit. A
-// handler may wait for the server whose event it handles.
+// EmitWithAck sends an event, and waits for the server to acknowledge it. ctx is the timeout, beside AckTimeout. It
+// returns the values of the acknowledgement; ErrDisconnected, if the connection ended after the event was sent;
+// ErrAckTimeout; ErrTooManyAcks; an error that matches ctx.Err(), after which the event is not sent any more if it
+// still waits; or an error of Emit. A handler may wait for the server whose event it handles.
 func (s *Socket) EmitWithAck(ctx context.Context, name string, args ...any) (Args, error) {
 	if err := ctx.Err(); err != nil { // nobody would wait for the answer
 		return Args{}, ackError(name, err)
@@ -49,9 +48,10 @@ func (s *Socket) EmitWithAck(ctx context.Context, name string, args ...any) (Arg
 	}
 }
 
-// EmitFunc is EmitWithAck for those who don't wait: fn is called exactly once, as handlers are and before the OnDisconnect of its
-// connection, with the values or the error. If EmitFunc returns an error, fn is not called. How many may wait for an answer,
-// or for fn to return, is SocketOptions.MaxPendingAcks: beyond that EmitFunc returns ErrTooManyAcks, and sends nothing.
+// EmitFunc is EmitWithAck for those who don't wait: fn is called exactly once, as handlers are and before the
+// OnDisconnect of its connection, with the values or the error. If EmitFunc returns an error, fn is not called. How
+// many may wait for an answer, or for fn to return, is SocketOptions.MaxPendingAcks: beyond that EmitFunc returns
+// ErrTooManyAcks, and sends nothing.
 func (s *Socket) EmitFunc(ctx context.Context, fn func(args Args, err error), name string, args ...any) error {
 	if err := ctx.Err(); err != nil {
 		return ackError(name, err)
@@ -265,8 +265,8 @@ func (s *Socket) notifyLater(e *outgoing) {
 	}
 }
 
-// decode is the packet that was encoded: with the arguments as they were then. It is nil if a parser of the user's cannot
-// read what it wrote. No lock is held.
+// decode is the packet that was encoded: with the arguments as they were then. It is nil if a parser of the user's
+// cannot read what it wrote. No lock is held.
 func (m *Manager) decode(frames []*engineio.Prepared) (p *parser.Packet) {
 	own := m.opts.Parser
 	if own == nil {

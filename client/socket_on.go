@@ -32,13 +32,13 @@ type extraListeners struct {
 }
 
 // On adds a listener for the event called name; several are called in the order they were added. The returned function
-// removes it. ctx is that of the connection the event came over, but for events that had come before it was lost and are
-// handled later: see the package comment.
+// removes it. ctx is that of the connection the event came over, but for events that had come before it was lost and
+// are handled later: see the package comment.
 //
 // An error is logged and given to OnError. If the server wants an acknowledgement and has not got one when the last
-// listener returned, it gets {"error": message}, with the message of an *event.Error, event.InvalidText if arguments did
-// not fit, or event.InternalText for any other error; see event.Event.AckError. A listener that wants to acknowledge
-// later must return nil.
+// listener returned, it gets {"error": message}, with the message of an *event.Error, event.InvalidText if arguments
+// did not fit, or event.InternalText for any other error; see event.Event.AckError. A listener that wants to
+// acknowledge later must return nil.
 func (s *Socket) On(name string, h Handler) (off func()) { return s.listeners.Add(name, h, false) }
 
 // Once adds a listener that is called for the first event only.
@@ -50,8 +50,8 @@ func (s *Socket) OnAny(h func(ctx context.Context, e *Event)) (off func()) {
 }
 
 // OnAnyOutgoing adds a listener for all events that are sent, each time they are. It is called on the sender's
-// goroutine, at the same time by several, and must return quickly; for events that had to wait, on that of the handlers. It may
-// send: those events are not announced to listeners for outgoing events.
+// goroutine, at the same time by several, and must return quickly; for events that had to wait, on that of the
+// handlers. It may send: those events are not announced to listeners for outgoing events.
 func (s *Socket) OnAnyOutgoing(h func(name string, args Args)) (off func()) {
 	return s.ensureExtra().outgoing.Add("", h, false)
 }
@@ -64,12 +64,12 @@ func (s *Socket) Use(mw ...Middleware) {
 	}
 }
 
-// OnConnect adds a function that is called each time the socket has connected from now on, before the first event of that
-// connection.
+// OnConnect adds a function that is called each time the socket has connected from now on, before the first event of
+// that connection.
 func (s *Socket) OnConnect(fn func()) (off func()) { return s.ensureExtra().connect.Add("", fn, false) }
 
-// OnConnectError adds a function that is called when connecting failed: with the server's *ConnectError, after which the
-// socket is not active any more, or with an error of the connection or of AuthFunc.
+// OnConnectError adds a function that is called when connecting failed: with the server's *ConnectError, after which
+// the socket is not active any more, or with an error of the connection or of AuthFunc.
 func (s *Socket) OnConnectError(fn func(err error)) (off func()) {
 	return s.ensureExtra().connectError.Add("", fn, false)
 }
@@ -114,8 +114,8 @@ func (s *Socket) call(fn func()) {
 	runAll(s.m, s, []dispatch.Listener[func()]{{Handler: fn}}, func(fn func()) { fn() })
 }
 
-// receive puts an event into the inbox, and waits while that is full. size is that of the packet on the wire; track says
-// whether the event may have an offset. It is called by the reader, with no lock held.
+// receive puts an event into the inbox, and waits while that is full. size is that of the packet on the wire; track
+// says whether the event may have an offset. It is called by the reader, with no lock held.
 func (s *Socket) receive(st *epoch, p *parser.Packet, size int, track bool) {
 	var reply func(args []any) error
 	if p.HasID {
@@ -132,8 +132,8 @@ func (s *Socket) receive(st *epoch, p *parser.Packet, size int, track bool) {
 	}
 }
 
-// awaitInbox waits for room in the inbox, at most until the session ends. Who does not read is not told that the server has gone:
-// the session finds out by the pongs that it sends meanwhile.
+// awaitInbox waits for room in the inbox, at most until the session ends. Who does not read is not told that the server
+// has gone: the session finds out by the pongs that it sends meanwhile.
 func (s *Socket) awaitInbox(st *epoch, j job, size int) bool {
 	s.m.mu.Lock()
 	c := st.conn

@@ -36,8 +36,8 @@ func (e *ConnectError) Bind(dst any) error {
 	return nil
 }
 
-// ReceivedConnectError makes a ConnectError of the payload of a CONNECT_ERROR packet: an object with a message and, if the
-// server sent some, data (Socket.IO protocol 5). It reports false if the payload is something else.
+// ReceivedConnectError makes a ConnectError of the payload of a CONNECT_ERROR packet: an object with a message and, if
+// the server sent some, data (Socket.IO protocol 5). It reports false if the payload is something else.
 func ReceivedConnectError(payload parser.Args) (*ConnectError, bool) {
 	var reply struct {
 		Message *string `json:"message"`

@@ -19,8 +19,8 @@ func (n Of[T]) On(l Listener, fn func(ctx context.Context, v T) error) (off func
 	return l.On(string(n), n.Handler(fn))
 }
 
-// Handler makes a Handler of fn. Arguments that are missing leave their part of v zero, and further ones are ignored. If
-// one does not fit T, fn is not called and the handler returns an error that wraps a *parser.ArgumentError.
+// Handler makes a Handler of fn. Arguments that are missing leave their part of v zero, and further ones are ignored.
+// If one does not fit T, fn is not called and the handler returns an error that wraps a *parser.ArgumentError.
 func (Of[T]) Handler(fn func(ctx context.Context, v T) error) Handler {
 	return func(ctx context.Context, e *Event) error {
 		v, err := bind[T](e.Args)
@@ -76,10 +76,10 @@ func (n WithAck[Req, Res]) On(l Listener, fn func(ctx context.Context, req Req) 
 	return l.On(string(n), n.Handler(fn))
 }
 
-// Handler makes a Handler of fn, which gets its arguments as that of Of.Handler does. The handler acknowledges the event
-// with what fn returned: with its result, a parser.Tuple as several values and parser.None as no value, or with its error
-// in the form that Event.AckError gives it. It returns the error, too. If the peer asked for no acknowledgement the
-// result is dropped.
+// Handler makes a Handler of fn, which gets its arguments as that of Of.Handler does. The handler acknowledges the
+// event with what fn returned: with its result, a parser.Tuple as several values and parser.None as no value, or with
+// its error in the form that Event.AckError gives it. It returns the error, too. If the peer asked for no
+// acknowledgement the result is dropped.
 func (WithAck[Req, Res]) Handler(fn func(ctx context.Context, req Req) (Res, error)) Handler {
 	return func(ctx context.Context, e *Event) error {
 		req, err := bind[Req](e.Args)

@@ -47,9 +47,9 @@ func (e *Event) Bind(dst ...any) error { return e.Args.Bind(dst...) }
 func (e *Event) WantsAck() bool { return e.reply != nil }
 
 // Ack acknowledges the event, at most once: a second call returns ErrAcked, and an event that asked for none ErrNoAck.
-// A parser.Tuple or parser.Args among args stands for several values. An acknowledgement that could not be sent, because
-// a value cannot be encoded, does not count. Ack is safe for concurrent use, and may be called after the handler
-// returned.
+// A parser.Tuple or parser.Args among args stands for several values. An acknowledgement that could not be sent,
+// because a value cannot be encoded, does not count. Ack is safe for concurrent use, and may be called after the
+// handler returned.
 func (e *Event) Ack(args ...any) error {
 	if e.reply == nil {
 		return ErrNoAck

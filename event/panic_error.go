@@ -2,8 +2,8 @@ package event
 
 import "fmt"
 
-// A PanicError is what became of a panic in user code, at either end: it is given to OnError, and to the middleware around
-// a handler.
+// A PanicError is what became of a panic in user code, at either end: it is given to OnError, and to the middleware
+// around a handler.
 type PanicError struct {
 	Value any    // what was passed to panic
 	Stack []byte // of the goroutine that panicked

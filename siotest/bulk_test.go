@@ -154,7 +154,8 @@ func TestBulkOfHandlersThatWaitForAcknowledgements(t *testing.T) {
 	}
 }
 
-// The events of all namespaces share one budget, and a connection that is at its end goes on when any of them is handled.
+// The events of all namespaces share one budget, and a connection that is at its end goes on when any of them is
+// handled.
 func TestBulkToManyNamespaces(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var handled, running, most atomic.Int64

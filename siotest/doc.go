@@ -1,8 +1,8 @@
 // Package siotest is an in-memory server and client pair for tests, as net/http/httptest is for net/http.
 //
-// A [Server] is a real Socket.IO server behind a real net/http server, and its clients are real clients; only the network
-// between them is in memory. There are no ports, no traffic leaves the process, and tests may run in parallel. Both
-// ends are closed when the test ends, and the test fails if something of them is left.
+// A [Server] is a real Socket.IO server behind a real net/http server, and its clients are real clients; only the
+// network between them is in memory. There are no ports, no traffic leaves the process, and tests may run in parallel.
+// Both ends are closed when the test ends, and the test fails if something of them is left.
 //
 //	func TestEcho(t *testing.T) {
 //		srv := siotest.NewServer(t, &siotest.Options{Setup: chat.Register}) // func(io *socketio.Server)
@@ -15,8 +15,8 @@
 //
 // # Virtual time
 //
-// In a bubble of [testing/synctest] all of it runs on the bubble's clock, which advances at once when there is
-// nothing to do but wait. A test may let hours of heartbeats and reconnections go by in milliseconds, and they take exactly as
+// In a bubble of [testing/synctest] all of it runs on the bubble's clock, which advances at once when there is nothing
+// to do but wait. A test may let hours of heartbeats and reconnections go by in milliseconds, and they take exactly as
 // long each time:
 //
 //	synctest.Test(t, func(t *testing.T) {
@@ -41,8 +41,8 @@
 //
 // # What happened
 //
-// A [Recorder] writes down what sockets of both ends experience, in order, waits for it, and shows the difference to what
-// was expected. It should begin before the socket connects, so [Network.Socket] returns one that does not yet:
+// A [Recorder] writes down what sockets of both ends experience, in order, waits for it, and shows the difference to
+// what was expected. It should begin before the socket connects, so [Network.Socket] returns one that does not yet:
 //
 //	s := srv.Socket("/", nil)
 //	rec := siotest.NewRecorder(t)

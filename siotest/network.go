@@ -26,9 +26,11 @@ type Way byte
 
 // The ways.
 const (
-	Reset Way = Way(memnet.Reset) // reads and writes fail at both ends with ECONNRESET, as after a crash or a strict firewall
+	// reads and writes fail at both ends with ECONNRESET, as after a crash or a strict firewall
+	Reset Way = Way(memnet.Reset)
 	Close Way = Way(memnet.Close) // both ends read io.EOF, as if each believed that the other had closed
-	Hang  Way = Way(memnet.Hang)  // nothing arrives any more and nobody is told, as on a radio link that is out of reach
+	// nothing arrives any more and nobody is told, as on a radio link that is out of reach
+	Hang Way = Way(memnet.Hang)
 )
 
 // A Network is what lies between a Server and some clients. It has no faults until it is told to.
@@ -57,8 +59,8 @@ func (n *Network) Client(opts *client.Options) *client.Manager {
 	return n.server.keep(client.NewManager(n.server.URL, n.options(opts)))
 }
 
-// Socket returns a socket, not connected yet, of a Manager of its own. Where listeners must be added before it connects,
-// it is what to begin with:
+// Socket returns a socket, not connected yet, of a Manager of its own. Where listeners must be added before it
+// connects, it is what to begin with:
 //
 //	s := server.Socket("/", nil)
 //	s.On("hello", ...)
@@ -69,8 +71,8 @@ func (n *Network) Socket(namespace string, opts *client.Options) *client.Socket 
 	return n.Client(opts).Socket(namespace, nil)
 }
 
-// Dial returns a connected socket of a Manager of its own. It makes one attempt; if that fails, the test fails at once, so
-// only the test's goroutine may call it. To look at the error, call Connect of a Socket.
+// Dial returns a connected socket of a Manager of its own. It makes one attempt; if that fails, the test fails at once,
+// so only the test's goroutine may call it. To look at the error, call Connect of a Socket.
 func (n *Network) Dial(namespace string, opts *client.Options) *client.Socket {
 	s := n.server
 	s.tb.Helper()
@@ -106,7 +108,8 @@ func (n *Network) DialContext(ctx context.Context, network, address string) (net
 	return n.link.DialContext(ctx, network, address)
 }
 
-// HTTPClient returns a client for plain HTTP requests to the server. Its idle connections are closed when the test ends.
+// HTTPClient returns a client for plain HTTP requests to the server. Its idle connections are closed when the test
+// ends.
 func (n *Network) HTTPClient() *http.Client {
 	return n.wire(&http.Client{})
 }
@@ -161,8 +164,8 @@ func (n *Network) wire(c *http.Client) *http.Client {
 // Drop resets all connections at once: both ends get an error, and what is under way is lost. New ones work.
 func (n *Network) Drop() { n.link.Drop() }
 
-// Hang lets nothing arrive any more on the connections of this moment, and tells nobody, as when a router forgets them or
-// a phone changes networks. New ones work.
+// Hang lets nothing arrive any more on the connections of this moment, and tells nobody, as when a router forgets them
+// or a phone changes networks. New ones work.
 func (n *Network) Hang() { n.link.Hang() }
 
 // Refuse lets new connections fail with ECONNREFUSED, until Allow. Those there are go on.
@@ -178,8 +181,8 @@ func (n *Network) Freeze(d Direction) { n.link.Freeze(memnet.Direction(d)) }
 // Thaw ends Freeze in direction d.
 func (n *Network) Thaw(d Direction) { n.link.Thaw(memnet.Direction(d)) }
 
-// SetDelay lets all bytes that are sent in direction d from now on arrive later by delay, in order; a new connection takes
-// both delays to open. 0 ends it.
+// SetDelay lets all bytes that are sent in direction d from now on arrive later by delay, in order; a new connection
+// takes both delays to open. 0 ends it.
 func (n *Network) SetDelay(d Direction, delay time.Duration) {
 	n.link.SetDelay(memnet.Direction(d), delay)
 }

@@ -86,8 +86,8 @@ func (e Entry) Matches(line string) bool {
 	return ok && (rest == "" || rest[0] == ' ')
 }
 
-// A Recorder writes down what sockets experience, in order, and compares it with what a test expects. Each entry is taken
-// once: by Next, Wait, Expect or Rest. If the test fails, all that was recorded is part of its output.
+// A Recorder writes down what sockets experience, in order, and compares it with what a test expects. Each entry is
+// taken once: by Next, Wait, Expect or Rest. If the test fails, all that was recorded is part of its output.
 //
 // Anything may be recorded at any time, from any goroutine; but only the test's goroutine may wait and expect, because
 // that may end the test. Waiting ends after 30 s, on virtual time after an hour; see SetPatience.
@@ -116,8 +116,8 @@ func NewRecorder(tb testing.TB) *Recorder {
 // SetPatience says how long the methods of r wait. It must be called before they are.
 func (r *Recorder) SetPatience(d time.Duration) { r.patience = d }
 
-// Client records what s experiences from now on: that it connects, can't connect, is disconnected, and all events. label
-// may be empty.
+// Client records what s experiences from now on: that it connects, can't connect, is disconnected, and all events.
+// label may be empty.
 func (r *Recorder) Client(label string, s *client.Socket) {
 	s.OnConnect(func() { r.add(Entry{Source: label, Kind: KindConnect}) })
 	s.OnConnectError(func(err error) { r.add(Entry{Source: label, Kind: KindConnectError, Err: err}) })
@@ -127,8 +127,8 @@ func (r *Recorder) Client(label string, s *client.Socket) {
 	s.OnAny(r.event(label))
 }
 
-// Manager records what m experiences from now on: its connections, and its attempts to reconnect. They are not in a fixed
-// order with what its sockets experience at the same moment.
+// Manager records what m experiences from now on: its connections, and its attempts to reconnect. They are not in a
+// fixed order with what its sockets experience at the same moment.
 func (r *Recorder) Manager(label string, m *client.Manager) {
 	m.OnOpen(func() { r.add(Entry{Source: label, Kind: KindOpen}) })
 	m.OnClose(func(reason client.DisconnectReason, err error) {
@@ -185,8 +185,8 @@ func (r *Recorder) Next() Entry {
 	return e
 }
 
-// Wait takes entries up to the first that matches line, which it returns; see Entry.Matches. It waits until there is one,
-// and ends the test if none comes.
+// Wait takes entries up to the first that matches line, which it returns; see Entry.Matches. It waits until there is
+// one, and ends the test if none comes.
 func (r *Recorder) Wait(line string) Entry {
 	r.tb.Helper()
 	return r.wait(fmt.Sprintf("%q", line), func(e Entry) bool { return e.Matches(line) })

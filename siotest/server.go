@@ -20,8 +20,8 @@ import (
 type Options struct {
 	// Server are the options of the Socket.IO server.
 	Server *socketio.Options
-	// NewServer makes it instead, and Server does not count: for those who have a function for it. It is called for each
-	// Start, and must return a new one each time.
+	// NewServer makes it instead, and Server does not count: for those who have a function for it. It is called for
+	// each Start, and must return a new one each time.
 	NewServer func() *socketio.Server
 	// Setup adds middleware and handlers to a server that was made, before it is reached by anybody.
 	Setup func(io *socketio.Server)
@@ -34,13 +34,13 @@ type Options struct {
 
 	// Logger is what servers and clients without a Logger use; default NewLogger at slog.LevelInfo.
 	Logger *slog.Logger
-	// Patience is how long Dial, Stop and the end of the test wait before the test fails; default 30 s, on virtual time an
-	// hour.
+	// Patience is how long Dial, Stop and the end of the test wait before the test fails; default 30 s, on virtual time
+	// an hour.
 	Patience time.Duration
 }
 
-// A Server is a Socket.IO server behind a net/http server in memory, for one test. Its methods, and those of the Networks,
-// may be called from any goroutine, but for those that may fail the test at once: they say so.
+// A Server is a Socket.IO server behind a net/http server in memory, for one test. Its methods, and those of the
+// Networks, may be called from any goroutine, but for those that may fail the test at once: they say so.
 type Server struct {
 	// Network is what all clients of the server share.
 	*Network
@@ -63,9 +63,9 @@ type Server struct {
 
 const serverURL = "http://siotest.invalid"
 
-// NewServer starts a server, which ends with the test: then all clients are closed, the server after them. Both must end
-// in time and leave nothing behind, or the test fails: no connection, no handler that has not returned. Goroutines that
-// handlers have started are noticed on virtual time only.
+// NewServer starts a server, which ends with the test: then all clients are closed, the server after them. Both must
+// end in time and leave nothing behind, or the test fails: no connection, no handler that has not returned. Goroutines
+// that handlers have started are noticed on virtual time only.
 //
 // Called in the bubble of synctest.Test, with the bubble's *testing.T, it runs on virtual time.
 func NewServer(tb testing.TB, opts *Options) *Server {
@@ -101,8 +101,9 @@ func (s *Server) Start() {
 }
 
 // Stop ends the server as a crash does: clients are told nothing, their connections are reset, and new ones are refused
-// until Start. On the server's side sockets are disconnected with ReasonServerShuttingDown. Stop returns when nothing of
-// the server is left, so that a handler must not call it; if that takes longer than Options.Patience, the test fails.
+// until Start. On the server's side sockets are disconnected with ReasonServerShuttingDown. Stop returns when nothing
+// of the server is left, so that a handler must not call it; if that takes longer than Options.Patience, the test
+// fails.
 //
 // For a polite end call Shutdown of IO before it.
 func (s *Server) Stop() {

@@ -54,8 +54,8 @@ func printable(v any) any {
 	return v
 }
 
-// Diff compares arguments, or the values of an acknowledgement, with what is wanted. It returns "" if they are the same on
-// the wire, but for the order of keys; otherwise a text to show.
+// Diff compares arguments, or the values of an acknowledgement, with what is wanted. It returns "" if they are the same
+// on the wire, but for the order of keys; otherwise a text to show.
 //
 //	args, err := s.EmitWithAck(ctx, "sum", 1, 2)
 //	if diff := siotest.Diff(args, 3); err != nil || diff != "" {

@@ -1,6 +1,6 @@
-// Command hostile says what clients can do to a server that mean no good: for each kind of them it starts this server in a
-// process of its own, with default options, has honest clients talk to it, lets a hundred hostile ones loose, and measures
-// what the server takes and what the honest ones notice.
+// Command hostile says what clients can do to a server that mean no good: for each kind of them it starts this server
+// in a process of its own, with default options, has honest clients talk to it, lets a hundred hostile ones loose, and
+// measures what the server takes and what the honest ones notice.
 //
 //	go run ./bench/hostile                          all kinds, one after the other: some six minutes
 //	go run ./bench/hostile -kinds auth,rooms -d 5s

@@ -65,8 +65,8 @@ func roomName(room int) string { return fmt.Sprintf("room-%d", room) }
 
 func (c *client) room() int { return int(c.index) % len(c.crowd.requests) }
 
-// Receive takes what the server writes: whole frames, as long as they are short. One that is cut is a fault. The usual case
-// is short and shallow, so that the stack of who writes need not grow for it.
+// Receive takes what the server writes: whole frames, as long as they are short. One that is cut is a fault. The usual
+// case is short and shallow, so that the stack of who writes need not grow for it.
 func (c *client) Receive(p []byte) (reply []byte) {
 	if r := c.crowd.round.Load(); r != nil && c.stage == inside && bytes.Equal(p, r.frame) && r.expects(c) {
 		c.last = r.number

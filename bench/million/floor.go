@@ -81,8 +81,8 @@ func (c *client) drain() {
 	}
 }
 
-// runFloor measures a floor in a process of its own: the runtime keeps what it needed for many goroutines, so that in the
-// same process whoever comes later seems to need less.
+// runFloor measures a floor in a process of its own: the runtime keeps what it needed for many goroutines, so that in
+// the same process whoever comes later seems to need less.
 func runFloor(ctx context.Context, s *settings, kind string, stderr io.Writer) (*floor, error) {
 	self, err := os.Executable()
 	if err != nil {

@@ -1,7 +1,7 @@
 // Command million holds a million connections in one process: a Socket.IO server on its public API with default options
-// and net/http, over connections in memory, since a machine has rarely descriptors and ports for as many. It opens them,
-// joins each to a room, sends to all and to rooms, takes an event from each, and closes them; it checks that each client
-// gets what it should, and says what that took.
+// and net/http, over connections in memory, since a machine has rarely descriptors and ports for as many. It opens
+// them, joins each to a room, sends to all and to rooms, takes an event from each, and closes them; it checks that each
+// client gets what it should, and says what that took.
 //
 //	go run ./bench/million                   a million in 1,000 rooms: some minutes, and 12 GB of memory at the worst
 //	go run ./bench/million -n 100000
@@ -111,8 +111,8 @@ func command(ctx context.Context, args []string, stdout, stderr io.Writer) error
 	return write(stdout, s, floors, r)
 }
 
-// most is what a connection takes at the worst moment, in bytes: three times what it takes at rest, since the collector lets
-// the heap grow to twice what is live, stacks counted, before it begins.
+// most is what a connection takes at the worst moment, in bytes: three times what it takes at rest, since the collector
+// lets the heap grow to twice what is live, stacks counted, before it begins.
 const most = 12 << 10
 
 // enough refuses to begin what would end with the machine out of memory.

@@ -67,8 +67,8 @@ func (p payload) wire() string {
 	return fmt.Sprintf(`42["news",{"room":%d,"n":%d,"text":"%s"}]`, p.Room, p.N, p.Text)
 }
 
-// measure does it all. The memory that the clients and the connections take is not in base, and so counts with that of the
-// server; floors tells how much it is.
+// measure does it all. The memory that the clients and the connections take is not in base, and so counts with that of
+// the server; floors tells how much it is.
 func measure(ctx context.Context, s *settings, log io.Writer) (r *result, err error) {
 	m := &run{settings: s, log: log}
 	if m.base, err = readMemory(); err != nil {

@@ -286,7 +286,8 @@ func (s *session) ask(ctx context.Context, k *client.Socket, r *record, args []a
 	return err
 }
 
-// patiently calls send, again and again while too much waits to be sent already, unless somebody types, who can be told.
+// patiently calls send, again and again while too much waits to be sent already, unless somebody types, who can be
+// told.
 func (s *session) patiently(ctx context.Context, send func() error) error {
 	for {
 		err := send()

@@ -229,11 +229,11 @@ func textWidth(text string) int {
 	return n
 }
 
-// edits reads keys until ctx is done, Ctrl-D, when it returns nil, or Ctrl-C at an empty line. It calls line for each line
-// that was entered, until that returns false.
+// edits reads keys until ctx is done, Ctrl-D, when it returns nil, or Ctrl-C at an empty line. It calls line for each
+// line that was entered, until that returns false.
 func (s *screen) edits(ctx context.Context, line func(text string) bool) error {
 	ended := make(chan error, 1)
-	go func() { // ends when it has returned, at the end of the input, or, if that can't be interrupted, with the program
+	go func() { // ends with readKeys: at the end of the input or, where reading can't be interrupted, with the program
 		ended <- s.readKeys(line)
 	}()
 	select {

@@ -126,7 +126,8 @@ func width(r rune) int {
 	switch {
 	case r < 0x300:
 		return 1
-	case unicode.In(r, unicode.Mn, unicode.Me, unicode.Cf) || r >= 0x1160 && r <= 0x11FF: // marks, joiners; Hangul vowels
+	case unicode.In(r, unicode.Mn, unicode.Me, unicode.Cf) || r >= 0x1160 && r <= 0x11FF:
+		// marks, joiners; Hangul vowels
 		return 0
 	case isWide(r):
 		return 2

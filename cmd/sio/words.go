@@ -149,7 +149,8 @@ func readFile(name string) ([]byte, error) {
 	return data, nil
 }
 
-// parseArg is an argument of a command line, where the shell has split the words: JSON, @file, or a string. @- is stdin.
+// parseArg is an argument of a command line, where the shell has split the words: JSON, @file, or a string. @- is
+// stdin.
 func parseArg(arg string, stdin io.Reader) (any, error) {
 	if arg == "@-" {
 		data, err := io.ReadAll(io.LimitReader(stdin, maxFile+1))

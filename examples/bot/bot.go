@@ -77,8 +77,8 @@ func (b *bot) enter(ctx context.Context) error {
 	return nil
 }
 
-// hear deals with a message. Until the chat has acknowledged the answer the message counts as not heard, and comes again
-// with the next connection. The answer has the same id then, so that it is not told twice.
+// hear deals with a message. Until the chat has acknowledged the answer the message counts as not heard, and comes
+// again with the next connection. The answer has the same id then, so that it is not told twice.
 func (b *bot) hear(ctx context.Context, m chat.Message) error {
 	if m.ID <= b.last {
 		return nil

@@ -3,8 +3,8 @@
 //	go run ./cmd/sio demo
 //	go run ./examples/bot localhost:3000
 //
-// It shows what a client of some use has to think of: who it is on each connection, what was said while it was away, and
-// that nothing is answered twice.
+// It shows what a client of some use has to think of: who it is on each connection, what was said while it was away,
+// and that nothing is answered twice.
 package main
 
 import (

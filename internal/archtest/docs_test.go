@@ -30,7 +30,8 @@ func TestPackageDocs(t *testing.T) {
 	}
 }
 
-// TestExportedDocs wants a comment on each exported name, beginning with it; constants, variables and fields may share one.
+// TestExportedDocs wants a comment on each exported name, beginning with it; constants, variables and fields may share
+// one.
 func TestExportedDocs(t *testing.T) {
 	goFiles(t, func(file string, fset *token.FileSet, f *ast.File) {
 		if strings.HasSuffix(file, "_test.go") || strings.HasPrefix(file, "test/") || f.Name.Name == "main" {
@@ -202,8 +203,8 @@ func TestLinks(t *testing.T) {
 	})
 }
 
-// TestClientSize: the README says how large the browser client is. How well gzip packs differs by the release of Go: the
-// tolerance is for that.
+// TestClientSize: the README says how large the browser client is. How well gzip packs differs by the release of Go:
+// the tolerance is for that.
 func TestClientSize(t *testing.T) {
 	var z bytes.Buffer
 	w, err := gzip.NewWriterLevel(&z, gzip.BestCompression)

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// mayImport says which packages of ours a package may import. A package may not be missing, so that a new one is thought
-// about. The key of a folder ends in a slash; "public" stands for all that other modules may import.
+// mayImport says which packages of ours a package may import. A package may not be missing, so that a new one is
+// thought about. The key of a folder ends in a slash; "public" stands for all that other modules may import.
 var mayImport = map[string][]string{
 	// pure codecs
 	"parser":          {},

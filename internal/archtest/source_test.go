@@ -109,7 +109,8 @@ func TestNoSkeletons(t *testing.T) {
 	})
 }
 
-// TestGoroutines: each go statement says in a comment, on its line or just above, who owns the goroutine and what ends it.
+// TestGoroutines: each go statement says in a comment, on its line or just above, who owns the goroutine and what ends
+// it.
 func TestGoroutines(t *testing.T) {
 	goFiles(t, func(file string, fset *token.FileSet, f *ast.File) {
 		if strings.HasSuffix(file, "_test.go") || strings.HasPrefix(file, "test/") {

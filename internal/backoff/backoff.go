@@ -23,8 +23,8 @@ type Backoff struct {
 const maxDoublings = 60
 
 // Next is the delay before the next attempt: Min, doubled for each attempt since Reset, give or take a share of at most
-// Jitter, and never more than Max. One random number says both the sign and the share, as officially: it is below the base if
-// its first decimal is even. The share is whole milliseconds.
+// Jitter, and never more than Max. One random number says both the sign and the share, as officially: it is below the
+// base if its first decimal is even. The share is whole milliseconds.
 func (b *Backoff) Next() time.Duration {
 	ms := milliseconds(b.Min) * math.Exp2(float64(min(b.attempts, maxDoublings)))
 	b.attempts++

@@ -1,16 +1,17 @@
 // Package budget shares a number of bytes among holders of which each may need much, but not all at once.
 //
-// A holder may hold what is guaranteed to it, and beyond that a fraction of what is free at the moment (dynamic thresholds,
-// Choudhury and Hahne 1998): few may hold much and many little, nobody has to be told of the others, and something is free
-// always. With half of what is free, one holder gets up to a third of all, two get a quarter each, ten a twelfth.
+// A holder may hold what is guaranteed to it, and beyond that a fraction of what is free at the moment (dynamic
+// thresholds, Choudhury and Hahne 1998): few may hold much and many little, nobody has to be told of the others, and
+// something is free always. With half of what is free, one holder gets up to a third of all, two get a quarter each,
+// ten a twelfth.
 //
 // The pool is charged in steps of [Quantum], so holders that hold little never meet in it.
 package budget
 
 import "sync/atomic"
 
-// Quantum is the step in which a Claim charges its Pool, in bytes. What a holder holds and what the pool knows of it differ
-// by less.
+// Quantum is the step in which a Claim charges its Pool, in bytes. What a holder holds and what the pool knows of it
+// differ by less.
 const Quantum = 16 << 10
 
 // A Kind is what bytes are held for.
@@ -74,8 +75,8 @@ type Claim struct {
 // Claim returns an empty claim.
 func (p *Pool) Claim() Claim { return Claim{pool: p} }
 
-// Add changes how much is held; n may be negative. Less than nothing is nothing. It reports whether the pool was charged
-// with more.
+// Add changes how much is held; n may be negative. Less than nothing is nothing. It reports whether the pool was
+// charged with more.
 func (c *Claim) Add(k Kind, n int64) (more bool) {
 	held := max(0, c.held[k]+n)
 	c.held[k] = held

@@ -1,6 +1,6 @@
-// Package bufpool lends byte buffers in size classes. It is for bytes that cannot escape to a user: what the network was
-// read into, what frames are copied together in, scratch space of an encoder. A buffer that was given back may be in
-// somebody else's hands at once, so it must not be touched again; [SetPoison] makes tests notice when it is.
+// Package bufpool lends byte buffers in size classes. It is for bytes that cannot escape to a user: what the network
+// was read into, what frames are copied together in, scratch space of an encoder. A buffer that was given back may be
+// in somebody else's hands at once, so it must not be touched again; [SetPoison] makes tests notice when it is.
 package bufpool
 
 import (
@@ -9,8 +9,9 @@ import (
 	"sync/atomic"
 )
 
-// The classes are the powers of two from 64 bytes to 4 KiB, and from there to 1 MiB four for each power, so that a buffer that
-// is kept for a while is not much larger than what is in it. Buffers outside are left to the garbage collector.
+// The classes are the powers of two from 64 bytes to 4 KiB, and from there to 1 MiB four for each power, so that a
+// buffer that is kept for a while is not much larger than what is in it. Buffers outside are left to the garbage
+// collector.
 const (
 	minBits  = 6
 	fineBits = 12
@@ -57,8 +58,8 @@ func Put(b *[]byte) {
 	pools[fits(cap(*b))].Put(b)
 }
 
-// SetPoison is for tests: from now on each buffer is filled with [PoisonByte] when it is made and when it is given back,
-// so that bytes used after Put, or sent without having been written, are seen.
+// SetPoison is for tests: from now on each buffer is filled with [PoisonByte] when it is made and when it is given
+// back, so that bytes used after Put, or sent without having been written, are seen.
 func SetPoison(on bool) { poison.Store(on) }
 
 // class is the index of the smallest class that holds n bytes.

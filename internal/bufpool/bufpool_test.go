@@ -59,7 +59,8 @@ func TestGetPutDoesNotAllocate(t *testing.T) {
 	}
 }
 
-// Each size has a class that holds it, and from 4 KiB on wastes little; each buffer goes back to a class that it can serve.
+// Each size has a class that holds it, and from 4 KiB on wastes little; each buffer goes back to a class that it can
+// serve.
 func TestClasses(t *testing.T) {
 	for n := range 1<<maxBits + 1 {
 		c := class(n)

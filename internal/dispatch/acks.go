@@ -15,12 +15,12 @@ var (
 	ErrAcksFull   = errors.New("too many unanswered acknowledgements")
 )
 
-// AckCost is what an acknowledgement that is waited for counts in bytes, beside what its owner says: a little more than it
-// takes.
+// AckCost is what an acknowledgement that is waited for counts in bytes, beside what its owner says: a little more than
+// it takes.
 const AckCost = 256
 
-// A Lender has memory for the acknowledgements that the sockets of one connection wait for. It is called with the lock of an Acks
-// held, and must not wait.
+// A Lender has memory for the acknowledgements that the sockets of one connection wait for. It is called with the lock
+// of an Acks held, and must not wait.
 type Lender interface {
 	// Borrow reports whether n bytes more may be held, and counts them if so.
 	Borrow(n int) bool
@@ -70,15 +70,15 @@ func (a *Acks[T]) ensureTable() *ackTable[T] {
 	return a.table.Load()
 }
 
-// Add registers settle under a new id. It fails after Close, while most are waited for, and while l has no memory for more
-// than one. settle must not block; no lock is held when it is called.
+// Add registers settle under a new id. It fails after Close, while most are waited for, and while l has no memory for
+// more than one. settle must not block; no lock is held when it is called.
 func (a *Acks[T]) Add(most int, l Lender, settle func(v T, err error)) (id uint64, err error) {
 	return a.add(most, l, ack[T]{settle: settle, size: AckCost})
 }
 
-// AddQueued is Add for what queues a callback, which counts until Done is called. It is called with a lock held, so that nothing
-// is queued any more when Close has returned; size is that of v, which does not count here. extra is what it takes in bytes
-// beside AckCost.
+// AddQueued is Add for what queues a callback, which counts until Done is called. It is called with a lock held, so
+// that nothing is queued any more when Close has returned; size is that of v, which does not count here. extra is what
+// it takes in bytes beside AckCost.
 func (a *Acks[T]) AddQueued(most int, l Lender, extra int, queue func(v T, size int, err error)) (id uint64, err error) {
 	return a.add(most, l, ack[T]{queue: queue, size: AckCost + extra})
 }
@@ -172,8 +172,8 @@ func (a *Acks[T]) Len() int {
 	return len(t.pending)
 }
 
-// Close settles all with err, in the order they were added; Add fails from then on. What is queued for them is queued when
-// it returns.
+// Close settles all with err, in the order they were added; Add fails from then on. What is queued for them is queued
+// when it returns.
 func (a *Acks[T]) Close(l Lender, err error) {
 	t := a.ensureTable()
 	var zero T

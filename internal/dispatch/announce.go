@@ -9,9 +9,9 @@ import (
 // announcing is how many calls of Announce are under way. While it is one there is no need to look at the stack.
 var announcing atomic.Int64
 
-// Announce calls fn, which tells listeners what is being sent, unless this goroutine is inside of such a call: what a listener
-// sends is not announced in its turn. A listener that sends would never return otherwise, and end the process when the
-// stack is used up.
+// Announce calls fn, which tells listeners what is being sent, unless this goroutine is inside of such a call: what a
+// listener sends is not announced in its turn. A listener that sends would never return otherwise, and end the process
+// when the stack is used up.
 func Announce(fn func()) {
 	defer announcing.Add(-1)
 	if announcing.Add(1) > 1 && announced() {

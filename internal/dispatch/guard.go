@@ -17,8 +17,9 @@ type Guard struct {
 	Panics         *atomic.Uint64 // counts those that were recovered, if not nil
 }
 
-// Call calls fn. If that panics it returns an *event.PanicError; likewise if the error that fn returns panics when it is asked
-// for its text, as a nil pointer in an error does, or what it is or wraps: whoever looks at it later has no protection.
+// Call calls fn. If that panics it returns an *event.PanicError; likewise if the error that fn returns panics when it
+// is asked for its text, as a nil pointer in an error does, or what it is or wraps: whoever looks at it later has no
+// protection.
 func (g *Guard) Call(fn func() error) (err error) {
 	if g.DisableRecover {
 		return fn()
@@ -47,7 +48,8 @@ var errProbe error = &probe{}
 // Error returns no text.
 func (*probe) Error() string { return "" }
 
-// Contain is Call on a goroutine of its own, for which it waits: runtime.Goexit in fn is ErrExited, and ends nothing else.
+// Contain is Call on a goroutine of its own, for which it waits: runtime.Goexit in fn is ErrExited, and ends nothing
+// else.
 func (g *Guard) Contain(fn func() error) (err error) {
 	err = ErrExited
 	done := make(chan struct{})
@@ -59,8 +61,8 @@ func (g *Guard) Contain(fn func() error) (err error) {
 	return err
 }
 
-// Run is Call, and then calls failed with the error, if there is one: ErrExited if fn ended the goroutine. A panic that is to
-// end the process does so before anything else.
+// Run is Call, and then calls failed with the error, if there is one: ErrExited if fn ended the goroutine. A panic that
+// is to end the process does so before anything else.
 func (g *Guard) Run(fn func() error, failed func(err error)) {
 	err := ErrExited
 	defer func() {

@@ -15,9 +15,9 @@ type Limits struct {
 	Bytes int // of them, at most; one that is larger is taken if it is the only one
 }
 
-// An Inbox is a queue that starts its own runner: a goroutine that exists only while there is work. What it needs while there
-// is some is taken from a pool, since most sockets rest most of the time. It is safe for concurrent use. Init must be
-// called before anything else.
+// An Inbox is a queue that starts its own runner: a goroutine that exists only while there is work. What it needs while
+// there is some is taken from a pool, since most sockets rest most of the time. It is safe for concurrent use. Init
+// must be called before anything else.
 type Inbox[T any] struct {
 	runner Runner[T]
 
@@ -88,8 +88,8 @@ func (q *Inbox[T]) Offer(item T, size int) bool {
 	return true
 }
 
-// Push appends an item of size bytes. While the inbox or the Account is full it waits: for room, for Close or for done. It
-// reports whether the item was taken.
+// Push appends an item of size bytes. While the inbox or the Account is full it waits: for room, for Close or for done.
+// It reports whether the item was taken.
 func (q *Inbox[T]) Push(done <-chan struct{}, item T, size int) bool {
 	account := q.runner.Account()
 	for {
@@ -133,7 +133,8 @@ func (q *Inbox[T]) Push(done <-chan struct{}, item T, size int) bool {
 // Append takes an item whatever the limits say. It reports false after Close.
 func (q *Inbox[T]) Append(item T) bool { return q.AppendSized(item, 0) }
 
-// AppendSized is Append for an item of size bytes, which may bring the Account above what it may hold: see [Account.Over].
+// AppendSized is Append for an item of size bytes, which may bring the Account above what it may hold: see
+// [Account.Over].
 func (q *Inbox[T]) AppendSized(item T, size int) bool {
 	if size > 0 {
 		q.runner.Account().Force(size)
@@ -180,8 +181,8 @@ func (q *Inbox[T]) drop(match func(item T) bool) (dropped int) {
 	return dropped
 }
 
-// Close appends last as the final item, behind what waits, and refuses all others. Only the first call does anything; it
-// reports whether it was that one. The item being run is not interrupted.
+// Close appends last as the final item, behind what waits, and refuses all others. Only the first call does anything;
+// it reports whether it was that one. The item being run is not interrupted.
 func (q *Inbox[T]) Close(last T) bool {
 	q.mu.Lock()
 	if q.closed {
@@ -294,9 +295,9 @@ func (q *Inbox[T]) next() (e entry[T], ok bool) {
 	return e, true
 }
 
-// growStack makes the stack of a new goroutine large enough for most handlers while there is next to nothing on it: later,
-// the runtime would have to copy all that the handler has put there, twice. It saves a third of what an event costs that
-// comes alone.
+// growStack makes the stack of a new goroutine large enough for most handlers while there is next to nothing on it:
+// later, the runtime would have to copy all that the handler has put there, twice. It saves a third of what an event
+// costs that comes alone.
 //
 //go:noinline
 func growStack() {

@@ -2,13 +2,13 @@ package dispatch
 
 import "slices"
 
-// RunInline runs an item on the caller's goroutine instead of a runner's, if there is no runner, and reports whether it did.
-// It is for items that call no user code: they must not block, panic or end the goroutine. What arrives meanwhile waits
-// for a runner.
+// RunInline runs an item on the caller's goroutine instead of a runner's, if there is no runner, and reports whether it
+// did. It is for items that call no user code: they must not block, panic or end the goroutine. What arrives meanwhile
+// waits for a runner.
 func (q *Inbox[T]) RunInline(item T) bool { return q.runInline(item, false) }
 
-// CloseInline is Close that runs the final item as RunInline does. It reports false if there is a runner, or after Close, and
-// then does nothing.
+// CloseInline is Close that runs the final item as RunInline does. It reports false if there is a runner, or after
+// Close, and then does nothing.
 func (q *Inbox[T]) CloseInline(last T) bool { return q.runInline(last, true) }
 
 // Prepend has a runner do item next, before what waits, and also after Close. It is for the item that RunInline runs.

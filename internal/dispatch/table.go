@@ -6,9 +6,9 @@ import (
 	"sync/atomic"
 )
 
-// A Table holds listeners in the order they were added. It is a slice, because most sockets have few, which is copied for
-// each change: listeners may add and remove others while they run, and looking takes no lock. An empty Table is
-// one word. The zero value is ready; it is safe for concurrent use.
+// A Table holds listeners in the order they were added. It is a slice, because most sockets have few, which is copied
+// for each change: listeners may add and remove others while they run, and looking takes no lock. An empty Table is one
+// word. The zero value is ready; it is safe for concurrent use.
 type Table[H any] struct {
 	state atomic.Pointer[tableState[H]]
 }
@@ -19,8 +19,8 @@ type tableState[H any] struct {
 	tailTaken atomic.Bool   // that room is taken, by the state that came next
 }
 
-// maxExact is how many listeners a table has without room for more. Beyond, it is not copied for each one that is added: with
-// 30,000 that took seconds.
+// maxExact is how many listeners a table has without room for more. Beyond, it is not copied for each one that is
+// added: with 30,000 that took seconds.
 const maxExact = 16
 
 // listenerIDs is the last id given. It is one for all tables, so that none has to remember it.

@@ -1,9 +1,9 @@
-// Package journal stands between those who log and the user's slog.Handler, which is user code: it may block, panic, end
-// its goroutine, or call back. Records are handed to it by a goroutine that does nothing else.
+// Package journal stands between those who log and the user's slog.Handler, which is user code: it may block, panic,
+// end its goroutine, or call back. Records are handed to it by a goroutine that does nothing else.
 //
-// Whoever logs waits a moment, so that its record comes before what it does next, and before its program ends; but it does
-// not while the Handler is late with an earlier record. So nobody may log with a lock held that user code can want, nor on
-// a goroutine that serves several sessions.
+// Whoever logs waits a moment, so that its record comes before what it does next, and before its program ends; but it
+// does not while the Handler is late with an earlier record. So nobody may log with a lock held that user code can
+// want, nor on a goroutine that serves several sessions.
 //
 // A [Limiter] lets few records of one cause through.
 package journal
@@ -35,8 +35,8 @@ type Options struct {
 }
 
 // Logger returns a logger that never calls the Handler of l on the goroutine of whoever logs, and waits for it as the
-// package says. The level is asked for now, and then on the other goroutine again, at most once in a second while somebody logs. Records
-// keep their order, time, source and context.
+// package says. The level is asked for now, and then on the other goroutine again, at most once in a second while
+// somebody logs. Records keep their order, time, source and context.
 //
 // If l is nil the logger discards; a logger of this package is returned as it is.
 func Logger(l *slog.Logger, opts *Options) *slog.Logger {
@@ -177,7 +177,8 @@ type journal struct {
 	loser   *handler // of the record that was lost first
 }
 
-// An entry is a record; without a context a question about the levels; without a handler nothing but somebody who waits.
+// An entry is a record; without a context a question about the levels; without a handler nothing but somebody who
+// waits.
 type entry struct {
 	handler *handler
 	ctx     context.Context

@@ -42,8 +42,8 @@ const (
 	maxCauseLen = 256
 )
 
-// Allow reports whether a record of the cause may be logged now, and how many were left out before it. A cause may contain
-// what a peer sent: above a number of causes, all that are new are taken for one.
+// Allow reports whether a record of the cause may be logged now, and how many were left out before it. A cause may
+// contain what a peer sent: above a number of causes, all that are new are taken for one.
 func (l *Limiter) Allow(name string, rate Rate) (skipped int, ok bool) {
 	now := time.Now()
 	if len(name) > maxCauseLen {

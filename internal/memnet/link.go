@@ -32,8 +32,8 @@ const (
 	Hang             // neither end gets anything, ever again
 )
 
-// A Link is what lies between some dialers and a listener. Faults count for all its connections, those of the Links below
-// it among them. Its methods may be called from any goroutine.
+// A Link is what lies between some dialers and a listener. Faults count for all its connections, those of the Links
+// below it among them. Its methods may be called from any goroutine.
 type Link struct {
 	net    *network
 	parent *Link
@@ -239,8 +239,8 @@ func (l *Link) SetRate(d Direction, bytesPerSecond int) {
 }
 
 // Cut cuts the connection on which the next byte is sent after n bytes from now on, of all connections together; for n
-// above 0 as soon as the nth is sent. What was sent before arrives. It counts instead of the last Cut in that direction.
-// The channel is closed when it has happened. n < 0 means never. d is one direction.
+// above 0 as soon as the nth is sent. What was sent before arrives. It counts instead of the last Cut in that
+// direction. The channel is closed when it has happened. n < 0 means never. d is one direction.
 func (l *Link) Cut(d Direction, n int64, w Way) (done <-chan struct{}) {
 	c := &cut{left: n, way: w, done: make(chan struct{})}
 	defer l.lock()()

@@ -1,6 +1,7 @@
-// Package memnet is a network in memory for tests: a listener, a dialer, and connections with addresses, deadlines and a
-// bounded buffer in each direction; and links, whose connections suffer the faults of networks when told to. All waiting
-// is on condition variables and channels, so inside a testing/synctest bubble time advances while both ends wait.
+// Package memnet is a network in memory for tests: a listener, a dialer, and connections with addresses, deadlines and
+// a bounded buffer in each direction; and links, whose connections suffer the faults of networks when told to. All
+// waiting is on condition variables and channels, so inside a testing/synctest bubble time advances while both ends
+// wait.
 package memnet
 
 import (

@@ -1,8 +1,8 @@
 // Package standstill keeps a process that stood still from blaming others for it.
 //
 // A process may be stopped (SIGSTOP, a paused virtual machine) or starved for seconds. When it goes on, the timers come
-// first and find deadlines that have passed, while what the peers sent in time lies unread in the kernel. A timer that goes
-// off much too late has thus learnt something about this process, and nothing about a peer: it begins anew.
+// first and find deadlines that have passed, while what the peers sent in time lies unread in the kernel. A timer that
+// goes off much too late has thus learnt something about this process, and nothing about a peer: it begins anew.
 package standstill
 
 import (
@@ -10,15 +10,15 @@ import (
 	"time"
 )
 
-// Threshold is how late a timer is when the process has stood still. On a machine that is merely busy timers are late by
-// milliseconds.
+// Threshold is how late a timer is when the process has stood still. On a machine that is merely busy timers are late
+// by milliseconds.
 const Threshold = time.Second
 
 // Late reports whether a timer that is late by d says that the process stood still.
 func Late(d time.Duration) bool { return d >= Threshold }
 
-// A Timer calls a function when a peer has had its time, while the process did not stand still. Its methods are safe for
-// concurrent use.
+// A Timer calls a function when a peer has had its time, while the process did not stand still. Its methods are safe
+// for concurrent use.
 type Timer struct {
 	fn func()
 

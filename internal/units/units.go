@@ -1,5 +1,5 @@
-// Package units finds durations that were written without their unit: 25000 is 25 seconds in JavaScript, and 25 microseconds
-// here.
+// Package units finds durations that were written without their unit: 25000 is 25 seconds in JavaScript, and 25
+// microseconds here.
 package units
 
 import (
@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Check reports a duration that cannot be meant: a negative one, or one below a millisecond. The message has the right form, for a
-// number of units, which are milliseconds or seconds.
+// Check reports a duration that cannot be meant: a negative one, or one below a millisecond. The message has the right
+// form, for a number of units, which are milliseconds or seconds.
 func Check(name string, d, unit time.Duration) error {
 	switch {
 	case d < 0:

@@ -10,8 +10,8 @@ import (
 )
 
 // A suiteCase is one case of the Autobahn test suite against a server that echoes: what the client sends, in pieces of
-// chop bytes (0: all at once), what comes back, and how it ends. If end is 0 the server has no objection, and the client
-// closes with 1000.
+// chop bytes (0: all at once), what comes back, and how it ends. If end is 0 the server has no objection, and the
+// client closes with 1000.
 type suiteCase struct {
 	id   string
 	send []frame
@@ -301,8 +301,8 @@ func octets(s string) []frame {
 	return append(frames, mk(0, ""))
 }
 
-// Group 6.4: the server does not wait for the end of a message, or of a frame, that can't become valid any more. Nothing
-// follows what the client sends here.
+// Group 6.4: the server does not wait for the end of a message, or of a frame, that can't become valid any more.
+// Nothing follows what the client sends here.
 func TestAutobahn6FailFast(t *testing.T) {
 	good, bad := "\xce\xba\xe1\xbd\xb9\xcf\x83\xce\xbc\xce\xb5", "\xf4\x90"
 	tail := "\x80\x80\x65\x64\x69\x74\x65\x64"

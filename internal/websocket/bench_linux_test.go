@@ -22,8 +22,9 @@ import (
 	"sio.example/socketio/internal/bufpool"
 )
 
-// The client half of the benchmarks below is a process of its own, so that memory and time are the server's alone. It is
-// this test binary, told by the environment: "idle <addr> <connections>" or "echo <addr> <connections> <window> <messages>".
+// The client half of the benchmarks below is a process of its own, so that memory and time are the server's alone. It
+// is this test binary, told by the environment: "idle <addr> <connections>" or "echo <addr> <connections> <window>
+// <messages>".
 const clientEnv = "WEBSOCKET_BENCH_CLIENT"
 
 func init() {

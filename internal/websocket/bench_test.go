@@ -106,7 +106,8 @@ func BenchmarkUnmask(b *testing.B) {
 	}
 }
 
-// BenchmarkParse is what a small message costs without the system calls: frames of 100 bytes of text out of a full buffer.
+// BenchmarkParse is what a small message costs without the system calls: frames of 100 bytes of text out of a full
+// buffer.
 func BenchmarkParse(b *testing.B) {
 	f := text(string(bytes.Repeat([]byte("x"), 100))).masked()
 	src := &repeat{data: bytes.Repeat(f, 64)}

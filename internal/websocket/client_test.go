@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// unmask turns what a client sends into what a server sends, as far as it consists of masked frames; from the first that is
-// not, only the mask bit of that is changed.
+// unmask turns what a client sends into what a server sends, as far as it consists of masked frames; from the first
+// that is not, only the mask bit of that is changed.
 func unmask(b []byte) (out []byte) {
 	b = slices.Clone(b)
 	for len(b) >= 2 {

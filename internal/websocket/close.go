@@ -50,7 +50,8 @@ func (c *Conn) hurry() {
 	}
 }
 
-// Abort closes the TCP connection at once. Reads and writes under way return. It does not block, and may be called again.
+// Abort closes the TCP connection at once. Reads and writes under way return. It does not block, and may be called
+// again.
 func (c *Conn) Abort() { c.finish(false) }
 
 // fail ends the connection because a write has failed.
@@ -105,7 +106,8 @@ func (c *Conn) Wait() {
 	c.mu.Unlock()
 }
 
-// end turns what ended next into what Read returns, and sees to the end of the connection. There may be more input beneath.
+// end turns what ended next into what Read returns, and sees to the end of the connection. There may be more input
+// beneath.
 func (c *Conn) end(err error, more bool) error {
 	said, ok := err.(*CloseError) // never wrapped
 	if !ok {
@@ -156,8 +158,8 @@ func (c *Conn) cut(err error) error {
 }
 
 // linger ends a connection politely when that takes time. Our close frame has to get out; and if the peer may still be
-// sending, it is read until it stops, because closing a connection with unread input resets it, and a reset can overtake
-// the close frame that says why.
+// sending, it is read until it stops, because closing a connection with unread input resets it, and a reset can
+// overtake the close frame that says why.
 func (c *Conn) linger(received bool) {
 	owed, err := c.acquire(true)
 	if err == nil {
@@ -184,9 +186,9 @@ func (c *Conn) linger(received bool) {
 // quiet is for how long nothing must come from a peer that was sent a close frame before the connection is closed.
 const quiet = 300 * time.Millisecond
 
-// settle reads until the peer has stopped sending. A server is to close the connection first (RFC 6455 7.1.1): one that can
-// be closed in one direction has told the peer that it is the end, one that can't is closed as soon as the peer has had the
-// time to read why. What it sends then would reset a connection that it has no more use for.
+// settle reads until the peer has stopped sending. A server is to close the connection first (RFC 6455 7.1.1): one that
+// can be closed in one direction has told the peer that it is the end, one that can't is closed as soon as the peer has
+// had the time to read why. What it sends then would reset a connection that it has no more use for.
 func (c *Conn) settle() {
 	buf := bufpool.Get(readSize)
 	defer bufpool.Put(buf)

@@ -42,8 +42,8 @@ func TestCloseAnswered(t *testing.T) {
 	}
 }
 
-// F-10: without an answer the connection ends five seconds after our close frame, whatever the peer sends, and whether or
-// not anybody reads.
+// F-10: without an answer the connection ends five seconds after our close frame, whatever the peer sends, and whether
+// or not anybody reads.
 func TestCloseUnanswered(t *testing.T) {
 	for _, reading := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {
@@ -218,7 +218,8 @@ func TestEndWithoutClose(t *testing.T) {
 	}
 }
 
-// After a violation the reader returns at once, while the connection lingers until the peer is done, five seconds at most.
+// After a violation the reader returns at once, while the connection lingers until the peer is done, five seconds at
+// most.
 func TestLinger(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client, server := memnet.Pipe(100)
@@ -301,8 +302,8 @@ func TestCloseFromEverywhere(t *testing.T) {
 	}
 }
 
-// A server closes the connection first (RFC 6455 7.1.1), soon after it has sent a close frame, and not before a peer that
-// still sends has stopped and read it.
+// A server closes the connection first (RFC 6455 7.1.1), soon after it has sent a close frame, and not before a peer
+// that still sends has stopped and read it.
 func TestServerClosesFirst(t *testing.T) {
 	for _, busy := range []time.Duration{0, 2 * time.Second} {
 		synctest.Test(t, func(t *testing.T) {

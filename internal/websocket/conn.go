@@ -52,8 +52,8 @@ const (
 
 func (c *Conn) closing() bool { return c.marks.Load()&markClosing != 0 }
 
-// An input is what has come and is not handed over yet. A Conn that waits between messages has none; on a connection that
-// can't be read through its descriptor it has one without buf and msg.
+// An input is what has come and is not handed over yet. A Conn that waits between messages has none; on a connection
+// that can't be read through its descriptor it has one without buf and msg.
 type input struct {
 	buf      *[]byte // borrowed read buffer, nil while waiting; unread is (*buf)[pos:]
 	pos      int32
@@ -111,8 +111,8 @@ const (
 	// readSize is what is read at once unless a large message is under way: enough for many small frames, little enough
 	// to be held by each connection whose reader is stuck behind a full inbox.
 	readSize = 8 << 10
-	// burstSize is what is read at once when readSize or more arrived at once the last time: with 16 messages of a kilobyte each
-	// that is a fifth of their cost.
+	// burstSize is what is read at once when readSize or more arrived at once the last time: with 16 messages of a
+	// kilobyte each that is a fifth of their cost.
 	burstSize = 32 << 10
 )
 
@@ -131,10 +131,10 @@ func newConn(nc net.Conn, leftOver *[]byte, opts *Options) *Conn {
 // NetConn is the connection beneath. Reading from it, writing to it and setting its deadlines breaks the Conn.
 func (c *Conn) NetConn() net.Conn { return c.nc }
 
-// Buffered reports whether Read has a message at hand from the last system call, so that it will return that at once. It
-// is false before a close frame and before what breaks the protocol (bad UTF-8 excepted), so whoever answers many messages
-// with one write, when Buffered is false, has answered all before Read closes, and does not keep an answer back until the
-// rest of some other message comes. It belongs to the goroutine that reads.
+// Buffered reports whether Read has a message at hand from the last system call, so that it will return that at once.
+// It is false before a close frame and before what breaks the protocol (bad UTF-8 excepted), so whoever answers many
+// messages with one write, when Buffered is false, has answered all before Read closes, and does not keep an answer
+// back until the rest of some other message comes. It belongs to the goroutine that reads.
 func (c *Conn) Buffered() bool {
 	if !c.unread() || c.closing() {
 		return false

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// A chatty connection writes by itself when it is read, as TLS 1.3 does when the peer changes its keys, and fails for good when
-// that fails or when a read is late. It remembers its deadlines.
+// A chatty connection writes by itself when it is read, as TLS 1.3 does when the peer changes its keys, and fails for
+// good when that fails or when a read is late. It remembers its deadlines.
 type chatty struct {
 	net.Conn
 	read, write atomic.Pointer[time.Time]

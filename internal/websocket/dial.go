@@ -56,9 +56,9 @@ type DialOptions struct {
 	// it; nil for none. The schemes http, https, socks5 and socks5h are understood. Default: no proxy.
 	Proxy func(*http.Request) (*url.URL, error)
 
-	// OnRequest, if not nil, is shown the handshake as it is about to be sent to the server, and OnResponse the server's
-	// answer with its header. They must change neither. Beside them the hooks of an httptrace.ClientTrace in the context
-	// are called, those for the connection to a proxy included.
+	// OnRequest, if not nil, is shown the handshake as it is about to be sent to the server, and OnResponse the
+	// server's answer with its header. They must change neither. Beside them the hooks of an httptrace.ClientTrace in
+	// the context are called, those for the connection to a proxy included.
 	OnRequest  func(*http.Request)
 	OnResponse func(*http.Request, *http.Response)
 }
@@ -86,14 +86,14 @@ func (e *HandshakeRefusedError) Error() string {
 	return text
 }
 
-// Dial connects to a ws or wss URL (http and https mean the same) and returns a connection in the role of the client: what
-// it writes is to be made by its method AppendFrame or by [AppendMasked], and masked frames are refused. The
+// Dial connects to a ws or wss URL (http and https mean the same) and returns a connection in the role of the client:
+// what it writes is to be made by its method AppendFrame or by [AppendMasked], and masked frames are refused. The
 // response is the server's 101, without a body; it is nil if there is an error.
 //
 // The error is a *HandshakeRefusedError if the server or the proxy answered with anything but what makes a connection;
-// redirects are not followed. If ctx ended, or HandshakeTimeout passed, it matches ctx.Err() or context.DeadlineExceeded.
-// Errors contain the host, but never the path, query or user of the URL, nor the user of the proxy's. After Dial has
-// returned, ctx does not matter any more, and after an error nothing is left of the connection.
+// redirects are not followed. If ctx ended, or HandshakeTimeout passed, it matches ctx.Err() or
+// context.DeadlineExceeded. Errors contain the host, but never the path, query or user of the URL, nor the user of the
+// proxy's. After Dial has returned, ctx does not matter any more, and after an error nothing is left of the connection.
 func Dial(ctx context.Context, u *url.URL, opts *DialOptions) (*Conn, *http.Response, error) {
 	if opts == nil {
 		opts = new(DialOptions)
@@ -293,8 +293,8 @@ func (d *dialer) proxy() (*url.URL, error) {
 	return p, nil
 }
 
-// A proxyError hides the text of an error of DialOptions.Proxy: that of http.ProxyFromEnvironment has the proxy's URL in it,
-// with user and password.
+// A proxyError hides the text of an error of DialOptions.Proxy: that of http.ProxyFromEnvironment has the proxy's URL
+// in it, with user and password.
 type proxyError struct{ cause error }
 
 func (e *proxyError) Error() string { return "no valid proxy" }

@@ -270,7 +270,8 @@ func TestDialVerifiesCertificates(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer l.Close()
-			go http.Serve(tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{cert}}), s.Config.Handler) // ends with l
+			// ends with l
+			go http.Serve(tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{cert}}), s.Config.Handler)
 			opts := &DialOptions{NetDial: to(l.Addr().String())}
 			if row.trust {
 				opts.TLS = &tls.Config{RootCAs: x509.NewCertPool()}

@@ -7,8 +7,8 @@ import (
 	"unsafe"
 )
 
-// These system calls do not wait, even if somebody has put the descriptor into blocking mode (as os.File.Fd does to what
-// TCPConn.File shares with the connection). So the scheduler need not be told of them: that saves two tenths of a
+// These system calls do not wait, even if somebody has put the descriptor into blocking mode (as os.File.Fd does to
+// what TCPConn.File shares with the connection). So the scheduler need not be told of them: that saves two tenths of a
 // microsecond for each message. The sanitizers have to be told: they use fd_unix.go.
 
 const (

@@ -8,7 +8,8 @@ import (
 )
 
 // TestMessageOrdersMemory: what was written before a message was sent may be read by whoever has received it. With both
-// ends in one process, as in the tests of an application, the race detector has to see that, as it does with a net.Conn.
+// ends in one process, as in the tests of an application, the race detector has to see that, as it does with a
+// net.Conn.
 func TestMessageOrdersMemory(t *testing.T) {
 	a, b := tcpPair(t)
 	from, to := rawConn(a), rawConn(b)

@@ -25,9 +25,9 @@ type header struct {
 // control tells a control frame (RFC 6455 5.5).
 func (h header) control() bool { return h.op >= opClose }
 
-// parseHeader reads the header of a frame of the peer from the front of b, and tells its size: 0 if b does not hold all of
-// it yet. What is wrong is reported as soon as the byte that shows it is there. Inside tells that a message has begun and
-// not ended, room how many bytes the message may still take, client that we are the client.
+// parseHeader reads the header of a frame of the peer from the front of b, and tells its size: 0 if b does not hold all
+// of it yet. What is wrong is reported as soon as the byte that shows it is there. Inside tells that a message has
+// begun and not ended, room how many bytes the message may still take, client that we are the client.
 func parseHeader(b []byte, inside bool, room int64, client bool) (h header, n int, err error) {
 	if len(b) < 2 {
 		return h, 0, nil
@@ -80,8 +80,8 @@ func parseHeader(b []byte, inside bool, room int64, client bool) (h header, n in
 	return h, n + 4, nil
 }
 
-// AppendFrame appends one unfragmented server frame (unmasked). The payload may come in pieces. A client needs the method
-// of the same name, or [AppendMasked].
+// AppendFrame appends one unfragmented server frame (unmasked). The payload may come in pieces. A client needs the
+// method of the same name, or [AppendMasked].
 func AppendFrame(dst []byte, op Opcode, payload ...[]byte) []byte {
 	n := 0
 	for _, p := range payload {
@@ -115,7 +115,8 @@ func appendClose(dst []byte, status Status, reason string) []byte {
 	return append(dst, cutReason(reason)...)
 }
 
-// cutReason shortens a reason to the 123 bytes that a close frame has for it, at a rune, and replaces what is not UTF-8.
+// cutReason shortens a reason to the 123 bytes that a close frame has for it, at a rune, and replaces what is not
+// UTF-8.
 func cutReason(s string) string {
 	const room = maxControl - 2
 	if len(s) > room {
@@ -157,8 +158,8 @@ func parseClose(p []byte) *CloseError {
 	return &CloseError{Status: status, Reason: string(p[2:]), Received: true}
 }
 
-// sendable tells whether a close frame may carry the code: it is defined (the IANA registry goes to 1014) and not one of
-// those that stand for the lack of a frame, or it is of a library or an application (RFC 6455 7.4.2).
+// sendable tells whether a close frame may carry the code: it is defined (the IANA registry goes to 1014) and not one
+// of those that stand for the lack of a frame, or it is of a library or an application (RFC 6455 7.4.2).
 func (s Status) sendable() bool {
 	switch {
 	case s >= 3000 && s <= 4999:

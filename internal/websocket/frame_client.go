@@ -6,9 +6,9 @@ import (
 	"slices"
 )
 
-// AppendMasked appends one unfragmented client frame: masked, with a fresh key. The payload may come in pieces, which are
-// not changed and must not lie in the room behind dst. It may be called from any goroutine and allocates nothing but what
-// dst lacks.
+// AppendMasked appends one unfragmented client frame: masked, with a fresh key. The payload may come in pieces, which
+// are not changed and must not lie in the room behind dst. It may be called from any goroutine and allocates nothing
+// but what dst lacks.
 //
 // The keys come from the generator of the runtime, which is ChaCha8 seeded by the operating system, so that whoever
 // supplies the payload can't foresee them (RFC 6455 5.3), and which costs a connection no memory.
@@ -31,9 +31,9 @@ func AppendMasked(dst []byte, op Opcode, payload ...[]byte) []byte {
 	return dst[:len(dst)+n]
 }
 
-// AppendFrame appends one unfragmented frame for this connection to write: [AppendMasked] if it is a client's, otherwise
-// the function [AppendFrame]. It may be called from any goroutine. What a client's connection has made must not be
-// written to several connections, as the peers might then know the key.
+// AppendFrame appends one unfragmented frame for this connection to write: [AppendMasked] if it is a client's,
+// otherwise the function [AppendFrame]. It may be called from any goroutine. What a client's connection has made must
+// not be written to several connections, as the peers might then know the key.
 func (c *Conn) AppendFrame(dst []byte, op Opcode, payload ...[]byte) []byte {
 	if c.client {
 		return AppendMasked(dst, op, payload...)

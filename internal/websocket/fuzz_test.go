@@ -11,9 +11,9 @@ import (
 	"testing"
 )
 
-// FuzzFrames: a server that reads arbitrary bytes, arbitrarily cut, does what the model does, ends, and allocates no more
-// than the bytes that came justify. Run it with -fuzzminimizetime=5x: what goroutines do makes coverage vary, and the
-// fuzzer would spend its time on minimizing that.
+// FuzzFrames: a server that reads arbitrary bytes, arbitrarily cut, does what the model does, ends, and allocates no
+// more than the bytes that came justify. Run it with -fuzzminimizetime=5x: what goroutines do makes coverage vary, and
+// the fuzzer would spend its time on minimizing that.
 func FuzzFrames(f *testing.F) {
 	for _, b := range splitFrames() {
 		f.Add(b, uint64(1))

@@ -130,8 +130,8 @@ var ownHeaders = map[string]bool{
 
 // Upgrade answers 101 and takes the connection over, bytes the HTTP server had read ahead included. It finds the
 // Hijacker through Unwrap, and clears the deadlines that the HTTP server may have set. The answer has the headers of
-// Options.Header, not those of w. An error is a *HandshakeError if nothing was written and w can still be answered with;
-// otherwise either w can't be hijacked (http.ErrNotSupported), or the connection is closed already.
+// Options.Header, not those of w. An error is a *HandshakeError if nothing was written and w can still be answered
+// with; otherwise either w can't be hijacked (http.ErrNotSupported), or the connection is closed already.
 //
 // After it returned without an error, w and r must not be used and nothing of them is kept.
 func Upgrade(w http.ResponseWriter, r *http.Request, opts *Options) (*Conn, error) {
@@ -156,8 +156,8 @@ func Upgrade(w http.ResponseWriter, r *http.Request, opts *Options) (*Conn, erro
 
 // takeOver hijacks the connection and writes the answer. It is not part of Upgrade for the sake of the stack.
 //
-// The ResponseWriter may be a middleware's, and what it gives away a connection of anybody's: if one panics, the connection is
-// closed and the panic an error.
+// The ResponseWriter may be a middleware's, and what it gives away a connection of anybody's: if one panics, the
+// connection is closed and the panic an error.
 func takeOver(w http.ResponseWriter, answer []byte, opts *Options) (c *Conn, err error) {
 	var nc net.Conn
 	returned := false
@@ -198,8 +198,8 @@ func discard(nc net.Conn) {
 // maxWrapped is how many ResponseWriters may be around that of net/http.
 const maxWrapped = 100
 
-// hijack finds the Hijacker as an http.ResponseController does, but not for ever if a writer unwraps to itself, and takes
-// no connection that is none.
+// hijack finds the Hijacker as an http.ResponseController does, but not for ever if a writer unwraps to itself, and
+// takes no connection that is none.
 func hijack(w http.ResponseWriter) (net.Conn, *bufio.ReadWriter, error) {
 	for range maxWrapped {
 		switch t := w.(type) {

@@ -172,8 +172,8 @@ func TestMessageTimeoutTCP(t *testing.T) {
 	}
 }
 
-// F-28: a message that comes byte by byte is delivered if it is quick enough, and it may take several rounds of deadline
-// over the life of a connection.
+// F-28: a message that comes byte by byte is delivered if it is quick enough, and it may take several rounds of
+// deadline over the life of a connection.
 func TestSlowMessages(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, p := connect(t, "pipe", nil)

@@ -10,9 +10,9 @@ func (c *Conn) Arrived() bool {
 	return c.marks.Load()&markArrived != 0 && c.marks.And(^uint32(markArrived))&markArrived != 0
 }
 
-// Unread reports whether the kernel holds input that nobody has read, as it does when the process stood still. It is false
-// where that can't be known: for connections other than TCP and TLS, and on systems that are no Unix. Any goroutine may ask;
-// it costs a system call and does not wait.
+// Unread reports whether the kernel holds input that nobody has read, as it does when the process stood still. It is
+// false where that can't be known: for connections other than TCP and TLS, and on systems that are no Unix. Any
+// goroutine may ask; it costs a system call and does not wait.
 func (c *Conn) Unread() bool {
 	raw := c.raw
 	nc := c.nc

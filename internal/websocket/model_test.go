@@ -19,8 +19,8 @@ import (
 var modelLimits = &Options{MaxMessage: 3000, MaxFragments: 20}
 
 // model is RFC 6455 5 to 8 for a server, written down as plainly as possible: it gets all that a client ever sends and
-// returns the messages, the frames to send, and the status of the close frame that ended it (0 if the input just ended),
-// with who said it.
+// returns the messages, the frames to send, and the status of the close frame that ended it (0 if the input just
+// ended), with who said it.
 func model(in []byte) (messages, sent []frame, end Status, received bool) { return modelOf(false, in) }
 
 // modelOf is the model of a server or a client.

@@ -22,11 +22,11 @@ const (
 	directSize = readSize / 2
 )
 
-// Read waits for the next data message and returns its payload, which the caller owns (exact size, never reused); only texts
-// of one byte are shared, and must not be changed.
-// While it waits for the first byte it holds no buffer. It answers pings, and answers and returns closes as *CloseError;
-// a violation is answered with the right status and returned likewise. After our own Close it discards what comes until
-// the peer's close frame, or the end of the connection.
+// Read waits for the next data message and returns its payload, which the caller owns (exact size, never reused); only
+// texts of one byte are shared, and must not be changed. While it waits for the first byte it holds no buffer. It
+// answers pings, and answers and returns closes as *CloseError; a violation is answered with the right status and
+// returned likewise. After our own Close it discards what comes until the peer's close frame, or the end of the
+// connection.
 //
 // If the connection just ends, the error matches io.EOF or is the network's; if a write failed before, it is that
 // write's; after Abort it matches net.ErrClosed. After an error there is nothing left to do with the Conn: it ends by
@@ -231,8 +231,8 @@ func (c *Conn) payload(h header) error {
 }
 
 // grow makes room for at least n of the rest bytes that the current frame announces, and for all of them if that is
-// modest by what has arrived of the message. Last tells that the message ends with this frame. It reports false if that has to
-// be asked for, see Ask.
+// modest by what has arrived of the message. Last tells that the message ends with this frame. It reports false if that
+// has to be asked for, see Ask.
 func (c *Conn) grow(rest, n int, last bool) bool {
 	in := c.in
 	have := len(in.msg)
@@ -258,15 +258,15 @@ func (c *Conn) grow(rest, n int, last bool) bool {
 	return true
 }
 
-// Ask makes Read return [ErrRoom] before it makes room for 64 KiB or more of a message. Then Wanted is how much the message
-// will take, as far as that is known, and Read goes on after Allow. It belongs to the goroutine that reads.
+// Ask makes Read return [ErrRoom] before it makes room for 64 KiB or more of a message. Then Wanted is how much the
+// message will take, as far as that is known, and Read goes on after Allow. It belongs to the goroutine that reads.
 func (c *Conn) Ask(on bool) { c.asks = on }
 
 // Wanted is how many bytes are asked for.
 func (c *Conn) Wanted() int { return c.in.wanted }
 
-// Allow lets Read go on after ErrRoom with what was wanted. Waited tells that the peer was held up meanwhile: it gets all of the
-// time for a message once more.
+// Allow lets Read go on after ErrRoom with what was wanted. Waited tells that the peer was held up meanwhile: it gets
+// all of the time for a message once more.
 func (c *Conn) Allow(waited bool) {
 	c.in.allowed = c.in.wanted
 	if waited {
@@ -414,8 +414,8 @@ func (c *Conn) fill(room []byte, inside bool) error {
 	return err
 }
 
-// tooSlow reports whether the message that has begun should be complete by now. If this process stood still when it should
-// have been, the rest may be in the kernel, and the message gets its time once more.
+// tooSlow reports whether the message that has begun should be complete by now. If this process stood still when it
+// should have been, the rest may be in the kernel, and the message gets its time once more.
 func (c *Conn) tooSlow(now time.Time) bool {
 	in := c.in
 	if standstill.Late(now.Sub(in.until)) {
@@ -452,8 +452,8 @@ func errTooSlow() error {
 	return &CloseError{Status: PolicyViolation, Reason: "message takes too long", cause: ErrMessageTimeout}
 }
 
-// setDeadline sets when reads end. Setting it costs, so one that is left from an earlier message, and thus too early, is
-// left alone; fill goes on when it has passed in vain.
+// setDeadline sets when reads end. Setting it costs, so one that is left from an earlier message, and thus too early,
+// is left alone; fill goes on when it has passed in vain.
 func (c *Conn) setDeadline(t time.Time) {
 	c.timed = !t.IsZero()
 	c.nc.SetReadDeadline(t)
@@ -465,7 +465,8 @@ func (c *Conn) fillRaw(inside bool) error {
 	if c.in != nil {
 		c.in.rawN, c.in.rawErr = 0, nil
 	}
-	err := c.raw.Read(c.rawRead)                            // if it returns nil there is an input: tryRead took one, or kept it
+	// if it returns nil there is an input: tryRead took one, or kept it
+	err := c.raw.Read(c.rawRead)
 	if err == nil && c.in.rawN == 0 && c.in.rawErr == nil { // nothing there, and a deadline is needed
 		c.setDeadline(c.in.until)
 		if testWait != nil {
@@ -531,8 +532,8 @@ func (c *Conn) arrived(n int) {
 	}
 }
 
-// fillConn is fill for connections that can only be read with a buffer at hand. Between messages that is the stash; only
-// a reader inside a frame keeps a real one, for no longer than a message may take.
+// fillConn is fill for connections that can only be read with a buffer at hand. Between messages that is the stash;
+// only a reader inside a frame keeps a real one, for no longer than a message may take.
 func (c *Conn) fillConn(inside bool) error {
 	in := c.input()
 	p := in.direct

@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// A sleeper is a connection of a process that stands still whenever a deadline passes: the peer has time to do something
-// before that is noticed.
+// A sleeper is a connection of a process that stands still whenever a deadline passes: the peer has time to do
+// something before that is noticed.
 type sleeper struct {
 	net.Conn
 	still chan time.Duration // how long, once for each deadline

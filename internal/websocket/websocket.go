@@ -1,7 +1,8 @@
-// Package websocket is RFC 6455 as Socket.IO needs it: pre-framed bytes out, whole messages in, nothing held while idle.
+// Package websocket is RFC 6455 as Socket.IO needs it: pre-framed bytes out, whole messages in, nothing held while
+// idle.
 //
-// A connection that waits for its peer costs a parked goroutine and the [Conn], but no buffer: on plain TCP it waits for
-// readability and borrows a buffer only once there is something to read; elsewhere (TLS, net.Pipe, other in-memory
+// A connection that waits for its peer costs a parked goroutine and the [Conn], but no buffer: on plain TCP it waits
+// for readability and borrows a buffer only once there is something to read; elsewhere (TLS, net.Pipe, other in-memory
 // connections) it waits in a read of a few bytes. One system call then takes as many frames as have come.
 //
 // Nothing is allocated because a header announces it: memory for a message grows with the bytes that arrived. Whoever
@@ -10,14 +11,15 @@
 // The reader never waits for a writer: what it has to send itself (pongs, close frames) it writes if the kernel takes
 // it, and leaves it to the writer at work, or to a goroutine that lives until it is out, if not.
 //
-// A [Conn] from [Upgrade] has the role of the server, one from [Dial] that of the client. The roles differ in masking alone:
-// frames for a server's connection are made by the function [AppendFrame] and may be written to any number of connections;
-// frames for a client's are made by [AppendMasked], or by the method [Conn.AppendFrame], which knows the role, and are for
-// one connection. WriteFrames does not look into them: with frames of the wrong kind the peer closes with 1002.
+// A [Conn] from [Upgrade] has the role of the server, one from [Dial] that of the client. The roles differ in masking
+// alone: frames for a server's connection are made by the function [AppendFrame] and may be written to any number of
+// connections; frames for a client's are made by [AppendMasked], or by the method [Conn.AppendFrame], which knows the
+// role, and are for one connection. WriteFrames does not look into them: with frames of the wrong kind the peer closes
+// with 1002.
 //
-// Decided where RFC 6455 leaves a choice: lengths that are not encoded minimally are accepted, as browsers' peers do;
-// a server negotiates no subprotocols (see [Subprotocols]), and neither role extensions; text is checked as it arrives, not
-// at its end; a client that was sent a close frame does not wait for the server to close the TCP connection first.
+// Decided where RFC 6455 leaves a choice: lengths that are not encoded minimally are accepted, as browsers' peers do; a
+// server negotiates no subprotocols (see [Subprotocols]), and neither role extensions; text is checked as it arrives,
+// not at its end; a client that was sent a close frame does not wait for the server to close the TCP connection first.
 package websocket
 
 import (
@@ -82,9 +84,10 @@ type Options struct {
 	HandshakeTimeout time.Duration // for writing the 101; default 10 s
 	WriteTimeout     time.Duration // base of a write's deadline, to which a second is added per 10 KB; default 10 s
 	CloseTimeout     time.Duration // from our close frame to the end of the connection at the latest; default 5 s
-	UserTimeout      time.Duration // for a peer of Upgrade to acknowledge what it is sent, see Tune; default: the system's
-	MaxUnread        int           // what the kernel keeps for a Conn of Upgrade, see Tune; default 128 KiB
-	Counters         *Counters     // may be shared by many connections; nil counts nothing
+	// for a peer of Upgrade to acknowledge what it is sent, see Tune; default: the system's
+	UserTimeout time.Duration
+	MaxUnread   int       // what the kernel keeps for a Conn of Upgrade, see Tune; default 128 KiB
+	Counters    *Counters // may be shared by many connections; nil counts nothing
 }
 
 // Counters count what Read handles by itself, and show what it holds. They may be read at any time.
@@ -139,10 +142,10 @@ func or[T int | int64 | time.Duration](v, def T) T {
 	return v
 }
 
-// A CloseError is how a connection ended with a close frame. Received tells whether the peer said it or we did.
-// Read returns one when the peer closed (Received), when the peer broke a rule and was told so, and after our own Close
-// (with the status and reason that were given to it, whether the peer answered or not). Reason is the peer's if Received,
-// otherwise constant text of at most 40 bytes or what was given to Close.
+// A CloseError is how a connection ended with a close frame. Received tells whether the peer said it or we did. Read
+// returns one when the peer closed (Received), when the peer broke a rule and was told so, and after our own Close
+// (with the status and reason that were given to it, whether the peer answered or not). Reason is the peer's if
+// Received, otherwise constant text of at most 40 bytes or what was given to Close.
 //
 // Unwrap gives a finer cause where there is one: [ErrMessageTooBig], [ErrTooManyFragments], [ErrMessageTimeout],
 // [ErrTooManyPings], or, after our own Close, why no answer came (io.EOF, net.ErrClosed).
@@ -165,7 +168,8 @@ var (
 	ErrTooManyPings     = errors.New("websocket: too many pings from a peer that does not read")
 )
 
-// ErrRoom is what Read returns when it has to be told that there is memory for a large message, see Ask. It is not the end.
+// ErrRoom is what Read returns when it has to be told that there is memory for a large message, see Ask. It is not the
+// end.
 var ErrRoom = errors.New("websocket: room for a large message is asked for")
 
 // ErrClosed is returned by writes after Close, after Abort and after Read has returned an error.

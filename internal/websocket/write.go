@@ -30,11 +30,12 @@ const (
 	pongWait = time.Second
 )
 
-// WriteFrames writes complete frames made by AppendFrame, of the right role, with as few system calls as possible: small
-// buffers are copied together, large ones go out by writev. It blocks, at most until its deadline, which is WriteTimeout plus a
-// second per 10 KB; after that the connection is dead. Calls of several goroutines do not mix frames, nor do control
-// frames of the Conn itself get between the buffers of one call, which may therefore be pieces of frames, as long as they
-// end with a frame. What is owed goes out first; WriteFrames() writes just that. The buffers are not kept.
+// WriteFrames writes complete frames made by AppendFrame, of the right role, with as few system calls as possible:
+// small buffers are copied together, large ones go out by writev. It blocks, at most until its deadline, which is
+// WriteTimeout plus a second per 10 KB; after that the connection is dead. Calls of several goroutines do not mix
+// frames, nor do control frames of the Conn itself get between the buffers of one call, which may therefore be pieces
+// of frames, as long as they end with a frame. What is owed goes out first; WriteFrames() writes just that. The buffers
+// are not kept.
 func (c *Conn) WriteFrames(bufs ...[]byte) error {
 	owed, err := c.acquire(false)
 	if err != nil {
@@ -43,11 +44,11 @@ func (c *Conn) WriteFrames(bufs ...[]byte) error {
 	return c.leave(c.gather(owed, bufs))
 }
 
-// TryWriteFrames writes what the kernel takes without blocking, and reports whether that was all. The buffer, which must
-// hold complete frames, is accepted in any case, unless there is an error: the rest, maybe all of it, is copied and owed,
-// and goes out before anything else with the next WriteFrames or TryWriteFrames; Owed tells. So after false the caller
-// has to see to it that WriteFrames is called, with no arguments will do, and must not pass the same frames again.
-// On connections without a descriptor, and while another goroutine writes, nothing is written and all is owed.
+// TryWriteFrames writes what the kernel takes without blocking, and reports whether that was all. The buffer, which
+// must hold complete frames, is accepted in any case, unless there is an error: the rest, maybe all of it, is copied
+// and owed, and goes out before anything else with the next WriteFrames or TryWriteFrames; Owed tells. So after false
+// the caller has to see to it that WriteFrames is called, with no arguments will do, and must not pass the same frames
+// again. On connections without a descriptor, and while another goroutine writes, nothing is written and all is owed.
 func (c *Conn) TryWriteFrames(buf []byte) (all bool, err error) {
 	c.mu.Lock()
 	if err := c.writable(false); err != nil {
@@ -212,8 +213,8 @@ func (c *Conn) wake() {
 }
 
 // kick sees to it that what is owed gets out, without blocking: a writer at work will do it, or the kernel takes it, or
-// a goroutine is started. It is a loop because others may owe something each time that it has just written: how often is
-// theirs to say, and a stack must not grow with it.
+// a goroutine is started. It is a loop because others may owe something each time that it has just written: how often
+// is theirs to say, and a stack must not grow with it.
 func (c *Conn) kick() {
 	for c.push() {
 	}
@@ -415,8 +416,8 @@ func (c *Conn) Taken() time.Time {
 	return c.state().taken
 }
 
-// lateBy reports whether a write ended at its deadline because this process stood still then: the peer may have made room
-// meanwhile, and gets the time once more. TLS does not go on after such an error, and returns it again at once.
+// lateBy reports whether a write ended at its deadline because this process stood still then: the peer may have made
+// room meanwhile, and gets the time once more. TLS does not go on after such an error, and returns it again at once.
 func lateBy(err error, due time.Time) bool {
 	return err != nil && errors.Is(err, os.ErrDeadlineExceeded) && standstill.Late(time.Since(due))
 }
@@ -434,8 +435,8 @@ func (c *Conn) setWriteDeadline(timeout time.Duration) time.Time {
 	return due
 }
 
-// noDeadline takes the deadline away. One that has passed would keep the kernel from being tried; and what wraps a connection
-// may write by itself, as TLS 1.3 does in a Read when the peer changes its keys (RFC 8446 4.6.3).
+// noDeadline takes the deadline away. One that has passed would keep the kernel from being tried; and what wraps a
+// connection may write by itself, as TLS 1.3 does in a Read when the peer changes its keys (RFC 8446 4.6.3).
 func (c *Conn) noDeadline() { c.nc.SetWriteDeadline(time.Time{}) }
 
 // try writes what the kernel takes.

@@ -20,15 +20,15 @@ const counted = "sio.example/socketio/parser,sio.example/socketio/engineio/packe
 	"github.com/go-json-experiment/json/internal/jsonwire,encoding/json,encoding/json/v2,encoding/json/jsontext," +
 	"encoding/json/internal/jsonwire,strconv,internal/strconv,math/big,encoding/base64,unicode/utf8,bytes,strings,bufio"
 
-// The most that a byte of input may cost, whatever it is: statements that run, and bytes that are allocated. An object in
-// a list allocates most; most statements are those of strconv, for a number near the middle of two floats. It ran 9000 for
-// each byte of 5e-324.
+// The most that a byte of input may cost, whatever it is: statements that run, and bytes that are allocated. An object
+// in a list allocates most; most statements are those of strconv, for a number near the middle of two floats. It ran
+// 9000 for each byte of 5e-324.
 const (
 	mostStatements = 500
 	mostAllocated  = 250
 
-	// bytesOfInput is few, so that not even the square of it is too much to count; and enough, for what costs more the longer
-	// it is, to be noticed.
+	// bytesOfInput is few, so that not even the square of it is too much to count; and enough, for what costs more the
+	// longer it is, to be noticed.
 	bytesOfInput = 40_000
 )
 

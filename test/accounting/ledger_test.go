@@ -76,8 +76,8 @@ func settle(t testing.TB, base ledger) {
 	}
 }
 
-// growRuntime makes the runtime allocate what it keeps for ever: a descriptor on the heap for each goroutine there was at
-// the busiest moment.
+// growRuntime makes the runtime allocate what it keeps for ever: a descriptor on the heap for each goroutine there was
+// at the busiest moment.
 func growRuntime() {
 	end := make(chan struct{})
 	var wg sync.WaitGroup

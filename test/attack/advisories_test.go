@@ -44,8 +44,8 @@ import (
 //	T-35             upgrades: U-10, U-15
 //	T-39             bodies for unknown sessions: H-27
 //
-// and by tests of packages: T-4 (parser), T-27 (engineio, Options.Validate), T-29 and T-30 (the server, adaptertest). The
-// others are about what is not here: clients (T-24, T-25), WebTransport (T-19, T-20, T-42), MessagePack (T-40) and
+// and by tests of packages: T-4 (parser), T-27 (engineio, Options.Validate), T-29 and T-30 (the server, adaptertest).
+// The others are about what is not here: clients (T-24, T-25), WebTransport (T-19, T-20, T-42), MessagePack (T-40) and
 // clusters (T-41).
 func TestAdvisories(t *testing.T) {
 	for _, r := range slices.Concat(guessRows, memoryRows, headRows, resetRows, originRows, hookRows) {
@@ -55,7 +55,8 @@ func TestAdvisories(t *testing.T) {
 
 // Guessed ids: CVE-2017-16031.
 var guessRows = []row{
-	// 100,000 ids, cut down from a million, or 10,000 in short mode: all differ, and each of their 15 bytes is spread evenly.
+	// 100,000 ids, cut down from a million, or 10,000 in short mode: all differ, and each of their 15 bytes is spread
+	// evenly.
 	{id: "T-1a", run: func(e *env) {
 		n := 100_000
 		if testing.Short() {
@@ -234,7 +235,8 @@ var memoryRows = []row{
 	}},
 	// CVE-2016-10518, CVE-2026-45736: what buffers held before is not sent. They are filled with something else first.
 	{id: "T-8", run: advisoryStaleBytes},
-	// RustSec CVE-2022-35922 and others: 200 connections, cut down from 1,000, announce a megabyte each and send a byte.
+	// RustSec CVE-2022-35922 and others: 200 connections, cut down from 1,000, announce a megabyte each and send a
+	// byte.
 	{id: "T-34a", run: func(e *env) {
 		sessions := make([]*wire.Session, 200)
 		for i := range sessions {
@@ -377,9 +379,9 @@ func advisoryStaleBytes(e *env) {
 
 // Headers and names that others took too long for, or misunderstood.
 var headRows = []row{
-	// CVE-2021-32640. Subprotocols are not negotiated, so that of two names with only blanks between, which are not even
-	// a list, nothing is made. Time that grew with the square would not pass: 200,000 blanks are just below the limit of
-	// this http.Server, and of MaxAuth, a million above.
+	// CVE-2021-32640. Subprotocols are not negotiated, so that of two names with only blanks between, which are not
+	// even a list, nothing is made. Time that grew with the square would not pass: 200,000 blanks are just below the
+	// limit of this http.Server, and of MaxAuth, a million above.
 	{id: "T-5", opts: func(o *socketio.Options) { o.MaxAuth = 1 << 20 }, run: func(e *env) {
 		for _, n := range []int{8 << 10, 200_000} {
 			header := e.handshakeAccepted(handshakeHeader(http.Header{"Sec-Websocket-Protocol": {"a" + strings.Repeat(" ", n) + "b"}}))
@@ -447,8 +449,8 @@ var headRows = []row{
 			e.Errorf("answer %q, %v", status, err)
 		}
 	}},
-	// CVE-2017-16113, CVE-2017-16137: names that patterns of the nested kind take exponential time for elsewhere. A name
-	// above the limit is not matched at all.
+	// CVE-2017-16113, CVE-2017-16137: names that patterns of the nested kind take exponential time for elsewhere. A
+	// name above the limit is not matched at all.
 	{id: "T-28", run: func(e *env) {
 		var asked atomic.Int64
 		for i := range 100 {

@@ -286,7 +286,8 @@ var binaryBudgetRows = []row{
 		e.checkVictims(socketio.ReasonForcedServerClose)
 		e.hears()
 	}, reject: socketio.RejectAttachments, times: 4, reason: socketio.ReasonForcedServerClose},
-	{id: "B-24c", opts: func(o *socketio.Options) { o.AttachmentTimeout = 4 * time.Second }, run: func(e *env) { // 6 clients instead of 1,000
+	{id: "B-24c", opts: func(o *socketio.Options) { o.AttachmentTimeout = 4 * time.Second }, run: func(e *env) {
+		// 6 clients instead of 1,000
 		grown := e.growth()
 		var sessions []*wire.Session
 		part := strings.Repeat("a", 400_000)

@@ -17,8 +17,8 @@ import (
 
 // What is tested elsewhere: P-19 and P-20 in figures by the parser's TestMemoryOfDecodedValues and
 // TestHostileTextsTakeLinearTime, P-25's single answer by TestAckOnceFromManyGoroutines of package event, P-38 in
-// numbers by TestManyNamespacesOverTime of the root, P-41 by test/parser. There is no limit on the rate of P-39; what it
-// may cost is bounded.
+// numbers by TestManyNamespacesOverTime of the root, P-41 by test/parser. There is no limit on the rate of P-39; what
+// it may cost is bounded.
 var eventRows = slices.Concat(
 	refusedEarly("P-1", socketio.RejectViolation, `42["x"]`, `430[]`, `43`, `41`, `41/admin,`, `44{"message":"x"}`),
 	refusedEarly("P-2-main-", socketio.RejectParse, `40[]`, `40"x"`, `40{`, `40null`),

@@ -71,8 +71,8 @@ func frameEach(frames ...wire.Frame) (cases [][]wire.Frame) {
 	return cases
 }
 
-// frameSend sends frames with one call. That works even when the server has objections to the first: it reads on until the
-// peer knows.
+// frameSend sends frames with one call. That works even when the server has objections to the first: it reads on until
+// the peer knows.
 func (e *env) frameSend(s *wire.Session, frames ...wire.Frame) {
 	e.Helper()
 	if err := s.WebSocket().Write(frames...); err != nil {
@@ -80,8 +80,8 @@ func (e *env) frameSend(s *wire.Session, frames ...wire.Frame) {
 	}
 }
 
-// frameClosed reads up to the server's close frame, which must have the status and a short text of the server's own (1009 has
-// none, as officially), and on to the end of the connection.
+// frameClosed reads up to the server's close frame, which must have the status and a short text of the server's own
+// (1009 has none, as officially), and on to the end of the connection.
 func (e *env) frameClosed(s *wire.Session, status int) {
 	e.Helper()
 	f, err := s.WebSocket().ReadClose()

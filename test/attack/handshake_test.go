@@ -216,8 +216,8 @@ var handshakeRows = slices.Concat([]row{
 	}, reject: engineio.RejectPingTimeout},
 }, offerRows, headerRows)
 
-// handshakeResets sends requests, some at a time, each on a connection that is reset: before anything is read, after the
-// first byte of the answer, or when only half of the request is out.
+// handshakeResets sends requests, some at a time, each on a connection that is reset: before anything is read, after
+// the first byte of the answer, or when only half of the request is out.
 func handshakeResets(e *env, n int, request func(i int) []byte) {
 	var wg sync.WaitGroup
 	places := make(chan struct{}, 20)

@@ -74,7 +74,8 @@ var packetRows = []row{
 		e.checkVictims(socketio.ReasonTransportClose)
 		packetHeard(e, heard{"before", "[]"})
 	}, reject: engineio.RejectSession, reason: socketio.ReasonTransportClose},
-	{id: "E-8a", run: packetNoSocketIO("b"), reject: socketio.RejectParse, reason: socketio.ReasonParseError}, // an empty binary message
+	// an empty binary message
+	{id: "E-8a", run: packetNoSocketIO("b"), reject: socketio.RejectParse, reason: socketio.ReasonParseError},
 	{id: "E-8b", run: packetRefused("b!!!!"), reject: engineio.RejectPayload, reason: socketio.ReasonParseError},
 	{id: "E-8c", run: packetNoSocketIO("bAQI"), reject: socketio.RejectParse, reason: socketio.ReasonParseError},
 	{id: "E-8d", run: packetNoSocketIO("bAR=="), reject: socketio.RejectParse, reason: socketio.ReasonParseError},
@@ -157,7 +158,8 @@ func packetClosed(p wire.Packet, status int, reason string) func(e *env) {
 		s := e.connect("websocket")
 		packetSend(e, s, p, wire.Txt(`42["after"]`))
 		packetCloses(e, s.WebSocket(), status, reason)
-		e.settle(func() bool { return e.io.Stats().Engine.Sessions == 0 }) // a fault of the frame is told to the peer first
+		// a fault of the frame is told to the peer first
+		e.settle(func() bool { return e.io.Stats().Engine.Sessions == 0 })
 		e.gone(s.SID)
 		e.update(func() {
 			if len(e.heard) > 0 {
@@ -209,7 +211,8 @@ func packetPongs(e *env, s *wire.Session, send func(s *wire.Session)) {
 	before := runtime.NumGoroutine()
 	send(s)
 	e.alive(s)
-	wait(e.T, "the goroutines to end", func() bool { return runtime.NumGoroutine() <= before+1 }, func() string { // a flusher, for a moment
+	wait(e.T, "the goroutines to end", func() bool { return runtime.NumGoroutine() <= before+1 }, func() string {
+		// a flusher, for a moment
 		return fmt.Sprintf("%d, %d before", runtime.NumGoroutine(), before)
 	})
 }
@@ -255,7 +258,8 @@ func packetFullInbox(e *env) {
 	e.alive(s)
 }
 
-// packetHeldUp posts n numbered events, whose handler hangs until release is called, and returns when the inbox is full.
+// packetHeldUp posts n numbered events, whose handler hangs until release is called, and returns when the inbox is
+// full.
 func packetHeldUp(e *env, s *wire.Session, n int) (post *wire.HTTP, release func()) {
 	e.Helper()
 	released := make(chan struct{})

@@ -151,7 +151,8 @@ var upgradeRows = slices.Concat([]row{
 	{id: "U-13c", run: func(e *env) { // garbage, with sid
 		s := e.connect("polling")
 		packetCloses(e, upgradeBehind(e, s.SID, []byte("test")), 1002, "reserved bit set")
-		e.settle(func() bool { return e.io.Stats().Rejected[engineio.RejectUpgradeLost] == 1 }) // the peer hears of it first
+		// the peer hears of it first
+		e.settle(func() bool { return e.io.Stats().Rejected[engineio.RejectUpgradeLost] == 1 })
 		upgradeAgain(e, s)
 	}, reject: engineio.RejectUpgradeLost},
 	{id: "U-13d", run: func(e *env) { // and without
@@ -478,8 +479,8 @@ func upgradeKicks() (rows []row) {
 	return rows
 }
 
-// upgradeKick: in odd states a GET is pending. From 2 on the WebSocket is open, from 4 on its probe is answered, from 6 on
-// it has committed, and in the last it has been used.
+// upgradeKick: in odd states a GET is pending. From 2 on the WebSocket is open, from 4 on its probe is answered, from 6
+// on it has committed, and in the last it has been used.
 func upgradeKick(e *env, state int) {
 	s := e.connect("polling")
 	sock := e.socket(s)

@@ -67,8 +67,8 @@ type page struct {
 	thrown []string
 }
 
-// newPage opens a window. An exception that nothing in the page catches fails the test, and so does each step that takes
-// too long; a failed test leaves a screenshot.
+// newPage opens a window. An exception that nothing in the page catches fails the test, and so does each step that
+// takes too long; a failed test leaves a screenshot.
 func newPage(t *testing.T, browser context.Context, name, url string) *page {
 	t.Helper()
 	p := &page{t: t}

@@ -252,8 +252,8 @@ func (r *run) back(auth any) {
 	r.upgraded()
 }
 
-// failing waits for attempts, beginning with that of a number, until one fails and end is called, and for those after it
-// until one succeeds. message is how each of them fails.
+// failing waits for attempts, beginning with that of a number, until one fails and end is called, and for those after
+// it until one succeeds. message is how each of them fails.
 func (r *run) failing(attempt int, message string, end func()) {
 	r.Helper()
 	fails := func() {

@@ -10,8 +10,8 @@ import (
 	"sio.example/socketio/test/internal/program"
 )
 
-// TestProcessEnds ends the process of a server, politely and not, and starts another: what was emitted in between arrives
-// there.
+// TestProcessEnds ends the process of a server, politely and not, and starts another: what was emitted in between
+// arrives there.
 func TestProcessEnds(t *testing.T) {
 	node, reference := program.Node(t), filepath.Join(program.Root(), "interop", "reference_server.js")
 	for _, server := range []struct {

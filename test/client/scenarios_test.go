@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestScenarios plays all scenarios: the Go client against the official server and against ours, and the official client
-// against the official server, which says whether the scenario is right.
+// TestScenarios plays all scenarios: the Go client against the official server and against ours, and the official
+// client against the official server, which says whether the scenario is right.
 func TestScenarios(t *testing.T) {
 	official := officialSide(startScript(t, "official_server.js"))
 	oracle := officialKind(startScript(t, "official_client.js"))

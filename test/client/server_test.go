@@ -18,8 +18,8 @@ type serverOptions struct {
 // A server runs the application of the scenarios: see official_server.js.
 type server interface {
 	addr() string
-	// record returns what a namespace has received behind the first entries, or why its sockets have gone (" gone"), when
-	// there are count of them or after a time.
+	// record returns what a namespace has received behind the first entries, or why its sockets have gone (" gone"),
+	// when there are count of them or after a time.
 	record(t *testing.T, source string, from, count int, limit time.Duration) []string
 	// acks says what becomes of acknowledgements of notes: the next skip are never sent, others are held until release.
 	acks(t *testing.T, skip int, hold bool)

@@ -36,7 +36,8 @@ func (c cutting) String() string {
 }
 
 // TestCuts breaks the dialogue from the first byte through the upgrade, at many places. Each time the client must come
-// back, what was acknowledged must have been received, and nothing may be received twice that was not to be sent twice. SIO_CUTS is at how many places in each direction; 48 by default.
+// back, what was acknowledged must have been received, and nothing may be received twice that was not to be sent twice.
+// SIO_CUTS is at how many places in each direction; 48 by default.
 func TestCuts(t *testing.T) {
 	official := officialSide(startScript(t, "official_server.js"))
 	for _, sd := range []side{official, ourSide} {

@@ -44,8 +44,8 @@ var (
 	comment = regexp.MustCompile(`\s+# .*$`)
 )
 
-// shellLines are the lines of a document that can be typed, in its order: those of sh blocks, those after a $ in other blocks,
-// those of indented blocks, and code in the text that begins with a command.
+// shellLines are the lines of a document that can be typed, in its order: those of sh blocks, those after a $ in other
+// blocks, those of indented blocks, and code in the text that begins with a command.
 func shellLines(text string) []string {
 	var all []string
 	var paragraph strings.Builder

@@ -13,8 +13,8 @@ import (
 // inside is set in the process that has the network of its own.
 const inside = "SIO_DOCUMENTS_INSIDE"
 
-// enter reports whether the lines are to be run here. At first they are not: it runs this test again in a process that has a
-// network of its own, with nothing but loopback, where every port is free.
+// enter reports whether the lines are to be run here. At first they are not: it runs this test again in a process that
+// has a network of its own, with nothing but loopback, where every port is free.
 func enter(t *testing.T) bool {
 	t.Helper()
 	if os.Getenv(inside) != "" {

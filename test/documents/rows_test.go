@@ -6,15 +6,15 @@ type row struct {
 	// server is what must run meanwhile: a line of the same or another document, which is started if it does not run,
 	// or "example", the server that docs/cli.md talks to. The last one is ended first: all of them want the same port.
 	server string
-	// prints is what must come on stdout and stderr, in this order. What begins with "> " is typed when all before it has come.
-	// "^D" ends stdin; otherwise that is done after the last.
+	// prints is what must come on stdout and stderr, in this order. What begins with "> " is typed when all before it
+	// has come. "^D" ends stdin; otherwise that is done after the last.
 	prints []string
 	page   string // what must be in the page at http://localhost:3000/ then
 	stays  bool   // it runs until it is interrupted
 	status int
 	needs  string // a program that not everybody has
-	// why says why the line is not run as it stands, and instead what is: the same with a smaller load, or what shows at
-	// least that the line means something.
+	// why says why the line is not run as it stands, and instead what is: the same with a smaller load, or what shows
+	// at least that the line means something.
 	why, instead string
 }
 
@@ -127,7 +127,8 @@ var rows = map[string][]row{
 		},
 		{
 			line: `sio connect localhost:3000 --json | jq 'select(.type == "event") | .args'`, server: "example", needs: "jq",
-			prints: []string{"> echo 1 ?", "^D", "nsp"}, // jq keeps what it writes into a pipe, and the answer comes after "hello"
+			// jq keeps what it writes into a pipe, and the answer comes after "hello"
+			prints: []string{"> echo 1 ?", "^D", "nsp"},
 		},
 		{
 			line: "sio connect localhost:3000 --answer ok", server: "example",
@@ -185,7 +186,8 @@ var rows = map[string][]row{
 		{
 			line: "go run ./bench -reps 5 -raw out/bench.json -o docs/benchmarks.md", why: "it takes most of an hour",
 			instead: "mkdir -p out; go run ./bench -s echo -peers typed,floor -reps 1 -warm 50ms -d 200ms " +
-				"-raw out/bench.json -o docs/benchmarks.md || test -s out/bench.json", // slow answers are an error to it
+				// slow answers are an error to it
+				"-raw out/bench.json -o docs/benchmarks.md || test -s out/bench.json",
 		},
 		{line: "go run ./bench -from out/bench.json -o docs/benchmarks.md"},
 		{line: "go run ./bench -add other='path/to/server --quiet'", why: long, instead: "go run ./bench -add other='path/to/server --quiet' -h"},

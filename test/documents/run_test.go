@@ -184,7 +184,8 @@ type process struct {
 	over bool
 }
 
-// start starts a line. What it starts is a process group of its own, so that it can be interrupted as a terminal does that.
+// start starts a line. What it starts is a process group of its own, so that it can be interrupted as a terminal does
+// that.
 func (r *reader) start(t *testing.T, line string) *process {
 	t.Helper()
 	p := &process{cmd: exec.Command("sh", "-c", line), exited: make(chan struct{})}

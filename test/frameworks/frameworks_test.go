@@ -1,5 +1,5 @@
-// Package frameworks runs the server below web frameworks, behind middleware whose ResponseWriter can do less than that of
-// net/http.
+// Package frameworks runs the server below web frameworks, behind middleware whose ResponseWriter can do less than that
+// of net/http.
 package frameworks
 
 import (
@@ -48,8 +48,8 @@ func inEcho(io http.Handler) http.Handler {
 	return e
 }
 
-// Flush and Hijack of gin and echo panic if what they wrap has neither. Polling works all the same, an upgrade that cannot be
-// costs nothing, and whoever wants a WebSocket is told so.
+// Flush and Hijack of gin and echo panic if what they wrap has neither. Polling works all the same, an upgrade that
+// cannot be costs nothing, and whoever wants a WebSocket is told so.
 func TestFrameworks(t *testing.T) {
 	for name, c := range map[string]struct {
 		mount     func(http.Handler) http.Handler

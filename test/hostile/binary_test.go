@@ -23,8 +23,8 @@ const (
 	head1 = `451-["x",` + mark0 + `]`
 )
 
-// Binary attachments. B-23's allocations are tested by the parser's TestHeaderAllocatesNothingForWhatItAnnounces, and B-24's
-// budget to the byte by its TestBytesOfAttachments. Attachment numbers are judged at the header (B-13 to B-18).
+// Binary attachments. B-23's allocations are tested by the parser's TestHeaderAllocatesNothingForWhatItAnnounces, and
+// B-24's budget to the byte by its TestBytesOfAttachments. Attachment numbers are judged at the header (B-13 to B-18).
 var binaryRows = slices.Concat(
 	refusedPackets("B-2", txts(head1, `42["x"]`), txts(head1, `42/admin,["x"]`), txts(head1, `430[]`), txts(head1, head1)),
 	refusedPackets("B-3", []wire.Packet{wire.Bin([]byte("a"))}, []wire.Packet{wire.Bin(nil)}, withBins(`461-9[`+mark0+`]`, "a", "one too many")),
@@ -141,7 +141,8 @@ var binaryTaken = []row{
 			relays(s, withBins(`451-["echo",`+mark+`]`, "a"), txts(`42["echo",`+mark+`]`)...)
 		}
 	}},
-	{id: "B-31", any: true, begin: func(e *env) { // a packet is put together, whoever it is for, and then is as P-1-event
+	{id: "B-31", any: true, begin: func(e *env) {
+		// a packet is put together, whoever it is for, and then is as P-1-event
 		e.srv.hostile = 1
 		e.srv.wg.Go(func() { // ends with what it has to say
 			s := e.srv.first()

@@ -14,9 +14,10 @@ import (
 	"sio.example/socketio/test/internal/wire"
 )
 
-// The rows of the WebSocket frames. internal/websocket tests the role of a client by itself: F-18 at each byte of many streams
-// (TestClientSplitAtEveryByte), the deadlines of F-10, F-26 and F-28 that take 5 to 30 seconds, and the bytes that F-14 and F-25
-// may allocate. Compression (RFC 7692) is not offered, so that of F-30 to F-32 it is left to show that nothing is inflated.
+// The rows of the WebSocket frames. internal/websocket tests the role of a client by itself: F-18 at each byte of many
+// streams (TestClientSplitAtEveryByte), the deadlines of F-10, F-26 and F-28 that take 5 to 30 seconds, and the bytes
+// that F-14 and F-25 may allocate. Compression (RFC 7692) is not offered, so that of F-30 to F-32 it is left to show
+// that nothing is inflated.
 
 // frameOf is a whole message, or with framePart a part of one.
 func frameOf(opcode byte, payload string) wire.Frame {
@@ -162,8 +163,8 @@ var frameOverflow = []byte{0x82, 0x7f, 0x80, 0, 0, 0, 0, 0, 0, 1, 0}
 
 var frameLengthRows = slices.Concat(
 	[]row{
-		// Lengths that are not minimal are accepted, as package websocket documents; but a control frame says its length in
-		// seven bits (RFC 6455 5.5).
+		// Lengths that are not minimal are accepted, as package websocket documents; but a control frame says its
+		// length in seven bits (RFC 6455 5.5).
 		{id: "F-9", on: sockets, run: func(_ *env, s *session) {
 			for _, size := range []int{2, 8} {
 				f := frameOf(wire.Text, `42["x"]`)

@@ -9,8 +9,8 @@ import (
 	"sio.example/socketio/engineio"
 )
 
-// Answers to the handshake of WebSocket, and to the first poll. More forms of the first are in TestDialRefused, TestDialMalformed
-// and TestDialBadFrames of internal/websocket.
+// Answers to the handshake of WebSocket, and to the first poll. More forms of the first are in TestDialRefused,
+// TestDialMalformed and TestDialBadFrames of internal/websocket.
 var handshakeRows = slices.Concat(
 	// W-1: the key; W-4: the upgrade; W-12: what was not offered; W-13: headers that come twice.
 	answered("W-1", "Sec-WebSocket-Accept", websocket, 101, without("Sec-WebSocket-Accept"), with("Sec-WebSocket-Accept", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="),
@@ -82,7 +82,8 @@ func plain(status int, text, body string) func(*http.Request) string {
 	}
 }
 
-// without is the lawful answer to a handshake without a header, with has another value of it, and more has another header.
+// without is the lawful answer to a handshake without a header, with has another value of it, and more has another
+// header.
 func without(name string) func(*http.Request) string {
 	return func(r *http.Request) string {
 		var lines []string

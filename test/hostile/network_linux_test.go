@@ -29,7 +29,8 @@ func TestDeadAddresses(t *testing.T) {
 		opts := &client.Options{}
 		opts.Engine.Transports = []string{transport}
 		opts.Engine.Proxy = func(*http.Request) (*url.URL, error) { return nil, nil }
-		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Second) // it is about one second; the kernel would take 127
+		// it is about one second; the kernel would take 127
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Second)
 		s, err := client.Dial(ctx, "http://many.example:"+port, opts)
 		cancel()
 		if err != nil {
@@ -43,7 +44,8 @@ func TestDeadAddresses(t *testing.T) {
 	}
 }
 
-// blackHole listens and answers nothing: the kernel drops what asks for a connection when the queue of a listener is full.
+// blackHole listens and answers nothing: the kernel drops what asks for a connection when the queue of a listener is
+// full.
 func blackHole(t *testing.T, ip, port string) {
 	t.Helper()
 	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)

@@ -15,7 +15,8 @@ import (
 // offlineMany is how often a user emits who is not connected. The table says 10⁷; what is kept does not depend on it.
 const offlineMany = 300_000
 
-// TestOfflineFlood is row N-8: what a user emits while there is no connection is bounded, and what is kept goes out in order.
+// TestOfflineFlood is row N-8: what a user emits while there is no connection is bounded, and what is kept goes out in
+// order.
 func TestOfflineFlood(t *testing.T) {
 	for _, c := range []struct {
 		name        string
@@ -101,8 +102,8 @@ func offlineExpect(t *testing.T, s *session, n int) {
 	}
 }
 
-// TestRetries is row N-9: a server that executes an event and does not acknowledge it gets it again, Retries times at the most,
-// and what comes after it waits. What is late settles nothing twice.
+// TestRetries is row N-9: a server that executes an event and does not acknowledge it gets it again, Retries times at
+// the most, and what comes after it waits. What is late settles nothing twice.
 func TestRetries(t *testing.T) {
 	for _, transport := range both {
 		t.Run(transport, func(t *testing.T) {

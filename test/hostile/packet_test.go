@@ -14,8 +14,8 @@ import (
 	"sio.example/socketio/test/internal/wire"
 )
 
-// Engine.IO packets, in the answers to polls unless said. A ping is lawful from a server (E-5, E-14); that there are too many of
-// them is not.
+// Engine.IO packets, in the answers to polls unless said. A ping is lawful from a server (E-5, E-14); that there are
+// too many of them is not.
 var packetRows = slices.Concat(
 	packetRefused("E-1", "abc", "7x", "", "\x1e\x1e", "97:x", "\x00\x04\x01\xff4x", "<html>busy</html>"),
 	packetRefusedAfter("E-2", `42["x"]`+"\x1e", `42["x"]`+"\x1e\x1e"+`42["y"]`, `42["x"]`+"\x1e9\x1e"+`42["y"]`),
@@ -170,7 +170,8 @@ func TestRandom(t *testing.T) {
 	}
 }
 
-// packetRandom says random things in one session until the client ends it, and at last something that any client ends it for.
+// packetRandom says random things in one session until the client ends it, and at last something that any client ends
+// it for.
 func packetRandom(t *testing.T, srv *server, transport string, r *rand.Rand) {
 	opts := &client.Options{DisableReconnection: true}
 	opts.OnError = func(_ context.Context, _ *client.Socket, _ *client.Event, err error) { t.Errorf("OnError: %v", err) }

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// elsewhere says of the rows of sections 3.4 and 3.6 to 3.8 that are not in a table here where they are tested, or why they do
-// not apply to a client.
+// elsewhere says of the rows of sections 3.4 and 3.6 to 3.8 that are not in a table here where they are tested, or why
+// they do not apply to a client.
 var elsewhere = map[string]string{
 	"E-16": "E-6, on WebSocket",
 	"E-17": "TestRandom; FuzzDecodePacket and FuzzDecodePayload of engineio/packet, FuzzClientSession of client",

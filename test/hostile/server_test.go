@@ -22,8 +22,8 @@ import (
 // patience is how long anything may take that happens at once.
 const patience = 5 * time.Minute
 
-// A server speaks HTTP and WebSocket by hand, so that it can say what net/http would refuse to. Left alone it is a lawful
-// server with an echo. The first sessions are the test's to speak for.
+// A server speaks HTTP and WebSocket by hand, so that it can say what net/http would refuse to. Left alone it is a
+// lawful server with an echo. The first sessions are the test's to speak for.
 type server struct {
 	*testing.T
 	l    net.Listener
@@ -37,12 +37,13 @@ type server struct {
 	opened   int
 
 	// What a test changes, before the client connects.
-	hostile int                                      // sessions that are handed to the test by the channel mine
-	mine    chan *session                            // those
-	take    func(c *conn, r *http.Request) (ok bool) // answers a request instead, and owns the connection until it returns
-	open    func(sid string) string                  // the open packet, without its 0
-	probe   func(s *session, c *conn)                // has the WebSocket of an upgrade, after the 101
-	greet   func(c *conn) (ok bool)                  // has the connection before there is a request
+	hostile int           // sessions that are handed to the test by the channel mine
+	mine    chan *session // those
+	// answers a request instead, and owns the connection until it returns
+	take  func(c *conn, r *http.Request) (ok bool)
+	open  func(sid string) string   // the open packet, without its 0
+	probe func(s *session, c *conn) // has the WebSocket of an upgrade, after the 101
+	greet func(c *conn) (ok bool)   // has the connection before there is a request
 	// What it may change at any time, with mu held.
 	refuse   string                     // the answer to the next POST
 	decorate func(answer string) string // changes lawful answers

@@ -11,8 +11,8 @@ import (
 	"sio.example/socketio/test/internal/wire"
 )
 
-// Section 3.5 in the other direction: a server that offers an upgrade and does not keep its word. It costs the WebSocket, and
-// never the session. U-5, U-6, U-8 to U-10 and U-13 to U-18 are what a client does to a server.
+// Section 3.5 in the other direction: a server that offers an upgrade and does not keep its word. It costs the
+// WebSocket, and never the session. U-5, U-6, U-8 to U-10 and U-13 to U-18 are what a client does to a server.
 var upgradeRows = slices.Concat(
 	// What is no 101 at all.
 	upgradeRefused("U-9", func(r *http.Request) string { return httpAnswer(400, `{"code":3,"message":"Bad request"}`) },
@@ -110,8 +110,8 @@ func upgradeFails(id string, cases ...[]wire.Frame) []row {
 	return all
 }
 
-// upgradeRaces are rows in which the server goes on to say something after a lawful answer to the probe, while the client waits
-// for its poll to end.
+// upgradeRaces are rows in which the server goes on to say something after a lawful answer to the probe, while the
+// client waits for its poll to end.
 func upgradeRaces(id string, cases ...[]wire.Frame) []row {
 	for i := range cases {
 		cases[i] = append([]wire.Frame{message("3probe")}, cases[i]...)
@@ -119,7 +119,8 @@ func upgradeRaces(id string, cases ...[]wire.Frame) []row {
 	return upgradeFails(id, cases...)
 }
 
-// upgradeSays has the server answer the probe of the first session with frames, and, if it is to hang up, end the connection.
+// upgradeSays has the server answer the probe of the first session with frames, and, if it is to hang up, end the
+// connection.
 func upgradeSays(e *env, hangUp bool, frames ...wire.Frame) {
 	e.srv.hostile = 1
 	joined, done := make(chan struct{}), make(chan struct{})

@@ -66,8 +66,8 @@ type proxy struct {
 
 var backend = regexp.MustCompile(`127\.0\.0\.1:30\d\d`)
 
-// start runs a configuration, in which nothing is changed but addresses and names of files. The proxy is given a socket that
-// listens already, so that nobody has to wait until it does, and no other can take its port.
+// start runs a configuration, in which nothing is changed but addresses and names of files. The proxy is given a socket
+// that listens already, so that nobody has to wait until it does, and no other can take its port.
 func start(t *testing.T, s snippet, text string) *proxy {
 	t.Helper()
 	path := find(t, s.language)
@@ -104,8 +104,8 @@ func start(t *testing.T, s snippet, text string) *proxy {
 	case "nginx":
 		text = replace(t, text, "/etc/ssl/", dir+"/")
 		text = replace(t, text, "listen 443", "listen "+listener.Addr().String())
-		// With an inherited socket nginx crashes unless it has a master (1.22). The user is for workers of root, who else could
-		// not reach the folder.
+		// With an inherited socket nginx crashes unless it has a master (1.22). The user is for workers of root, who
+		// else could not reach the folder.
 		user := ""
 		if os.Geteuid() == 0 {
 			user = "user root root; "

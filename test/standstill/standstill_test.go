@@ -137,7 +137,8 @@ func (s *standstill) fill() {
 	}
 }
 
-// wait waits until each client was pinged twice, so that one of its pongs was taken, or has ended. It returns how many have.
+// wait waits until each client was pinged twice, so that one of its pongs was taken, or has ended. It returns how many
+// have.
 func (s *standstill) wait() (ended int) {
 	want := make([]int64, len(s.members))
 	for i, m := range s.members {
@@ -170,8 +171,8 @@ func (s *standstill) pause(meanwhile func()) {
 	s.server.Signal(s.T, syscall.SIGCONT)
 }
 
-// TestStoppedServer: who does what it should loses nothing by a server that stood still, however often; who is silent is
-// still found.
+// TestStoppedServer: who does what it should loses nothing by a server that stood still, however often; who is silent
+// is still found.
 func TestStoppedServer(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes half a minute")
@@ -212,8 +213,8 @@ func TestStoppedServer(t *testing.T) {
 	}
 }
 
-// underway brings the server into the middle of what has a deadline. It returns what the clients do next, in time, and what
-// sees to it that they were heard.
+// underway brings the server into the middle of what has a deadline. It returns what the clients do next, in time, and
+// what sees to it that they were heard.
 func (s *standstill) underway() (next, heard func()) {
 	newcomer, upload := must(wire.OpenWebSocket(s.target, nil))(s.T), must(wire.OpenWebSocket(s.target, nil))(s.T)
 	must(upload.Connect("/", ""))(s.T)

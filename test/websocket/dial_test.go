@@ -22,8 +22,8 @@ import (
 )
 
 // A dialed is another implementation as a server for our client. It speaks the subprotocol "two", echoes messages in
-// fragments, and obeys these texts: "close <code> <reason>", "abort", "ping" (which is answered by "pong" after that), and
-// "big <n>" (n bytes). How it saw a connection end is delivered as a closed.
+// fragments, and obeys these texts: "close <code> <reason>", "abort", "ping" (which is answered by "pong" after that),
+// and "big <n>" (n bytes). How it saw a connection end is delivered as a closed.
 type dialed struct {
 	url  *url.URL
 	tls  *tls.Config

@@ -189,7 +189,8 @@ func (c *Conn) wrap(op string, err error) error {
 	return &net.OpError{Op: op, Net: "mem", Source: c.LocalAddr(), Addr: c.addr, Err: err}
 }
 
-// Addr is the address of a peer, or of a server. It looks like one of IPv4, so that what servers keep of it has the usual size.
+// Addr is the address of a peer, or of a server. It looks like one of IPv4, so that what servers keep of it has the
+// usual size.
 type Addr uint32
 
 // ServerAddr is the address of all servers.

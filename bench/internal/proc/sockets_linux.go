@@ -22,8 +22,8 @@ const (
 	backlogOfSkmeminfo = 7
 )
 
-// SocketMemory is what the kernel holds in its buffers for this machine's TCP sockets at a local port, in bytes, and how many
-// sockets that are.
+// SocketMemory is what the kernel holds in its buffers for this machine's TCP sockets at a local port, in bytes, and
+// how many sockets that are.
 func SocketMemory(port int) (bytes int64, sockets int, err error) {
 	fd, err := syscall.Socket(syscall.AF_NETLINK, syscall.SOCK_RAW|syscall.SOCK_CLOEXEC, netlinkSockDiag)
 	if err != nil {
@@ -95,7 +95,8 @@ func memoryOf(attributes []byte) (sum int64) {
 		if figures := attributes[syscall.SizeofRtAttr:size]; kind == inetDiagSkmeminfo {
 			for _, i := range []int{rmemAlloc, forwardAlloc, wmemQueued, backlogOfSkmeminfo} {
 				if at := i * 4; at+4 <= len(figures) {
-					sum += int64(int32(binary.NativeEndian.Uint32(figures[at:]))) // the reserve may be below zero for a moment
+					// the reserve may be below zero for a moment
+					sum += int64(int32(binary.NativeEndian.Uint32(figures[at:])))
 				}
 			}
 		}

@@ -1,5 +1,5 @@
-// Package wsframe writes the frames of a WebSocket client and reads those of a server, for load that costs less than what it
-// measures: no state, no fragments, no extensions.
+// Package wsframe writes the frames of a WebSocket client and reads those of a server, for load that costs less than
+// what it measures: no state, no fragments, no extensions.
 package wsframe
 
 import (

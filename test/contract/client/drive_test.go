@@ -95,7 +95,8 @@ func (d *driver) do(format string, args ...any) {
 	}
 }
 
-// want waits for a line that holds at least what pattern does, and returns it. Lines before it are kept for other calls.
+// want waits for a line that holds at least what pattern does, and returns it. Lines before it are kept for other
+// calls.
 func (d *driver) want(pattern string) map[string]any {
 	d.t.Helper()
 	var want map[string]any

@@ -155,16 +155,16 @@ func (p *Proxy) Refuse(on bool) {
 	p.refusing = on
 }
 
-// Answer makes the proxy answer each new connection's request itself, with an HTTP status and no body, as a load balancer
-// without a server does; 0 ends that.
+// Answer makes the proxy answer each new connection's request itself, with an HTTP status and no body, as a load
+// balancer without a server does; 0 ends that.
 func (p *Proxy) Answer(status int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.status = status
 }
 
-// Freeze stops what goes in the directions, of all connections, those to come included: nothing is lost, nothing arrives.
-// The end of a connection that comes from a peer does not arrive either.
+// Freeze stops what goes in the directions, of all connections, those to come included: nothing is lost, nothing
+// arrives. The end of a connection that comes from a peer does not arrive either.
 func (p *Proxy) Freeze(ds ...Direction) { p.setFrozen(true, ds) }
 
 // Thaw ends Freeze.

@@ -64,8 +64,8 @@ func (h *HTTP) Upgrade(url string, header http.Header) (*WebSocket, error) {
 	return h.finishUpgrade(header.Get("Sec-WebSocket-Key"))
 }
 
-// FinishUpgrade waits for the answer to a handshake that was written by hand, with Key, and takes the connection over if
-// it is 101.
+// FinishUpgrade waits for the answer to a handshake that was written by hand, with Key, and takes the connection over
+// if it is 101.
 func (h *HTTP) FinishUpgrade() (*WebSocket, error) { return h.finishUpgrade(Key) }
 
 func (h *HTTP) finishUpgrade(key string) (*WebSocket, error) {

@@ -1,5 +1,6 @@
-// Command autobahn echoes WebSocket messages over plain TCP, over TLS and over a connection that hides its descriptor, for the
-// fuzzing client of the Autobahn test suite. It prints a test specification for that client; see scripts/autobahn.
+// Command autobahn echoes WebSocket messages over plain TCP, over TLS and over a connection that hides its descriptor,
+// for the fuzzing client of the Autobahn test suite. It prints a test specification for that client; see
+// scripts/autobahn.
 package main
 
 import (
