@@ -16,6 +16,7 @@ import (
 	"sio.example/socketio/engineio"
 	"sio.example/socketio/internal/dispatch"
 	"sio.example/socketio/internal/journal"
+	"sio.example/socketio/internal/reqhead"
 	"sio.example/socketio/internal/sid"
 	"sio.example/socketio/internal/standstill"
 	"sio.example/socketio/parser"
@@ -26,7 +27,7 @@ import (
 type conn struct {
 	srv  *server
 	eng  *engineio.Socket
-	head requestHead
+	head reqhead.Head
 
 	// Used by the reader only, which the engine calls from one goroutine at a time.
 	decoder parser.Decoder // made when needed
@@ -68,7 +69,7 @@ type coldState struct {
 }
 
 func newConn(s *server, e *engineio.Socket, r *http.Request) *conn {
-	c := &conn{srv: s, eng: e, head: newRequestHead(r)}
+	c := &conn{srv: s, eng: e, head: reqhead.Of(r)}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.ensureCold().pending = s.pendingConns.add(c)

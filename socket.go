@@ -121,7 +121,7 @@ func (s *Socket) Handshake() *Handshake {
 		if s.auth != nil {
 			auth = *s.auth
 		}
-		h = s.conn.head.handshake(s.conn.address(), time.Unix(0, s.issued), auth)
+		h = newHandshake(s.conn.head, s.conn.address(), time.Unix(0, s.issued), auth)
 		s.handshake = weak.Make(h)
 	}
 	return h

@@ -22,7 +22,7 @@ var mayImport = map[string][]string{
 	"adapter/adaptertest": {"adapter", "parser"},
 	"browser":             {},
 	// the server
-	".": {"engineio", "parser", "event", "adapter", "browser", "internal/dispatch", "internal/ring", "internal/bufpool", "internal/sid", "internal/index", "internal/standstill", "internal/journal", "internal/units"},
+	".": {"engineio", "parser", "event", "adapter", "browser", "internal/dispatch", "internal/reqhead", "internal/ring", "internal/bufpool", "internal/sid", "internal/index", "internal/standstill", "internal/journal", "internal/units"},
 	// the client
 	"client": {"engineio", "parser", "event", "internal/dispatch", "internal/backoff", "internal/ring", "internal/journal", "internal/units"},
 	// on top of the server
@@ -32,6 +32,7 @@ var mayImport = map[string][]string{
 	// leaves of the core
 	"internal/websocket":  {"internal/bufpool", "internal/standstill"},
 	"internal/dispatch":   {"event", "parser", "internal/ring", "internal/journal"},
+	"internal/reqhead":    {"internal/bufpool"},
 	"internal/ring":       {},
 	"internal/backoff":    {},
 	"internal/bufpool":    {},

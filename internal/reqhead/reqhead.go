@@ -1,23 +1,21 @@
-package socketio
+// Package reqhead packs the head of an HTTP request, its URI and header, into a fraction of the memory that net/http
+// takes for it. A server keeps one for each connection, and most never look at it again.
+package reqhead
 
 import (
 	"encoding/binary"
-	"net"
 	"net/http"
-	"net/url"
 	"strings"
-	"time"
 
 	"sio.example/socketio/internal/bufpool"
-	"sio.example/socketio/parser"
 )
 
-// An requestHead is what a connection remembers of its first request: URI and header, in a form that takes a fraction
-// of the memory, since most servers never look at it again. The first byte tells how the URI begins and whether there
-// was TLS, the rest of the URI follows, then the header. A name of knownHeaders is one byte, and so is one with its
-// usual value; any other is otherHeader and the name. Each text stands behind its length: a handler before this one may
-// have put anything into the header.
-type requestHead string
+// A Head is the packed head of a request; its length is what it takes in bytes. The zero value is that of no request.
+//
+// The first byte tells how the URI begins and whether there was TLS. The rest of the URI follows, then the header. A
+// name of knownHeaders is one byte, and so is one with its usual value; any other is otherHeader and the name. Each
+// text stands behind its length, because a handler before this one may have put anything into the header.
+type Head string
 
 // How URIs begin, and the flag for TLS beside it.
 const (
@@ -27,7 +25,11 @@ const (
 	overTLS = 0x10
 )
 
-var uriStarts = [...]string{uriOther: "", uriWebSocket: defaultPath + "?EIO=4&transport=websocket", uriPolling: defaultPath + "?EIO=4&transport=polling"}
+var uriStarts = [...]string{
+	uriOther:     "",
+	uriWebSocket: "/socket.io/?EIO=4&transport=websocket",
+	uriPolling:   "/socket.io/?EIO=4&transport=polling",
+}
 
 // knownHeaders are what browsers and proxies send, with the most usual value if that says something.
 var knownHeaders = [...]struct{ name, value string }{
@@ -54,7 +56,8 @@ var knownNames = func() map[string]byte {
 	return m
 }()
 
-func newRequestHead(r *http.Request) requestHead {
+// Of packs the head of r.
+func Of(r *http.Request) Head {
 	uri := r.RequestURI
 	if uri == "" {
 		uri = r.URL.RequestURI()
@@ -77,7 +80,7 @@ func newRequestHead(r *http.Request) requestHead {
 			*buf = appendHeader(*buf, name, v)
 		}
 	}
-	return requestHead(*buf)
+	return Head(*buf)
 }
 
 func appendHeader(dst []byte, name, value string) []byte {
@@ -111,14 +114,25 @@ func cutText(s string) (text, rest string) {
 	return s[i : i+size], s[i+size:]
 }
 
-// split returns the URI, and the header as it is written.
-func (o requestHead) split() (uri, header string) {
-	uri, header = cutText(string(o[1:]))
-	return uriStarts[o[0]&^overTLS] + uri, header
+// URI is the request's URI, as it was sent.
+func (h Head) URI() string {
+	if h == "" {
+		return ""
+	}
+	rest, _ := cutText(string(h[1:]))
+	return uriStarts[h[0]&^overTLS] + rest
 }
 
-func unpackHeader(s string) http.Header {
-	h := make(http.Header)
+// TLS reports whether the request came over TLS.
+func (h Head) TLS() bool { return h != "" && h[0]&overTLS != 0 }
+
+// Header unpacks the header. Each call returns a new one.
+func (h Head) Header() http.Header {
+	header := make(http.Header)
+	if h == "" {
+		return header
+	}
+	_, s := cutText(string(h[1:]))
 	for s != "" {
 		var name, value string
 		c := s[0]
@@ -133,36 +147,7 @@ func unpackHeader(s string) http.Header {
 		default:
 			name, value = knownHeaders[c/2].name, knownHeaders[c/2].value
 		}
-		h[name] = append(h[name], value)
+		header[name] = append(header[name], value)
 	}
-	return h
-}
-
-// handshake describes a socket that connected at t.
-func (o requestHead) handshake(address string, t time.Time, auth parser.Args) *Handshake {
-	uri, header := o.split()
-	query := url.Values{}
-	if u, err := url.ParseRequestURI(uri); err == nil {
-		query = u.Query()
-	}
-	h := unpackHeader(header)
-	return &Handshake{
-		Headers: h,
-		Time:    t.UTC().Format(dateLayout),
-		Address: address,
-		XDomain: len(h["Origin"]) > 0,
-		Secure:  o[0]&overTLS != 0,
-		Issued:  t.UnixMilli(),
-		URL:     uri,
-		Query:   query,
-		Auth:    auth,
-	}
-}
-
-// hostOf is an address without its port.
-func hostOf(address string) string {
-	if host, _, err := net.SplitHostPort(address); err == nil {
-		return host
-	}
-	return address
+	return header
 }

@@ -1,4 +1,4 @@
-package socketio
+package reqhead
 
 import (
 	"crypto/tls"
@@ -8,10 +8,9 @@ import (
 	"reflect"
 	"strings"
 	"testing"
-	"time"
 )
 
-func TestRequestHeadKeepsTheRequest(t *testing.T) {
+func TestHeadKeepsTheRequest(t *testing.T) {
 	every := make(http.Header)
 	for _, h := range knownHeaders {
 		every[h.name] = []string{h.value, "", "another", h.value}
@@ -39,16 +38,16 @@ func TestRequestHeadKeepsTheRequest(t *testing.T) {
 			if header == nil {
 				header = make(http.Header)
 			}
-			h := newRequestHead(r).handshake("a", time.Unix(1, 0), Args{})
-			if h.URL != uri || !reflect.DeepEqual(http.Header(h.Headers), header) || h.Secure != (r.TLS != nil) || h.XDomain != (header["Origin"] != nil) {
-				t.Errorf("%.200s of %.200s", fmt.Sprint(h), fmt.Sprint(r.RequestURI, r.Header))
+			h := Of(r)
+			if h.URI() != uri || !reflect.DeepEqual(h.Header(), header) || h.TLS() != (r.TLS != nil) {
+				t.Errorf("%.200s of %.200s", fmt.Sprint(h.URI(), h.TLS(), h.Header()), fmt.Sprint(r.RequestURI, r.Header))
 			}
 		})
 	}
 }
 
 // A code is one byte, so there is room for so many names.
-func TestKnownHeaders(t *testing.T) {
+func TestKnownHeadersFitTheCode(t *testing.T) {
 	if len(knownHeaders) > 64 || len(knownNames) != len(knownHeaders) {
 		t.Errorf("%d headers, %d names", len(knownHeaders), len(knownNames))
 	}
@@ -59,8 +58,8 @@ func TestKnownHeaders(t *testing.T) {
 	}
 }
 
-// Any bytes come back, whoever put them there.
-func FuzzRequestHead(f *testing.F) {
+// Any bytes come back as they were.
+func FuzzHead(f *testing.F) {
 	f.Add("/socket.io/?EIO=4&transport=websocket&x=%00", "Upgrade", "websocket", "X-A", "b")
 	f.Add("/", "Cookie", strings.Repeat("c", 300), "\xff\x00", "\x80\x00")
 	f.Fuzz(func(t *testing.T, uri, name, value, name2, value2 string) {
@@ -69,9 +68,28 @@ func FuzzRequestHead(f *testing.F) {
 		}
 		header := http.Header{name: {value, value2}}
 		header[name2] = append(header[name2], value2, value)
-		h := newRequestHead(&http.Request{RequestURI: uri, Header: header}).handshake("a", time.Unix(1, 0), Args{})
-		if h.URL != uri || !reflect.DeepEqual(http.Header(h.Headers), header) {
-			t.Errorf("%q, %q of %q, %q", h.URL, h.Headers, uri, header)
+		h := Of(&http.Request{RequestURI: uri, Header: header})
+		if got := h.Header(); h.URI() != uri || !reflect.DeepEqual(got, header) {
+			t.Errorf("%q, %q of %q, %q", h.URI(), got, uri, header)
 		}
 	})
+}
+
+// What a browser and a proxy send takes a quarter of what net/http holds of it, and packing allocates the result alone.
+func TestHeadIsSmall(t *testing.T) {
+	r := &http.Request{RequestURI: "/socket.io/?EIO=4&transport=websocket", Header: http.Header{
+		"Connection": {"Upgrade"}, "Upgrade": {"websocket"}, "Sec-Websocket-Version": {"13"},
+		"Sec-Websocket-Key": {"dGhlIHNhbXBsZSBub25jZQ=="}, "Origin": {"https://app.example"},
+		"Accept-Encoding": {"gzip, deflate, br, zstd"}, "Cache-Control": {"no-cache"}, "Pragma": {"no-cache"},
+	}}
+	if n := len(Of(r)); n > 60 {
+		t.Errorf("%d bytes", n)
+	}
+	var h Head
+	if n := testing.AllocsPerRun(100, func() { h = Of(r) }); n > 1 && !raceEnabled {
+		t.Errorf("%v allocations", n)
+	}
+	if zero := Head(""); h.URI() != r.RequestURI || zero.URI() != "" || zero.TLS() || len(zero.Header()) != 0 {
+		t.Error("of no request")
+	}
 }

@@ -1,0 +1,5 @@
+//go:build !race
+
+package reqhead
+
+const raceEnabled = false
