@@ -64,7 +64,7 @@ func (s *Socket) longLocked(parts int) bool {
 	o, pool := &s.server.options, s.server.pool
 	free := max(0, pool.Limit()/stalledParts-pool.Used(budget.Out))
 	most := min(o.MaxQueueBytes/chokeParts, int(min(chokeGuaranteed+free/chokeShare, math.MaxInt32)))
-	return s.bytes > most/parts || int(s.messages) > o.MaxQueuePackets/chokeParts/parts
+	return s.out.bytes > most/parts || int(s.out.messages) > o.MaxQueuePackets/chokeParts/parts
 }
 
 // unchokeLocked lets a reader that waits in awaitQueue go on.

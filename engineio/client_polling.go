@@ -323,7 +323,7 @@ func (s *ClientSocket) sayFarewell(p *clientPolling) {
 // farewell tells the server that the session is over, and lets the GET go then, which it might take for a lost client.
 func (s *ClientSocket) farewell(p *clientPolling) {
 	b := getBatch()
-	b.items = append(b.items, closePacket)
+	b.items = append(b.items, parcel{closePacket, 0})
 	s.traceSent(transportPolling, b)
 	b.put()
 	p.dialer.request(p.dialer.ctx, http.MethodPost, s.handshake.SID, []byte{'0' + byte(packet.Close)}) // a server that is gone needs none

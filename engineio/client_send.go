@@ -1,13 +1,11 @@
 package engineio
 
 import (
-	"encoding/base64"
 	"errors"
 	"os"
 	"time"
 
 	"sio.example/socketio/engineio/packet"
-	"sio.example/socketio/internal/bufpool"
 	"sio.example/socketio/internal/websocket"
 )
 
@@ -47,11 +45,7 @@ func (s *ClientSocket) Send(o SendOptions, ms ...*Prepared) error {
 		}
 		return ErrQueueFull
 	}
-	for _, m := range ms {
-		s.out.Push(m)
-	}
-	s.bytes += cost
-	s.messages += len(ms)
+	s.out.push(ms, cost, 0)
 	if !o.Defer {
 		s.startLocked()
 	}
@@ -61,7 +55,7 @@ func (s *ClientSocket) Send(o SendOptions, ms ...*Prepared) error {
 
 // overLocked reports whether the queue has no room.
 func (s *ClientSocket) overLocked(cost, n int) bool {
-	return s.messages > 0 && (s.bytes+cost > s.maxBytes || s.messages+n > s.maxQueued)
+	return s.out.over(cost, n, s.maxBytes, s.maxQueued)
 }
 
 // writableLocked reports whether a message would go out soon.
@@ -70,13 +64,13 @@ func (s *ClientSocket) writableLocked() bool {
 	case s.pausing():
 		return false
 	case s.conn != nil:
-		return s.blocked.IsZero() || time.Since(s.blocked) < patience
+		return s.blockedAt.IsZero() || time.Since(s.blockedAt) < patience
 	}
 	return s.poll != nil && !s.poll.posting
 }
 
 // queuedLocked reports whether there is anything to send.
-func (s *ClientSocket) queuedLocked() bool { return s.pong || s.out.Len() > 0 }
+func (s *ClientSocket) queuedLocked() bool { return s.pong || s.out.queue.Len() > 0 }
 
 // startLocked gets what is queued on its way.
 func (s *ClientSocket) startLocked() {
@@ -84,16 +78,21 @@ func (s *ClientSocket) startLocked() {
 		s.startPostLocked()
 		return
 	}
-	if !s.flushing && s.state != sessionClosed && s.queuedLocked() {
-		s.startFlushLocked(s.conn, getBatch())
+	if !s.out.flushing && s.state != sessionClosed && s.queuedLocked() {
+		s.startFlushLocked(s.newBatchLocked(s.conn))
 	}
 }
 
-// startFlushLocked starts the flusher.
-func (s *ClientSocket) startFlushLocked(c *websocket.Conn, b *batch) {
-	s.flushing = true
+// newBatchLocked is a batch for c, with the right to write and a hold.
+func (s *ClientSocket) newBatchLocked(c *websocket.Conn) *batch {
+	s.out.flushing = true
 	s.holds++
-	go s.flush(c, b) // owned by the session, ends when the queue is empty or the session closes; release lets Done go on
+	return newBatch(s, maskedLink{webSocketLink{c}}, s.base64)
+}
+
+// startFlushLocked starts the flusher.
+func (s *ClientSocket) startFlushLocked(b *batch) {
+	go b.flush() // owned by the session, ends when the queue is empty or the session closes; next lets Done go on
 }
 
 // Flush starts sending what Defer left. It never blocks: what the kernel does not take at once is written by a
@@ -101,61 +100,49 @@ func (s *ClientSocket) startFlushLocked(c *websocket.Conn, b *batch) {
 func (s *ClientSocket) Flush() {
 	s.mu.Lock()
 	c := s.conn
-	if c == nil || s.flushing || s.state == sessionClosed || !s.queuedLocked() {
+	if c == nil || s.out.flushing || s.state == sessionClosed || !s.queuedLocked() {
 		if c == nil {
 			s.startPostLocked()
 		}
 		s.mu.Unlock()
 		return
 	}
-	b := getBatch()
+	b := s.newBatchLocked(c)
 	s.takeLocked(b, batchBytes)
-	s.flushing = true
-	s.holds++
 	s.mu.Unlock()
-
-	b.encodeMasked(s.base64)
-	s.traceSent(transportWebSocket, b)
-	if b.small() && b.try(c) && b.err == nil {
-		s.mu.Lock()
-		s.wroteLocked(b)
-		if !s.queuedLocked() {
-			s.flushing = false
-			fx := s.drainedLocked()
-			s.mu.Unlock()
-			b.put()
-			s.finish(fx, false)
-			s.release()
-			return
-		}
-		s.mu.Unlock()
-	}
-	go s.flush(c, b) // as in startFlushLocked; it goes on with b
+	b.flushInline()
 }
 
-// flush writes until the queue is empty. It owns s.flushing and one hold. b is empty, or a batch that was encoded and traced.
-func (s *ClientSocket) flush(c *websocket.Conn, b *batch) {
-	for {
-		if len(b.items) > 0 || b.tried {
-			if err := s.write(c, b); err != nil && !s.knownByReader(err) {
-				s.close(clientWriteEnding(err), false)
-			}
-		}
-		s.mu.Lock()
-		s.wroteLocked(b)
-		if s.state == sessionClosed || !s.takeLocked(b, batchBytes) {
-			break
-		}
+// next is part of sender.
+func (s *ClientSocket) next(b *batch) bool {
+	s.mu.Lock()
+	s.wroteLocked(b)
+	if s.state != sessionClosed && s.takeLocked(b, batchBytes) {
 		s.mu.Unlock()
-		b.encodeMasked(s.base64)
-		s.traceSent(transportWebSocket, b)
+		return true
 	}
-	s.flushing = false
+	s.out.flushing = false
 	fx := s.drainedLocked()
 	s.mu.Unlock()
-	b.put()
 	s.finish(fx, false)
 	s.release()
+	return false
+}
+
+func (s *ClientSocket) sending(b *batch) { s.traceSent(transportWebSocket, b) }
+
+func (s *ClientSocket) blocked(on bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.blockedAt = (time.Time{}); on {
+		s.blockedAt = time.Now()
+	}
+}
+
+func (s *ClientSocket) writeFailed(err error) {
+	if !s.knownByReader(err) {
+		s.close(clientWriteEnding(err), false)
+	}
 }
 
 // knownByReader reports whether the reader is about to end the session, and knows why, as after the close frame of either
@@ -164,27 +151,6 @@ func (s *ClientSocket) knownByReader(err error) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.state == sessionOpen && errors.Is(err, websocket.ErrClosed)
-}
-
-// write blocks until the batch is out.
-func (s *ClientSocket) write(c *websocket.Conn, b *batch) error {
-	if b.err != nil || !b.tried && b.small() && b.try(c) {
-		return b.err
-	}
-	s.setBlocked(time.Now())
-	if b.tried {
-		b.err = c.WriteFrames() // the rest is owed
-	} else {
-		b.err = c.WriteFrames(b.bufs...)
-	}
-	s.setBlocked(time.Time{})
-	return b.err
-}
-
-func (s *ClientSocket) setBlocked(t time.Time) {
-	s.mu.Lock()
-	s.blocked = t
-	s.mu.Unlock()
 }
 
 // clientWriteEnding is what a failed write does to the session.
@@ -202,52 +168,15 @@ func (s *ClientSocket) takeLocked(b *batch, limit int) bool {
 	if s.pong {
 		s.pong = false
 		size = packet.PayloadSize(pongPacket.packet())
-		b.items = append(b.items, pongPacket)
+		b.items = append(b.items, parcel{pongPacket, 0})
 	}
-	return b.take(&s.out, size, limit, batchMessages)
+	return s.out.take(b, size, limit, batchMessages)
 }
 
 // wroteLocked takes the batch off the budget and empties it.
 func (s *ClientSocket) wroteLocked(b *batch) {
 	if b.messages > 0 && s.state != sessionClosed {
-		s.messages -= b.messages
-		s.bytes -= b.data + b.messages*packetOverhead
+		s.out.sent(b)
 	}
 	b.reset()
-}
-
-// small reports whether it is worth trying to write the batch without blocking: what is not taken then is copied.
-func (b *batch) small() bool { return len(b.bufs) == 1 && len(b.bufs[0]) <= batchBytes }
-
-// maxMaskedHead is the most that a client's frame has before its payload.
-const maxMaskedHead = 14
-
-// typeDigits are the first bytes of text packets.
-var typeDigits = [...]byte{'0', '1', '2', '3', '4', '5', '6'}
-
-// encodeMasked makes the frames of a client in one buffer. Masking copies in any case.
-func (b *batch) encodeMasked(forceBase64 bool) {
-	size := 0
-	for _, m := range b.items {
-		size += maxMaskedHead + packet.PayloadSize(m.packet())
-	}
-	b.buf = bufpool.Get(size)
-	for _, m := range b.items {
-		*b.buf = m.appendMasked(*b.buf, forceBase64)
-	}
-	b.bufs = append(b.bufs, *b.buf)
-}
-
-// appendMasked appends the frame of a packet that a client sends (EIO v4 §encoding: binary has no type).
-func (p *Prepared) appendMasked(dst []byte, forceBase64 bool) []byte {
-	switch {
-	case p.m.Binary && forceBase64:
-		text := bufpool.Get(1 + base64.StdEncoding.EncodedLen(len(p.m.Data)))
-		defer bufpool.Put(text)
-		*text = base64.StdEncoding.AppendEncode(append(*text, 'b'), p.m.Data)
-		return websocket.AppendMasked(dst, websocket.Text, *text)
-	case p.m.Binary:
-		return websocket.AppendMasked(dst, websocket.Binary, p.m.Data)
-	}
-	return websocket.AppendMasked(dst, websocket.Text, typeDigits[p.typ:p.typ+1], p.m.Data)
 }

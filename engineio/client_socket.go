@@ -12,7 +12,6 @@ import (
 
 	"sio.example/socketio/engineio/packet"
 	"sio.example/socketio/internal/journal"
-	"sio.example/socketio/internal/ring"
 	"sio.example/socketio/internal/websocket"
 )
 
@@ -37,25 +36,22 @@ type ClientSocket struct {
 	}
 	looked bool // for the next ping, once; guarded by mu
 
-	mu       sync.Mutex
-	state    sessionState
-	flushing bool // somebody writes to conn
-	pong     bool // is due, before all that is queued
-	ws       bool // the transport is, or was, a WebSocket
-	holds    int32
-	conn     *websocket.Conn // the transport; nil while it is polling
-	poll     *clientPolling  // nil when it is not polling
-	up       *clientUpgrade  // nil when there is none
-	out      ring.Ring[*Prepared]
-	bytes    int       // of the messages in out and on their way, with overhead
-	messages int       // in out and on their way
-	blocked  time.Time // since when the flusher waits for the peer to read; zero if it does not
-	pingBy   time.Time // when the next ping is overdue; while draining, when the session ends anyway
-	timer    *time.Timer
-	ctx      context.Context
-	cancel   context.CancelCauseFunc
-	done     chan struct{} // nil until somebody asks
-	end      *ending       // from draining on
+	mu        sync.Mutex
+	state     sessionState
+	pong      bool // is due, before all that is queued
+	ws        bool // the transport is, or was, a WebSocket
+	holds     int32
+	conn      *websocket.Conn // the transport; nil while it is polling
+	poll      *clientPolling  // nil when it is not polling
+	up        *clientUpgrade  // nil when there is none
+	out       outbox
+	blockedAt time.Time // since when the flusher waits for the peer to read; zero if it does not
+	pingBy    time.Time // when the next ping is overdue; while draining, when the session ends anyway
+	timer     *time.Timer
+	ctx       context.Context
+	cancel    context.CancelCauseFunc
+	done      chan struct{} // nil until somebody asks
+	end       *ending       // from draining on
 }
 
 // sessionOpening is before the handshake. Nobody has the socket yet.
@@ -222,7 +218,7 @@ var errUnsent = errors.New("engineio: not all that was queued could be sent")
 
 // drainedLocked closes a session that is draining when there is nothing more to wait for.
 func (s *ClientSocket) drainedLocked() clientClosing {
-	if s.state != sessionDraining || s.flushing || s.up != nil || s.queuedLocked() || s.poll != nil && s.poll.posting {
+	if s.state != sessionDraining || s.out.flushing || s.up != nil || s.queuedLocked() || s.poll != nil && s.poll.posting {
 		return clientClosing{}
 	}
 	return s.closeLocked(*s.end)
@@ -276,7 +272,7 @@ func (s *ClientSocket) closeLocked(e ending) clientClosing {
 	if s.state == sessionDraining {
 		e.reason = s.end.reason // it ends for the reason it began to end
 		switch {
-		case s.messages == 0:
+		case s.out.messages == 0:
 			e.err = s.end.err
 		case e.err == nil:
 			e.err = errUnsent
@@ -292,8 +288,8 @@ func (s *ClientSocket) closeLocked(e ending) clientClosing {
 	if fx.poll != nil && !fx.lost {
 		fx.farewell = s.farewellLocked(fx.poll)
 	}
-	s.out.Reset()
-	s.bytes, s.messages, s.pong = 0, 0, false
+	s.out.free()
+	s.pong = false
 	fx.handler = s.gate.shut()
 	return fx
 }

@@ -156,12 +156,10 @@ func (s *ClientSocket) commit(u *clientUpgrade) {
 	p := s.poll
 	s.up, s.poll, s.conn, s.ws = nil, nil, u.conn, true
 	u.timer.Stop()
-	b := getBatch()
-	b.tried = !all
 	if !all || s.queuedLocked() {
-		s.startFlushLocked(u.conn, b)
-	} else {
-		b.put()
+		b := s.newBatchLocked(u.conn)
+		b.tried = !all
+		s.startFlushLocked(b)
 	}
 	fx := s.drainedLocked()
 	cancel := u.cancel

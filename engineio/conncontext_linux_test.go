@@ -83,7 +83,7 @@ func TestMaxUnread(t *testing.T) {
 		c.Write(frame(1, "4x"))
 		p.message() // the session has its transport
 		s.mu.Lock()
-		conn := s.conn
+		conn := s.link.(webSocketLink).conn
 		s.mu.Unlock()
 		got := size(conn.NetConn())
 		if want != 0 && got != want || want == 0 && (got == 128<<10 || got == 0) {

@@ -43,9 +43,9 @@ func (s *Socket) onTimer() {
 	case s.beat == beatResting:
 		s.askLocked(late)
 	case s.beat == beatDraining && standstill.Late(late):
-		s.arm(s.drainTimeLocked(s.end))
+		s.arm(s.drainTimeLocked(s.endingLocked()))
 	case s.beat == beatDraining:
-		e := *s.end
+		e := *s.endingLocked()
 		e.reject = RejectDrainTimeout
 		s.endUnlock(e)
 		return
@@ -99,7 +99,7 @@ func (s *Socket) askLocked(late time.Duration) {
 //   - This process stood still, which it knows by a timer that is late. What came meanwhile is yet to be read.
 func (s *Socket) extendLocked(late time.Duration) bool {
 	arrived := s.arrivedLocked()
-	hindered := arrived || s.hinderedLocked() || s.conn != nil && s.conn.Unread()
+	hindered := arrived || s.hinderedLocked() || s.link != nil && s.link.unread()
 	heard := s.marks.Load()&markSilent == 0
 	stalled := standstill.Late(late)
 	if !hindered && !heard && !stalled {
@@ -131,10 +131,10 @@ func (s *Socket) silentLocked(on bool) {
 func (s *Socket) pingLocked() {
 	switch {
 	case s.state != sessionOpen:
-	case s.out.Has(pingPacket):
+	case s.out.has(pingPacket):
 		s.pings = max(s.pings, 1)
 	default:
-		s.out.Push(pingPacket)
+		s.out.pushControl(pingPacket)
 		s.pings = min(s.pings, 254) + 1
 	}
 }
@@ -147,15 +147,15 @@ func (s *Socket) pingLocked() {
 //   - what is being written, and has a deadline: the ping may be behind it.
 func (s *Socket) hinderedLocked() bool {
 	p := s.poll
-	if s.conn == nil && p != nil {
+	if s.link == nil && p != nil {
 		return p.writing ||
-			p.posting && (p.parked || s.probe != nil || s.server.now()-p.polled < s.server.options.PingTimeout)
+			p.posting && (p.parked || p.probe != nil || s.server.now()-p.polled < s.server.options.PingTimeout)
 	}
-	return s.gate.busy() || p != nil && p.inside || s.blocked != 0 || s.out.Len() > 0 || s.chokedLocked() || s.pausedLocked()
+	return s.gate.busy() || p != nil && p.inside || s.blockedAt != 0 || s.out.queue.Len() > 0 || s.chokedLocked() || s.pausedLocked()
 }
 
 // arrivedLocked reports whether a part of a message came since it was last asked. The whole has a deadline.
-func (s *Socket) arrivedLocked() bool { return s.conn != nil && s.conn.Arrived() }
+func (s *Socket) arrivedLocked() bool { return s.link != nil && s.link.arrived() }
 
 // pong ends the wait and starts the next interval.
 func (s *Socket) pong() {

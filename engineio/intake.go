@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"sio.example/socketio/internal/budget"
-	"sio.example/socketio/internal/websocket"
 )
 
 const (
@@ -188,14 +187,14 @@ func (s *Socket) handedOver() {
 // makeRoom is called when the reader of a WebSocket needs memory for a large message.
 //
 //go:noinline
-func (s *Socket) makeRoom(c *websocket.Conn) verdict {
+func (s *Socket) makeRoom(l link) verdict {
 	have := int64(0)
 	s.mu.Lock()
 	if s.claim != nil {
 		have = s.claim.asked
 	}
 	s.mu.Unlock()
-	c.Allow(s.awaitIntake(max(0, c.Wanted()-int(have))))
+	l.allow(s.awaitIntake(max(0, l.wanted()-int(have))))
 	return readOn
 }
 

@@ -116,8 +116,8 @@ func (s *Socket) heldLocked() (n int64) {
 	if s.claim != nil {
 		n = s.claim.Total()
 	}
-	if s.conn != nil {
-		n += int64(s.conn.Reading())
+	if s.link != nil {
+		n += int64(s.link.reading())
 	}
 	return n
 }
@@ -150,7 +150,7 @@ func (s *Socket) queuedLocked(ms []*Prepared) {
 		n += m.share()
 	}
 	s.chargeLocked(budget.Out, int64(n))
-	if s.conn != nil && s.longLocked(1) {
+	if s.link != nil && s.longLocked(1) {
 		s.marks.Or(markChoked)
 	}
 	if s.overLocked(0, 0) && !s.claimLocked().watched {
@@ -161,7 +161,7 @@ func (s *Socket) queuedLocked(ms []*Prepared) {
 
 // sentLocked is called when messages that were queued are sent, if the session has a claim.
 func (s *Socket) sentLocked(share int) {
-	if s.messages == 0 {
+	if s.out.messages == 0 {
 		s.claim.Clear(budget.Out)
 	} else {
 		s.claim.Add(budget.Out, int64(-share))

@@ -14,6 +14,7 @@ import (
 const (
 	transportPolling   = "polling"
 	transportWebSocket = "websocket"
+	transportStream    = "webtransport" // a byte stream, see Server.ServeStream
 )
 
 // Limits that are not options: each is far from what a working client needs.

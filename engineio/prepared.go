@@ -8,7 +8,6 @@ import (
 
 	"sio.example/socketio/engineio/packet"
 	"sio.example/socketio/internal/bufpool"
-	"sio.example/socketio/internal/websocket"
 )
 
 // A Prepared message is encoded once for all sessions that it is sent to. It is immutable and safe for concurrent use.
@@ -84,25 +83,73 @@ func (p *Prepared) shortFrame() []byte {
 		return nil
 	}
 	p.once.Do(func() {
-		head := p.appendHead(make([]byte, 0, maxHead))
+		head := (&framing{header: appendWebSocketHeader}).appendHead(make([]byte, 0, maxHead), p)
 		p.frame = append(append(make([]byte, 0, len(head)+len(p.m.Data)), head...), p.m.Data...)
 	})
 	return p.frame
 }
 
-// maxHead is the most that appendHead appends: a frame header and a packet type.
-const maxHead = 11
-
-// appendHead appends the frame header and, for text, the packet type (EIO v4 §encoding: binary has none).
-func (p *Prepared) appendHead(dst []byte) []byte {
-	if p.m.Binary {
-		return websocket.AppendHeader(dst, websocket.Binary, len(p.m.Data))
-	}
-	return append(websocket.AppendHeader(dst, websocket.Text, 1+len(p.m.Data)), '0'+byte(p.typ))
+// A framing is how a link encodes packets that are not masked.
+type framing struct {
+	// header appends what comes before the n bytes of a frame.
+	header func(dst []byte, binary bool, n int) []byte
+	// shared is the whole frame of a packet if it is worth keeping for others, or nil.
+	shared func(p *Prepared) []byte
+	// noEmpty says that there are no frames without content: an empty binary message goes as text.
+	noEmpty bool
 }
 
-// appendBase64Frame is the form for a client that asked for text only.
-func (p *Prepared) appendBase64Frame(dst []byte) []byte {
-	dst = websocket.AppendHeader(dst, websocket.Text, 1+base64.StdEncoding.EncodedLen(len(p.m.Data)))
+// maxHead is the most that comes before the content of a packet: a frame header and a packet type.
+const maxHead = 11
+
+// appendHead appends the header and, for text, the packet type (EIO v4 §encoding: binary has none).
+func (f *framing) appendHead(dst []byte, p *Prepared) []byte {
+	if p.m.Binary {
+		return f.header(dst, true, len(p.m.Data))
+	}
+	return append(f.header(dst, false, 1+len(p.m.Data)), '0'+byte(p.typ))
+}
+
+// appendBase64 is the form for a peer that takes text only.
+func (f *framing) appendBase64(dst []byte, p *Prepared) []byte {
+	dst = f.header(dst, false, 1+base64.StdEncoding.EncodedLen(len(p.m.Data)))
 	return base64.StdEncoding.AppendEncode(append(dst, 'b'), p.m.Data)
+}
+
+// gather makes the frames: short ones copied together, long ones from where they lie.
+func (b *batch) gather(f *framing) {
+	text := func(p *Prepared) bool { return p.m.Binary && (b.base64 || f.noEmpty && len(p.m.Data) == 0) }
+	if len(b.items) == 1 && !text(b.items[0].Prepared) {
+		if frame := f.shared(b.items[0].Prepared); frame != nil {
+			b.bufs = append(b.bufs, frame)
+			return
+		}
+	}
+	size := 0
+	for _, m := range b.items {
+		size += maxHead
+		if text(m.Prepared) {
+			size += packet.PayloadSize(m.packet())
+		} else if len(m.m.Data) <= copyLimit {
+			size += len(m.m.Data)
+		}
+	}
+	b.buf = bufpool.Get(size)
+	buf, start := *b.buf, 0
+	for _, m := range b.items {
+		switch {
+		case text(m.Prepared):
+			buf = f.appendBase64(buf, m.Prepared)
+		case len(m.m.Data) > copyLimit:
+			buf = f.appendHead(buf, m.Prepared)
+			b.bufs = append(b.bufs, buf[start:], m.m.Data)
+			start = len(buf)
+		default:
+			buf = append(f.appendHead(buf, m.Prepared), m.m.Data...)
+		}
+	}
+	if len(buf) > start {
+		b.bufs = append(b.bufs, buf[start:])
+	}
+	*b.buf = buf
 }

@@ -225,8 +225,8 @@ func TestAccounting(t *testing.T) {
 						<-rec.closed
 						<-time.After(6 * time.Second) // a closing handshake that nobody answers
 						synctest.Wait()
-						if s := rec.socket; s.holds != 0 || s.out.Len() != 0 || s.bytes != 0 || s.messages != 0 || s.server.deadlines[s.awaits].has(s) {
-							t.Fatalf("left: %d holds, %d packets, or the timer", s.holds, s.out.Len())
+						if s := rec.socket; s.holds != 0 || s.out != (outbox{}) || s.server.deadlines[s.awaits].has(s) {
+							t.Fatalf("left: %d holds, %d packets, or the timer", s.holds, s.out.queue.Len())
 						}
 					}
 					st := e.Stats()

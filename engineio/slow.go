@@ -30,7 +30,7 @@ const (
 // overLocked reports whether the queue would be over its budget with n messages more.
 func (s *Socket) overLocked(cost, n int) bool {
 	o := &s.server.options
-	return s.messages > 0 && (s.bytes+cost > o.MaxQueueBytes || int(s.messages)+n > o.MaxQueuePackets)
+	return s.out.messages > 0 && (s.out.bytes+cost > o.MaxQueueBytes || int(s.out.messages)+n > o.MaxQueuePackets)
 }
 
 // stalledLocked reports whether the peer has taken nothing for as long as it may; hurried says that many do so.
@@ -39,7 +39,7 @@ func (s *Socket) stalledLocked(hurried bool) bool {
 	if hurried {
 		away, rate = hurriedAbsence, hurriedRate
 	}
-	if s.conn != nil {
+	if s.link != nil {
 		return s.idleLocked() >= stall
 	}
 	return p != nil && s.idleLocked() >= away+time.Duration(p.answered/rate)*time.Second
@@ -50,12 +50,12 @@ func (s *Socket) stalledLocked(hurried bool) bool {
 func (s *Socket) idleLocked() time.Duration {
 	var since time.Duration
 	switch p := s.poll; {
-	case s.conn != nil && s.blocked != 0:
-		since = s.blocked
-		if t := s.conn.Taken(); !t.IsZero() {
+	case s.link != nil && s.blockedAt != 0:
+		since = s.blockedAt
+		if t := s.link.taken(); !t.IsZero() {
 			since = max(since, t.Sub(s.server.start))
 		}
-	case s.conn == nil && p != nil && !p.parked:
+	case s.link == nil && p != nil && !p.parked:
 		since = p.polled
 	default:
 		return 0
@@ -65,7 +65,7 @@ func (s *Socket) idleLocked() time.Duration {
 
 // heldUpLocked reports whether the peer has not read for a moment.
 func (s *Socket) heldUpLocked() bool {
-	return s.blocked != 0 && s.server.now()-s.blocked >= patience
+	return s.blockedAt != 0 && s.server.now()-s.blockedAt >= patience
 }
 
 // slowLocked reports whether a session whose queue is over its budget has to end instead of getting these messages. It
@@ -90,7 +90,7 @@ func (s *Socket) affordableLocked(more int) bool {
 // relieveLocked deals with a burst that is faster than the processor, which does not make the peer slow: it gives the
 // flusher the chance to write, and reports whether there is room then.
 func (s *Socket) relieveLocked(share, cost, n int) bool {
-	if s.conn == nil {
+	if s.link == nil {
 		return false
 	}
 	start := time.Now()

@@ -8,7 +8,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"sio.example/socketio/internal/ring"
 	"sio.example/socketio/internal/websocket"
 )
 
@@ -30,25 +29,19 @@ type Socket struct {
 	gate   gate
 	marks  atomic.Uint32 // see below
 
-	pings    uint8 // that went out and were not answered; from here on guarded by mu
-	holds    int32
-	mu       sync.Mutex
-	state    sessionState
-	upgrade  upgradeState
-	beat     heartbeat
-	flushing bool            // somebody writes to conn
-	blocked  time.Duration   // since when it waits for the peer to read, on the server's clock; 0 if it does not
-	conn     *websocket.Conn // the transport; nil while it is polling
-	poll     *polling        // nil when no request can come any more
-	probe    *probe          // the WebSocket that upgrades
-	out      ring.Ring[*Prepared]
-	bytes    int       // of the messages in out and on their way, with overhead
-	messages int32     // in out and on their way
-	plain    int32     // of them, messages that must not be compressed
-	claim    *claim    // on the server's memory; nil while the session holds little
-	place    place     // among the server's deadlines
-	life     *lifetime // nil until somebody asks for the context
-	end      *ending   // from draining on
+	pings     uint8 // that went out and were not answered; from here on guarded by mu
+	holds     int32
+	mu        sync.Mutex
+	state     sessionState
+	upgrade   upgradeState
+	beat      heartbeat
+	blockedAt time.Duration // since when a write waits for the peer to read, on the server's clock; 0 if none does
+	link      link          // the transport; nil while it is polling
+	poll      *polling      // nil when no request can come any more
+	out       outbox
+	claim     *claim   // on the server's memory; nil while the session holds little
+	place     place    // among the server's deadlines
+	outcome   *outcome // nil until somebody asks for the context, or the session begins to close
 }
 
 // The marks of a session.
@@ -92,7 +85,7 @@ func (s *Socket) ID() string { return s.id }
 func (s *Socket) Transport() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.conn != nil || s.poll == nil {
+	if s.link != nil || s.poll == nil {
 		return transportWebSocket
 	}
 	return transportPolling
@@ -108,27 +101,32 @@ func (s *Socket) RemoteAddr() string { return s.remote }
 func (s *Socket) Context() context.Context {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.life == nil {
-		s.life = new(lifetime)
-		s.life.ctx, s.life.cancel = context.WithCancelCause(context.Background())
-		if s.state != sessionOpen {
-			s.life.cancel(s.end.reason) // nobody can have derived from it yet
+	o := s.outcomeLocked()
+	if o.ctx == nil {
+		o.ctx, o.cancel = context.WithCancelCause(context.Background())
+		if o.ending != nil {
+			o.cancel(o.ending.reason) // nobody can have derived from it yet
 		}
 	}
-	return s.life.ctx
+	return o.ctx
 }
 
-type lifetime struct {
-	ctx    context.Context
+// An outcome is what most sessions need only when they close.
+type outcome struct {
+	ctx    context.Context // nil until somebody asks for it
 	cancel context.CancelCauseFunc
+	ending *ending // nil while the session is open
 }
 
-// end cancels the context, if there is one.
-func (l *lifetime) end(r Reason) {
-	if l != nil {
-		l.cancel(r)
+func (s *Socket) outcomeLocked() *outcome {
+	if s.outcome == nil {
+		s.outcome = new(outcome)
 	}
+	return s.outcome
 }
+
+// endingLocked is why and how the session closes; it has begun to.
+func (s *Socket) endingLocked() *ending { return s.outcome.ending }
 
 // Close ends the session with ForcedClose after the queue is sent. The client sees a close packet or frame. A polling
 // client that has no request pending has 30 seconds to fetch what is queued.
@@ -153,11 +151,13 @@ func (s *Socket) drain(e ending) {
 		s.mu.Unlock()
 		return
 	}
-	s.state, s.end = sessionDraining, &e
+	s.state = sessionDraining
+	o := s.outcomeLocked()
+	o.ending = &e
 	s.marks.Or(markDeaf)
 	s.unchokeLocked() // what comes now is dropped anyway
-	life := s.life
-	if s.conn == nil && s.poll != nil {
+	cancel := o.cancel
+	if s.link == nil && s.poll != nil {
 		s.beat = beatDraining
 		s.arm(s.drainTimeLocked(&e))
 		s.poll.signal()
@@ -165,7 +165,9 @@ func (s *Socket) drain(e ending) {
 	}
 	s.startFlushLocked()
 	s.mu.Unlock()
-	life.end(e.reason)
+	if cancel != nil {
+		cancel(e.reason)
+	}
 }
 
 // drainTimeLocked is how long a client on polling may take to fetch the end of its session. One that works has a GET pending,
@@ -182,7 +184,7 @@ func (s *Socket) drainTimeLocked(e *ending) time.Duration {
 func (s *Socket) hurry() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.state != sessionDraining || s.beat != beatDraining || s.conn != nil || s.poll == nil {
+	if s.state != sessionDraining || s.beat != beatDraining || s.link != nil || s.poll == nil {
 		return
 	}
 	if d := s.drainTimeLocked(&serverClosed); s.server.now()+d < s.place.due {
@@ -202,9 +204,9 @@ func (s *Socket) close(e ending, inline bool) {
 // closing is what is left to do when the lock is released.
 type closing struct {
 	done    bool // there is something to do
-	conn    *websocket.Conn
-	probe   *websocket.Conn
-	life    *lifetime
+	link    link
+	probe   link
+	cancel  context.CancelCauseFunc
 	ending  ending
 	handler bool // the last call of the Handler is ours
 }
@@ -216,7 +218,7 @@ func (s *Socket) closeLocked(e ending) closing {
 		return closing{}
 	}
 	if s.state == sessionDraining {
-		e.reason, e.err = s.end.reason, s.end.err // it ends for the reason it began to end
+		e.reason, e.err = s.endingLocked().reason, s.endingLocked().err // it ends for the reason it began to end
 	}
 	if e.final == nil {
 		e.final = closePacket
@@ -224,16 +226,17 @@ func (s *Socket) closeLocked(e ending) closing {
 	if e.reject != "" {
 		s.server.counters.reject(e.reject)
 	}
-	fx := closing{done: true, conn: s.conn, life: s.life, ending: e}
+	o := s.outcomeLocked()
+	fx := closing{done: true, link: s.link, cancel: o.cancel, ending: e}
 	if s.state == sessionDraining {
-		fx.life = nil // done when it began
+		fx.cancel = nil // done when it began
 	}
-	if s.conn == nil && s.upgrade != upgradeDone {
+	if s.link == nil && s.upgrade != upgradeDone {
 		s.server.counters.polling.Add(-1)
 	} else {
 		s.server.counters.webSocket.Add(-1)
 	}
-	s.state, s.end = sessionClosed, &e
+	s.state, o.ending = sessionClosed, &e
 	s.marks.Or(markDeaf)
 	if _, x := s.stepLocked(inClosed); x != nil {
 		fx.probe = x
@@ -242,8 +245,7 @@ func (s *Socket) closeLocked(e ending) closing {
 	if s.poll != nil {
 		s.poll.abort()
 	}
-	s.out.Reset()
-	s.bytes, s.messages, s.plain = 0, 0, 0
+	s.out.free()
 	if c := s.claim; c != nil {
 		if c.watched {
 			s.server.watcher.gone()
@@ -264,15 +266,17 @@ func (s *Socket) finish(fx closing, inline bool) {
 	}
 	s.server.remove(s)
 	s.server.counters.close(fx.ending.reason)
-	fx.life.end(fx.ending.reason)
-	if fx.conn != nil {
-		fx.conn.Close(fx.ending.status, fx.ending.text)
+	if fx.cancel != nil {
+		fx.cancel(fx.ending.reason)
+	}
+	if fx.link != nil {
+		fx.link.close(fx.ending.status, fx.ending.text)
 		if fx.ending.reject == RejectMemory {
-			fx.conn.Abort() // which may hold a part of a message as long as its peer likes
+			fx.link.abort() // which may hold a part of a message as long as its peer likes
 		}
 	}
 	if fx.probe != nil {
-		fx.probe.Close(fx.ending.status, fx.ending.text)
+		fx.probe.close(fx.ending.status, fx.ending.text)
 	}
 	if l := s.server.options.Logger; l.Enabled(context.Background(), slog.LevelDebug) {
 		l.Debug("engineio: session closed", "sid", s.id, "reason", string(fx.ending.reason), "error", fx.ending.err)

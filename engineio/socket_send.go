@@ -2,12 +2,6 @@ package engineio
 
 import (
 	"errors"
-	"os"
-	"sync"
-
-	"sio.example/socketio/engineio/packet"
-	"sio.example/socketio/internal/bufpool"
-	"sio.example/socketio/internal/ring"
 	"sio.example/socketio/internal/websocket"
 )
 
@@ -24,13 +18,6 @@ type SendOptions struct {
 	NoLimit bool
 }
 
-// What one write takes from the queue at most, so that its deadline stays short.
-const (
-	batchBytes    = 128 << 10
-	batchMessages = 512
-	pollMessages  = 16_384 // for an answer to a GET, each of which costs the client a round trip
-)
-
 // Send queues messages that stay adjacent. It returns ErrClosed after the session closed, and closes it and returns
 // ErrSlowConsumer when the server has no memory for them (see Options.MaxMemory) and the queue, what is being written
 // included, is over its budget. Into an empty queue it takes messages of any size.
@@ -44,7 +31,9 @@ func (s *Socket) Send(o SendOptions, ms ...*Prepared) error {
 	}
 	s.mu.Lock()
 	if s.state != sessionOpen {
-		return s.closedErrorUnlock()
+		err := s.closedErrorLocked()
+		s.mu.Unlock()
+		return err
 	}
 	over := s.overLocked(cost, len(ms))
 	slow := over && !o.Volatile && s.slowLocked(ms, cost)
@@ -59,18 +48,17 @@ func (s *Socket) Send(o SendOptions, ms ...*Prepared) error {
 		return ErrSlowConsumer
 	}
 	if s.state != sessionOpen {
-		return s.closedErrorUnlock()
+		err := s.closedErrorLocked()
+		s.mu.Unlock()
+		return err
 	}
-	for _, m := range ms {
-		s.out.Push(m)
+	flags := parcelFlags(0)
+	if o.NoCompress {
+		flags = parcelPlain
 	}
-	s.bytes += cost
-	s.messages += int32(len(ms))
-	if s.claim != nil || s.bytes >= unclaimed || over {
+	s.out.push(ms, cost, flags)
+	if s.claim != nil || s.out.bytes >= unclaimed || over {
 		s.queuedLocked(ms)
-	}
-	if o.NoCompress && s.conn == nil {
-		s.plain += int32(len(ms))
 	}
 	if !o.Defer {
 		s.startLocked()
@@ -96,10 +84,9 @@ func (s *Socket) SendMessages(o SendOptions, ms ...Message) error {
 	return err
 }
 
-// closedErrorUnlock is what Send returns when it is too late. It unlocks.
-func (s *Socket) closedErrorUnlock() error {
-	defer s.mu.Unlock()
-	if s.end.err == ErrSlowConsumer {
+// closedErrorLocked is what Send returns when it is too late.
+func (s *Socket) closedErrorLocked() error {
+	if s.endingLocked().err == ErrSlowConsumer {
 		return ErrSlowConsumer
 	}
 	return ErrClosed
@@ -108,7 +95,7 @@ func (s *Socket) closedErrorUnlock() error {
 // writableLocked reports whether a message would go out soon.
 func (s *Socket) writableLocked() bool {
 	switch {
-	case s.conn != nil:
+	case s.link != nil:
 		return !s.heldUpLocked()
 	case s.poll != nil:
 		return s.poll.parked && !s.poll.writing
@@ -118,7 +105,7 @@ func (s *Socket) writableLocked() bool {
 
 // startLocked gets what is queued on its way.
 func (s *Socket) startLocked() {
-	if s.conn == nil {
+	if s.link == nil {
 		if s.poll != nil {
 			s.poll.signal()
 		}
@@ -130,111 +117,85 @@ func (s *Socket) startLocked() {
 // startFlushLocked starts the flusher if there is work and nobody at it. After an upgrade it waits for the answer that
 // polling may still be writing, so that nothing overtakes it.
 func (s *Socket) startFlushLocked() {
-	if !s.mayFlushLocked() || s.out.Len() == 0 && s.state != sessionDraining {
+	if !s.mayFlushLocked() || s.out.queue.Len() == 0 && s.state != sessionDraining {
 		return
 	}
-	s.flushing = true
+	b := s.newBatchLocked()
+	go b.flush() // owned by the session, ends when the queue is empty or the session closed; next lets Shutdown go on
+}
+
+// newBatchLocked is a batch for the link, with the right to write and a hold.
+func (s *Socket) newBatchLocked() *batch {
+	s.out.flushing = true
 	s.holds++
-	go s.flush(getBatch()) // owned by the session, ends when the queue is empty or the session closed; release waits for it
+	return newBatch(s, s.link, s.base64)
 }
 
 func (s *Socket) mayFlushLocked() bool {
-	return s.conn != nil && !s.flushing && s.state != sessionClosed && (s.poll == nil || !s.poll.writing)
+	return s.link != nil && !s.out.flushing && s.state != sessionClosed && (s.poll == nil || !s.poll.writing)
 }
 
 // Flush starts sending what Defer left. It never blocks: what the kernel does not take at once is written by a
 // goroutine of the session.
 func (s *Socket) Flush() {
 	s.mu.Lock()
-	if s.conn == nil {
+	if s.link == nil {
 		s.startLocked()
 		s.mu.Unlock()
 		return
 	}
-	if !s.mayFlushLocked() || s.out.Len() == 0 {
+	if !s.mayFlushLocked() || s.out.queue.Len() == 0 {
 		s.mu.Unlock()
 		return
 	}
-	b := getBatch()
+	b := s.newBatchLocked()
 	s.takeLocked(b, batchBytes)
-	s.flushing = true
-	s.holds++
-	conn := s.conn
 	s.mu.Unlock()
-
-	b.encode(s.base64)
-	if len(b.bufs) == 1 && b.try(conn) && b.err == nil {
-		s.mu.Lock()
-		s.wroteLocked(b)
-		if s.out.Len() == 0 && s.state != sessionDraining {
-			s.flushing = false
-			s.mu.Unlock()
-			b.put()
-			s.release()
-			return
-		}
-		s.mu.Unlock()
-	}
-	go s.flush(b) // as in startFlushLocked; it goes on with b
+	b.flushInline()
 }
 
-// flush writes until the queue is empty. It owns s.flushing and one hold. b is empty, or a batch that was begun.
-func (s *Socket) flush(b *batch) {
-	for {
-		if len(b.items) > 0 {
-			// After ErrClosed the reader is about to end the session, and knows why.
-			if err := s.write(b); err != nil && !errors.Is(err, websocket.ErrClosed) {
-				s.mu.Lock()
-				s.finishApart(s.closeLocked(writeEnding(err)))
-				s.mu.Unlock()
-			}
-		}
-		s.mu.Lock()
-		s.wroteLocked(b)
-		if s.state == sessionClosed || !s.takeLocked(b, batchBytes) {
-			break
-		}
+// next is part of sender.
+func (s *Socket) next(b *batch) bool {
+	s.mu.Lock()
+	s.wroteLocked(b)
+	if s.state != sessionClosed && s.takeLocked(b, batchBytes) {
 		s.mu.Unlock()
-		b.encode(s.base64)
+		return true
 	}
 	if s.state == sessionDraining {
-		s.finishApart(s.closeLocked(*s.end))
+		s.finishApart(s.closeLocked(*s.endingLocked()))
 	}
-	s.flushing = false
+	s.out.flushing = false
 	s.mu.Unlock()
-	b.put()
 	s.release()
+	return false
 }
 
-// write blocks until the batch is out.
-func (s *Socket) write(b *batch) error {
-	if b.err != nil {
-		return b.err
+// sending is part of sender.
+func (s *Socket) sending(*batch) {}
+
+// blocked is part of sender.
+func (s *Socket) blocked(on bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.blockedAt = 0; on {
+		s.blockedAt = max(1, s.server.now())
+	}
+}
+
+// writeFailed is part of sender. After errLinkClosed the reader is about to end the session, and knows why.
+func (s *Socket) writeFailed(err error) {
+	if errors.Is(err, errLinkClosed) {
+		return
 	}
 	s.mu.Lock()
-	conn := s.conn
-	s.mu.Unlock()
-	if len(b.bufs) == 1 && !b.tried && b.try(conn) {
-		return b.err
-	}
-	s.mu.Lock()
-	s.blocked = max(1, s.server.now())
-	s.mu.Unlock()
-	if b.tried {
-		b.shed()
-		b.err = conn.WriteFrames() // the rest is owed
-	} else {
-		b.err = conn.WriteFrames(b.bufs...)
-	}
-	s.mu.Lock()
-	s.blocked = 0
-	s.mu.Unlock()
-	return b.err
+	defer s.mu.Unlock()
+	s.finishApart(s.closeLocked(writeEnding(s.link, err)))
 }
 
 // writeEnding is what a failed write does to the session.
-func writeEnding(err error) ending {
-	if errors.Is(err, os.ErrDeadlineExceeded) {
+func writeEnding(l link, err error) ending {
+	if l.fault(err) == faultSlow {
 		return ending{
 			reason: TransportError, err: errors.Join(ErrSlowConsumer, err), reject: RejectWriteTimeout,
 			status: websocket.PolicyViolation, text: "slow consumer",
@@ -246,17 +207,16 @@ func writeEnding(err error) ending {
 // takeLocked moves what fits into one write from the queue to b, at least one packet, and reports whether there was any.
 func (s *Socket) takeLocked(b *batch, limit int) bool {
 	most := batchMessages
-	if s.conn == nil {
+	if s.link == nil {
 		most = pollMessages
 	}
-	return b.take(&s.out, 0, limit, most)
+	return s.out.take(b, 0, limit, most)
 }
 
 // wroteLocked takes the batch off the budget and empties it.
 func (s *Socket) wroteLocked(b *batch) {
 	if b.messages > 0 && s.state != sessionClosed {
-		s.messages -= int32(b.messages)
-		s.bytes -= b.data + b.messages*packetOverhead
+		s.out.sent(b)
 		if s.claim != nil {
 			s.sentLocked(b.share)
 		}
@@ -266,112 +226,4 @@ func (s *Socket) wroteLocked(b *batch) {
 		s.server.counters.bytesOut.Add(uint64(b.data))
 	}
 	b.reset()
-}
-
-// A batch is what goes out with one write.
-type batch struct {
-	items    []*Prepared
-	messages int
-	data     int // bytes of messages
-	share    int // of memory that they cost
-	buf      *[]byte
-	bufs     [][]byte
-	tried    bool // part of it is written, or owed by the connection
-	err      error
-}
-
-var batches = sync.Pool{New: func() any { return new(batch) }}
-
-func getBatch() *batch { return batches.Get().(*batch) }
-
-func (b *batch) reset() {
-	b.shed()
-	if cap(b.items) > 4*batchMessages {
-		b.items = nil
-	}
-	*b = batch{items: b.items[:0], bufs: b.bufs[:0]}
-}
-
-// shed lets go of what the connection has a copy of, when the rest of a batch may take long.
-func (b *batch) shed() {
-	for _, m := range b.items {
-		m.done()
-	}
-	clear(b.items)
-	clear(b.bufs)
-	bufpool.Put(b.buf)
-	b.items, b.bufs, b.buf = b.items[:0], b.bufs[:0], nil
-}
-
-func (b *batch) put() {
-	b.reset()
-	batches.Put(b)
-}
-
-// take moves what fits into limit bytes from queue, of which size are taken, at least one packet and at most so many, and
-// reports whether the batch has any.
-func (b *batch) take(queue *ring.Ring[*Prepared], size, limit, most int) bool {
-	for len(b.items) < most {
-		m, ok := queue.Peek()
-		if !ok {
-			break
-		}
-		n := packet.PayloadSize(m.packet())
-		if size+n > limit && len(b.items) > 0 {
-			break
-		}
-		size += n
-		queue.Pop()
-		b.items = append(b.items, m)
-		if m.typ == packet.Message {
-			b.messages++
-			b.data += len(m.m.Data)
-			b.share += m.share()
-		}
-	}
-	return len(b.items) > 0
-}
-
-// try writes without blocking and reports whether that was all, or nothing more can be written.
-func (b *batch) try(c *websocket.Conn) bool {
-	all, err := c.TryWriteFrames(b.bufs[0])
-	b.tried, b.err = true, err
-	return all || err != nil
-}
-
-// encode makes the frames: short ones copied together, long ones from where they lie.
-func (b *batch) encode(base64 bool) {
-	if len(b.items) == 1 && !(base64 && b.items[0].m.Binary) {
-		if f := b.items[0].shortFrame(); f != nil {
-			b.bufs = append(b.bufs, f)
-			return
-		}
-	}
-	size := 0
-	for _, m := range b.items {
-		size += maxHead
-		if base64 && m.m.Binary {
-			size += packet.PayloadSize(m.packet())
-		} else if len(m.m.Data) <= copyLimit {
-			size += len(m.m.Data)
-		}
-	}
-	b.buf = bufpool.Get(size)
-	buf, start := *b.buf, 0
-	for _, m := range b.items {
-		switch {
-		case base64 && m.m.Binary:
-			buf = m.appendBase64Frame(buf)
-		case len(m.m.Data) > copyLimit:
-			buf = m.appendHead(buf)
-			b.bufs = append(b.bufs, buf[start:], m.m.Data)
-			start = len(buf)
-		default:
-			buf = append(m.appendHead(buf), m.m.Data...)
-		}
-	}
-	if len(buf) > start {
-		b.bufs = append(b.bufs, buf[start:])
-	}
-	*b.buf = buf
 }

@@ -293,6 +293,7 @@ func TestAllocations(t *testing.T) {
 	sock := &Socket{server: s, poll: newPolling(0)}
 	m := text("hello")
 	b := getBatch()
+	var l link = webSocketLink{}
 	if n := testing.AllocsPerRun(1000, func() {
 		sock.Send(SendOptions{}, m)
 		sock.mu.Lock()
@@ -313,8 +314,8 @@ func TestAllocations(t *testing.T) {
 		t.Errorf("SendMessages allocates %v times", n)
 	}
 	if n := testing.AllocsPerRun(1000, func() {
-		b.items = append(b.items, m, m)
-		b.encode(false)
+		b.items = append(b.items, parcel{m, 0}, parcel{m, 0})
+		l.encode(b)
 		b.reset()
 	}); n != 0 {
 		t.Errorf("framing allocates %v times", n)
@@ -337,8 +338,8 @@ func TestPostWaitsForRoom(t *testing.T) {
 		many := strings.Repeat("4"+strings.Repeat("x", 900)+"\x1e", 50)
 		post := e.later("POST", q, many[:len(many)-1])
 		synctest.Wait()
-		if rec.socket.bytes > 10_000 || len(rec.messages) == 50 {
-			t.Errorf("%d bytes are queued, %d messages delivered", rec.socket.bytes, len(rec.messages))
+		if rec.socket.out.bytes > 10_000 || len(rec.messages) == 50 {
+			t.Errorf("%d bytes are queued, %d messages delivered", rec.socket.out.bytes, len(rec.messages))
 		}
 		got := 0
 		for got < 50 {

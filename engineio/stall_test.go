@@ -16,8 +16,8 @@ func standStill(s *Socket, d time.Duration) {
 	list.mu.Lock()
 	s.place.due -= d
 	list.mu.Unlock()
-	if s.probe != nil {
-		s.probe.wake -= d
+	if s.poll != nil && s.poll.probe != nil {
+		s.poll.probe.wake -= d
 	}
 }
 

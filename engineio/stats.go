@@ -63,6 +63,8 @@ const (
 	RejectMessageSize       = "message_size"       // a WebSocket message above MaxPayload
 	RejectWebSocketLimit    = "websocket_limit"    // too many fragments, a message that never ends, pings of a peer that does not read
 	RejectWebSocketPong     = "websocket_pong"     // a pong frame nobody asked for; ignored
+	RejectStream            = "stream"             // a violation of the framing of a stream, see ServeStream
+	RejectStreamLimit       = "stream_limit"       // a packet of a stream that takes too long
 	RejectPingTimeout       = "ping_timeout"       // no pong in PingTimeout
 	RejectDrainTimeout      = "drain_timeout"      // a polite end that a polling client never fetched
 	RejectSlowConsumer      = "slow_consumer"      // the queue was over its budget
@@ -86,7 +88,7 @@ var rejectNames = [...]string{
 	RejectPollAborted, RejectPostOverlap, RejectPostAborted, RejectPostTimeout, RejectBodySize,
 	RejectContentEncoding, RejectContentType, RejectPayload, RejectPacket, RejectHeartbeat, RejectPong,
 	RejectUnexpected, RejectUpgrade, RejectUpgradeViolation, RejectUpgradeTimeout, RejectUpgradeLost,
-	RejectWebSocket, RejectMessageSize, RejectWebSocketLimit, RejectWebSocketPong, RejectPingTimeout,
+	RejectWebSocket, RejectMessageSize, RejectWebSocketLimit, RejectWebSocketPong, RejectStream, RejectStreamLimit, RejectPingTimeout,
 	RejectDrainTimeout, RejectSlowConsumer, RejectWriteTimeout, RejectMemory,
 }
 

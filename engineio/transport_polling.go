@@ -13,7 +13,6 @@ import (
 	"sio.example/socketio/engineio/packet"
 	"sio.example/socketio/internal/budget"
 	"sio.example/socketio/internal/bufpool"
-	"sio.example/socketio/internal/websocket"
 )
 
 // polling is the state of a session's HTTP requests, under Socket.mu. It outlives an upgrade until the last of them is
@@ -31,6 +30,7 @@ type polling struct {
 	posting   bool          // a POST is being read or delivered
 	delivered chan struct{} // closed when the POST has delivered, if somebody waits for that
 	inside    bool          // the POST is delivering
+	probe     *probe        // the link that upgrades
 	cut       func()        // ends the reading of the POST's body at once
 }
 
@@ -85,7 +85,7 @@ func (s *Socket) servePoll(w http.ResponseWriter, r *http.Request) {
 		s.mu.Unlock()
 		s.server.refuse(w, r, false, errSession)
 		return
-	case s.conn != nil:
+	case s.link != nil:
 		s.mu.Unlock()
 		s.server.refuse(w, r, false, errTransportMismatch)
 		return
@@ -115,8 +115,8 @@ func (s *Socket) servePoll(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Socket) pollReadyLocked(p *polling) bool {
-	return s.state == sessionClosed || s.conn != nil || p.noop ||
-		!p.writing && (s.out.Len() > 0 || s.state == sessionDraining)
+	return s.state == sessionClosed || s.link != nil || p.noop ||
+		!p.writing && (s.out.queue.Len() > 0 || s.state == sessionDraining)
 }
 
 // answerPollLocked answers the GET that is ready. It unlocks.
@@ -126,7 +126,7 @@ func (s *Socket) pollReadyLocked(p *polling) bool {
 // came later raced with the end of polling, and is refused as if it had come after it; a moment later, so that the client
 // hears of the upgrade first.
 func (s *Socket) answerPollLocked(w http.ResponseWriter, r *http.Request, p *polling) {
-	raced := s.state != sessionClosed && s.conn != nil && p.late && !p.noop
+	raced := s.state != sessionClosed && s.link != nil && p.late && !p.noop
 	p.parked, p.noop = false, false
 	if raced {
 		s.forgetPollingLocked()
@@ -141,21 +141,20 @@ func (s *Socket) answerPollLocked(w http.ResponseWriter, r *http.Request, p *pol
 	writing, compress := false, false
 	switch {
 	case s.state == sessionClosed:
-		b.items = append(b.items, s.end.final)
-	case s.conn != nil || p.writing:
-		b.items = append(b.items, noopPacket)
+		b.items = append(b.items, parcel{s.endingLocked().final, 0})
+	case s.link != nil || p.writing:
+		b.items = append(b.items, parcel{noopPacket, 0})
 		s.forgetPollingLocked()
 	default:
 		writing = s.takeLocked(b, int(s.server.options.MaxPayload))
-		compress = s.plain == 0
-		s.plain = max(0, s.plain-int32(b.messages))
+		compress = !b.plain()
 		switch {
 		case s.state == sessionDraining && !writing:
 			// Alone in its payload, as officially: a client acts on it before it looks at the messages it came with.
-			b.items = append(b.items, closePacket)
-			fx = s.closeLocked(*s.end)
+			b.items = append(b.items, parcel{closePacket, 0})
+			fx = s.closeLocked(*s.endingLocked())
 		case !writing:
-			b.items = append(b.items, noopPacket)
+			b.items = append(b.items, parcel{noopPacket, 0})
 		}
 		p.writing = writing
 	}
@@ -174,8 +173,8 @@ func (s *Socket) polled(p *polling, b *batch, fx closing, writing bool) {
 		p.writing = false
 	}
 	p.polled, p.answered = s.server.now(), b.data
-	if s.state == sessionDraining && s.conn == nil && s.end.err == ErrServerClosed {
-		s.arm(s.drainTimeLocked(s.end)) // the rest is for its next GET
+	if s.state == sessionDraining && s.link == nil && s.endingLocked().err == ErrServerClosed {
+		s.arm(s.drainTimeLocked(s.endingLocked())) // the rest is for its next GET
 	}
 	s.wroteLocked(b)
 	p.makeRoom()
@@ -207,7 +206,7 @@ func (s *Socket) took() {
 func (s *Socket) closePolling(e ending) bool {
 	s.mu.Lock()
 	var fx closing
-	if s.conn == nil {
+	if s.link == nil {
 		fx = s.closeLocked(e)
 	}
 	s.forgetPollingLocked()
@@ -228,7 +227,7 @@ func pause(r *http.Request, d time.Duration) {
 
 // forgetPollingLocked lets the state of polling go when an upgraded session has answered its last request.
 func (s *Socket) forgetPollingLocked() {
-	if s.conn != nil && s.poll != nil && s.poll.idle() {
+	if s.link != nil && s.poll != nil && s.poll.idle() {
 		s.poll = nil
 	}
 }
@@ -259,7 +258,7 @@ func (s *Socket) servePost(w http.ResponseWriter, r *http.Request) {
 		s.mu.Unlock()
 		s.server.refuse(w, r, false, errSession)
 		return
-	case s.conn != nil:
+	case s.link != nil:
 		s.mu.Unlock()
 		s.server.refuse(w, r, false, errTransportMismatch)
 		return
@@ -280,7 +279,7 @@ func (s *Socket) servePost(w http.ResponseWriter, r *http.Request) {
 	body, err := s.readPost(r, p)
 	s.mu.Lock()
 	p.cut = nil
-	closed, upgraded := s.state == sessionClosed, s.conn != nil
+	closed, upgraded := s.state == sessionClosed, s.link != nil
 	p.inside = !closed && !upgraded && err == nil
 	s.mu.Unlock()
 	switch {
@@ -407,8 +406,8 @@ func (s *Socket) awaitRoom() {
 	for {
 		s.mu.Lock()
 		p := s.poll
-		if s.state != sessionOpen || s.conn != nil || s.upgrade != upgradePolling || p == nil ||
-			s.bytes <= o.MaxQueueBytes/2 && int(s.messages) <= o.MaxQueuePackets/2 {
+		if s.state != sessionOpen || s.link != nil || s.upgrade != upgradePolling || p == nil ||
+			s.out.bytes <= o.MaxQueueBytes/2 && int(s.out.messages) <= o.MaxQueuePackets/2 {
 			s.mu.Unlock()
 			return
 		}
@@ -418,45 +417,6 @@ func (s *Socket) awaitRoom() {
 		room := p.room
 		s.mu.Unlock()
 		<-room // ends with the next GET, with an upgrade, or with the session: by the ping timeout at the latest
-	}
-}
-
-// receive handles one packet of the current transport: of the WebSocket c, or of a POST if that is nil. If ok is false, the
-// session is to end as violation says.
-func (s *Socket) receive(p packet.Packet, c *websocket.Conn) (ok bool) {
-	marks := s.marks.Load()
-	if marks&markSilent != 0 {
-		s.marks.And(^uint32(markSilent))
-	}
-	switch p.Type {
-	case packet.Message:
-		if marks&markDeaf == 0 && s.gate.enter() {
-			s.deliver(p, c)
-			if s.gate.leave() {
-				s.asReader(c, s.lastCall)
-			}
-		}
-	case packet.Pong:
-		s.pong()
-	case packet.Ping, packet.Close:
-		return false
-	case packet.Noop:
-	default:
-		s.server.counters.reject(RejectUnexpected)
-	}
-	return true
-}
-
-// violation is what a packet does to the session that receive does not take.
-func violation(t packet.Type) ending {
-	if t == packet.Close {
-		return ending{
-			reason: TransportClose, final: noopPacket, status: websocket.NormalClosure, text: string(TransportClose),
-		}
-	}
-	return ending{ // EIO v4 §heartbeat: the server pings
-		reason: TransportError, err: errHeartbeat, reject: RejectHeartbeat,
-		status: websocket.ProtocolError, text: "invalid heartbeat direction",
 	}
 }
 
@@ -504,7 +464,7 @@ func readBody(r *http.Request, limit int64, grow func(more, all int)) ([]byte, e
 }
 
 // answerPayload writes the answer to a GET. Took is called when a part of it has been taken.
-func (s *Server) answerPayload(w http.ResponseWriter, r *http.Request, items []*Prepared, compress bool, took func()) error {
+func (s *Server) answerPayload(w http.ResponseWriter, r *http.Request, items []parcel, compress bool, took func()) error {
 	size := 0
 	for _, m := range items {
 		size += packet.PayloadSize(m.packet())

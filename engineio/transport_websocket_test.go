@@ -101,7 +101,7 @@ func TestViolationWhileWriting(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, e *env) {
 		p, rec := e.ws()
 		synctest.Wait()                                                    // the Open packet is there before the session has its connection
-		rec.socket.conn.Close(websocket.ProtocolError, "reserved bit set") // as Read does before it returns
+		rec.socket.link.close(websocket.ProtocolError, "reserved bit set") // as Read does before it returns
 		if err := rec.socket.Send(SendOptions{}, text("late")); err != nil {
 			t.Fatal(err)
 		}
@@ -469,7 +469,7 @@ func TestReadEndings(t *testing.T) {
 		{&websocket.CloseError{Status: 1001, Received: true}, TransportClose, ""},
 		{&websocket.CloseError{Status: 1002}, TransportError, RejectWebSocket},
 	} {
-		if e := readEnding(c.err); e.reason != c.reason || e.reject != c.reject {
+		if e := readEnding(webSocketLink{}, c.err); e.reason != c.reason || e.reject != c.reject {
 			t.Errorf("%v: %q, %q", c.err, e.reason, e.reject)
 		}
 	}

@@ -125,7 +125,7 @@ func TestUpgrade(t *testing.T) { // U-1, U-2, U-6, U-8
 			t.Errorf("stats %+v", st)
 		}
 		e.rejected(RejectUpgrade, 1)
-		if rec.socket.poll != nil || rec.socket.probe != nil {
+		if rec.socket.poll != nil {
 			t.Error("the state of polling is kept")
 		}
 		p.conn.Close()
@@ -251,7 +251,7 @@ func TestFailedUpgrades(t *testing.T) {
 				rec.socket.Send(SendOptions{}, text("by polling"))
 				e.do("GET", q, "").want(t, 200, "4by polling")
 				e.do("POST", q, "4x").want(t, 200, "ok")
-				if rec.socket.probe != nil || rec.socket.upgrade != upgradePolling {
+				if rec.socket.poll.probe != nil || rec.socket.upgrade != upgradePolling {
 					t.Error("the upgrade is not forgotten")
 				}
 				p := e.probe(q) // and another try succeeds

@@ -12,12 +12,12 @@ import (
 // Calls of user code. Whatever that does, the session gets its end and lets go of what it holds: a panic ends the session and
 // nothing else, and so does runtime.Goexit, which takes the goroutine along.
 
-// deliver calls the Handler. The caller has entered the gate; c is its WebSocket if it is a reader.
-func (s *Socket) deliver(m packet.Packet, c *websocket.Conn) {
+// deliver calls the Handler. The caller has entered the gate; l is its link if it is a reader.
+func (s *Socket) deliver(m packet.Packet, l link) {
 	returned := false
 	defer func() {
 		if !returned {
-			s.failed(c, recover())
+			s.failed(l, recover())
 		}
 	}()
 	s.handler.HandleMessage(Message{Binary: m.Binary, Data: m.Data})
@@ -25,7 +25,7 @@ func (s *Socket) deliver(m packet.Packet, c *websocket.Conn) {
 }
 
 // failed ends the session because HandleMessage did not return. If the goroutine ends, nobody else will leave the gate.
-func (s *Socket) failed(c *websocket.Conn, panicked any) {
+func (s *Socket) failed(l link, panicked any) {
 	s.server.failed("HandleMessage", panicked)
 	e := ending{reason: TransportError, err: errPanic, status: websocket.InternalError, text: "internal error"}
 	if panicked == nil {
@@ -35,33 +35,33 @@ func (s *Socket) failed(c *websocket.Conn, panicked any) {
 	if panicked != nil {
 		return
 	}
-	if c != nil {
-		defer s.leaveReading(c)
+	if l != nil {
+		defer s.leaveReading(l)
 	}
 	if s.gate.leave() {
 		s.lastCall()
 	}
 }
 
-// leaveReading lets another goroutine have what is left to do for the reader of c.
-func (s *Socket) leaveReading(c *websocket.Conn) {
-	go s.readOut(c) // the same reader with its hold
+// leaveReading lets another goroutine have what is left to do for the reader of l.
+func (s *Socket) leaveReading(l link) {
+	go s.readOut(l) // the same reader with its hold
 }
 
-// closeReading is close for the reader of c.
-func (s *Socket) closeReading(c *websocket.Conn, e ending) {
+// closeReading is close for the reader of l.
+func (s *Socket) closeReading(l link, e ending) {
 	s.mu.Lock()
 	fx := s.closeLocked(e)
 	s.mu.Unlock()
-	s.asReader(c, func() { s.finish(fx, true) })
+	s.asReader(l, func() { s.finish(fx, true) })
 }
 
-// asReader calls what may call the Handler for the last time. If c is not nil, the goroutine is its reader.
-func (s *Socket) asReader(c *websocket.Conn, call func()) {
+// asReader calls what may call the Handler for the last time. If l is not nil, the goroutine is its reader.
+func (s *Socket) asReader(l link, call func()) {
 	returned := false
 	defer func() {
-		if !returned && c != nil {
-			s.leaveReading(c)
+		if !returned && l != nil {
+			s.leaveReading(l)
 		}
 	}()
 	call()
@@ -72,7 +72,7 @@ func (s *Socket) asReader(c *websocket.Conn, call func()) {
 func (s *Socket) lastCall() {
 	defer s.release()
 	s.mu.Lock()
-	e, h := s.end, s.handler
+	e, h := s.endingLocked(), s.handler
 	s.mu.Unlock()
 	if h == nil {
 		return

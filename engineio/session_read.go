@@ -1,0 +1,201 @@
+package engineio
+
+import (
+	"sio.example/socketio/engineio/packet"
+	"sio.example/socketio/internal/websocket"
+)
+
+// A verdict is what the reader does next.
+type verdict uint8
+
+const (
+	readOn     verdict = iota
+	readAnew           // on a fresh stack
+	readNoMore         // but for the end of the closing handshake
+)
+
+// read is the reader of a WebSocket.
+//
+// Its goroutine is most of what an idle session costs, so the chain of calls in which it waits is kept short enough for
+// the 2 KiB that a stack begins with, and what handles a message, which makes the stack grow, is not part of it. A stack
+// that has grown does not shrink below 4 KiB, so the reader goes on with a fresh one when it is likely to wait for long.
+func (s *Socket) read(l link) {
+	for {
+		binary, data, err := l.read()
+		switch s.handle(l, binary, data, err) {
+		case readAnew:
+			go s.read(l) // the same reader with its hold, on a fresh stack
+			return
+		case readNoMore:
+			s.readOut(l)
+			return
+		}
+	}
+}
+
+// readFirst is read on a stack that grows at once, while there is nothing on it to copy: what a client says first makes it
+// grow anyway.
+func (s *Socket) readFirst(l link) {
+	growStack()
+	s.read(l)
+}
+
+//go:noinline
+func growStack() {
+	var frame [5 << 10]byte
+	touch(&frame)
+}
+
+//go:noinline
+func touch(*[5 << 10]byte) {}
+
+// readOut waits for the end of a WebSocket that has been told to close. After Close a Conn returns no more messages.
+func (s *Socket) readOut(l link) {
+	l.ask(false)
+	for {
+		if _, _, err := l.read(); err != nil {
+			break
+		}
+	}
+	s.release()
+}
+
+// handle does what is to be done about what was read.
+//
+//go:noinline
+func (s *Socket) handle(l link, binary bool, data []byte, err error) verdict {
+	if err != nil {
+		if err == errRoom {
+			return s.makeRoom(l)
+		}
+		return s.lost(l, err)
+	}
+	var p packet.Packet
+	if s.base64 && !binary {
+		p, err = packet.DecodeTextOnly(data)
+	} else {
+		p, err = packet.Decode(data, binary)
+	}
+	if err != nil {
+		return s.malformed(l, err)
+	}
+	if p.Type == packet.Message {
+		s.in.messages++
+		if n := uint64(len(p.Data)); n < 1<<20 && s.in.data < 1<<30 {
+			s.in.data += uint32(n)
+		} else {
+			s.server.counters.bytesIn.Add(n)
+		}
+	}
+	idle := !l.buffered()
+	if idle && s.in.messages > 0 {
+		s.server.counters.messagesIn.Add(uint64(s.in.messages))
+		s.server.counters.bytesIn.Add(uint64(s.in.data))
+		s.in, s.grown = incoming{}, true
+	}
+	if p.Type == packet.Message && s.marks.Load()&markChoked != 0 {
+		s.awaitQueue()
+	}
+	if !s.receive(p, l) {
+		return s.violated(l, p.Type)
+	}
+	if s.marks.Load()&markAsked != 0 {
+		s.handedOver()
+	}
+	if idle && s.grown && (p.Type == packet.Pong || s.fresh < freshStacks) {
+		s.grown = false
+		s.fresh = min(s.fresh+1, freshStacks)
+		return readAnew
+	}
+	return readOn
+}
+
+// The ends are functions of their own, so that they are not on the stack while a message is handled.
+
+//go:noinline
+func (s *Socket) lost(l link, err error) verdict {
+	s.closeReading(l, readEnding(l, err))
+	return readNoMore
+}
+
+//go:noinline
+func (s *Socket) malformed(l link, err error) verdict {
+	s.closeReading(l, ending{
+		reason: ParseError, err: err, reject: RejectPacket,
+		status: websocket.ProtocolError, text: "malformed packet",
+	})
+	return readNoMore
+}
+
+//go:noinline
+func (s *Socket) violated(l link, t packet.Type) verdict {
+	s.closeReading(l, violation(t))
+	return readNoMore
+}
+
+// freshStacks is how often a session's reader takes a fresh stack after its first messages; from then on it does so after
+// the pongs of a session that has received messages since the last one.
+const freshStacks = 3
+
+// incoming belongs to the reader, like Socket.grown and fresh.
+type incoming struct {
+	data     uint32 // bytes of messages that are not in the counters yet
+	messages uint32 // and their number
+}
+
+// readEnding is what a failed read does to the session.
+func readEnding(l link, err error) ending {
+	f := l.fault(err)
+	switch f {
+	case faultNone: // a connection that just ends is a close, as the official server sees it
+		return ending{reason: TransportClose, err: err, status: websocket.NormalClosure}
+	case faultSlow:
+		return writeEnding(l, err)
+	}
+	return ending{reason: TransportError, err: err, reject: faultRejects[l.kind()][f], status: websocket.NormalClosure}
+}
+
+// faultRejects are the names under which the faults of each kind of link are counted.
+var faultRejects = [kinds][faults]string{
+	kindWebSocket: {faultViolation: RejectWebSocket, faultSize: RejectMessageSize, faultLimit: RejectWebSocketLimit},
+	kindStream:    {faultViolation: RejectStream, faultSize: RejectMessageSize, faultLimit: RejectStreamLimit},
+}
+
+// receive handles one packet of the current transport: of the link l, or of a POST if that is nil. If ok is false, the
+// session is to end as violation says.
+func (s *Socket) receive(p packet.Packet, l link) (ok bool) {
+	marks := s.marks.Load()
+	if marks&markSilent != 0 {
+		s.marks.And(^uint32(markSilent))
+	}
+	switch p.Type {
+	case packet.Message:
+		if marks&markDeaf == 0 && s.gate.enter() {
+			s.deliver(p, l)
+			if s.gate.leave() {
+				s.asReader(l, s.lastCall)
+			}
+		}
+	case packet.Pong:
+		s.pong()
+	case packet.Ping, packet.Close:
+		return false
+	case packet.Noop:
+	default:
+		s.server.counters.reject(RejectUnexpected)
+	}
+	return true
+}
+
+// violation is what a packet does to the session that receive does not take.
+func violation(t packet.Type) ending {
+	if t == packet.Close {
+		return ending{
+			reason: TransportClose, final: noopPacket, status: websocket.NormalClosure, text: string(TransportClose),
+		}
+	}
+	return ending{ // EIO v4 §heartbeat: the server pings
+		reason: TransportError, err: errHeartbeat, reject: RejectHeartbeat,
+		status: websocket.ProtocolError, text: "invalid heartbeat direction",
+	}
+}
