@@ -10,7 +10,7 @@ func waiting(n int) (*Server, []Socket) {
 	s := NewServer(nil, nil)
 	socks := make([]Socket, n)
 	for i := range socks {
-		socks[i].server, socks[i].beat = s, beatWaiting
+		socks[i].server, socks[i].kind, socks[i].beat = s, kindWebSocket, beatWaiting
 		socks[i].arm(time.Hour)
 	}
 	return s, socks

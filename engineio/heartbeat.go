@@ -147,7 +147,7 @@ func (s *Socket) pingLocked() {
 //   - what is being written, and has a deadline: the ping may be behind it.
 func (s *Socket) hinderedLocked() bool {
 	p := s.poll
-	if s.link == nil && p != nil {
+	if s.kind == kindPolling {
 		return p.writing ||
 			p.posting && (p.parked || p.probe != nil || s.server.now()-p.polled < s.server.options.PingTimeout)
 	}

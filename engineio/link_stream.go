@@ -65,6 +65,8 @@ type streamLink struct {
 	limits *streamLimits
 
 	in    streamInput // belongs to the reader
+	most  int64       // bytes of a frame; likewise
+	exit  func()      // is called when rwc has ended the reader's goroutine; likewise, and may be nil
 	marks struct {
 		sync.Mutex // a leaf
 		arrived    bool
@@ -85,7 +87,7 @@ type streamLink struct {
 
 // newStreamLink takes rwc over.
 func newStreamLink(rwc io.ReadWriteCloser, l *streamLimits) *streamLink {
-	return &streamLink{rwc: rwc, limits: l, gone: make(chan struct{})}
+	return &streamLink{rwc: rwc, limits: l, most: l.maxMessage, gone: make(chan struct{})}
 }
 
 func (l *streamLink) kind() transportKind { return kindStream }
@@ -225,14 +227,14 @@ func (l *streamLink) explain(err error) error {
 	case l.closed:
 		return errLinkClosed
 	}
-	return err
+	return fmt.Errorf("engineio: stream: read: %w", err)
 }
 
 // frame reads up to the end of a frame.
 func (l *streamLink) frame() error {
 	in := &l.in
 	for !in.begun {
-		isBinary, length, size, err := parseStreamHeader(in.unread(), l.limits.maxMessage)
+		isBinary, length, size, err := parseStreamHeader(in.unread(), l.most)
 		if err != nil {
 			return err
 		}
@@ -343,7 +345,13 @@ func (l *streamLink) fill(room []byte) error {
 // readSome reads at least one byte.
 func (l *streamLink) readSome(p []byte) (int, error) {
 	for range 100 {
-		n, err := l.call("Read", l.rwc.Read, p)
+		l.mu.Lock()
+		ended := l.ended
+		l.mu.Unlock()
+		if ended {
+			return 0, io.ErrClosedPipe // see explain
+		}
+		n, err := l.callRead(p)
 		switch {
 		case n > 0:
 			return n, nil // an error that came along will come again
@@ -354,6 +362,19 @@ func (l *streamLink) readSome(p []byte) (int, error) {
 	return 0, io.ErrNoProgress
 }
 
+// callRead calls rwc.Read. If that ends the goroutine, somebody else has to go on.
+func (l *streamLink) callRead(p []byte) (n int, err error) {
+	returned := false
+	defer func() {
+		if !returned && l.exit != nil {
+			l.exit()
+		}
+	}()
+	n, err = l.call("Read", l.rwc.Read, p)
+	returned = true
+	return n, err
+}
+
 // call calls a method of rwc.
 func (l *streamLink) call(name string, f func([]byte) (int, error), p []byte) (n int, err error) {
 	err = errStreamPanic
@@ -362,7 +383,9 @@ func (l *streamLink) call(name string, f func([]byte) (int, error), p []byte) (n
 			return
 		}
 		n = 0
-		if v := recover(); l.limits.failed != nil { // nil if the goroutine was ended
+		v := recover()
+		l.end(err)
+		if l.limits.failed != nil { // v is nil if the goroutine was ended
 			l.limits.failed(name, v)
 		}
 	}()
@@ -401,7 +424,7 @@ func (l *streamLink) count(n int) {
 
 func (l *streamLink) buffered() bool {
 	in := l.in.unread()
-	_, length, size, err := parseStreamHeader(in, l.limits.maxMessage)
+	_, length, size, err := parseStreamHeader(in, l.most)
 	return err == nil && size > 0 && len(in) >= size+length
 }
 

@@ -150,7 +150,7 @@ func (s *Socket) queuedLocked(ms []*Prepared) {
 		n += m.share()
 	}
 	s.chargeLocked(budget.Out, int64(n))
-	if s.link != nil && s.longLocked(1) {
+	if s.kind != kindPolling && s.longLocked(1) {
 		s.marks.Or(markChoked)
 	}
 	if s.overLocked(0, 0) && !s.claimLocked().watched {

@@ -50,6 +50,14 @@ type query struct {
 	base64    bool
 }
 
+// kind is the transport that the query asks for, one that is enabled.
+func (q *query) kind() transportKind {
+	if q.transport == transportWebSocket {
+		return kindWebSocket
+	}
+	return kindPolling
+}
+
 // parseQuery takes what it knows and skips the rest, bad escapes included: other parameters are the application's.
 func parseQuery(raw string) (q query) {
 	for pair := range strings.SplitSeq(raw, "&") {
@@ -218,21 +226,35 @@ func (s *Server) checkHandshake(w http.ResponseWriter, r *http.Request, q *query
 
 // allowed asks AllowRequest.
 func (s *Server) allowed(w http.ResponseWriter, r *http.Request, upgrade bool) bool {
+	switch e := s.askAllowRequest(r); e {
+	case nil:
+		return true
+	case errHook:
+		s.fail(w, upgrade)
+	default:
+		s.refuse(w, r, upgrade, e)
+	}
+	return false
+}
+
+// errHook is what askAllowRequest returns when the function did not return. It is counted already.
+var errHook = &refusal{message: "Bad request"}
+
+// askAllowRequest is why AllowRequest refuses r, or nil.
+func (s *Server) askAllowRequest(r *http.Request) *refusal {
 	var err error
 	if !s.hook("AllowRequest", func() { err = s.options.AllowRequest(r) }) {
-		s.fail(w, upgrade)
-		return false
+		return errHook
 	}
 	if err == nil {
-		return true
+		return nil
 	}
 	e := *errForbidden
 	var told *RequestError
 	if errors.As(err, &told) {
 		e.message = told.Message
 	}
-	s.refuse(w, r, upgrade, &e)
-	return false
+	return &e
 }
 
 // checkWebSocket answers requests that cannot become a WebSocket, or must not.

@@ -23,10 +23,12 @@ type Server struct {
 	options  Options
 	polling  bool // is enabled
 	webSock  bool
+	upgrades []string // that a session on polling may make
 	start    time.Time
 	counters counters
 	pool     *budget.Pool // of what the sessions hold in memory
 	watcher  watcher
+	streams  streamLimits
 	intake   intake
 
 	limiter   journal.Limiter // of warnings
@@ -53,11 +55,21 @@ func NewServer(accept func(s *Socket, r *http.Request) Handler, opts *Options) *
 	s.pool = budget.New(s.options.MaxMemory, &s.counters.frames.Reading)
 	s.counters.frames.Grew = s.lookAtMemory
 	s.intake.paced = -intakePace
+	s.streams = streamLimits{
+		maxMessage: s.options.MaxPayload, messageTimeout: streamMessageTimeout, writeTimeout: streamWriteTimeout,
+		closeTimeout: streamCloseTimeout, counters: &s.counters.frames,
+		failed: func(method string, panicked any) { s.failed(method+" of a stream", panicked) },
+	}
 	for i := range s.deadlines {
 		s.deadlines[i].server = s
 	}
 	s.polling = slices.Contains(s.options.Transports, transportPolling)
 	s.webSock = slices.Contains(s.options.Transports, transportWebSocket)
+	for _, t := range []string{transportWebSocket, transportStream} {
+		if slices.Contains(s.options.Transports, t) {
+			s.upgrades = append(s.upgrades, t)
+		}
+	}
 	if err := opts.Validate(); err != nil {
 		s.options.Logger.Error("engineio: options left out", "error", err)
 	}
@@ -160,6 +172,8 @@ func (s *Server) add(sock *Socket) *refusal {
 	}
 	s.sockets.Put(sock)
 	s.running.Add(1)
+	s.counters.opened.Add(1)
+	s.counters.sessions[sock.kind].Add(1)
 	return nil
 }
 
@@ -217,21 +231,10 @@ func (s *Server) begin(w http.ResponseWriter, r *http.Request, q *query) (*Socke
 		s.fail(w, ws)
 		return nil, nil
 	}
-	sock := s.newSocket(id, r, q)
-	if ws {
-		sock.upgrade = upgradeDone
-	} else {
-		sock.poll = newPolling(s.now())
-	}
+	sock := s.newSocket(id, q.kind(), r, q)
 	if e := s.add(sock); e != nil {
 		s.refuse(w, r, ws, e)
 		return nil, nil
-	}
-	s.counters.opened.Add(1)
-	if ws {
-		s.counters.webSocket.Add(1)
-	} else {
-		s.counters.polling.Add(1)
 	}
 	return sock, h
 }
@@ -290,8 +293,8 @@ func (s *Server) openPolling(w http.ResponseWriter, r *http.Request, sock *Socke
 		http.SetCookie(w, &d)
 	}
 	var upgrades []string
-	if s.webSock && !s.options.DisableUpgrades {
-		upgrades = []string{transportWebSocket}
+	if !s.options.DisableUpgrades {
+		upgrades = s.upgrades
 	}
 	sock.mu.Lock()
 	if sock.state == sessionOpen {

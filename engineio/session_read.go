@@ -24,6 +24,9 @@ func (s *Socket) read(l link) {
 		binary, data, err := l.read()
 		switch s.handle(l, binary, data, err) {
 		case readAnew:
+			if l.kind() == kindStream { // whose goroutine is not ours
+				continue
+			}
 			go s.read(l) // the same reader with its hold, on a fresh stack
 			return
 		case readNoMore:
@@ -71,7 +74,7 @@ func (s *Socket) handle(l link, binary bool, data []byte, err error) verdict {
 		return s.lost(l, err)
 	}
 	var p packet.Packet
-	if s.base64 && !binary {
+	if !binary && (s.base64 || l.kind() == kindStream) {
 		p, err = packet.DecodeTextOnly(data)
 	} else {
 		p, err = packet.Decode(data, binary)

@@ -70,10 +70,10 @@ func (s *Socket) stepLocked(in upgradeInput) (fx upgradeEffect, abandoned link) 
 // switchLocked makes the WebSocket the transport. A GET that is pending is answered (see polling.late), and what is queued
 // goes out here; what a GET has taken and is still writing goes first.
 func (s *Socket) switchLocked(l link) {
-	s.link = l
 	n := &s.server.counters
-	n.polling.Add(-1)
-	n.webSocket.Add(1)
+	n.sessions[s.kind].Add(-1)
+	s.link, s.kind = l, l.kind()
+	n.sessions[s.kind].Add(1)
 	n.upgraded.Add(1)
 	s.poll.signal()
 	if s.poll.inside {

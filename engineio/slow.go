@@ -39,10 +39,10 @@ func (s *Socket) stalledLocked(hurried bool) bool {
 	if hurried {
 		away, rate = hurriedAbsence, hurriedRate
 	}
-	if s.link != nil {
+	if s.kind != kindPolling {
 		return s.idleLocked() >= stall
 	}
-	return p != nil && s.idleLocked() >= away+time.Duration(p.answered/rate)*time.Second
+	return s.idleLocked() >= away+time.Duration(p.answered/rate)*time.Second
 }
 
 // idleLocked is for how long the peer has taken nothing although there is something. A client on polling that has a GET
@@ -50,12 +50,12 @@ func (s *Socket) stalledLocked(hurried bool) bool {
 func (s *Socket) idleLocked() time.Duration {
 	var since time.Duration
 	switch p := s.poll; {
-	case s.link != nil && s.blockedAt != 0:
+	case s.blockedAt != 0:
 		since = s.blockedAt
 		if t := s.link.taken(); !t.IsZero() {
 			since = max(since, t.Sub(s.server.start))
 		}
-	case s.link == nil && p != nil && !p.parked:
+	case s.kind == kindPolling && !p.parked:
 		since = p.polled
 	default:
 		return 0
@@ -90,7 +90,7 @@ func (s *Socket) affordableLocked(more int) bool {
 // relieveLocked deals with a burst that is faster than the processor, which does not make the peer slow: it gives the
 // flusher the chance to write, and reports whether there is room then.
 func (s *Socket) relieveLocked(share, cost, n int) bool {
-	if s.link == nil {
+	if s.kind == kindPolling {
 		return false
 	}
 	start := time.Now()

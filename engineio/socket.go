@@ -33,10 +33,11 @@ type Socket struct {
 	holds     int32
 	mu        sync.Mutex
 	state     sessionState
+	kind      transportKind // of the transport; its link may not be open yet
 	upgrade   upgradeState
 	beat      heartbeat
 	blockedAt time.Duration // since when a write waits for the peer to read, on the server's clock; 0 if none does
-	link      link          // the transport; nil while it is polling
+	link      link          // the transport, once it is open; nil while it is polling
 	poll      *polling      // nil when no request can come any more
 	out       outbox
 	claim     *claim   // on the server's memory; nil while the session holds little
@@ -72,8 +73,13 @@ type ending struct {
 
 // newSocket makes a session that nobody knows yet, with a hold of its own and one of the handshake's request. Its gate is
 // closed until accept has returned.
-func (s *Server) newSocket(id string, r *http.Request, q *query) *Socket {
-	sock := &Socket{server: s, id: id, remote: r.RemoteAddr, base64: q.base64, holds: 2}
+func (s *Server) newSocket(id string, k transportKind, r *http.Request, q *query) *Socket {
+	sock := &Socket{server: s, id: id, kind: k, remote: r.RemoteAddr, base64: q.base64, holds: 2}
+	if k == kindPolling {
+		sock.poll = newPolling(s.now())
+	} else {
+		sock.upgrade = upgradeDone
+	}
 	sock.gate.enter()
 	return sock
 }
@@ -81,14 +87,11 @@ func (s *Server) newSocket(id string, r *http.Request, q *query) *Socket {
 // ID is the session id. It is a credential: do not show it to others.
 func (s *Socket) ID() string { return s.id }
 
-// Transport is "polling" or "websocket".
+// Transport is "polling", "websocket", or for a byte stream "webtransport", whose framing it has (see [Server.ServeStream]).
 func (s *Socket) Transport() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.link != nil || s.poll == nil {
-		return transportWebSocket
-	}
-	return transportPolling
+	return s.kind.String()
 }
 
 // Protocol is the protocol revision: 4.
@@ -157,7 +160,7 @@ func (s *Socket) drain(e ending) {
 	s.marks.Or(markDeaf)
 	s.unchokeLocked() // what comes now is dropped anyway
 	cancel := o.cancel
-	if s.link == nil && s.poll != nil {
+	if s.kind == kindPolling {
 		s.beat = beatDraining
 		s.arm(s.drainTimeLocked(&e))
 		s.poll.signal()
@@ -184,7 +187,7 @@ func (s *Socket) drainTimeLocked(e *ending) time.Duration {
 func (s *Socket) hurry() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.state != sessionDraining || s.beat != beatDraining || s.link != nil || s.poll == nil {
+	if s.state != sessionDraining || s.beat != beatDraining || s.kind != kindPolling {
 		return
 	}
 	if d := s.drainTimeLocked(&serverClosed); s.server.now()+d < s.place.due {
@@ -231,11 +234,7 @@ func (s *Socket) closeLocked(e ending) closing {
 	if s.state == sessionDraining {
 		fx.cancel = nil // done when it began
 	}
-	if s.link == nil && s.upgrade != upgradeDone {
-		s.server.counters.polling.Add(-1)
-	} else {
-		s.server.counters.webSocket.Add(-1)
-	}
+	s.server.counters.sessions[s.kind].Add(-1)
 	s.state, o.ending = sessionClosed, &e
 	s.marks.Or(markDeaf)
 	if _, x := s.stepLocked(inClosed); x != nil {

@@ -95,20 +95,18 @@ func (s *Socket) closedErrorLocked() error {
 // writableLocked reports whether a message would go out soon.
 func (s *Socket) writableLocked() bool {
 	switch {
-	case s.link != nil:
-		return !s.heldUpLocked()
-	case s.poll != nil:
+	case s.kind == kindPolling:
 		return s.poll.parked && !s.poll.writing
+	case s.link == nil:
+		return true // the handshake is under way
 	}
-	return true // the handshake is under way
+	return !s.heldUpLocked()
 }
 
 // startLocked gets what is queued on its way.
 func (s *Socket) startLocked() {
-	if s.link == nil {
-		if s.poll != nil {
-			s.poll.signal()
-		}
+	if s.kind == kindPolling {
+		s.poll.signal()
 		return
 	}
 	s.startFlushLocked()
@@ -139,8 +137,8 @@ func (s *Socket) mayFlushLocked() bool {
 // goroutine of the session.
 func (s *Socket) Flush() {
 	s.mu.Lock()
-	if s.link == nil {
-		s.startLocked()
+	if s.kind == kindPolling {
+		s.poll.signal()
 		s.mu.Unlock()
 		return
 	}
@@ -207,7 +205,7 @@ func writeEnding(l link, err error) ending {
 // takeLocked moves what fits into one write from the queue to b, at least one packet, and reports whether there was any.
 func (s *Socket) takeLocked(b *batch, limit int) bool {
 	most := batchMessages
-	if s.link == nil {
+	if s.kind == kindPolling {
 		most = pollMessages
 	}
 	return s.out.take(b, 0, limit, most)

@@ -11,6 +11,7 @@ type Stats struct {
 	Sessions        int64             // open now
 	Polling         int64             // of them on polling
 	WebSocket       int64             // of them on WebSocket
+	WebTransport    int64             // of them on a byte stream, see ServeStream
 	Opened          uint64            // sessions opened
 	Upgraded        uint64            // sessions upgraded
 	Closed          map[Reason]uint64 // sessions closed
@@ -97,7 +98,7 @@ var reasons = [...]Reason{TransportError, TransportClose, PingTimeout, ParseErro
 
 // counters are what Stats is made of.
 type counters struct {
-	polling, webSocket      atomic.Int64
+	sessions                [kinds]atomic.Int64
 	opened, upgraded        atomic.Uint64
 	closed                  [len(reasons)]atomic.Uint64
 	rejected                [len(rejectNames)]atomic.Uint64
@@ -122,8 +123,9 @@ func (c *counters) close(r Reason) {
 func (s *Server) Stats() Stats {
 	c := &s.counters
 	st := Stats{
-		Polling:         c.polling.Load(),
-		WebSocket:       c.webSocket.Load(),
+		Polling:         c.sessions[kindPolling].Load(),
+		WebSocket:       c.sessions[kindWebSocket].Load(),
+		WebTransport:    c.sessions[kindStream].Load(),
 		Opened:          c.opened.Load(),
 		Upgraded:        c.upgraded.Load(),
 		Closed:          map[Reason]uint64{},

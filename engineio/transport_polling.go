@@ -85,7 +85,7 @@ func (s *Socket) servePoll(w http.ResponseWriter, r *http.Request) {
 		s.mu.Unlock()
 		s.server.refuse(w, r, false, errSession)
 		return
-	case s.link != nil:
+	case s.kind != kindPolling:
 		s.mu.Unlock()
 		s.server.refuse(w, r, false, errTransportMismatch)
 		return
@@ -115,7 +115,7 @@ func (s *Socket) servePoll(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Socket) pollReadyLocked(p *polling) bool {
-	return s.state == sessionClosed || s.link != nil || p.noop ||
+	return s.state == sessionClosed || s.kind != kindPolling || p.noop ||
 		!p.writing && (s.out.queue.Len() > 0 || s.state == sessionDraining)
 }
 
@@ -126,7 +126,7 @@ func (s *Socket) pollReadyLocked(p *polling) bool {
 // came later raced with the end of polling, and is refused as if it had come after it; a moment later, so that the client
 // hears of the upgrade first.
 func (s *Socket) answerPollLocked(w http.ResponseWriter, r *http.Request, p *polling) {
-	raced := s.state != sessionClosed && s.link != nil && p.late && !p.noop
+	raced := s.state != sessionClosed && s.kind != kindPolling && p.late && !p.noop
 	p.parked, p.noop = false, false
 	if raced {
 		s.forgetPollingLocked()
@@ -142,7 +142,7 @@ func (s *Socket) answerPollLocked(w http.ResponseWriter, r *http.Request, p *pol
 	switch {
 	case s.state == sessionClosed:
 		b.items = append(b.items, parcel{s.endingLocked().final, 0})
-	case s.link != nil || p.writing:
+	case s.kind != kindPolling || p.writing:
 		b.items = append(b.items, parcel{noopPacket, 0})
 		s.forgetPollingLocked()
 	default:
@@ -173,7 +173,7 @@ func (s *Socket) polled(p *polling, b *batch, fx closing, writing bool) {
 		p.writing = false
 	}
 	p.polled, p.answered = s.server.now(), b.data
-	if s.state == sessionDraining && s.link == nil && s.endingLocked().err == ErrServerClosed {
+	if s.state == sessionDraining && s.kind == kindPolling && s.endingLocked().err == ErrServerClosed {
 		s.arm(s.drainTimeLocked(s.endingLocked())) // the rest is for its next GET
 	}
 	s.wroteLocked(b)
@@ -206,7 +206,7 @@ func (s *Socket) took() {
 func (s *Socket) closePolling(e ending) bool {
 	s.mu.Lock()
 	var fx closing
-	if s.link == nil {
+	if s.kind == kindPolling {
 		fx = s.closeLocked(e)
 	}
 	s.forgetPollingLocked()
@@ -227,7 +227,7 @@ func pause(r *http.Request, d time.Duration) {
 
 // forgetPollingLocked lets the state of polling go when an upgraded session has answered its last request.
 func (s *Socket) forgetPollingLocked() {
-	if s.link != nil && s.poll != nil && s.poll.idle() {
+	if s.kind != kindPolling && s.poll != nil && s.poll.idle() {
 		s.poll = nil
 	}
 }
@@ -258,7 +258,7 @@ func (s *Socket) servePost(w http.ResponseWriter, r *http.Request) {
 		s.mu.Unlock()
 		s.server.refuse(w, r, false, errSession)
 		return
-	case s.link != nil:
+	case s.kind != kindPolling:
 		s.mu.Unlock()
 		s.server.refuse(w, r, false, errTransportMismatch)
 		return
@@ -279,7 +279,7 @@ func (s *Socket) servePost(w http.ResponseWriter, r *http.Request) {
 	body, err := s.readPost(r, p)
 	s.mu.Lock()
 	p.cut = nil
-	closed, upgraded := s.state == sessionClosed, s.link != nil
+	closed, upgraded := s.state == sessionClosed, s.kind != kindPolling
 	p.inside = !closed && !upgraded && err == nil
 	s.mu.Unlock()
 	switch {
@@ -406,7 +406,7 @@ func (s *Socket) awaitRoom() {
 	for {
 		s.mu.Lock()
 		p := s.poll
-		if s.state != sessionOpen || s.link != nil || s.upgrade != upgradePolling || p == nil ||
+		if s.state != sessionOpen || s.kind != kindPolling || s.upgrade != upgradePolling || p == nil ||
 			s.out.bytes <= o.MaxQueueBytes/2 && int(s.out.messages) <= o.MaxQueuePackets/2 {
 			s.mu.Unlock()
 			return

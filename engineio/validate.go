@@ -106,7 +106,7 @@ func (c *checks) path(d *Options) {
 func (c *checks) transports(all []string) (known []string) {
 	for _, name := range all {
 		switch t := strings.ToLower(strings.TrimSpace(name)); t {
-		case transportPolling, transportWebSocket:
+		case transportPolling, transportWebSocket, transportStream:
 			known = append(known, t)
 		case "xhr", "xhr-polling", "http", "https", "long-polling":
 			c.failf("unknown transport %q: write %q", name, transportPolling)
