@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"sio.example/socketio/engineio"
+	"sio.example/socketio/internal/deadline"
 	"sio.example/socketio/internal/dispatch"
 	"sio.example/socketio/internal/journal"
 	"sio.example/socketio/internal/reqhead"
@@ -51,9 +52,10 @@ type conn struct {
 
 // coldState is guarded by conn.mu.
 type coldState struct {
-	pending         *pendingConn  // until the first socket is connected
-	attachmentTimer *time.Timer   // looks at attachmentsSince; nil while it is not set
-	fewerSockets    chan struct{} // closed when liveSockets gets smaller; nil if nobody waits for that
+	conn            *conn
+	connectDeadline deadline.Entry[*coldState] // while pending
+	attachmentTimer *time.Timer                // looks at attachmentsSince; nil while it is not set
+	fewerSockets    chan struct{}              // closed when liveSockets gets smaller; nil if nobody waits for that
 	// the sockets for which the list of firstSocket would be too long; nil if it is not
 	byName map[string]*Socket
 	left   *leftNames // namespaces that the client was in; nil if there are none
@@ -66,13 +68,14 @@ type coldState struct {
 	authBytes    int           // bytes of auth, likewise
 	ackBytes     int           // bytes of acknowledgements that are waited for
 	chargedSteps int32         // steps that the engine knows of
+	pending      bool          // no socket has been connected yet; see connect_timeout.go
 }
 
 func newConn(s *server, e *engineio.Socket, r *http.Request) *conn {
 	c := &conn{srv: s, eng: e, head: reqhead.Of(r)}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.ensureCold().pending = s.pendingConns.add(c)
+	c.startConnectTimeout()
 	if len(c.head) >= stepUnits*chargeUnit {
 		c.chargeLocked()
 	}
@@ -82,15 +85,15 @@ func newConn(s *server, e *engineio.Socket, r *http.Request) *conn {
 // ensureCold returns cold to be changed. It needs mu.
 func (c *conn) ensureCold() *coldState {
 	if c.cold == nil {
-		c.cold = new(coldState)
+		c.cold = &coldState{conn: c}
 	}
 	return c.cold
 }
 
 // freeCold drops cold if nothing is in it any more. It needs mu.
 func (c *conn) freeCold() {
-	if r := c.cold; r != nil && r.pending == nil && r.attachmentTimer == nil && r.fewerSockets == nil && r.byName == nil && r.left == nil &&
-		r.inboxRoom == nil && r.partialBytes|r.authBytes|r.closingAuth|r.ackBytes|int(r.chargedSteps) == 0 {
+	if r := c.cold; r != nil && !r.pending && r.attachmentTimer == nil && r.fewerSockets == nil && r.byName == nil &&
+		r.left == nil && r.inboxRoom == nil && r.partialBytes|r.authBytes|r.closingAuth|r.ackBytes|int(r.chargedSteps) == 0 {
 		c.cold = nil
 	}
 }
@@ -323,24 +326,6 @@ func (c *conn) markJoined() {
 	c.joined = true
 	c.stopConnectTimeout()
 	c.freeCold()
-}
-
-// stopConnectTimeout ends the time to join a namespace. It needs mu.
-func (c *conn) stopConnectTimeout() {
-	if r := c.cold; r != nil && r.pending != nil {
-		c.srv.pendingConns.remove(r.pending)
-		r.pending = nil
-	}
-}
-
-// connectTimeout runs on a timer's goroutine.
-func (c *conn) connectTimeout() {
-	c.mu.Lock()
-	settled := c.joined
-	c.mu.Unlock()
-	if !settled {
-		c.closeOverLimit(RejectConnectTimeout, "connect timeout")
-	}
 }
 
 // awaitAttachments gives the client some time, from a packet's header to its last attachment.

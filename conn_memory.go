@@ -259,8 +259,11 @@ func (s *server) limitHeaders(next func(r *http.Request) error) func(r *http.Req
 	}
 }
 
-// ticks is the server's clock in milliseconds, as far as 32 bits hold it; never 0.
-func (s *server) ticks() uint32 { return max(1, uint32(time.Since(s.start).Milliseconds())+1) }
+// now is the server's clock. It is monotonic.
+func (s *server) now() time.Duration { return time.Since(s.start) }
+
+// ticks is that clock in milliseconds, as far as 32 bits hold it; never 0.
+func (s *server) ticks() uint32 { return max(1, uint32(s.now().Milliseconds())+1) }
 
 // chargePartial charges a packet of which attachments are missing. While the others hold much the client is not read
 // from, unless it is the one that may go on in any case: if all had a part and waited for the rest, none would ever get

@@ -8,12 +8,7 @@ func PendingAcks(s *Socket) int { return s.acks.Len() }
 // StandStill makes what connections are waited for look as it does after the process stood still: when a timer goes
 // off, it is d later than it should be.
 func StandStill(s *Server, d time.Duration) {
-	n := &s.srv.pendingConns
-	n.mu.Lock()
-	for w := n.first; w != nil; w = w.next {
-		w.due -= d
-	}
-	n.mu.Unlock()
+	s.srv.pendingConns.Advance(d)
 	for _, sock := range s.srv.sockets() {
 		if c := sock.conn; c.attachmentsSince.Load() != 0 {
 			c.attachmentsSince.Add(-uint32(d.Milliseconds()))

@@ -42,7 +42,7 @@ func NewServer(opts *Options) *Server {
 		idle:         make(chan struct{}),
 		partialToken: make(chan struct{}, 1),
 	}
-	s.pendingConns.server = s
+	s.initPendingConns()
 	s.guard = dispatch.Guard{DisableRecover: o.DisableRecover, Panics: &s.stats.panics}
 	s.appender, _ = o.Parser.(parser.Appender)
 	s.builtinParser = reflect.TypeOf(o.Parser) == reflect.TypeOf(parser.JSON(nil))

@@ -16,15 +16,25 @@ var mayImport = map[string][]string{
 	"parser":          {},
 	"engineio/packet": {},
 	// vocabulary, sessions, rooms
-	"event":               {"parser"},
-	"engineio":            {"engineio/packet", "internal/websocket", "internal/budget", "internal/ring", "internal/bufpool", "internal/sid", "internal/index", "internal/standstill", "internal/journal", "internal/units"},
+	"event": {"parser"},
+	"engineio": {
+		"engineio/packet", "internal/websocket", "internal/budget", "internal/bufpool", "internal/deadline",
+		"internal/index", "internal/journal", "internal/ring", "internal/sid", "internal/standstill", "internal/units",
+	},
 	"adapter":             {"parser", "internal/index"},
 	"adapter/adaptertest": {"adapter", "parser"},
 	"browser":             {},
 	// the server
-	".": {"engineio", "parser", "event", "adapter", "browser", "internal/dispatch", "internal/reqhead", "internal/ring", "internal/bufpool", "internal/sid", "internal/index", "internal/standstill", "internal/journal", "internal/units"},
+	".": {
+		"engineio", "parser", "event", "adapter", "browser", "internal/bufpool", "internal/deadline",
+		"internal/dispatch", "internal/index", "internal/journal", "internal/reqhead", "internal/ring",
+		"internal/scratch", "internal/sid", "internal/standstill", "internal/units",
+	},
 	// the client
-	"client": {"engineio", "parser", "event", "internal/dispatch", "internal/backoff", "internal/ring", "internal/journal", "internal/units"},
+	"client": {
+		"engineio", "parser", "event", "internal/backoff", "internal/dispatch", "internal/journal", "internal/ring",
+		"internal/scratch", "internal/units",
+	},
 	// on top of the server
 	"siotest":      {".", "client", "engineio", "parser", "event", "internal/memnet"},
 	"examples/":    {"public", "internal/memnet"},
@@ -32,6 +42,7 @@ var mayImport = map[string][]string{
 	// leaves of the core
 	"internal/websocket":  {"internal/bufpool", "internal/standstill"},
 	"internal/dispatch":   {"event", "parser", "internal/ring", "internal/journal"},
+	"internal/deadline":   {},
 	"internal/reqhead":    {"internal/bufpool"},
 	"internal/ring":       {},
 	"internal/backoff":    {},
