@@ -127,6 +127,15 @@ func (c *Conn) header() (header, error) {
 		return in.rest, nil
 	}
 	for {
+		if c.in == nil && c.raw != nil && !c.dirty {
+			// Between messages fill would do no more than this, and a reader that waits has its calls on the stack; see
+			// docs/memory.md.
+			if err := c.fillRaw(false); err == nil {
+				continue
+			} else if !errors.Is(err, os.ErrDeadlineExceeded) {
+				return header{}, err
+			}
+		}
 		if in := c.in; in != nil && in.buf != nil {
 			h, n, err := parseHeader((*in.buf)[in.pos:], in.op != 0, c.limits.maxMessage-int64(len(in.msg)), c.client)
 			if n > 0 || err != nil {
