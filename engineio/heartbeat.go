@@ -34,12 +34,16 @@ func (s *Socket) arm(d time.Duration) { s.server.deadlines[s.beat].set(s, s.beat
 // onTimer runs on a goroutine of deadlines, which it must not hold up.
 func (s *Socket) onTimer() {
 	s.mu.Lock()
+	s.expireLocked()
+	s.mu.Unlock()
+	s.Flush() // a ping
+}
+
+// expireLocked does what is due now.
+func (s *Socket) expireLocked() {
 	late := s.server.now() - s.place.due
-	if s.state == sessionClosed || late < 0 {
-		s.mu.Unlock()
-		return // it fired while somebody stopped it or set it again
-	}
 	switch {
+	case s.state == sessionClosed || late < 0: // it fired while somebody stopped it or set it again
 	case s.beat == beatResting:
 		s.askLocked(late)
 	case s.beat == beatDraining && standstill.Late(late):
@@ -47,22 +51,12 @@ func (s *Socket) onTimer() {
 	case s.beat == beatDraining:
 		e := *s.endingLocked()
 		e.reject = RejectDrainTimeout
-		s.endUnlock(e)
-		return
+		s.endLocked(e)
 	case !s.extendLocked(late):
-		s.endUnlock(ending{
+		s.endLocked(ending{
 			reason: PingTimeout, reject: RejectPingTimeout, status: websocket.PolicyViolation, text: "ping timeout",
 		})
-		return
 	}
-	s.mu.Unlock()
-	s.Flush()
-}
-
-// endUnlock ends the session and unlocks it.
-func (s *Socket) endUnlock(e ending) {
-	s.finishApart(s.closeLocked(e))
-	s.mu.Unlock()
 }
 
 // overdue does what the timer is late to do, so that a request that comes after the ping timeout finds no session however
@@ -148,10 +142,10 @@ func (s *Socket) pingLocked() {
 func (s *Socket) hinderedLocked() bool {
 	p := s.poll
 	if s.kind == kindPolling {
-		return p.writing ||
-			p.posting && (p.parked || p.probe != nil || s.server.now()-p.polled < s.server.options.PingTimeout)
+		return p.get.writing() ||
+			p.post != postNone && (p.get.waits() || p.probe != nil || s.server.now()-p.polled < s.server.options.PingTimeout)
 	}
-	return s.gate.busy() || p != nil && p.inside || s.blockedAt != 0 || s.out.queue.Len() > 0 || s.chokedLocked() || s.pausedLocked()
+	return s.gate.busy() || p != nil && p.post == postDelivering || s.blockedAt != 0 || s.out.queue.Len() > 0 || s.chokedLocked() || s.pausedLocked()
 }
 
 // arrivedLocked reports whether a part of a message came since it was last asked. The whole has a deadline.

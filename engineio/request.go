@@ -141,7 +141,7 @@ func (s *Server) serveSession(w http.ResponseWriter, r *http.Request, q query, u
 	switch {
 	case upgrade != (q.transport == transportWebSocket), !upgrade && sock.Transport() != q.transport:
 		if r.Method == http.MethodGet && !upgrade {
-			pause(r, grace) // it may have raced with an upgrade, see answerPollLocked
+			pause(r, grace) // it may have raced with an upgrade, see getState.answer
 		}
 		e := errTransportMismatch
 		if !upgrade && q.transport == transportWebSocket {

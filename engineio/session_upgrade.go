@@ -45,9 +45,8 @@ func (s *Socket) stepLocked(in upgradeInput) (fx upgradeEffect, abandoned link) 
 	}
 	p := poll.probe
 	poll.makeRoom()
-	if fx&fxNoop != 0 && poll.parked && (in == inTick || !poll.late) {
-		s.poll.noop = true
-		s.poll.signal()
+	if fx&fxNoop != 0 {
+		poll.release(in == inTick)
 	}
 	if fx&fxTick != 0 {
 		now := s.server.now()
@@ -67,7 +66,7 @@ func (s *Socket) stepLocked(in upgradeInput) (fx upgradeEffect, abandoned link) 
 	return fx, abandoned
 }
 
-// switchLocked makes the WebSocket the transport. A GET that is pending is answered (see polling.late), and what is queued
+// switchLocked makes the WebSocket the transport. A GET that is pending is answered (see getState.answer), and what is queued
 // goes out here; what a GET has taken and is still writing goes first.
 func (s *Socket) switchLocked(l link) {
 	n := &s.server.counters
@@ -76,7 +75,7 @@ func (s *Socket) switchLocked(l link) {
 	n.sessions[s.kind].Add(1)
 	n.upgraded.Add(1)
 	s.poll.signal()
-	if s.poll.inside {
+	if s.poll.post == postDelivering {
 		s.poll.delivered = make(chan struct{})
 	}
 	s.forgetPollingLocked()

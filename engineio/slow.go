@@ -55,7 +55,7 @@ func (s *Socket) idleLocked() time.Duration {
 		if t := s.link.taken(); !t.IsZero() {
 			since = max(since, t.Sub(s.server.start))
 		}
-	case s.kind == kindPolling && !p.parked:
+	case s.kind == kindPolling && !p.get.waits():
 		since = p.polled
 	default:
 		return 0
@@ -68,45 +68,28 @@ func (s *Socket) heldUpLocked() bool {
 	return s.blockedAt != 0 && s.server.now()-s.blockedAt >= patience
 }
 
-// slowLocked reports whether a session whose queue is over its budget has to end instead of getting these messages. It
-// unlocks meanwhile, and takes a millisecond at most.
-func (s *Socket) slowLocked(ms []*Prepared, cost int) bool {
-	share := 0
+// affordableLocked reports whether the server has the memory for these messages in the queue, too.
+func (s *Socket) affordableLocked(ms []*Prepared) bool {
+	held := int64(0)
 	for _, m := range ms {
-		share += m.share()
+		held += int64(m.share())
 	}
-	return !s.affordableLocked(share) && !s.relieveLocked(share, cost, len(ms))
-}
-
-// affordableLocked reports whether the server has the memory for more bytes in this queue.
-func (s *Socket) affordableLocked(more int) bool {
-	held := int64(more)
 	if s.claim != nil {
 		held += s.claim.outs()
 	}
 	return held <= s.server.pool.Threshold(int64(s.server.options.MaxQueueBytes), outParts)
 }
 
-// relieveLocked deals with a burst that is faster than the processor, which does not make the peer slow: it gives the
-// flusher the chance to write, and reports whether there is room then.
-func (s *Socket) relieveLocked(share, cost, n int) bool {
-	if s.kind == kindPolling {
-		return false
-	}
+// queueWhileFlushing deals with a burst that is faster than the processor, which does not make the peer slow: it gives the
+// flusher the chance to write, and queues the messages when there is room for them, within a millisecond.
+func (s *Socket) queueWhileFlushing(o SendOptions, ms []*Prepared) error {
 	start := time.Now()
-	for range 10_000 {
-		s.mu.Unlock()
+	for tries := 0; ; tries++ {
 		s.Flush()
 		runtime.Gosched()
-		s.mu.Lock()
-		switch {
-		case s.state != sessionOpen || s.heldUpLocked():
-			return false
-		case s.affordableLocked(share) || !s.overLocked(cost, n):
-			return true
-		case time.Since(start) >= time.Millisecond:
-			return false
+		last := tries == 10_000 || time.Since(start) >= time.Millisecond
+		if taken, err := s.queue(o, ms, last); taken || err != nil {
+			return err
 		}
 	}
-	return false
 }

@@ -177,7 +177,7 @@ func (s *Socket) drain(e ending) {
 // or makes the next at once: when the server shuts down, nobody waits for those that are gone.
 func (s *Socket) drainTimeLocked(e *ending) time.Duration {
 	p := s.poll
-	if e.err != ErrServerClosed || p.parked || p.writing {
+	if e.err != ErrServerClosed || p.get != getNone {
 		return drainTimeout
 	}
 	return max(0, leaveTimeout-(s.server.now()-p.polled))

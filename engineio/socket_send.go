@@ -25,32 +25,36 @@ type SendOptions struct {
 // A session whose queue is over its budget is also closed, with the same error, when its peer takes nothing: for two seconds
 // by WebSocket, or without a GET for five by polling.
 func (s *Socket) Send(o SendOptions, ms ...*Prepared) error {
+	taken, err := s.queue(o, ms, false)
+	if !taken && err == nil {
+		err = s.queueWhileFlushing(o, ms)
+	}
+	return err
+}
+
+// queue is Send. If neither taken nor an error is returned there is no memory for the messages at the moment, but the peer takes
+// what it gets; with last that closes the session as well.
+func (s *Socket) queue(o SendOptions, ms []*Prepared, last bool) (taken bool, err error) {
 	cost := 0
 	for _, m := range ms {
 		cost += m.cost()
 	}
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.state != sessionOpen {
-		err := s.closedErrorLocked()
-		s.mu.Unlock()
-		return err
+		return false, s.closedErrorLocked()
 	}
 	over := s.overLocked(cost, len(ms))
-	slow := over && !o.Volatile && s.slowLocked(ms, cost)
-	if o.Volatile && (over || !s.writableLocked()) {
-		s.mu.Unlock()
+	switch {
+	case o.Volatile && (over || !s.writableLocked()):
 		s.server.counters.droppedVolatile.Add(uint64(len(ms)))
-		return nil
-	}
-	if slow && s.state == sessionOpen {
+		return true, nil
+	case over && !s.affordableLocked(ms):
+		if !last && s.kind != kindPolling && !s.heldUpLocked() {
+			return false, nil
+		}
 		s.endLocked(slowConsumer) // who sends may hold locks
-		s.mu.Unlock()
-		return ErrSlowConsumer
-	}
-	if s.state != sessionOpen {
-		err := s.closedErrorLocked()
-		s.mu.Unlock()
-		return err
+		return false, ErrSlowConsumer
 	}
 	flags := parcelFlags(0)
 	if o.NoCompress {
@@ -63,8 +67,7 @@ func (s *Socket) Send(o SendOptions, ms ...*Prepared) error {
 	if !o.Defer {
 		s.startLocked()
 	}
-	s.mu.Unlock()
-	return nil
+	return true, nil
 }
 
 // SendMessages is Send for messages that go to this session only. It copies their data, which may be changed when it has
@@ -96,7 +99,7 @@ func (s *Socket) closedErrorLocked() error {
 func (s *Socket) writableLocked() bool {
 	switch {
 	case s.kind == kindPolling:
-		return s.poll.parked && !s.poll.writing
+		return s.poll.get.waits() && !s.poll.get.writing()
 	case s.link == nil:
 		return true // the handshake is under way
 	}
@@ -130,7 +133,7 @@ func (s *Socket) newBatchLocked() *batch {
 }
 
 func (s *Socket) mayFlushLocked() bool {
-	return s.link != nil && !s.out.flushing && s.state != sessionClosed && (s.poll == nil || !s.poll.writing)
+	return s.link != nil && !s.out.flushing && s.state != sessionClosed && (s.poll == nil || !s.poll.get.writing())
 }
 
 // Flush starts sending what Defer left. It never blocks: what the kernel does not take at once is written by a

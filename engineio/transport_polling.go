@@ -18,27 +18,23 @@ import (
 // polling is the state of a session's HTTP requests, under Socket.mu. It outlives an upgrade until the last of them is
 // answered.
 type polling struct {
-	wake      chan struct{} // capacity 1: the parked GET is to look again
-	parked    bool          // a GET waits for something to answer
-	writing   bool          // a GET is writing messages
-	noop      bool          // the parked GET is to answer with a noop
-	late      bool          // the parked GET came when an upgrade was under way already; see answerPollLocked
-	arrived   chan struct{} // closed when a GET parks or the session closes, if somebody waits for that
+	get       getState
+	post      postState
+	wake      chan struct{} // capacity 1: the pending GET is to look again
+	arrived   chan struct{} // closed when a GET comes or the session closes, if somebody waits for that
 	room      chan struct{} // closed when a POST that waits for room in the queue should look again
-	polled    time.Duration // when the latest GET, the handshake included, came, or took a part of its answer, on the server's clock
+	polled    time.Duration // when a GET, or the handshake, came last or took a part of its answer, on the server's clock
 	answered  int           // bytes of the latest answer
-	posting   bool          // a POST is being read or delivered
 	delivered chan struct{} // closed when the POST has delivered, if somebody waits for that
-	inside    bool          // the POST is delivering
+	cut       func()        // ends the reading of the POST's body at once; not nil while that is under way
 	probe     *probe        // the link that upgrades
-	cut       func()        // ends the reading of the POST's body at once
 }
 
 func newPolling(now time.Duration) *polling {
 	return &polling{wake: make(chan struct{}, 1), polled: now}
 }
 
-// signal makes the parked GET look again; without one it does nothing that matters.
+// signal makes the pending GET look again; without one it does nothing that matters.
 func (p *polling) signal() {
 	select {
 	case p.wake <- struct{}{}:
@@ -72,97 +68,114 @@ func (p *polling) makeRoom() {
 	}
 }
 
-func (p *polling) idle() bool { return !p.parked && !p.writing && !p.posting }
+// release has the pending GET answered, so that the client can pause polling: one that came when the upgrade was under way
+// already only if all is set.
+func (p *polling) release(all bool) {
+	in := inRelease
+	if all {
+		in = inReleaseAll
+	}
+	p.get, _ = p.get.step(in)
+	p.signal()
+}
+
+func (p *polling) idle() bool { return p.get == getNone && p.post == postNone }
 
 // servePoll answers a GET with what is queued, as soon as there is something.
 func (s *Socket) servePoll(w http.ResponseWriter, r *http.Request) {
 	s.server.unlimit(w, r)
 	s.overdue()
-	s.mu.Lock()
-	p := s.poll
+	p, e, fx := s.beginPoll()
 	switch {
-	case s.state == sessionClosed:
-		s.mu.Unlock()
-		s.server.refuse(w, r, false, errSession)
+	case e != nil:
+		s.server.refuse(w, r, false, e)
 		return
-	case s.kind != kindPolling:
-		s.mu.Unlock()
-		s.server.refuse(w, r, false, errTransportMismatch)
-		return
-	case p.parked:
-		fx := s.closeLocked(ending{reason: TransportError, err: errOverlap, reject: RejectPollOverlap})
-		s.mu.Unlock()
+	case p == nil:
 		s.finish(fx, true)
 		answerEmpty(w, http.StatusBadRequest)
 		return
 	}
-	p.parked, p.late, p.polled = true, s.upgrade != upgradePolling, s.server.now()
-	p.arrive()
-	for !s.pollReadyLocked(p) {
-		s.mu.Unlock()
+	b := getBatch()
+	defer b.put()
+	a, fx := s.takeAnswer(p, b)
+	for ; a == answerNothing; a, fx = s.takeAnswer(p, b) {
 		select {
 		case <-p.wake:
 		case <-r.Context().Done():
-			s.mu.Lock()
-			p.parked = false
-			s.mu.Unlock()
-			s.closePolling(ending{reason: TransportError, err: errPollAborted, reject: RejectPollAborted})
+			s.abandonPoll(p)
 			return
 		}
-		s.mu.Lock()
 	}
-	s.answerPollLocked(w, r, p)
-}
-
-func (s *Socket) pollReadyLocked(p *polling) bool {
-	return s.state == sessionClosed || s.kind != kindPolling || p.noop ||
-		!p.writing && (s.out.queue.Len() > 0 || s.state == sessionDraining)
-}
-
-// answerPollLocked answers the GET that is ready. It unlocks.
-//
-// A client that upgrades by the book has no GET pending when it completes the upgrade: the probe, or the tick after it,
-// has ended the last one. Of those that have, a GET from before the upgrade is ended with a noop all the same; one that
-// came later raced with the end of polling, and is refused as if it had come after it; a moment later, so that the client
-// hears of the upgrade first.
-func (s *Socket) answerPollLocked(w http.ResponseWriter, r *http.Request, p *polling) {
-	raced := s.state != sessionClosed && s.kind != kindPolling && p.late && !p.noop
-	p.parked, p.noop = false, false
-	if raced {
-		s.forgetPollingLocked()
-		s.mu.Unlock()
-		pause(r, grace)
+	if a == answerRefuse {
+		pause(r, grace) // so that the client hears of the upgrade first
 		s.server.refuse(w, r, false, errTransportMismatch)
 		return
 	}
-	b := getBatch()
-	defer b.put()
-	var fx closing
-	writing, compress := false, false
+	compress := !b.plain()
+	b.err = errWriter // until it has returned: it may be of a middleware, and panic
+	defer s.polled(p, b, fx, a == answerMessages)
+	b.err = s.server.answerPayload(w, r, b.items, a == answerMessages && compress, s.took)
+}
+
+// beginPoll makes a GET the pending one. Otherwise it returns what is to be answered; or nothing but the end of the session, as
+// one is pending already.
+func (s *Socket) beginPoll() (*polling, *refusal, closing) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	switch {
 	case s.state == sessionClosed:
-		b.items = append(b.items, parcel{s.endingLocked().final, 0})
-	case s.kind != kindPolling || p.writing:
-		b.items = append(b.items, parcel{noopPacket, 0})
-		s.forgetPollingLocked()
-	default:
-		writing = s.takeLocked(b, int(s.server.options.MaxPayload))
-		compress = !b.plain()
-		switch {
-		case s.state == sessionDraining && !writing:
-			// Alone in its payload, as officially: a client acts on it before it looks at the messages it came with.
-			b.items = append(b.items, parcel{closePacket, 0})
-			fx = s.closeLocked(*s.endingLocked())
-		case !writing:
-			b.items = append(b.items, parcel{noopPacket, 0})
-		}
-		p.writing = writing
+		return nil, errSession, closing{}
+	case s.kind != kindPolling:
+		return nil, errTransportMismatch, closing{}
 	}
-	s.mu.Unlock()
+	p, in := s.poll, inGet
+	if s.upgrade != upgradePolling {
+		in = inLateGet
+	}
+	next, ok := p.get.step(in)
+	if !ok {
+		e := ending{reason: TransportError, err: errOverlap, reject: RejectPollOverlap}
+		return nil, nil, s.closeLocked(e)
+	}
+	p.get, p.polled = next, s.server.now()
+	p.arrive()
+	return p, nil, closing{}
+}
 
-	b.err = errWriter // until it has returned: it may be of a middleware, and panic
-	defer s.polled(p, b, fx, writing)
-	b.err = s.server.answerPayload(w, r, b.items, compress, s.took)
+// takeAnswer decides what the pending GET answers, and gives it to b. After answerNothing it is pending still.
+func (s *Socket) takeAnswer(p *polling, b *batch) (a getAnswer, fx closing) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a = p.get.answer(pollFacts{
+		closed: s.state == sessionClosed, draining: s.state == sessionDraining,
+		upgraded: s.kind != kindPolling, queued: s.out.queue.Len() > 0,
+	})
+	in := inAnswered
+	switch a {
+	case answerNothing:
+		return a, fx
+	case answerMessages:
+		s.takeLocked(b, int(s.server.options.MaxPayload))
+		in = inTake
+	case answerClose:
+		b.items = append(b.items, parcel{closePacket, 0})
+		fx = s.closeLocked(*s.endingLocked())
+	case answerNoop:
+		b.items = append(b.items, parcel{noopPacket, 0})
+	case answerFinal:
+		b.items = append(b.items, parcel{s.endingLocked().final, 0})
+	}
+	p.get, _ = p.get.step(in)
+	s.forgetPollingLocked()
+	return a, fx
+}
+
+// abandonPoll closes the session because the connection of the pending GET is gone.
+func (s *Socket) abandonPoll(p *polling) {
+	s.mu.Lock()
+	p.get, _ = p.get.step(inAnswered)
+	s.mu.Unlock()
+	s.closePolling(ending{reason: TransportError, err: errPollAborted, reject: RejectPollAborted})
 }
 
 // polled is what follows when a GET is answered, or could not be.
@@ -170,7 +183,7 @@ func (s *Socket) polled(p *polling, b *batch, fx closing, writing bool) {
 	err := b.err
 	s.mu.Lock()
 	if writing {
-		p.writing = false
+		p.get, _ = p.get.step(inWritten)
 	}
 	p.polled, p.answered = s.server.now(), b.data
 	if s.state == sessionDraining && s.kind == kindPolling && s.endingLocked().err == ErrServerClosed {
@@ -251,28 +264,18 @@ func (s *Socket) servePost(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	rc := control{s.server, w}
-	s.mu.Lock()
-	p := s.poll
+	cut := func() { rc.setReadDeadline(time.Unix(1, 0)) } // under s.mu, while this handler has not returned
+	p, e, fx := s.beginPost(cut)
 	switch {
-	case s.state == sessionClosed:
-		s.mu.Unlock()
-		s.server.refuse(w, r, false, errSession)
+	case e != nil:
+		s.server.refuse(w, r, false, e)
 		return
-	case s.kind != kindPolling:
-		s.mu.Unlock()
-		s.server.refuse(w, r, false, errTransportMismatch)
-		return
-	case p.posting:
-		fx := s.closeLocked(ending{reason: TransportError, err: errOverlap, reject: RejectPostOverlap})
-		s.mu.Unlock()
+	case p == nil:
 		s.finish(fx, true)
 		hangUp(w)
 		answerEmpty(w, http.StatusBadRequest)
 		return
 	}
-	p.posting = true
-	p.cut = func() { rc.setReadDeadline(time.Unix(1, 0)) } // under s.mu, while this handler has not returned
-	s.mu.Unlock()
 	defer s.endPost(p)
 
 	rc.setReadDeadline(time.Time{}) // if the http.Server has set one
@@ -280,7 +283,9 @@ func (s *Socket) servePost(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	p.cut = nil
 	closed, upgraded := s.state == sessionClosed, s.kind != kindPolling
-	p.inside = !closed && !upgraded && err == nil
+	if !closed && !upgraded && err == nil {
+		p.post, _ = p.post.step(inBody)
+	}
 	s.mu.Unlock()
 	switch {
 	case closed:
@@ -295,10 +300,31 @@ func (s *Socket) servePost(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// beginPost lets a POST in, whose reading cut ends. Otherwise it returns what is to be answered, as beginPoll does.
+func (s *Socket) beginPost(cut func()) (*polling, *refusal, closing) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.state == sessionClosed:
+		return nil, errSession, closing{}
+	case s.kind != kindPolling:
+		return nil, errTransportMismatch, closing{}
+	}
+	p := s.poll
+	next, ok := p.post.step(inPost)
+	if !ok {
+		e := ending{reason: TransportError, err: errOverlap, reject: RejectPostOverlap}
+		return nil, nil, s.closeLocked(e)
+	}
+	p.post, p.cut = next, cut
+	return p, nil, closing{}
+}
+
 // endPost is the last thing a POST does.
 func (s *Socket) endPost(p *polling) {
 	s.mu.Lock()
-	p.posting, p.inside, p.cut = false, false, nil
+	p.post, _ = p.post.step(inDone)
+	p.cut = nil
 	s.handedOverLocked()
 	if s.claim != nil {
 		s.claim.Clear(budget.In)
@@ -383,7 +409,7 @@ func (s *Socket) deliverPost(w http.ResponseWriter, r *http.Request, body []byte
 func (s *Socket) awaitPoll() {
 	s.mu.Lock()
 	p := s.poll
-	if s.state != sessionOpen || p == nil || p.parked {
+	if s.state != sessionOpen || p == nil || p.get.waits() {
 		s.mu.Unlock()
 		return
 	}
