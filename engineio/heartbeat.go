@@ -123,12 +123,13 @@ func (s *Socket) silentLocked(on bool) {
 // pingLocked queues a ping, unless the last one is still there or the session is about to end. A client that does not read
 // may have sent a pong for that one already.
 func (s *Socket) pingLocked() {
+	ping := s.codec().server.says
 	switch {
-	case s.state != sessionOpen:
-	case s.out.has(pingPacket):
+	case s.state != sessionOpen || !s.codec().server.asks:
+	case s.out.has(ping):
 		s.pings = max(s.pings, 1)
 	default:
-		s.out.pushControl(pingPacket)
+		s.out.pushControl(ping)
 		s.pings = min(s.pings, 254) + 1
 	}
 }
@@ -151,8 +152,18 @@ func (s *Socket) hinderedLocked() bool {
 // arrivedLocked reports whether a part of a message came since it was last asked. The whole has a deadline.
 func (s *Socket) arrivedLocked() bool { return s.link != nil && s.link.arrived() }
 
-// pong ends the wait and starts the next interval.
+// pong ends the wait and starts the next interval. If the peer is the one who asks, it gets its answer.
 func (s *Socket) pong() {
+	if role := &s.codec().server; !role.asks {
+		s.mu.Lock()
+		if s.state == sessionOpen {
+			s.out.pushControl(role.says)
+			s.startHeartbeatLocked()
+		}
+		s.mu.Unlock()
+		s.Flush()
+		return
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.pings == 0 {

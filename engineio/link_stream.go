@@ -97,14 +97,11 @@ func (l *streamLink) encode(b *batch) { b.gather(&streamFraming) }
 // streamFraming: a frame of text is that of a WebSocket without its first byte, so what was made for these serves here.
 var streamFraming = framing{
 	header: appendStreamHeader,
-	shared: func(p *Prepared) []byte {
-		if p.m.Binary {
+	shared: func(frame []byte, binary bool) []byte {
+		if binary {
 			return nil
 		}
-		if f := p.shortFrame(); f != nil {
-			return f[1:]
-		}
-		return nil
+		return frame[1:]
 	},
 	// The official decoder takes a frame without content for an error, but takes base64 as well as bytes.
 	noEmpty: true,

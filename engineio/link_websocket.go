@@ -59,7 +59,7 @@ func (l webSocketLink) fault(err error) fault {
 // webSocketFraming is that of a server: frames are not masked, so one serves all receivers.
 var webSocketFraming = framing{
 	header: appendWebSocketHeader,
-	shared: (*Prepared).shortFrame,
+	shared: func(frame []byte, _ bool) []byte { return frame },
 }
 
 func appendWebSocketHeader(dst []byte, binary bool, n int) []byte {

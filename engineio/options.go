@@ -54,7 +54,7 @@ type Options struct {
 	MaxUnread int
 
 	// DisableCompression sends polling answers as they are. By default answers of 1024 bytes or more are compressed for
-	// clients that accept gzip, unless they hold a message that was sent with NoCompress.
+	// clients that accept gzip, but for the messages in them that were sent with NoCompress.
 	DisableCompression bool
 
 	// CORS are the answers to other origins; nil sends no CORS header and refuses WebSocket handshakes of other origins.

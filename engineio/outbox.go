@@ -1,7 +1,6 @@
 package engineio
 
 import (
-	"slices"
 	"sync"
 
 	"sio.example/socketio/engineio/packet"
@@ -117,6 +116,7 @@ const (
 type batch struct {
 	sender sender // of a batch for link
 	link   link
+	codec  *codec
 	base64 bool // the peer takes text only
 
 	items    []parcel
@@ -129,11 +129,6 @@ type batch struct {
 	err      error
 }
 
-// plain reports whether something in it must not be compressed.
-func (b *batch) plain() bool {
-	return slices.ContainsFunc(b.items, func(m parcel) bool { return m.flags&parcelPlain != 0 })
-}
-
 var batches = sync.Pool{New: func() any { return new(batch) }}
 
 func getBatch() *batch { return batches.Get().(*batch) }
@@ -141,7 +136,7 @@ func getBatch() *batch { return batches.Get().(*batch) }
 // newBatch is an empty batch of a session that gives it the right to write to l, and a hold.
 func newBatch(s sender, l link, base64 bool) *batch {
 	b := getBatch()
-	b.sender, b.link, b.base64 = s, l, base64
+	b.sender, b.link, b.codec, b.base64 = s, l, &revision4, base64
 	return b
 }
 
@@ -151,7 +146,7 @@ func (b *batch) reset() {
 	if cap(b.items) > 4*batchMessages {
 		b.items = nil
 	}
-	*b = batch{sender: b.sender, link: b.link, base64: b.base64, items: b.items[:0], bufs: b.bufs[:0]}
+	*b = batch{sender: b.sender, link: b.link, codec: b.codec, base64: b.base64, items: b.items[:0], bufs: b.bufs[:0]}
 }
 
 // shed lets go of what the link has a copy of, when the rest of a batch may take long.
@@ -167,7 +162,7 @@ func (b *batch) shed() {
 
 func (b *batch) put() {
 	b.reset()
-	b.sender, b.link, b.base64 = nil, nil, false
+	b.sender, b.link, b.codec, b.base64 = nil, nil, nil, false
 	batches.Put(b)
 }
 

@@ -83,7 +83,12 @@ func (p *Prepared) shortFrame() []byte {
 		return nil
 	}
 	p.once.Do(func() {
-		head := (&framing{header: appendWebSocketHeader}).appendHead(make([]byte, 0, maxHead), p)
+		head := make([]byte, 0, maxHead)
+		if p.m.Binary {
+			head = appendWebSocketHeader(head, true, len(p.m.Data))
+		} else {
+			head = append(appendWebSocketHeader(head, false, 1+len(p.m.Data)), '0'+byte(p.typ))
+		}
 		p.frame = append(append(make([]byte, 0, len(head)+len(p.m.Data)), head...), p.m.Data...)
 	})
 	return p.frame
@@ -93,8 +98,8 @@ func (p *Prepared) shortFrame() []byte {
 type framing struct {
 	// header appends what comes before the n bytes of a frame.
 	header func(dst []byte, binary bool, n int) []byte
-	// shared is the whole frame of a packet if it is worth keeping for others, or nil.
-	shared func(p *Prepared) []byte
+	// shared is the frame of a packet, made of that for a WebSocket, which is kept for all sessions; nil if it can't be.
+	shared func(webSocketFrame []byte, binary bool) []byte
 	// noEmpty says that there are no frames without content: an empty binary message goes as text.
 	noEmpty bool
 }
@@ -102,10 +107,10 @@ type framing struct {
 // maxHead is the most that comes before the content of a packet: a frame header and a packet type.
 const maxHead = 11
 
-// appendHead appends the header and, for text, the packet type (EIO v4 §encoding: binary has none).
-func (f *framing) appendHead(dst []byte, p *Prepared) []byte {
+// appendHead appends the header and what the codec has before the data: for text the packet type.
+func (f *framing) appendHead(dst []byte, c *codec, p *Prepared) []byte {
 	if p.m.Binary {
-		return f.header(dst, true, len(p.m.Data))
+		return append(f.header(dst, true, len(c.binaryHead)+len(p.m.Data)), c.binaryHead...)
 	}
 	return append(f.header(dst, false, 1+len(p.m.Data)), '0'+byte(p.typ))
 }
@@ -120,9 +125,11 @@ func (f *framing) appendBase64(dst []byte, p *Prepared) []byte {
 func (b *batch) gather(f *framing) {
 	text := func(p *Prepared) bool { return p.m.Binary && (b.base64 || f.noEmpty && len(p.m.Data) == 0) }
 	if len(b.items) == 1 && !text(b.items[0].Prepared) {
-		if frame := f.shared(b.items[0].Prepared); frame != nil {
-			b.bufs = append(b.bufs, frame)
-			return
+		if frame := b.codec.frame(b.items[0].Prepared); frame != nil {
+			if frame = f.shared(frame, b.items[0].m.Binary); frame != nil {
+				b.bufs = append(b.bufs, frame)
+				return
+			}
 		}
 	}
 	size := 0
@@ -141,11 +148,11 @@ func (b *batch) gather(f *framing) {
 		case text(m.Prepared):
 			buf = f.appendBase64(buf, m.Prepared)
 		case len(m.m.Data) > copyLimit:
-			buf = f.appendHead(buf, m.Prepared)
+			buf = f.appendHead(buf, b.codec, m.Prepared)
 			b.bufs = append(b.bufs, buf[start:], m.m.Data)
 			start = len(buf)
 		default:
-			buf = append(f.appendHead(buf, m.Prepared), m.m.Data...)
+			buf = append(f.appendHead(buf, b.codec, m.Prepared), m.m.Data...)
 		}
 	}
 	if len(buf) > start {

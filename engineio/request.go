@@ -150,7 +150,7 @@ func (s *Server) serveSession(w http.ResponseWriter, r *http.Request, q query, u
 		}
 		s.refuse(w, r, upgrade, e)
 		return
-	case q.eio != "4":
+	case q.eio != sock.codec().query:
 		s.refuse(w, r, upgrade, errProtocolMismatch)
 		return
 	case upgrade && r.Method != http.MethodGet:
@@ -213,7 +213,7 @@ func (s *Server) checkHandshake(w http.ResponseWriter, r *http.Request, q *query
 	if s.options.AllowRequest != nil && !s.allowed(w, r, upgrade) {
 		return false
 	}
-	if q.eio != "4" {
+	if _, ok := codecNamed(q.eio); !ok {
 		s.explain(r, q, errProtocol)
 		s.refuse(w, r, upgrade, errProtocol)
 		return false

@@ -298,11 +298,11 @@ func (s *Server) openPolling(w http.ResponseWriter, r *http.Request, sock *Socke
 	}
 	sock.mu.Lock()
 	if sock.state == sessionOpen {
-		sock.arm(s.options.PingInterval)
+		sock.startHeartbeatLocked()
 	}
 	sock.mu.Unlock()
 	open := &Prepared{typ: packet.Open, m: Message{Data: s.appendOpen(nil, sock.id, upgrades)}}
-	if err := s.answerPayload(w, r, []parcel{{open, 0}}, false, nil); err != nil {
+	if err := s.answerPayload(w, r, sock.codec(), []parcel{{open, parcelPlain}}, nil); err != nil {
 		sock.close(ending{reason: TransportError, err: err, reject: RejectPollAborted}, true)
 	}
 }

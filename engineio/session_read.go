@@ -73,12 +73,7 @@ func (s *Socket) handle(l link, binary bool, data []byte, err error) verdict {
 		}
 		return s.lost(l, err)
 	}
-	var p packet.Packet
-	if !binary && (s.base64 || l.kind() == kindStream) {
-		p, err = packet.DecodeTextOnly(data)
-	} else {
-		p, err = packet.Decode(data, binary)
-	}
+	p, err := s.codec().decode(data, binary, s.base64 || l.kind() == kindStream)
 	if err != nil {
 		return s.malformed(l, err)
 	}
@@ -105,7 +100,7 @@ func (s *Socket) handle(l link, binary bool, data []byte, err error) verdict {
 	if s.marks.Load()&markAsked != 0 {
 		s.handedOver()
 	}
-	if idle && s.grown && (p.Type == packet.Pong || s.fresh < freshStacks) {
+	if idle && s.grown && (p.Type != packet.Message || s.fresh < freshStacks) {
 		s.grown = false
 		s.fresh = min(s.fresh+1, freshStacks)
 		return readAnew
@@ -171,6 +166,7 @@ func (s *Socket) receive(p packet.Packet, l link) (ok bool) {
 	if marks&markSilent != 0 {
 		s.marks.And(^uint32(markSilent))
 	}
+	role := &s.codec().server
 	switch p.Type {
 	case packet.Message:
 		if marks&markDeaf == 0 && s.gate.enter() {
@@ -179,9 +175,9 @@ func (s *Socket) receive(p packet.Packet, l link) (ok bool) {
 				s.asReader(l, s.lastCall)
 			}
 		}
-	case packet.Pong:
+	case role.awaits:
 		s.pong()
-	case packet.Ping, packet.Close:
+	case role.says.typ, packet.Close:
 		return false
 	case packet.Noop:
 	default:
@@ -197,7 +193,7 @@ func violation(t packet.Type) ending {
 			reason: TransportClose, final: noopPacket, status: websocket.NormalClosure, text: string(TransportClose),
 		}
 	}
-	return ending{ // EIO v4 §heartbeat: the server pings
+	return ending{ // EIO v4 §heartbeat: one end asks, the other answers
 		reason: TransportError, err: errHeartbeat, reject: RejectHeartbeat,
 		status: websocket.ProtocolError, text: "invalid heartbeat direction",
 	}

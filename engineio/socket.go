@@ -29,6 +29,7 @@ type Socket struct {
 	gate   gate
 	marks  atomic.Uint32 // see below
 
+	revision  uint8 // of the protocol, see codec
 	pings     uint8 // that went out and were not answered; from here on guarded by mu
 	holds     int32
 	mu        sync.Mutex
@@ -75,6 +76,7 @@ type ending struct {
 // closed until accept has returned.
 func (s *Server) newSocket(id string, k transportKind, r *http.Request, q *query) *Socket {
 	sock := &Socket{server: s, id: id, kind: k, remote: r.RemoteAddr, base64: q.base64, holds: 2}
+	sock.revision, _ = codecNamed(q.eio)
 	if k == kindPolling {
 		sock.poll = newPolling(s.now())
 	} else {
@@ -95,7 +97,7 @@ func (s *Socket) Transport() string {
 }
 
 // Protocol is the protocol revision: 4.
-func (s *Socket) Protocol() int { return 4 }
+func (s *Socket) Protocol() int { return s.codec().revision }
 
 // RemoteAddr is the peer's address as net/http gave it with the first request.
 func (s *Socket) RemoteAddr() string { return s.remote }

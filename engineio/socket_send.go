@@ -9,7 +9,8 @@ import (
 type SendOptions struct {
 	// Volatile drops the messages instead of queueing them when the transport can't take them now: no poll is pending,
 	// or the peer has held up a write for a moment, or the queue is over its budget. What is dropped is counted.
-	Volatile   bool
+	Volatile bool
+	// NoCompress leaves the messages as they are where others are compressed, also those in the same answer to a poll.
 	NoCompress bool
 	// Defer leaves the messages in the queue until Flush, for a caller that sends to many sessions or many messages.
 	Defer bool
@@ -129,7 +130,9 @@ func (s *Socket) startFlushLocked() {
 func (s *Socket) newBatchLocked() *batch {
 	s.out.flushing = true
 	s.holds++
-	return newBatch(s, s.link, s.base64)
+	b := newBatch(s, s.link, s.base64)
+	b.codec = s.codec()
+	return b
 }
 
 func (s *Socket) mayFlushLocked() bool {

@@ -293,6 +293,7 @@ func TestAllocations(t *testing.T) {
 	sock := &Socket{server: s, poll: newPolling(0)}
 	m := text("hello")
 	b := getBatch()
+	b.codec = &revision4
 	var l link = webSocketLink{}
 	if n := testing.AllocsPerRun(1000, func() {
 		sock.Send(SendOptions{}, m)

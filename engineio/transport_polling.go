@@ -111,10 +111,9 @@ func (s *Socket) servePoll(w http.ResponseWriter, r *http.Request) {
 		s.server.refuse(w, r, false, errTransportMismatch)
 		return
 	}
-	compress := !b.plain()
 	b.err = errWriter // until it has returned: it may be of a middleware, and panic
 	defer s.polled(p, b, fx, a == answerMessages)
-	b.err = s.server.answerPayload(w, r, b.items, a == answerMessages && compress, s.took)
+	b.err = s.server.answerPayload(w, r, s.codec(), b.items, s.took)
 }
 
 // beginPoll makes a GET the pending one. Otherwise it returns what is to be answered; or nothing but the end of the session, as
@@ -367,7 +366,7 @@ func (s *Socket) deliverPost(w http.ResponseWriter, r *http.Request, body []byte
 	var e ending
 	ok := true
 	var messages, data int
-	for p, err := range packet.Payload(body) {
+	for p, err := range s.codec().decodePayload(body) {
 		if err != nil {
 			e, ok = ending{reason: ParseError, err: err, reject: RejectPayload}, false
 			break
@@ -490,28 +489,30 @@ func readBody(r *http.Request, limit int64, grow func(more, all int)) ([]byte, e
 }
 
 // answerPayload writes the answer to a GET. Took is called when a part of it has been taken.
-func (s *Server) answerPayload(w http.ResponseWriter, r *http.Request, items []parcel, compress bool, took func()) error {
+func (s *Server) answerPayload(w http.ResponseWriter, r *http.Request, c *codec, items []parcel, took func()) error {
 	size := 0
 	for _, m := range items {
 		size += packet.PayloadSize(m.packet())
 	}
 	buf := bufpool.Get(size)
+	var room [4]run
+	runs := room[:0]
 	for _, m := range items {
-		*buf = packet.AppendPayload(*buf, 0, m.packet())
+		start := len(*buf)
+		*buf = c.appendPayload(*buf, 0, m.packet())
+		n, plain := len(*buf)-start, m.flags&parcelPlain != 0
+		if last := len(runs) - 1; last >= 0 && runs[last].plain == plain {
+			runs[last].bytes += n
+		} else {
+			runs = append(runs, run{n, plain})
+		}
 	}
 	h := w.Header()
 	h.Set("Content-Type", "text/plain; charset=UTF-8")
 	h.Set("Cache-Control", "no-store")
 	oldBrowser(h, r)
-	if compress && !s.options.DisableCompression && len(*buf) >= compressMinimum {
-		h.Add("Vary", "Accept-Encoding")
-		if acceptsGzip(r.Header["Accept-Encoding"]) && h.Get("Content-Encoding") == "" {
-			h.Set("Content-Encoding", "gzip")
-			small := bufpool.Get(len(*buf))
-			zip(small, *buf)
-			bufpool.Put(buf)
-			buf = small
-		}
+	if !s.options.DisableCompression {
+		buf = compressAnswer(h, r, buf, runs)
 	}
 	h.Set("Content-Length", strconv.Itoa(len(*buf)))
 	err := s.write(w, *buf, took)
@@ -519,6 +520,28 @@ func (s *Server) answerPayload(w http.ResponseWriter, r *http.Request, items []p
 		bufpool.Put(buf)
 	}
 	return err
+}
+
+// compressAnswer returns what is to be sent of an answer, if it is worth it and the client accepts it the compressed one,
+// without what must not be compressed (see zipRuns).
+func compressAnswer(h http.Header, r *http.Request, buf *[]byte, runs []run) *[]byte {
+	n, mixed := compressible(runs)
+	if n < compressMinimum {
+		return buf
+	}
+	h.Add("Vary", "Accept-Encoding")
+	if !acceptsGzip(r.Header["Accept-Encoding"]) || h.Get("Content-Encoding") != "" {
+		return buf
+	}
+	h.Set("Content-Encoding", "gzip")
+	small := bufpool.Get(len(*buf))
+	if mixed {
+		zipRuns(small, *buf, runs)
+	} else {
+		zip(small, *buf)
+	}
+	bufpool.Put(buf)
+	return small
 }
 
 // buffered is what net/http keeps of an answer without writing it: up to here, Write does not block.

@@ -464,21 +464,6 @@ func TestCompression(t *testing.T) {
 	}
 }
 
-// A message that must not be compressed keeps the whole answer from being so, and only that.
-func TestCompressionOfMixedAnswers(t *testing.T) {
-	bubble(t, nil, func(t *testing.T, e *env) {
-		q, rec := e.open()
-		long := text(strings.Repeat("a", 2000))
-		for i, want := range []string{"", "gzip"} {
-			rec.socket.Send(SendOptions{}, long)
-			rec.socket.Send(SendOptions{NoCompress: i == 0}, long)
-			if got := e.do("GET", q, "", "Accept-Encoding", "gzip").header.Get("Content-Encoding"); got != want {
-				t.Errorf("answer %d: %q, want %q", i, got, want)
-			}
-		}
-	})
-}
-
 // A client that does not read a long answer does not hold the session for ever, and the deadline does not stay on the
 // connection of one that does.
 func TestSlowReaderOfAnAnswer(t *testing.T) {

@@ -86,7 +86,7 @@ func (s *Server) readStreamOpen(l *streamLink) (id string, err error) {
 	if err != nil {
 		return "", fmt.Errorf("%w: %w", errStreamHandshake, err)
 	}
-	p, err := packet.Decode(data, binary)
+	p, err := revision4.decode(data, binary, false)
 	if err != nil || p.Type != packet.Open {
 		return "", errStreamHandshake
 	}
@@ -147,7 +147,7 @@ func (s *Server) openStream(l *streamLink, r *http.Request) error {
 	if !ok {
 		return s.refuseStream(r, errID)
 	}
-	sock := s.newSocket(id, kindStream, r, &query{})
+	sock := s.newSocket(id, kindStream, r, &query{eio: revision4.query})
 	if e := s.add(sock); e != nil {
 		return s.refuseStream(r, e)
 	}
@@ -187,7 +187,7 @@ func (s *Socket) startStream(l *streamLink, open []byte) {
 		end = *s.endingLocked()
 	} else {
 		s.link = l
-		s.arm(s.server.options.PingInterval)
+		s.startHeartbeatLocked()
 		l.tryWrite(*frame) // which owes it: what accept has sent comes behind
 		b := s.newBatchLocked()
 		b.tried = true

@@ -60,9 +60,9 @@ func TestFramesOfAStream(t *testing.T) {
 			{Prepare(Message{Binary: true}), "\x01b"}, // "\x80" would be an error to the official decoder
 			{pingPacket, "\x012"},
 		} {
-			b := getBatch()
+			b := newBatch(nil, &streamLink{}, false)
 			b.items = append(b.items, parcel{c.p, 0})
-			(&streamLink{}).encode(b)
+			b.link.encode(b)
 			if got := string(bytes.Join(b.bufs, nil)); got != c.want {
 				t.Errorf("%q, want %q", got, c.want)
 			}

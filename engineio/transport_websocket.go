@@ -43,7 +43,7 @@ func (s *Server) openWebSocket(w http.ResponseWriter, r *http.Request, sock *Soc
 		end = *sock.endingLocked()
 	} else {
 		sock.link = l
-		sock.arm(s.options.PingInterval)
+		sock.startHeartbeatLocked()
 		sock.startFlushLocked()
 	}
 	sock.holds++
