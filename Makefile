@@ -2,7 +2,7 @@
 
 MODULES = ./... ./bench/... ./cmd/sio/... ./test/...
 
-.PHONY: all build vet lint check test fuzz bench bench-check bench-million bench-hostile micro api rename-check clean
+.PHONY: all build vet lint check test fuzz bench bench-check bench-million bench-hostile micro api recovery-model rename-check clean
 
 all: build vet lint check
 
@@ -52,6 +52,10 @@ micro:
 # Accepts the exported API as it is now.
 api:
 	go test ./internal/archtest -run TestAPI -update
+
+# The model of connection state recovery in its larger form. Half an hour, and some gigabytes.
+recovery-model:
+	SIO_RECOVERY_MODEL=large go test ./internal/recoverymodel -count=1 -v -timeout 3h
 
 rename-check:
 	scripts/check-rename

@@ -56,6 +56,8 @@ var mayImport = map[string][]string{
 	"internal/archtest":   {},
 	"internal/work":       {},
 	"internal/standstill": {},
+	// a model, used by tests only
+	"internal/recoverymodel": {},
 }
 
 // thirdParty are the only modules that the core requires.

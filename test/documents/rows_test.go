@@ -74,6 +74,7 @@ var rows = map[string][]row{
 		makes("make bench-check", "it compares speeds, which another test beside it would change"),
 		makes("make bench-million", "it takes minutes and 12 GiB"),
 		makes("make bench-hostile", long),
+		makes("make recovery-model", long),
 		{line: "make api"},
 		checked("scripts/newest-go"),
 		makes("make test", tests),
