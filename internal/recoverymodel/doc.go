@@ -24,7 +24,9 @@
 // after they have taken all that the dead one had sent; one that is taken for dead and is not (a bus cut in two) is
 // not modelled. A client handles what is on its way to it in one go when its connection is lost or the history is over,
 // because nothing else depends on when it does; scenarios that are Eager do without this shortcut. Clients are alike, so
-// one is lost and the other looks on, but for Scenario.LastLossy. Sessions have rooms; data goes where rooms go.
+// one is lost and the other looks on, but for Scenario.LastLossy. Sessions have rooms; data goes where rooms go. There
+// are no callbacks but middleware, no restart of a node, and no official nodes. Offsets are vectors; that a position of a
+// node stands for one is that node's log. With Scenario.Interest the node that asks has subscribed to the rooms already.
 //
 // # Histories
 //
