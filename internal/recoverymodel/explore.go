@@ -26,14 +26,24 @@ type Broken struct {
 // breaks the promise. Two states that are the same are visited once.
 func Explore(sc *Scenario, bug Bug, limit int) (r Result) {
 	type level struct {
-		s     state
+		s     *state
 		moves []Move
 		next  int
 	}
 	seed := maphash.MakeSeed()
 	seen := map[uint64]struct{}{}
 	m := newMachine(sc, bug)
-	levels := []level{{s: m.s, moves: m.moves(nil)}}
+	var states []*state // of each depth, used again
+	var levels []level
+	enter := func(moves []Move) {
+		if len(levels) == len(states) {
+			states = append(states, new(state))
+		}
+		s := states[len(levels)]
+		s.set(&m.s)
+		levels = append(levels, level{s: s, moves: moves})
+	}
+	enter(m.moves(nil))
 	path := func() []Move {
 		var done []Move
 		for _, l := range levels {
@@ -52,7 +62,7 @@ func Explore(sc *Scenario, bug Bug, limit int) (r Result) {
 			r.Complete = false
 			return r
 		}
-		m.s = l.s
+		m.s.set(l.s)
 		m.do(l.moves[l.next])
 		l.next++
 		r.Moves++
@@ -74,7 +84,7 @@ func Explore(sc *Scenario, bug Bug, limit int) (r Result) {
 			return r
 		}
 		if len(moves) > 0 {
-			levels = append(levels, level{s: m.s, moves: moves})
+			enter(moves)
 		}
 	}
 	return r

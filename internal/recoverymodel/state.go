@@ -310,6 +310,12 @@ type state struct {
 // their length.
 func (s *state) bytes() []byte { return unsafe.Slice((*byte)(unsafe.Pointer(s)), unsafe.Sizeof(*s)) }
 
+// set copies a state. The race detector, which would look at each of its bytes, has nothing to find: only one goroutine
+// has it.
+//
+//go:norace
+func (s *state) set(from *state) { *s = *from }
+
 var errTooLarge = errors.New("recoverymodel: the scenario is too large for the arrays of a state")
 
 func push[T any](a []T, n *int8, v T) {
