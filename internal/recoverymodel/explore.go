@@ -24,70 +24,89 @@ type Broken struct {
 
 // Explore visits all states that a scenario can reach, up to a number of them, and stops at the first history that
 // breaks the promise. Two states that are the same are visited once.
-func Explore(sc *Scenario, bug Bug, limit int) (r Result) {
-	type level struct {
-		s     *state
-		moves []Move
-		next  int
+func Explore(sc *Scenario, bug Bug, limit int) Result {
+	x := explorer{m: newMachine(sc, bug), seed: maphash.MakeSeed(), seen: map[uint64]bool{}}
+	x.enter(x.m.moves(nil), maphash.Bytes(x.seed, x.m.s.bytes()))
+	for len(x.levels) > 0 && x.r.Broken == nil {
+		if x.r.States >= limit {
+			return x.r
+		}
+		x.step()
 	}
-	seed := maphash.MakeSeed()
-	seen := map[uint64]struct{}{}
-	m := newMachine(sc, bug)
-	var states []*state // of each depth, used again
-	var levels []level
-	enter := func(moves []Move) {
-		if len(levels) == len(states) {
-			states = append(states, new(state))
-		}
-		s := states[len(levels)]
-		s.set(&m.s)
-		levels = append(levels, level{s: s, moves: moves})
+	x.r.Complete = x.r.Broken == nil
+	return x.r
+}
+
+// An explorer goes through all histories, depth first.
+type explorer struct {
+	m      *machine
+	seed   maphash.Seed
+	seen   map[uint64]bool // and whether the state is in the history that is being looked at
+	states []*state        // of each depth, used again
+	levels []level
+	r      Result
+}
+
+// A level is a state of the history that is being looked at.
+type level struct {
+	s     *state
+	hash  uint64
+	moves []Move
+	next  int
+}
+
+func (x *explorer) enter(moves []Move, hash uint64) {
+	if len(x.levels) == len(x.states) {
+		x.states = append(x.states, new(state))
 	}
-	enter(m.moves(nil))
-	path := func() []Move {
-		var done []Move
-		for _, l := range levels {
-			done = append(done, l.moves[l.next-1])
-		}
-		return done
+	s := x.states[len(x.levels)]
+	s.set(&x.m.s)
+	x.levels = append(x.levels, level{s: s, hash: hash, moves: moves})
+	x.seen[hash] = true
+}
+
+// step makes the next move of the deepest level, or leaves it.
+func (x *explorer) step() {
+	m, l := x.m, &x.levels[len(x.levels)-1]
+	if l.next == len(l.moves) {
+		x.seen[l.hash] = false
+		x.levels = x.levels[:len(x.levels)-1]
+		return
 	}
-	r.Complete = true
-	for len(levels) > 0 {
-		l := &levels[len(levels)-1]
-		if l.next == len(l.moves) {
-			levels = levels[:len(levels)-1]
-			continue
+	m.s.set(l.s)
+	m.do(l.moves[l.next])
+	l.next++
+	x.r.Moves++
+	var moves []Move
+	var hash uint64
+	if m.bad == "" {
+		hash = maphash.Bytes(x.seed, m.s.bytes())
+		if open, ok := x.seen[hash]; open {
+			x.r.Broken = &Broken{History: x.history(), What: "this may go round for ever"}
+			return
+		} else if ok {
+			return
 		}
-		if r.States >= limit {
-			r.Complete = false
-			return r
-		}
-		m.s.set(l.s)
-		m.do(l.moves[l.next])
-		l.next++
-		r.Moves++
-		var moves []Move
-		if m.bad == "" {
-			h := maphash.Bytes(seed, m.s.bytes())
-			if _, ok := seen[h]; ok {
-				continue
-			}
-			seen[h] = struct{}{}
-			r.States++
-			r.Depth = max(r.Depth, len(levels))
-			if moves = m.moves(nil); len(moves) == 0 {
-				m.end()
-			}
-		}
-		if m.bad != "" {
-			r.Broken = shrink(History{Scenario: sc, Moves: path()}, bug)
-			return r
-		}
-		if len(moves) > 0 {
-			enter(moves)
+		x.seen[hash] = false
+		x.r.States++
+		x.r.Depth = max(x.r.Depth, len(x.levels))
+		if moves = m.moves(nil); len(moves) == 0 {
+			m.end()
 		}
 	}
-	return r
+	if m.bad != "" {
+		x.r.Broken = shrink(x.history(), m.bug)
+	} else if len(moves) > 0 {
+		x.enter(moves, hash)
+	}
+}
+
+func (x *explorer) history() History {
+	h := History{Scenario: x.m.sc}
+	for _, l := range x.levels {
+		h.Moves = append(h.Moves, l.moves[l.next-1])
+	}
+	return h
 }
 
 // Walk makes random moves until there are none, or until the arrays of the state are full, which is reported.
