@@ -133,6 +133,10 @@ func (m *machine) receive(a, b int8) {
 	case messageAnswer:
 		m.answered(b, sess)
 	case messageNone, messageMoved, messageUsed:
+		if msg.Kind == messageNone && msg.Gen > 0 {
+			r.stays(a, msg)
+			m.settleAsk(b, msg.Pid)
+		}
 		if r.Ask.Active && r.Round == msg.Round {
 			m.replied(a, b, msg)
 		}
@@ -149,6 +153,18 @@ func (m *machine) receive(a, b int8) {
 	case messageGot:
 		r.Given = false
 	}
+}
+
+// stays notes that a session that was said to come does not: it is over, or stays where it was.
+func (r *record) stays(from int8, msg message) {
+	if r.State != recordNone && (r.State != recordMoved || r.Gen >= msg.Gen) {
+		return
+	}
+	if msg.Reason == reasonEnded {
+		r.State, r.To, r.Gen = recordEnded, 0, 0
+		return
+	}
+	r.State, r.To, r.Gen = recordMoved, from, msg.Gen
 }
 
 var messages = [...]string{
@@ -247,7 +263,8 @@ func (m *machine) answer(n, pid int8) {
 	}
 	to := r.To
 	if m.short(n, &r.Sess, r.Offset.V) {
-		m.send(n, to, message{Kind: messageNone, Pid: pid, Round: r.ToRound, Reason: reasonShort})
+		r.Sess.Gen++
+		m.send(n, to, message{Kind: messageNone, Pid: pid, Round: r.ToRound, Reason: reasonShort, Gen: r.Sess.Gen})
 		r.State, r.To, r.ToRound, r.Offset, r.Fence = recordAbsent, 0, 0, offset{}, vec{}
 		m.settleAsk(n, pid)
 		return

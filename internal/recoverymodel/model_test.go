@@ -87,7 +87,7 @@ func TestRandomWalks(t *testing.T) {
 		seeds = append(seeds, seed)
 	}
 	// These have shown mistakes of the design.
-	seeds = append(seeds, 5035, 8678, 22644, 34471, 127199, 362142)
+	seeds = append(seeds, 5035, 8678, 22644, 34471, 127199, 362142, 2306718, 3653330)
 	moves, full := 0, 0
 	for _, seed := range seeds {
 		n, over, broken := Walk(RandomScenario(seed), 0, seed)

@@ -337,7 +337,7 @@ func (m *machine) kick(c *conn) {
 func (m *machine) endRecord(n, pid int8) {
 	r := &m.s.Nodes[n].Records[pid]
 	if r.State == recordMoving {
-		m.send(n, r.To, message{Kind: messageNone, Pid: pid, Round: r.ToRound, Reason: reasonEnded})
+		m.send(n, r.To, message{Kind: messageNone, Pid: pid, Round: r.ToRound, Reason: reasonEnded, Gen: r.Sess.Gen + 1})
 	}
 	m.forget(r, recordEnded)
 	m.drop(n, pid)
