@@ -330,7 +330,7 @@ func TestArgsOfValues(t *testing.T) {
 		t.Errorf("%q, %v", two, err)
 	}
 	whole := binaryArgs(t, `1,2`)
-	if a := NewArgs(whole); a.rec != whole.rec {
+	if a := NewArgs(whole); a.src != whole.src {
 		t.Error("sending on what came makes a copy")
 	}
 	if a := NewArgs(); a.Len() != 0 || a.HasBinary() || a.String() != "[]" {

@@ -119,7 +119,7 @@ func compareWithStandard(t *testing.T, text []byte, p *Packet) {
 		t.Fatalf("%d arguments of %q", p.Args.Len(), part)
 	}
 	for i := range want {
-		if got := p.Args.rec.raw(p.Args.first() + i); !bytes.Equal(got, want[i]) {
+		if got := p.Args.src.(*received).textOf(i); !bytes.Equal(got, want[i]) {
 			t.Fatalf("argument %d of %q: %q", i, part, got)
 		}
 		var a, b any

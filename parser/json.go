@@ -63,7 +63,7 @@ func newJSONParser(o JSONOptions) *jsonParser {
 		MaxNamespace:   cmp.Or(max(o.MaxNamespace, 0), defaultMaxNamespace),
 		MaxBytes:       cmp.Or(max(o.MaxBytes, 0), maxBytes(attachments, defaultMaxPayload)),
 		MaxDecoded:     max(o.MaxDecoded, 0),
-		decoded:        uint32(min(uint64(max(o.MaxDecoded, 0))+1023, math.MaxUint32<<10) >> 10),
+		decoded:        kilobytes(o.MaxDecoded),
 	}}
 }
 

@@ -182,15 +182,7 @@ func (d *anyDecoder) object(i int) (any, int) {
 		before := len(m)
 		m[key] = v
 		if n := len(m); n > before { // and not one that came twice
-			switch {
-			case n == 1:
-				d.budget -= mapRoomCost
-			case n == 9:
-				d.budget -= mapMoreCost
-			case n > 9:
-				d.budget -= memberCost
-			}
-			d.budget -= len(key)
+			d.budget -= memberRoom(n) + len(key)
 		}
 		i = skipComma(d.text, i)
 	}

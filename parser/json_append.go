@@ -43,7 +43,7 @@ func (e *encoder) any(v any, depth int) error {
 		}
 		e.buf = append(e.buf, text...)
 	case rawArg:
-		return e.raw(v.rec, v.i)
+		return v.src.appendJSON(e, v.i, depth)
 	case []any, map[string]any, []string, map[string]string, Args:
 		if depth >= e.limits.MaxDepth {
 			return errDepth

@@ -180,7 +180,7 @@ func (d *jsonDecoder) addText(text []byte) (*received, int, string) {
 	if msg != "" {
 		return nil, i, msg
 	}
-	p.Args = Args{rec: rec, end: int32(len(rec.spans))}
+	p.Args = Args{src: rec}
 	if count == 0 {
 		return rec, 0, ""
 	}

@@ -313,8 +313,8 @@ func (e *encoder) nested(a Args, depth int) error {
 }
 
 func (e *encoder) argument(a Args, i, depth int) error {
-	if a.rec != nil {
-		return e.raw(a.rec, a.first()+i)
+	if a.src != nil {
+		return a.src.appendJSON(e, i, depth)
 	}
 	return e.any(a.values[i], depth)
 }
