@@ -202,7 +202,6 @@ func (b *binder) iface(dst reflect.Value, v any, kind Kind) error {
 }
 
 func (b *binder) mapping(dst reflect.Value, s *shape, v any, kind Kind) error {
-	members, _ := v.(map[string]any)
 	switch {
 	case kind == KindNull:
 		dst.SetZero()
@@ -215,14 +214,14 @@ func (b *binder) mapping(dst reflect.Value, s *shape, v any, kind Kind) error {
 		dst.Set(reflect.MakeMap(s.of))
 	}
 	if m, ok := dst.Interface().(map[string]any); ok {
-		if b.object(m, members); b.budget < 0 {
+		if b.object(m, v); b.budget < 0 {
 			return errDecodedSize
 		}
 		return nil
 	}
 	s = s.inner()
 	key, item := reflect.New(s.key.of).Elem(), reflect.New(s.elem.of).Elem()
-	for name, member := range members {
+	return eachMember(v, func(name string, member any) error {
 		if err := setKey(key, name); err != nil {
 			return inside(err, name)
 		}
@@ -231,8 +230,8 @@ func (b *binder) mapping(dst reflect.Value, s *shape, v any, kind Kind) error {
 			return inside(err, name)
 		}
 		dst.SetMapIndex(key, item)
-	}
-	return nil
+		return nil
+	})
 }
 
 // setKey makes a key of the name of a member.
@@ -318,14 +317,14 @@ func (b *binder) structure(dst reflect.Value, s *shape, v any, kind Kind) error 
 		return unfit(kind, s.of)
 	}
 	s = s.inner()
-	for name, member := range members {
+	return eachMember(v, func(name string, member any) error {
 		i, exact := s.field(name)
 		if i < 0 {
-			continue
+			return nil
 		}
 		f := &s.fields[i]
 		if _, better := members[f.name]; !exact && better {
-			continue // objects of a parser have no order that could decide
+			return nil // maps have no order that could decide
 		}
 		field := f.make(dst)
 		var err error
@@ -337,8 +336,8 @@ func (b *binder) structure(dst reflect.Value, s *shape, v any, kind Kind) error 
 		if err != nil {
 			return inside(err, name)
 		}
-	}
-	return nil
+		return nil
+	})
 }
 
 // make returns the field of a struct, and makes embedded pointers for it.

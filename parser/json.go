@@ -78,7 +78,10 @@ func maxBytes(attachments int, maxPayload int64) int {
 	return int(maxPayload * messages)
 }
 
-// NewDecoder returns the decoder of one connection; it is a Peeker.
+// EncodesInline reports true; see InlineEncoder.
+func (p *jsonParser) EncodesInline() bool { return true }
+
+// NewDecoder returns the decoder of one connection; it is a Peeker, and Resettable.
 func (p *jsonParser) NewDecoder() Decoder {
 	return &jsonDecoder{limits: &p.limits}
 }

@@ -58,7 +58,7 @@ func (w *valueWalker) any(v any, depth int) error {
 		return w.number(v)
 	case rawArg:
 		return v.src.walk(v.i, w.visit)
-	case []any, map[string]any, Args:
+	case []any, map[string]any, Object, Args:
 		if depth >= hardMaxDepth {
 			return errDepth
 		}
@@ -76,27 +76,31 @@ func (w *valueWalker) container(v any, depth int) error {
 		}
 		return w.list(len(v), func(i int) error { return w.any(v[i], depth) })
 	case map[string]any:
-		return w.object(v, depth)
+		return w.object(v, len(v), v == nil, depth)
+	case Object:
+		return w.object(v, len(v), v == nil, depth)
 	case Args:
 		return w.list(v.Len(), func(i int) error { return v.Walk(i, w.visit) })
 	}
 	return nil
 }
 
-func (w *valueWalker) object(m map[string]any, depth int) error {
-	if m == nil {
+// object shows an object of n members.
+func (w *valueWalker) object(members any, n int, null bool, depth int) error {
+	if null {
 		return w.visit(Token{Kind: KindNull})
 	}
-	if err := w.visit(Token{Kind: KindObject, n: len(m)}); err != nil {
+	if err := w.visit(Token{Kind: KindObject, n: n}); err != nil {
 		return err
 	}
-	for key, item := range m {
-		if err := w.string(key, KindKey); err != nil {
+	err := eachMember(members, func(name string, v any) error {
+		if err := w.string(name, KindKey); err != nil {
 			return err
 		}
-		if err := w.any(item, depth); err != nil {
-			return err
-		}
+		return w.any(v, depth)
+	})
+	if err != nil {
+		return err
 	}
 	return w.visit(endToken)
 }
