@@ -2,6 +2,7 @@ package taggedparser
 
 import (
 	"encoding/binary"
+	"encoding/json"
 	"math"
 	"time"
 	"unicode/utf8"
@@ -214,6 +215,8 @@ func (r *reader) value(depth int) any {
 		return r.string()
 	case tagBytes:
 		return r.bytes(r.uvarint())
+	case tagLiteral:
+		return json.Number(r.string()) // which Decoded checks
 	case tagTime:
 		return r.time()
 	case tagArray:

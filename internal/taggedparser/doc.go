@@ -2,6 +2,6 @@
 // is between them do without JSON.
 //
 // A packet is one binary frame. Each value is a tag and what belongs to it, so that integers of 64 bits, NaN, infinities,
-// times and bytes stand where they are. Nothing of package json is used here, and nothing of package parser that is not
-// exported: what this needs, another parser gets too.
+// times and bytes stand where they are. Nothing of package parser is used that is not exported: what this needs, another
+// parser gets too.
 package taggedparser

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strconv"
 
 	"sio.example/socketio/parser"
 )
@@ -23,6 +24,7 @@ const (
 	tagTime
 	tagArray
 	tagObject
+	tagLiteral // a number that only JSON text has
 )
 
 // The flags of a packet, beside its type in the low bits.
@@ -178,8 +180,14 @@ func (e *encoder) token(t parser.Token) error {
 }
 
 func (e *encoder) number(t parser.Token) {
-	if n, ok := t.Int64(); ok {
+	text, isText := t.Literal()
+	if n, ok := t.Int64(); ok && (!isText || string(text) == strconv.FormatInt(n, 10)) {
 		e.buf = binary.AppendVarint(append(e.buf, tagInt), n)
+		return
+	}
+	if isText && string(text) != strconv.FormatFloat(t.Float64(), 'f', -1, 64) {
+		e.head(tagLiteral, len(text))
+		e.buf = append(e.buf, text...)
 		return
 	}
 	if n, ok := t.Uint64(); ok {
