@@ -215,9 +215,9 @@ func appendLog(text []byte, src source, i int) []byte {
 	return append(text, raw[:min(len(raw), maxLogText)]...)
 }
 
-// Raw is the JSON text of argument i, which must not be written to. ok is false if there is no such argument, if it
-// holds bytes, or if it is a Go value that cannot be encoded. An argument that another parser read is encoded for it, with
-// what JSON has for its values; see Walk for one that says all.
+// Raw is the JSON text of argument i, which must not be written to: as it came, or, of a Go value, as it would be sent. ok
+// is false if there is no such argument, if it holds bytes, if it cannot be encoded, or if a parser of another format has
+// read it: to have text made of such a one, bind a json.RawMessage.
 func (a Args) Raw(i int) (text []byte, ok bool) {
 	if i < 0 || i >= a.Len() {
 		return nil, false
@@ -247,6 +247,13 @@ func (a Args) MarshalJSON() ([]byte, error) {
 	text := []byte{'['}
 	for i := range src.count() {
 		raw, ok := src.raw(i)
+		if !ok && !src.hasBinary(i) { // another parser has read it
+			var rec *received
+			if rec, err = standard.receive([]any{rawArg{src, i}}); err != nil {
+				return nil, err
+			}
+			raw, ok = rec.raw(0)
+		}
 		if !ok {
 			return nil, errRawBinary
 		}

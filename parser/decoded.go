@@ -216,7 +216,7 @@ func (d *decoded) walk(i int, visit func(Token) error) error { return walkValue(
 
 func (d *decoded) appendJSON(e *encoder, i, depth int) error { return e.any(d.values[i], depth) }
 
-func (d *decoded) raw(i int) (text []byte, ok bool) { return rawOf(d.values[i]) }
+func (d *decoded) raw(int) (text []byte, ok bool) { return nil, false }
 
 func (d *decoded) hasBinary(i int) bool { return holdsBytes(d.values[i]) }
 

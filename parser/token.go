@@ -177,7 +177,9 @@ func (t Token) Float64() float64 {
 
 // Literal is the JSON text of a number that was received, or is sent, as such: all its digits, where Float64 rounds. ok is
 // false for any other number.
-func (t Token) Literal() (text []byte, ok bool) { return t.data, t.Kind == KindNumber && t.form == literal }
+func (t Token) Literal() (text []byte, ok bool) {
+	return t.data, t.Kind == KindNumber && t.form == literal
+}
 
 // IsFloat32 reports whether the number comes from a float32, so that four bytes hold it exactly.
 func (t Token) IsFloat32() bool { return t.Kind == KindNumber && t.form == float32Bits }

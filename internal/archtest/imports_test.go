@@ -56,6 +56,9 @@ var mayImport = map[string][]string{
 	"internal/archtest":   {},
 	"internal/work":       {},
 	"internal/standstill": {},
+
+	// for tests only
+	"internal/taggedparser": {"parser"},
 }
 
 // thirdParty are the only modules that the core requires.
