@@ -152,6 +152,13 @@ func TestNothingIsLostWithAnotherParser(t *testing.T) {
 				}
 				checkExact(t, "broadcast acknowledgement", m)
 			}
+			answer, err := sender.EmitWithAck(t.Context(), "any", []any{math.NaN(), uint64(math.MaxUint64), blob, nil})
+			if diff := siotest.Diff(answer, []any{math.NaN(), uint64(math.MaxUint64), blob, nil}); err != nil || diff != "" {
+				t.Error(err, diff)
+			}
+			if siotest.Diff(answer, []any{math.NaN(), uint64(math.MaxUint64) - 1, blob, nil}) == "" {
+				t.Error("the last digit is lost")
+			}
 			_, err = event.WithAck[parser.None, int]("fails").Emit(t.Context(), sender, parser.None{})
 			if e := (*event.Error)(nil); !errors.As(err, &e) || e.Message != "as said" {
 				t.Errorf("error %v", err)
