@@ -73,8 +73,10 @@ func checkExact(t *testing.T, where string, m measured) {
 	data, _ := members["b"].([]byte)
 	deep := m.Deep["a"]
 	if m.Name != "exact" || m.NaN == m.NaN || !slices.Equal(m.Inf, []float64{math.Inf(1), math.Inf(-1)}) ||
-		m.Signed != math.MinInt64+1 || m.Huge != math.MaxUint64 || len(deep) != 2 || deep[0] != nil || !slices.Equal(*deep[1], blob) ||
-		m.Empty != nil || !m.At.Equal(exact().At) || m.At.Format(time.RFC3339Nano) != exact().At.Format(time.RFC3339Nano) ||
+		m.Signed != math.MinInt64+1 || m.Huge != math.MaxUint64 || len(deep) != 2 || deep[0] != nil ||
+		!slices.Equal(*deep[1], blob) ||
+		m.Empty != nil || !m.At.Equal(exact().At) ||
+		m.At.Format(time.RFC3339Nano) != exact().At.Format(time.RFC3339Nano) ||
 		m.Maybe != nil || list[0] != any(int64(1)<<53+1) || !slices.Equal(data, blob) || m.Level != 7 {
 		t.Errorf("%s: %+v", where, m)
 	}
@@ -98,7 +100,8 @@ func TestNothingIsLostWithAnotherParser(t *testing.T) {
 						}
 						_ = s.Join("room")
 					})
-					socketio.HandleWithAck(io.Of("/"), typed, func(_ context.Context, _ *socketio.Socket, m measured) (measured, error) {
+					socketio.HandleWithAck(io.Of("/"), typed, func(_ context.Context, _ *socketio.Socket,
+						m measured) (measured, error) {
 						checkExact(t, "typed", m)
 						return m, nil
 					})
@@ -153,7 +156,8 @@ func TestNothingIsLostWithAnotherParser(t *testing.T) {
 				checkExact(t, "broadcast acknowledgement", m)
 			}
 			answer, err := sender.EmitWithAck(t.Context(), "any", []any{math.NaN(), uint64(math.MaxUint64), blob, nil})
-			if diff := siotest.Diff(answer, []any{math.NaN(), uint64(math.MaxUint64), blob, nil}); err != nil || diff != "" {
+			if diff := siotest.Diff(answer, []any{math.NaN(), uint64(math.MaxUint64), blob, nil}); err != nil ||
+				diff != "" {
 				t.Error(err, diff)
 			}
 			if siotest.Diff(answer, []any{math.NaN(), uint64(math.MaxUint64) - 1, blob, nil}) == "" {
@@ -185,7 +189,8 @@ func TestArgumentsPassBetweenParsers(t *testing.T) {
 				return other.Emit("y", "first", e.Args)
 			})
 		}
-		tag := siotest.NewServer(t, &siotest.Options{Server: &socketio.Options{Parser: taggedparser.New(nil)}, Setup: forward})
+		tag := siotest.NewServer(t, &siotest.Options{Server: &socketio.Options{Parser: taggedparser.New(nil)},
+			Setup: forward})
 		text := siotest.NewServer(t, &siotest.Options{Setup: forward})
 		for _, c := range []struct {
 			from, to *siotest.Server
@@ -198,7 +203,8 @@ func TestArgumentsPassBetweenParsers(t *testing.T) {
 			to := c.to.Dial("/", nil)
 			to.On("y", func(_ context.Context, e *client.Event) error { got <- e.Args; return nil })
 			from := c.from.Dial("/", nil)
-			err := from.Emit("x", uint64(math.MaxUint64), []any{blob, map[string]any{"deep": [][]byte{blob, {}}}}, math.NaN(), int64(1)<<60+1)
+			err := from.Emit("x", uint64(math.MaxUint64), []any{blob, map[string]any{"deep": [][]byte{blob, {}}}},
+				math.NaN(), int64(1)<<60+1)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -213,7 +219,8 @@ func TestArgumentsPassBetweenParsers(t *testing.T) {
 			}
 			f, isFloat := nan.(float64)
 			deep := fmt.Sprint(list)
-			if first != "first" || huge != math.MaxUint64 || n != 1<<60+1 || deep != "[[0 1 255] map[deep:[[0 1 255] []]]]" ||
+			if first != "first" || huge != math.MaxUint64 || n != 1<<60+1 ||
+				deep != "[[0 1 255] map[deep:[[0 1 255] []]]]" ||
 				isFloat != (c.nan != nil) || isFloat && f == f {
 				t.Errorf("%v: %q %d %s %v %d", args, first, huge, deep, nan, n)
 			}

@@ -9,7 +9,8 @@ import (
 	"sio.example/socketio/parser"
 )
 
-// parsers are those that the tests of the server go through: the default one, and one that has nothing in common with it.
+// parsers are those that the tests of the server go through: the default one, and one that has nothing in common with
+// it.
 var parsers = []struct {
 	name   string
 	parser parser.Parser // nil is the default
@@ -31,8 +32,8 @@ func eachParser(t *testing.T, fn func(t *testing.T, p parser.Parser)) {
 	}
 }
 
-// A translator lets a client that is written in the default format speak another one: it keeps what the test says and reads
-// in JSON text, with attachments. A nil translator changes nothing.
+// A translator lets a client that is written in the default format speak another one: it keeps what the test says and
+// reads in JSON text, with attachments. A nil translator changes nothing.
 type translator struct {
 	parser parser.Parser
 	out    parser.Decoder // of the text that is sent
@@ -46,8 +47,8 @@ func newTranslator(p parser.Parser) *translator {
 	return &translator{parser: p, out: parser.JSON(nil).NewDecoder(), in: p.NewDecoder()}
 }
 
-// send returns what to send for a message, an Engine.IO packet without its type: nothing as long as attachments are missing, and
-// what cannot be translated as it is.
+// send returns what to send for a message, an Engine.IO packet without its type: nothing as long as attachments are
+// missing, and what cannot be translated as it is.
 func (t *translator) send(f parser.Frame) []parser.Frame {
 	p, err := t.out.Add(f)
 	if err == nil && p == nil {

@@ -6,8 +6,8 @@ import (
 	"unicode/utf8"
 )
 
-// Args are arguments: either received ones, which are decoded when they are asked for, or Go values that are to be sent.
-// They are immutable and safe for concurrent use. The zero value holds none.
+// Args are arguments: either received ones, which are decoded when they are asked for, or Go values that are to be
+// sent. They are immutable and safe for concurrent use. The zero value holds none.
 type Args struct {
 	src source // of received ones; nil for values
 
@@ -165,8 +165,8 @@ func (a Args) HasBinary() bool {
 	return false
 }
 
-// Values decodes the arguments as JavaScript would see them: nil, bool, float64, string, []byte, []any, map[string]any. A
-// parser that has more than JSON may have made others: an int64, or a uint64, which is beyond what a float64 holds
+// Values decodes the arguments as JavaScript would see them: nil, bool, float64, string, []byte, []any, map[string]any.
+// A parser that has more than JSON may have made others: an int64, or a uint64, which is beyond what a float64 holds
 // exactly; a NaN or an infinity; a time.Time.
 func (a Args) Values() ([]any, error) {
 	src, err := a.received()
@@ -215,9 +215,9 @@ func appendLog(text []byte, src source, i int) []byte {
 	return append(text, raw[:min(len(raw), maxLogText)]...)
 }
 
-// Raw is the JSON text of argument i, which must not be written to: as it came, or, of a Go value, as it would be sent. ok
-// is false if there is no such argument, if it holds bytes, if it cannot be encoded, or if a parser of another format has
-// read it: to have text made of such a one, bind a json.RawMessage.
+// Raw is the JSON text of argument i, which must not be written to: as it came, or, of a Go value, as it would be sent.
+// ok is false if there is no such argument, if it holds bytes, if it cannot be encoded, or if a parser of another
+// format has read it: to have text made of such a one, bind a json.RawMessage.
 func (a Args) Raw(i int) (text []byte, ok bool) {
 	if i < 0 || i >= a.Len() {
 		return nil, false
@@ -266,12 +266,12 @@ func (a Args) MarshalJSON() ([]byte, error) {
 }
 
 // Walk shows argument i to visit, token by token: as exact as it was received, or, of a Go value, as exact as it is. An
-// error of visit ends the walk, and is returned. A Go value that cannot be sent is an error, too, as it is one to the JSON
-// parser; visit may have seen some of it by then.
+// error of visit ends the walk, and is returned. A Go value that cannot be sent is an error, too, as it is one to the
+// JSON parser; visit may have seen some of it by then.
 //
-// It is what an encoder of another format, or of a cluster, is made of: what tags, embedded structs and methods of a type
-// mean was settled before visit is called. It allocates nothing for a token, but for types that encode themselves, which
-// make JSON text of their own, and for the keys of their maps.
+// It is what an encoder of another format, or of a cluster, is made of: what tags, embedded structs and methods of a
+// type mean was settled before visit is called. It allocates nothing for a token, but for types that encode themselves,
+// which make JSON text of their own, and for the keys of their maps.
 func (a Args) Walk(i int, visit func(t Token) error) error {
 	if i < 0 || i >= a.Len() {
 		return &ArgumentError{Index: i, Err: fmt.Errorf("there are %d", a.Len())}

@@ -90,7 +90,8 @@ func BenchmarkBind(b *testing.B) {
 	bench("string", mustDecode(b, `2["x","`+text64+`"]`).Args, new(string))
 	bench("int", mustDecode(b, `2["x",12345]`).Args, new(int))
 	bench("bytes", mustDecode(b, `51-["x",{"_placeholder":true,"num":0}]`, make([]byte, 100)).Args, new([]byte))
-	bench("struct with bytes", mustDecode(b, `51-["x",{"id":1,"data":{"_placeholder":true,"num":0}}]`, make([]byte, 100)).Args,
+	bench("struct with bytes", mustDecode(b, `51-["x",{"id":1,"data":{"_placeholder":true,"num":0}}]`, make([]byte,
+		100)).Args,
 		new(struct {
 			ID   int
 			Data []byte
@@ -177,7 +178,8 @@ func BenchmarkBindDecoded(b *testing.B) {
 		args Args
 		into func() any
 	}{
-		{"typed/values", values, func() any { return new(chat) }}, {"typed/text", text, func() any { return new(chat) }},
+		{"typed/values", values, func() any { return new(chat) }}, {"typed/text", text,
+			func() any { return new(chat) }},
 		{"any/values", values, func() any { return new(any) }}, {"any/text", text, func() any { return new(any) }},
 	} {
 		b.Run(c.name, func(b *testing.B) {

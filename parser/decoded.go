@@ -10,8 +10,8 @@ import (
 	jsonv1 "encoding/json"
 )
 
-// DecodedOptions are limits for arguments that a parser has decoded itself. The zero value of each means its default; nil
-// means all defaults.
+// DecodedOptions are limits for arguments that a parser has decoded itself. The zero value of each means its default;
+// nil means all defaults.
 type DecodedOptions struct {
 	MaxDepth int // nesting of arrays and objects, as JSONOptions.MaxDepth; default 1000, at most 10,000
 
@@ -29,8 +29,8 @@ type decoded struct {
 	budget int // for one argument that is decoded into interfaces
 }
 
-// An Object is an object among the values of Decoded, with its members as they came: in order, even if a name comes twice. It
-// takes a fraction of the memory of a map. Bind makes a map[string]any of it where there is no other type.
+// An Object is an object among the values of Decoded, with its members as they came: in order, even if a name comes
+// twice. It takes a fraction of the memory of a map. Bind makes a map[string]any of it where there is no other type.
 type Object []Member
 
 // MarshalJSON returns the object as JSON text, for one that stands within a value of another type. There, bytes are an
@@ -53,14 +53,14 @@ type Member struct {
 	Value any
 }
 
-// Decoded returns received arguments made of values that a parser's Decoder has decoded itself. They may be: nil, bool, any
-// type of integer, float32 and float64, json.Number, string in valid UTF-8, []byte, time.Time, []any, Object and
-// map[string]any, to any depth. Nothing of them may be changed from then on, by nobody: Bind copies arrays and objects, and hands bytes over as
-// they are.
+// Decoded returns received arguments made of values that a parser's Decoder has decoded itself. They may be: nil, bool,
+// any type of integer, float32 and float64, json.Number, string in valid UTF-8, []byte, time.Time, []any, Object and
+// map[string]any, to any depth. Nothing of them may be changed from then on, by nobody: Bind copies arrays and objects,
+// and hands bytes over as they are.
 //
 // Values do not go through JSON text when they are bound, or shown by Walk, so that nothing is lost that JSON cannot
-// say. Decoded looks at each value once, for its type and its depth; that the values fit into memory, the Decoder has to
-// see to.
+// say. Decoded looks at each value once, for its type and its depth; that the values fit into memory, the Decoder has
+// to see to.
 func Decoded(values []any, opts *DecodedOptions) (Args, error) {
 	if len(values) == 0 {
 		return Args{}, nil

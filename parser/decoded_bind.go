@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// A misfit tells that a value does not fit its destination, and where within the argument. JSON text has the errors of the
-// JSON library, which say the same.
+// A misfit tells that a value does not fit its destination, and where within the argument. JSON text has the errors of
+// the JSON library, which say the same.
 type misfit struct {
 	path []string // from the inside out
 	err  error
@@ -49,8 +49,8 @@ func unfit(kind Kind, t reflect.Type) error {
 	return fmt.Errorf("cannot decode %s into Go %v", kind, t)
 }
 
-// A binder decodes the values of one argument, which a parser has made, into a destination, as the JSON library decodes the
-// text of them.
+// A binder decodes the values of one argument, which a parser has made, into a destination, as the JSON library decodes
+// the text of them.
 type binder struct {
 	copier // for what goes into interfaces
 }

@@ -19,7 +19,8 @@ func ExampleArgs_Walk() {
 		Notes  []string  `json:"notes"`
 		Skip   chan bool `json:"-"`
 	}
-	args := parser.NewArgs(reading{Sensor: "a", Value: math.NaN(), Raw: []byte{1, 2}, Count: math.MaxUint64, Notes: []string{"x"}})
+	args := parser.NewArgs(reading{Sensor: "a", Value: math.NaN(), Raw: []byte{1, 2}, Count: math.MaxUint64,
+		Notes: []string{"x"}})
 	err := args.Walk(0, func(t parser.Token) error {
 		switch t.Kind {
 		case parser.KindArray, parser.KindObject:
@@ -57,7 +58,8 @@ func ExampleArgs_Walk() {
 // A Decoder hands over what it has read; no JSON text is made of it to bind it.
 func ExampleDecoded() {
 	args, err := parser.Decoded([]any{
-		parser.Object{{Name: "sensor", Value: "a"}, {Name: "value", Value: math.Inf(1)}, {Name: "count", Value: uint64(1) << 63}},
+		parser.Object{{Name: "sensor", Value: "a"}, {Name: "value", Value: math.Inf(1)}, {Name: "count",
+			Value: uint64(1) << 63}},
 	}, &parser.DecodedOptions{MaxDepth: 100})
 	if err != nil {
 		fmt.Println(err)

@@ -36,10 +36,13 @@ func jsonPart(text []byte) []byte {
 
 func FuzzDecode(f *testing.F) {
 	for _, s := range []string{
-		`0`, `0{"sid":"a"}`, `0/admin,{"token":"x"}`, `1/admin,`, `2["m",1,null,true,"é\n\ud83d\ude00"]`, `2/chat,7["m"]`, `312[]`, `3`,
-		`4{"message":"nope","data":{"c":1}}`, `4"x"`, `2[5,"x"]`, `2[1e400]`, `2["x"]trailing`, `2[ "x" , { "a" : [ ] } ]`, `2007["x"]`,
+		`0`, `0{"sid":"a"}`, `0/admin,{"token":"x"}`, `1/admin,`, `2["m",1,null,true,"é\n\ud83d\ude00"]`,
+		`2/chat,7["m"]`, `312[]`, `3`,
+		`4{"message":"nope","data":{"c":1}}`, `4"x"`, `2[5,"x"]`, `2[1e400]`, `2["x"]trailing`,
+		`2[ "x" , { "a" : [ ] } ]`, `2007["x"]`,
 		"51-[\"m\"," + mark0 + "]\xffabc", "52-/a,0[\"m\",{\"a\":[" + mark1 + "],\"b\":" + mark0 + "}]\xffa\xffb",
-		"51-[\"m\",{\"\\u005fplaceholder\":true,\"num\":0.0e1}]\xff", "51-[\"m\",{\"_placeholder\":true,\"num\":\"splice\"}]\xff",
+		"51-[\"m\",{\"\\u005fplaceholder\":true,\"num\":0.0e1}]\xff",
+		"51-[\"m\",{\"_placeholder\":true,\"num\":\"splice\"}]\xff",
 		"61-1[" + mark0 + "," + mark0 + ",{\"_placeholder\":1}]\xffx", `2["` + strings.Repeat(`\"`, 20) + `"]`,
 		`2["x",` + nested(30, `[{"a":`, "}]") + "]", `2["x",-0,1e-7,1E+400,0.1,123456789012345678901234567890]`,
 	} {
@@ -155,7 +158,8 @@ func checkStable(t *testing.T, p *Packet) {
 	if (errA == nil) != (errB == nil) || !reflect.DeepEqual(a, b) {
 		t.Fatalf("%q\n got %#v, %v\nwant %#v, %v", wire(frames), b, errB, a, errA)
 	}
-	for _, dst := range []any{new(string), new(int), new(float64), new(bool), new([]byte), new(map[string]any), new([]any),
+	for _, dst := range []any{new(string), new(int), new(float64), new(bool), new([]byte), new(map[string]any),
+		new([]any),
 		new(small), new(tree), new(struct{ V any }), new([][]byte), new(json.RawMessage), new(optional), new(Args)} {
 		p.Args.Bind(dst) // must not panic, whatever it says
 	}
@@ -170,7 +174,8 @@ func FuzzEncode(f *testing.F) {
 	f.Add("m", "/", uint64(0), true, "text", 1.5, []byte("bytes"), "key")
 	f.Add("\xff\x00", "/a", uint64(1<<53), false, "\"\\\u2028\x1e", 1e-7, []byte{}, "_placeholder")
 	f.Add("connect", "/a,b", uint64(7), true, "", math.Copysign(0, -1), []byte(nil), "")
-	f.Fuzz(func(t *testing.T, name, namespace string, id uint64, hasID bool, text string, number float64, data []byte, key string) {
+	f.Fuzz(func(t *testing.T, name, namespace string, id uint64, hasID bool, text string, number float64, data []byte,
+		key string) {
 		p := &Packet{Type: Event, Namespace: namespace, ID: id, HasID: hasID, Name: name, Args: NewArgs(
 			text, number, data, object{key: list{text, data}}, struct {
 				S string
@@ -213,11 +218,16 @@ func FuzzEncode(f *testing.F) {
 
 // fuzzTargets are destinations of every kind.
 var fuzzTargets = []reflect.Type{
-	reflect.TypeFor[any](), reflect.TypeFor[string](), reflect.TypeFor[int](), reflect.TypeFor[int8](), reflect.TypeFor[uint64](),
-	reflect.TypeFor[float64](), reflect.TypeFor[float32](), reflect.TypeFor[bool](), reflect.TypeFor[[]byte](), reflect.TypeFor[json.Number](),
-	reflect.TypeFor[[]any](), reflect.TypeFor[map[string]any](), reflect.TypeFor[[]int](), reflect.TypeFor[[2]*float64](),
-	reflect.TypeFor[map[string]int](), reflect.TypeFor[map[int]string](), reflect.TypeFor[small](), reflect.TypeFor[chat](),
-	reflect.TypeFor[tree](), reflect.TypeFor[recursive](), reflect.TypeFor[mixture](), reflect.TypeFor[json.RawMessage](),
+	reflect.TypeFor[any](), reflect.TypeFor[string](), reflect.TypeFor[int](), reflect.TypeFor[int8](),
+	reflect.TypeFor[uint64](),
+	reflect.TypeFor[float64](), reflect.TypeFor[float32](), reflect.TypeFor[bool](), reflect.TypeFor[[]byte](),
+	reflect.TypeFor[json.Number](),
+	reflect.TypeFor[[]any](), reflect.TypeFor[map[string]any](), reflect.TypeFor[[]int](),
+	reflect.TypeFor[[2]*float64](),
+	reflect.TypeFor[map[string]int](), reflect.TypeFor[map[int]string](), reflect.TypeFor[small](),
+	reflect.TypeFor[chat](),
+	reflect.TypeFor[tree](), reflect.TypeFor[recursive](), reflect.TypeFor[mixture](),
+	reflect.TypeFor[json.RawMessage](),
 	reflect.TypeFor[time.Time](), reflect.TypeFor[struct {
 		A any `json:"a"`
 		B *[]map[string][]byte
@@ -226,15 +236,17 @@ var fuzzTargets = []reflect.Type{
 	}](),
 }
 
-// FuzzSources: values that a parser has decoded, and their JSON text, fit the same destinations and fill them with the same; what
-// Walk shows of either is the value.
+// FuzzSources: values that a parser has decoded, and their JSON text, fit the same destinations and fill them with the
+// same; what Walk shows of either is the value.
 func FuzzSources(f *testing.F) {
 	for _, text := range standardTexts {
 		f.Add([]byte(text), []byte("bytes"))
 	}
 	for _, text := range []string{
-		mark0, `{"B":[{"x":` + mark0 + `}],"a":[` + mark0 + `]}`, `{"c":"1.5","D":{"E":{"E":[]}}}`, `{"id":1,"ID":2,"text":"é\n"}`,
-		`[9007199254740993,18446744073709551615,-9223372036854775808,1e300]`, `{"tags":["a"],"from":{"name":"x"},"reply":null}`,
+		mark0, `{"B":[{"x":` + mark0 + `}],"a":[` + mark0 + `]}`, `{"c":"1.5","D":{"E":{"E":[]}}}`,
+		`{"id":1,"ID":2,"text":"é\n"}`,
+		`[9007199254740993,18446744073709551615,-9223372036854775808,1e300]`,
+		`{"tags":["a"],"from":{"name":"x"},"reply":null}`,
 	} {
 		f.Add([]byte(text), []byte("bytes"))
 	}
@@ -279,8 +291,10 @@ func FuzzSources(f *testing.F) {
 // FuzzWalk: the tokens of a value of Go stand for what its JSON text stands for, whatever it holds.
 func FuzzWalk(f *testing.F) {
 	f.Add("text", "key", int64(-1), uint64(1), 1.5, float32(0.1), []byte("bytes"), true)
-	f.Add("\xff\x00", "", int64(math.MinInt64), uint64(math.MaxUint64), math.Copysign(0, -1), float32(1e21), []byte(nil), false)
-	f.Add("_placeholder", "_placeholder", int64(1)<<53, uint64(1)<<53, 5e-324, float32(math.Copysign(0, -1)), []byte{}, true)
+	f.Add("\xff\x00", "", int64(math.MinInt64), uint64(math.MaxUint64), math.Copysign(0, -1), float32(1e21),
+		[]byte(nil), false)
+	f.Add("_placeholder", "_placeholder", int64(1)<<53, uint64(1)<<53, 5e-324, float32(math.Copysign(0, -1)),
+		[]byte{}, true)
 	f.Fuzz(func(t *testing.T, s, key string, i int64, u uint64, d float64, e float32, b []byte, on bool) {
 		value := struct {
 			S     string

@@ -13,14 +13,14 @@ type JSONOptions struct {
 	MaxNamespace   int // bytes; default 1024
 
 	// MaxBytes limits what is held for one packet that has attachments, text and attachments together; default
-	// 1,000,000 for each, with as many attachments as MaxAttachments says. Packets without attachments are limited by the
-	// transport alone.
+	// 1,000,000 for each, with as many attachments as MaxAttachments says. Packets without attachments are limited by
+	// the transport alone.
 	MaxBytes int
 
-	// MaxDecoded limits the memory, in bytes and as it is estimated, that decoding one received argument into interfaces
-	// may take, wherever they stand in the destination: a small map takes some 340 bytes, whatever it holds. Beyond it Bind
-	// returns an error. Default: 64 MiB, or 48 times the text if that is more, which is enough for any list of ordinary
-	// records. What destinations take whose types are the program's own is not counted.
+	// MaxDecoded limits the memory, in bytes and as it is estimated, that decoding one received argument into
+	// interfaces may take, wherever they stand in the destination: a small map takes some 340 bytes, whatever it holds.
+	// Beyond it Bind returns an error. Default: 64 MiB, or 48 times the text if that is more, which is enough for any
+	// list of ordinary records. What destinations take whose types are the program's own is not counted.
 	MaxDecoded int
 
 	decoded uint32 // MaxDecoded in KiB; 0 means the default

@@ -64,8 +64,8 @@ func (r *received) decodeAny(i int) (any, error) {
 	return r.decodeAnyAt(int(s.start), int(s.end), &budget, nil)
 }
 
-// decodeAnyAt decodes the value at text[start:end] and takes what it costs from the budget. An object is added to into, if
-// that is not nil, as encoding/json does.
+// decodeAnyAt decodes the value at text[start:end] and takes what it costs from the budget. An object is added to into,
+// if that is not nil, as encoding/json does.
 func (r *received) decodeAnyAt(start, end int, budget *int, into map[string]any) (any, error) {
 	d := anyDecoders.Get().(*anyDecoder)
 	stack := d.stack

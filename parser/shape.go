@@ -7,8 +7,8 @@ import (
 	"sync"
 )
 
-// A shape is what must be known of a type to walk its values, and to decode Go values into them, without JSON text: what
-// tags and embedding mean is that of encoding/json. It is immutable but for what is made on demand.
+// A shape is what must be known of a type to walk its values, and to decode Go values into them, without JSON text:
+// what tags and embedding mean is that of encoding/json. It is immutable but for what is made on demand.
 type shape struct {
 	of   reflect.Type
 	kind reflect.Kind
@@ -136,8 +136,8 @@ type embedding struct {
 }
 
 // fieldsOf returns the fields of a struct, with those of embedded ones, by the rules of encoding/json: of several that
-// have one name the least deep counts, of those one with a tag, and if that leaves several, none. plain is false if only
-// the JSON library knows what to make of the type.
+// have one name the least deep counts, of those one with a tag, and if that leaves several, none. plain is false if
+// only the JSON library knows what to make of the type.
 func fieldsOf(t reflect.Type) (fields []shapeField, plain bool) {
 	plain = true
 	visited := make(map[reflect.Type]bool)

@@ -2,8 +2,9 @@ package parser
 
 import "math"
 
-// A source is what received arguments are views of. It is immutable, and safe for concurrent use. There are two: received,
-// which is JSON text, and decoded, which is values that a parser made itself; a view is some arguments of one of them.
+// A source is what received arguments are views of. It is immutable, and safe for concurrent use. There are two:
+// received, which is JSON text, and decoded, which is values that a parser made itself; a view is some arguments of one
+// of them.
 type source interface {
 	// count is how many arguments there are.
 	count() int

@@ -233,7 +233,8 @@ func compareSources(t testing.TB, typ reflect.Type, before, v any) {
 		a.Elem().Set(clone(reflect.ValueOf(before), 0))
 		b.Elem().Set(clone(reflect.ValueOf(before), 0))
 	}
-	errA, errB := catch(func() error { return values.Bind(a.Interface()) }), catch(func() error { return text.Bind(b.Interface()) })
+	errA, errB := catch(func() error { return values.Bind(a.Interface()) }),
+		catch(func() error { return text.Bind(b.Interface()) })
 	if (errA == nil) != (errB == nil) {
 		t.Errorf("%#v into %v: values: %v; text: %v", v, typ, errA, errB)
 		return
@@ -265,8 +266,8 @@ func beyondJSON(v any) bool {
 	return false
 }
 
-// TestValuesBindAsTextDoes: values that a parser has decoded fit the same destinations as their JSON text does, and fill them
-// with the same.
+// TestValuesBindAsTextDoes: values that a parser has decoded fit the same destinations as their JSON text does, and
+// fill them with the same.
 func TestValuesBindAsTextDoes(t *testing.T) {
 	var parsed []any
 	for _, text := range standardTexts {
@@ -337,7 +338,8 @@ func TestWalkShowsWhatIsSent(t *testing.T) {
 }
 
 var exactValues = []any{
-	nil, true, false, 0, -1, int64(math.MinInt64), int64(math.MaxInt64), uint64(math.MaxUint64), int64(1)<<53 + 1, -(int64(1)<<53 + 1),
+	nil, true, false, 0, -1, int64(math.MinInt64), int64(math.MaxInt64), uint64(math.MaxUint64), int64(1)<<53 + 1,
+	-(int64(1)<<53 + 1),
 	math.NaN(), math.Inf(1), math.Inf(-1), math.Copysign(0, -1), 1.5, 5e-324, float32(0.1), int8(-8), uint16(16),
 	"", "text é\n", []byte{}, []byte{1, 2, 3}, time.Date(2026, 1, 2, 3, 4, 5, 678901234, time.FixedZone("", 3600)),
 	[]any{}, map[string]any{}, []any{math.NaN(), map[string]any{"deep": []any{[]byte("b"), uint64(math.MaxUint64)}}},
@@ -350,14 +352,16 @@ func TestNothingIsLostOfWhatAParserRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, v := range exactValues {
-		for name, a := range map[string]Args{"received": args.Slice(i, i+1), "sent on": NewArgs("x", args).Slice(i+1, i+2)} {
+		for name, a := range map[string]Args{"received": args.Slice(i, i+1), "sent on": NewArgs("x", args).Slice(i+1,
+			i+2)} {
 			got, err := rebuild(a, 0)
 			if err != nil || !same(reflect.ValueOf(&got).Elem(), reflect.ValueOf(ptr(canonicalNumbers(v))).Elem()) {
 				t.Errorf("%s: %#v became %#v, %v", name, v, got, err)
 			}
 		}
 		var any1 any
-		if err := args.Decode(i, &any1); err != nil || !same(reflect.ValueOf(&any1).Elem(), reflect.ValueOf(ptr(canonicalNumbers(v))).Elem()) {
+		if err := args.Decode(i, &any1); err != nil || !same(reflect.ValueOf(&any1).Elem(),
+			reflect.ValueOf(ptr(canonicalNumbers(v))).Elem()) {
 			t.Errorf("%#v became %#v, %v", v, any1, err)
 		}
 		if k := args.Kind(i); k != NewArgs(v).Kind(0) || k == KindInvalid {

@@ -10,8 +10,8 @@ import (
 // A Kind is what a value, or a Token, is.
 type Kind byte
 
-// The kinds of values, and of the tokens that they are made of: an array is KindArray, its elements and KindEnd; an object
-// is KindObject, for each member KindKey and its value, and KindEnd.
+// The kinds of values, and of the tokens that they are made of: an array is KindArray, its elements and KindEnd; an
+// object is KindObject, for each member KindKey and its value, and KindEnd.
 const (
 	KindInvalid Kind = iota
 	KindNull
@@ -26,7 +26,8 @@ const (
 	KindEnd
 )
 
-var kindNames = [...]string{"invalid", "null", "bool", "number", "string", "bytes", "time", "array", "object", "key", "end"}
+var kindNames = [...]string{"invalid", "null", "bool", "number", "string", "bytes", "time", "array", "object", "key",
+	"end"}
 
 // String is the kind's name in lower case.
 func (k Kind) String() string {
@@ -63,7 +64,8 @@ const (
 // Bool is the value of KindBool.
 func (t Token) Bool() bool { return t.bits != 0 }
 
-// Len is how many elements an array has, how many members an object has, or how many bytes a string, a key or bytes have.
+// Len is how many elements an array has, how many members an object has, or how many bytes a string, a key or bytes
+// have.
 func (t Token) Len() int {
 	switch t.Kind {
 	case KindArray, KindObject:
@@ -138,8 +140,8 @@ func (t Token) Int64() (n int64, ok bool) {
 	return integral(t.Float64())
 }
 
-// integral is f as an integer, if it is one; what was a literal with a fraction or an exponent is only sure to be one as
-// long as a float64 holds each.
+// integral is f as an integer, if it is one; what was a literal with a fraction or an exponent is only sure to be one
+// as long as a float64 holds each.
 func integral(f float64) (n int64, ok bool) {
 	n = int64(f)
 	if float64(n) != f || n > maxID || n < -maxID || n == 0 && math.Signbit(f) {
@@ -175,8 +177,8 @@ func (t Token) Float64() float64 {
 	return math.Float64frombits(t.bits)
 }
 
-// Literal is the JSON text of a number that was received, or is sent, as such: all its digits, where Float64 rounds. ok is
-// false for any other number.
+// Literal is the JSON text of a number that was received, or is sent, as such: all its digits, where Float64 rounds. ok
+// is false for any other number.
 func (t Token) Literal() (text []byte, ok bool) {
 	return t.data, t.Kind == KindNumber && t.form == literal
 }

@@ -56,8 +56,8 @@ func (w *textWalker) mark(i int) (file []byte, end int, ok bool) {
 	return w.files[m.num], int(m.end), true
 }
 
-// count notes how many elements or members the value at i has, and all within it, and returns the index after it: a second
-// pass can then say so at the beginning of each.
+// count notes how many elements or members the value at i has, and all within it, and returns the index after it: a
+// second pass can then say so at the beginning of each.
 func (w *textWalker) count(i int) int {
 	open := w.text[i]
 	if open != '{' && open != '[' {

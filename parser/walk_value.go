@@ -30,8 +30,8 @@ func walkValue(v any, visit func(Token) error) error {
 	return err
 }
 
-// any shows a value. The types that data without a type of its own is made of need no reflection. depth is how many arrays
-// and objects are open.
+// any shows a value. The types that data without a type of its own is made of need no reflection. depth is how many
+// arrays and objects are open.
 func (w *valueWalker) any(v any, depth int) error {
 	switch v := v.(type) {
 	case nil:
