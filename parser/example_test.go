@@ -58,8 +58,11 @@ func ExampleArgs_Walk() {
 // A Decoder hands over what it has read; no JSON text is made of it to bind it.
 func ExampleDecoded() {
 	args, err := parser.Decoded([]any{
-		parser.Object{{Name: "sensor", Value: "a"}, {Name: "value", Value: math.Inf(1)}, {Name: "count",
-			Value: uint64(1) << 63}},
+		parser.Object{
+			{Name: "sensor", Value: "a"},
+			{Name: "value", Value: math.Inf(1)},
+			{Name: "count", Value: uint64(1) << 63},
+		},
 	}, &parser.DecodedOptions{MaxDepth: 100})
 	if err != nil {
 		fmt.Println(err)
