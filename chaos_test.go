@@ -206,6 +206,7 @@ func TestUserCodeMayDoAnything(t *testing.T) {
 				}}
 				bubble(t, opts, func(t *testing.T, fx *fixture) {
 					f, done = fx, make(chan struct{})
+					begun.Store(false)
 					everywhere(f, do)
 					other, _ := f.join("/other")
 					go other.drain() // ends with the connection

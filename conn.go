@@ -131,8 +131,8 @@ func (c *conn) HandleMessage(m engineio.Message) {
 // closeMalformed is not part of HandleMessage, which is on the stack of each reader that handles a message.
 func (c *conn) closeMalformed(err error) {
 	level, limit := slog.LevelDebug, ""
-	if e := (*parser.SyntaxError)(nil); errors.As(err, &e) {
-		if limit = e.Limit(); limit == "MaxBytes" { // which an honest client may meet
+	if e := parser.LimitError(nil); errors.As(err, &e) {
+		if limit = e.Limit(); e.MayBeHonest() {
 			level = slog.LevelWarn
 		}
 	}
@@ -168,7 +168,7 @@ func (c *conn) HandleClose(reason engineio.Reason, err error) {
 
 func (c *conn) handle(p *parser.Packet, size int) {
 	if p.Type == parser.Connect {
-		if d, ok := c.decoder.(interface{ Blank() bool }); ok && d.Blank() {
+		if d, ok := c.decoder.(parser.Resettable); ok && d.IsReset() {
 			c.decoder = nil // many clients connect and then only listen
 		}
 		c.connect(p, size)

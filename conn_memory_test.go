@@ -115,7 +115,7 @@ func TestMaxAuthOfHandshakes(t *testing.T) {
 
 // Several attachments, each allowed, are allowed together. Until they are complete they count.
 func TestManyLargeAttachments(t *testing.T) {
-	bubble(t, nil, func(t *testing.T, f *fixture) {
+	bubbleOf(t, nil, func(t *testing.T, f *fixture) {
 		var sum atomic.Int64
 		f.Handle("files", func(_ context.Context, s *socketio.Socket, e *socketio.Event) error {
 			var files [][]byte
@@ -165,7 +165,7 @@ func TestRefusedPacketsAreLogged(t *testing.T) {
 		o := &socketio.Options{
 			Parser: parser.JSON(opts), Logger: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: levels[limit]})),
 		}
-		bubble(t, o, func(t *testing.T, f *fixture) {
+		bubbleOf(t, o, func(t *testing.T, f *fixture) {
 			c, _ := f.join("/")
 			if limit == "MaxBytes" {
 				c.send(`451-["x",{"_placeholder":true,"num":0}]`)
@@ -184,7 +184,7 @@ func TestRefusedPacketsAreLogged(t *testing.T) {
 
 // While all that may be held is held, clients that send parts of packets wait, one after the other, and none is cut.
 func TestPartsOfPacketsWaitForMemory(t *testing.T) {
-	bubble(t, &socketio.Options{Engine: engineio.Options{MaxMemory: 8 << 20, PingInterval: time.Hour}}, func(t *testing.T, f *fixture) {
+	bubbleOf(t, &socketio.Options{Engine: engineio.Options{MaxMemory: 8 << 20, PingInterval: time.Hour}}, func(t *testing.T, f *fixture) {
 		var handled atomic.Int64
 		f.Handle("files", func(context.Context, *socketio.Socket, *socketio.Event) error {
 			handled.Add(1)
@@ -278,7 +278,7 @@ func TestAuthOfClosingSocketsCounts(t *testing.T) {
 // That an attachment is not read for want of memory is not held against the client.
 func TestAttachmentsThatAreNotRead(t *testing.T) {
 	o := &socketio.Options{AttachmentTimeout: 3 * time.Second, Engine: engineio.Options{MaxMemory: 8 << 20, PingInterval: time.Hour}}
-	bubble(t, o, func(t *testing.T, f *fixture) {
+	bubbleOf(t, o, func(t *testing.T, f *fixture) {
 		release := make(chan struct{})
 		f.Handle("hang", func(context.Context, *socketio.Socket, *socketio.Event) error {
 			<-release

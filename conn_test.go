@@ -116,7 +116,11 @@ func TestViolations(t *testing.T) {
 		{"disconnect among attachments", false, []string{`451-["x",{"_placeholder":true,"num":0}]`, `41`}, parse},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			bubble(t, nil, func(t *testing.T, f *fixture) {
+			run := bubble
+			if strings.HasPrefix(tt.send[0], "45") { // with attachments that are missing
+				run = bubbleOf
+			}
+			run(t, nil, func(t *testing.T, f *fixture) {
 				f.Of("/other")
 				var reasons []socketio.DisconnectReason
 				on := func(s *socketio.Socket) {
@@ -220,7 +224,11 @@ func TestViolationOnPolling(t *testing.T) {
 func TestPacketWhileMiddlewareRuns(t *testing.T) {
 	for _, packet := range []string{`42["x"]`, `41`, `430[]`, `451-["x",{"_placeholder":true,"num":0}]`} {
 		t.Run(packet, func(t *testing.T) {
-			bubble(t, nil, func(t *testing.T, f *fixture) {
+			run := bubble
+			if strings.HasPrefix(packet, "45") { // with attachments that are missing
+				run = bubbleOf
+			}
+			run(t, nil, func(t *testing.T, f *fixture) {
 				var cause error
 				f.Use(func(ctx context.Context, s *socketio.Socket) error {
 					<-ctx.Done()
@@ -370,7 +378,7 @@ func TestAttachmentsOfUnlimitedSize(t *testing.T) {
 }
 
 func TestAttachmentTimeout(t *testing.T) {
-	bubble(t, &socketio.Options{AttachmentTimeout: time.Second}, func(t *testing.T, f *fixture) {
+	bubbleOf(t, &socketio.Options{AttachmentTimeout: time.Second}, func(t *testing.T, f *fixture) {
 		var got atomic.Int64
 		f.OnConnection(func(s *socketio.Socket) {
 			s.On("x", func(_ context.Context, e *socketio.Event) error {
@@ -396,7 +404,7 @@ func TestAttachmentTimeout(t *testing.T) {
 func TestAttachmentsGoWithTheSession(t *testing.T) {
 	decoders := make(chan weak.Pointer[watchedDecoder], 1)
 	p := watchedParser{parser.JSON(nil), decoders}
-	bubble(t, &socketio.Options{AttachmentTimeout: time.Second, Parser: p}, func(t *testing.T, f *fixture) {
+	bubbleOf(t, &socketio.Options{AttachmentTimeout: time.Second, Parser: p}, func(t *testing.T, f *fixture) {
 		c, _ := f.join("/")
 		d := <-decoders
 		c.send(`451-["x",{"_placeholder":true,"num":0}]`)

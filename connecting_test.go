@@ -220,7 +220,7 @@ func TestCloseWhileAdapterIsMade(t *testing.T) {
 			return countedClose{adapter.New(ns), &closed}, nil
 		}}
 		bubble(t, opts, func(t *testing.T, f *fixture) {
-			release = make(chan struct{})
+			release, closed = make(chan struct{}), 0
 			go f.Of("/x") // ends when released
 			synctest.Wait()
 			began := time.Now()

@@ -43,6 +43,7 @@ func TestJoinedErrorIsReportedOnce(t *testing.T) {
 		got = append(got, err.Error())
 	}}
 	bubble(t, opts, func(t *testing.T, f *fixture) {
+		got = nil
 		f.Handle("x", func(context.Context, *socketio.Socket, *socketio.Event) error {
 			return fmt.Errorf("saving: %w; cleaning up: %w", errors.New("a"), errors.New("b"))
 		})

@@ -23,6 +23,7 @@ func TestNilEventMiddlewareStopsEvents(t *testing.T) {
 		}
 	}}
 	bubble(t, opts, func(t *testing.T, f *fixture) {
+		reported = 0
 		f.Handle("a", func(context.Context, *socketio.Socket, *socketio.Event) error { t.Error("handled"); return nil })
 		f.UseEvents(func(socketio.Handler) socketio.Handler { return nil })
 		c, _ := f.join("/")

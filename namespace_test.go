@@ -272,6 +272,7 @@ func TestEmptyChildrenGo(t *testing.T) {
 				return closeCounter{adapter.New(ns), &closed}, nil
 			}}
 			bubble(t, opts, func(t *testing.T, f *fixture) {
+				closed.Store(0)
 				p := f.OfFunc(matcher("^/dyn-"))
 				p.Use(func(_ context.Context, s *socketio.Socket) error {
 					if strings.HasPrefix(s.Namespace().Name(), "/dyn-no") {

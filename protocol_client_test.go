@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -20,6 +21,7 @@ import (
 
 	socketio "sio.example/socketio"
 	"sio.example/socketio/internal/memnet"
+	"sio.example/socketio/parser"
 )
 
 // A fixture is a server on a network in memory.
@@ -29,10 +31,31 @@ type fixture struct {
 	ln   *memnet.Listener
 	http *http.Server
 	logs *logBuffer
+
+	parser parser.Parser // of the options
 }
 
-// bubble runs fn with a server, on virtual time. That it returns shows that no goroutine is left.
+// bubble runs fn with a server, on virtual time, once for each of parsers, unless opts have one. That it returns shows that
+// no goroutine is left.
 func bubble(t *testing.T, opts *socketio.Options, fn func(t *testing.T, f *fixture)) {
+	t.Helper()
+	if opts != nil && opts.Parser != nil {
+		bubbleOf(t, opts, fn)
+		return
+	}
+	eachParser(t, func(t *testing.T, p parser.Parser) {
+		t.Helper()
+		var o socketio.Options
+		if opts != nil {
+			o = *opts
+		}
+		o.Parser = p
+		bubbleOf(t, &o, fn)
+	})
+}
+
+// bubbleOf is bubble with the parser of opts only, for what is about JSON text, and the default.
+func bubbleOf(t *testing.T, opts *socketio.Options, fn func(t *testing.T, f *fixture)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, opts)
@@ -46,7 +69,7 @@ func newFixture(t *testing.T, opts *socketio.Options) *fixture {
 	if opts != nil {
 		o = *opts
 	}
-	f := &fixture{t: t, ln: memnet.Listen(), logs: new(logBuffer)}
+	f := &fixture{t: t, ln: memnet.Listen(), logs: new(logBuffer), parser: o.Parser}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.NewTextHandler(f.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}
@@ -88,6 +111,9 @@ type wsClient struct {
 	conn net.Conn
 	br   *bufio.Reader
 	eid  string // Engine.IO session id
+
+	translator *translator
+	received   []string // and not read yet
 }
 
 // What a wsClient may read.
@@ -114,7 +140,7 @@ func (f *fixture) dialWith(uri string, header http.Header) *wsClient {
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	c := &wsClient{t: f.t, conn: conn, br: bufio.NewReader(conn)}
+	c := &wsClient{t: f.t, conn: conn, br: bufio.NewReader(conn), translator: newTranslator(f.parser)}
 	f.t.Cleanup(func() { _ = conn.Close() })
 	r, _ := http.NewRequest("GET", "http://192.0.2.1"+uri, nil)
 	for k, v := range header {
@@ -197,7 +223,7 @@ func (c *wsClient) send(texts ...string) {
 func (c *wsClient) trySend(texts ...string) error {
 	var b []byte
 	for _, text := range texts {
-		b = append(b, c.frame(opText, []byte(text))...)
+		b = append(b, c.translator.frames(c, text)...)
 	}
 	_, err := c.conn.Write(b)
 	return err
@@ -205,7 +231,14 @@ func (c *wsClient) trySend(texts ...string) error {
 
 func (c *wsClient) sendBinary(data []byte) {
 	c.t.Helper()
-	if _, err := c.conn.Write(c.frame(opBinary, data)); err != nil {
+	frames := c.frame(opBinary, data)
+	if c.translator != nil {
+		frames = nil
+		for _, f := range c.translator.send(parser.Frame{Binary: true, Data: data}) {
+			frames = append(frames, c.frame(opBinary, f.Data)...)
+		}
+	}
+	if _, err := c.conn.Write(frames); err != nil {
 		c.t.Fatal(err)
 	}
 }
@@ -240,6 +273,11 @@ func (c *wsClient) next() (op byte, payload []byte, err error) {
 // receive reads the next message, and answers pings before it. An attachment is "b" and its bytes.
 func (c *wsClient) receive() (string, error) {
 	for {
+		if len(c.received) > 0 {
+			s := c.received[0]
+			c.received = c.received[1:]
+			return s, nil
+		}
 		op, payload, err := c.next()
 		switch {
 		case err != nil:
@@ -250,6 +288,8 @@ func (c *wsClient) receive() (string, error) {
 			}
 		case op == opText:
 			return string(payload), nil
+		case op == opBinary && c.translator != nil:
+			c.received = c.translator.texts(payload, func(data []byte) string { return string(data) })
 		case op == opBinary:
 			return "b" + string(payload), nil
 		case op == opClose:
@@ -327,6 +367,8 @@ type pollClient struct {
 	http *http.Client
 	url  string
 	buf  []string
+
+	translator *translator
 }
 
 func (f *fixture) poll() *pollClient {
@@ -334,6 +376,7 @@ func (f *fixture) poll() *pollClient {
 	tr := &http.Transport{DialContext: f.ln.DialContext}
 	f.t.Cleanup(tr.CloseIdleConnections)
 	c := &pollClient{t: f.t, http: &http.Client{Transport: tr}, url: "http://192.0.2.1/socket.io/?EIO=4&transport=polling"}
+	c.translator = newTranslator(f.parser)
 	open := c.read()
 	var hs struct{ SID string }
 	if err := json.Unmarshal([]byte(strings.TrimPrefix(open, "0")), &hs); err != nil || hs.SID == "" {
@@ -345,7 +388,8 @@ func (f *fixture) poll() *pollClient {
 
 func (c *pollClient) send(packets ...string) {
 	c.t.Helper()
-	resp, err := c.http.Post(c.url, "text/plain;charset=UTF-8", strings.NewReader(strings.Join(packets, "\x1e")))
+	resp, err := c.http.Post(c.url, "text/plain;charset=UTF-8",
+		strings.NewReader(strings.Join(c.translator.packets(packets), "\x1e")))
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -372,6 +416,11 @@ func (c *pollClient) read() string {
 	}
 	p := c.buf[0]
 	c.buf = c.buf[1:]
+	if data, ok := strings.CutPrefix(p, "b"); ok && c.translator != nil {
+		raw, _ := base64.StdEncoding.DecodeString(data)
+		texts := c.translator.texts(raw, base64.StdEncoding.EncodeToString)
+		p, c.buf = texts[0], append(texts[1:len(texts):len(texts)], c.buf...)
+	}
 	if p == "2" {
 		c.send("3")
 		return c.read()

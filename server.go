@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -45,7 +44,9 @@ func NewServer(opts *Options) *Server {
 	s.initPendingConns()
 	s.guard = dispatch.Guard{DisableRecover: o.DisableRecover, Panics: &s.stats.panics}
 	s.appender, _ = o.Parser.(parser.Appender)
-	s.builtinParser = reflect.TypeOf(o.Parser) == reflect.TypeOf(parser.JSON(nil))
+	if p, ok := o.Parser.(parser.InlineEncoder); ok {
+		s.encodesInline = p.EncodesInline()
+	}
 	o.Engine.AllowRequest = s.limitHeaders(o.Engine.AllowRequest)
 	if opts != nil {
 		if err := errors.Join(opts.check(), opts.checkPath()); err != nil {
@@ -101,7 +102,7 @@ type server struct {
 	log           *slog.Logger
 	guard         dispatch.Guard
 	appender      parser.Appender // the Parser, if it is one
-	builtinParser bool            // the Parser is one of package parser
+	encodesInline bool            // see parser.InlineEncoder
 	stats         counters
 	causes        journal.Limiter // of what is logged
 	files         clientFiles

@@ -15,20 +15,25 @@ import (
 	"sio.example/socketio"
 	"sio.example/socketio/client"
 	"sio.example/socketio/event"
+	"sio.example/socketio/parser"
 	"sio.example/socketio/siotest"
 )
 
 // What a server promises, seen by a client of this project: both ends are real, and so is all between them but the
 // network.
 
-// twoEnds runs a test in a bubble for each way to connect.
+// twoEnds runs a test in a bubble for each way to connect, and for each of parsers.
 func twoEnds(t *testing.T, setup func(io *socketio.Server), fn func(t *testing.T, srv *siotest.Server)) {
 	for _, transports := range [][]string{{"polling"}, {"websocket"}, {"polling", "websocket"}} {
 		t.Run(strings.Join(transports, " then "), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				opts := &client.Options{}
-				opts.Engine.Transports = transports
-				fn(t, siotest.NewServer(t, &siotest.Options{Setup: setup, Client: opts}))
+			eachParser(t, func(t *testing.T, p parser.Parser) {
+				synctest.Test(t, func(t *testing.T) {
+					opts := &client.Options{Parser: p}
+					opts.Engine.Transports = transports
+					fn(t, siotest.NewServer(t, &siotest.Options{
+						Server: &socketio.Options{Parser: p}, Setup: setup, Client: opts,
+					}))
+				})
 			})
 		})
 	}

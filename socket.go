@@ -400,7 +400,7 @@ func (r *runner) connect() {
 // would be some, and so is what the user does about its errors. It is for the reader, and a socket that nobody knows
 // yet.
 func (s *Socket) canConnectInline() bool {
-	if !s.conn.srv.builtinParser || !s.hasMemoryAdapter() {
+	if !s.conn.srv.encodesInline || !s.hasMemoryAdapter() {
 		return false
 	}
 	hooks := s.ns().hooks.load()

@@ -191,7 +191,10 @@ func TestEmitWithAck(t *testing.T) {
 		}
 		ch := ask(t.Context())
 		c.expect(`420["ask",1]`)
-		c.send(`43["no id"]`, `435["unknown"]`, `430["yes",2]`, `430["again"]`)
+		if f.parser == nil {
+			c.send(`43["no id"]`)
+		}
+		c.send(`435["unknown"]`, `430["yes",2]`, `430["again"]`)
 		if r := <-ch; r.err != nil || !slices.Equal(r.v, []any{"yes", 2.0}) {
 			t.Errorf("got %v", r)
 		}

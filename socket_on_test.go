@@ -281,6 +281,7 @@ func TestHandlerErrors(t *testing.T) {
 		reports = append(reports, report{s.ID(), e.Name, err.Error()})
 	}}
 	bubble(t, opts, func(t *testing.T, f *fixture) {
+		reports = nil
 		f.OnConnection(func(s *socketio.Socket) {
 			s.On("shown", func(context.Context, *socketio.Event) error {
 				return fmt.Errorf("wrapped: %w", &event.Error{Message: "try again"})
@@ -396,6 +397,7 @@ func TestPanics(t *testing.T) {
 				errs = append(errs, err)
 			}}
 			bubble(t, opts, func(t *testing.T, f *fixture) {
+				errs = nil
 				f.Handle("ping", func(_ context.Context, s *socketio.Socket, e *socketio.Event) error { return e.Ack("pong") })
 				f.OnConnection(tt.setup)
 				c, _ := f.join("/")

@@ -30,7 +30,7 @@ func TestConnectTimeoutOfAProcessThatStoodStill(t *testing.T) {
 }
 
 func TestAttachmentTimeoutOfAProcessThatStoodStill(t *testing.T) {
-	bubble(t, &socketio.Options{AttachmentTimeout: 5 * time.Second}, func(t *testing.T, f *fixture) {
+	bubbleOf(t, &socketio.Options{AttachmentTimeout: 5 * time.Second}, func(t *testing.T, f *fixture) {
 		f.OnConnection(func(s *socketio.Socket) {
 			s.On("x", func(_ context.Context, e *socketio.Event) error {
 				var b []byte

@@ -20,6 +20,8 @@ import (
 	"sio.example/socketio/engineio"
 	"sio.example/socketio/engineio/packet"
 	"sio.example/socketio/internal/memnet"
+	"sio.example/socketio/internal/taggedparser"
+	"sio.example/socketio/parser"
 )
 
 // The tests whose names begin with TestConformance go through what the official client's own tests look at;
@@ -33,6 +35,8 @@ type stage struct {
 	ln   *memnet.Listener
 	http *http.Server
 
+	parser parser.Parser // of both ends; nil is the default
+
 	refused atomic.Bool // TCP connections are
 
 	mu       sync.Mutex
@@ -41,18 +45,29 @@ type stage struct {
 	managers []*client.Manager
 }
 
-// onStage runs fn with the server that the official client is tested against, which supportServer describes.
+// onStage runs fn with the server that the official client is tested against, which supportServer describes: once with the
+// default parser and once with one of another format, at both ends.
 func onStage(t *testing.T, fn func(t *testing.T, s *stage)) {
 	t.Helper()
-	onStageOf(t, func() http.Handler { return supportServer() }, fn)
+	for name, p := range map[string]parser.Parser{"json": nil, "tagged": taggedparser.New(nil)} {
+		t.Run(name, func(t *testing.T) {
+			t.Helper()
+			onStageWith(t, p, func() http.Handler { return supportServerWith(p) }, fn)
+		})
+	}
 }
 
-// onStageOf runs fn with a server of the test's own.
+// onStageOf runs fn with a server of the test's own, and the default parser.
 func onStageOf(t *testing.T, server func() http.Handler, fn func(t *testing.T, s *stage)) {
+	t.Helper()
+	onStageWith(t, nil, server, fn)
+}
+
+func onStageWith(t *testing.T, p parser.Parser, server func() http.Handler, fn func(t *testing.T, s *stage)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		h := server()
-		s := &stage{t: t, ln: memnet.Listen()}
+		s := &stage{t: t, ln: memnet.Listen(), parser: p}
 		s.http = &http.Server{Handler: h, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)}
 		go func() { _ = s.http.Serve(s.ln) }() // owned by the stage, ends with Close below
 		defer func() {
@@ -109,6 +124,9 @@ func (s *stage) options(opts *client.Options) *client.Options {
 	if opts != nil {
 		o = *opts
 	}
+	if o.Parser == nil {
+		o.Parser = s.parser
+	}
 	o.Engine.NetDial = s.netDial
 	o.Engine.Proxy = func(*http.Request) (*url.URL, error) { return nil, nil }
 	if o.Engine.Trace == nil {
@@ -141,7 +159,28 @@ func (s *stage) trace(_ string, sent bool, p packet.Packet) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.wire = append(s.wire, way+string(p.Data))
+	for _, text := range s.textOf(p.Data) {
+		s.wire = append(s.wire, way+text)
+	}
+}
+
+// textOf is a message in the default format.
+func (s *stage) textOf(message []byte) (texts []string) {
+	if s.parser == nil {
+		return []string{string(message)}
+	}
+	p, err := s.parser.NewDecoder().Add(parser.Frame{Binary: true, Data: slices.Clone(message)})
+	if err != nil {
+		return []string{err.Error()}
+	}
+	frames, err := parser.JSON(nil).Encode(nil, p)
+	if err != nil {
+		return []string{err.Error()}
+	}
+	for _, f := range frames {
+		texts = append(texts, string(f.Data))
+	}
+	return texts
 }
 
 // sent is what clients have sent so far.
@@ -285,8 +324,10 @@ func webSocketOnly() *client.Options {
 var utf8Texts = []string{"てすと", "Я Б Г Д Ж Й", "Ä ä Ü ü ß", "utf8 — string", "utf8 — string"}
 
 // supportServer is an application like the one that the official client is tested against.
-func supportServer() *socketio.Server {
-	io := socketio.NewServer(nil)
+func supportServer() *socketio.Server { return supportServerWith(nil) }
+
+func supportServerWith(p parser.Parser) *socketio.Server {
+	io := socketio.NewServer(&socketio.Options{Parser: p})
 	io.Use(func(_ context.Context, s *socketio.Socket) error {
 		if _, ok := s.Handshake().Query["fail"]; ok {
 			return &socketio.ConnectError{Message: "Auth failed (main namespace)"}

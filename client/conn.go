@@ -116,7 +116,7 @@ func (c *conn) HandleClose(reason engineio.Reason, err error) {
 // violation ends the connection because of what the server sent.
 func (c *conn) violation(err error) {
 	limit := ""
-	if e := (*parser.SyntaxError)(nil); errors.As(err, &e) {
+	if e := parser.LimitError(nil); errors.As(err, &e) {
 		limit = e.Limit() // of Options.Parser
 	}
 	c.m.warn("client: parse error", "error", dispatch.Plain(err.Error()), "limit", limit)

@@ -35,13 +35,18 @@ func (s *Socket) startRecovery(pid string) bool {
 
 // storeOffset remembers the offset of an event, which officially is any last argument that is a string.
 func (s *Socket) storeOffset(st *epoch, args Args) {
-	n := args.Len()
-	if n == 0 {
+	last := args.Len() - 1
+	if args.Kind(last) != parser.KindString {
 		return
 	}
-	var offset string
-	text, ok := args.Raw(n - 1)
-	if !ok || text[0] != '"' || len(text) > maxOffset || args.Decode(n-1, &offset) != nil {
+	offset, fits := "", false
+	_ = args.Walk(last, func(t parser.Token) error { // without a copy of what is too long
+		if fits = t.Len() <= maxOffset; fits {
+			offset = t.Text()
+		}
+		return nil
+	})
+	if !fits {
 		return
 	}
 	s.m.mu.Lock()
@@ -63,6 +68,7 @@ func connectArgs(auth any, resume *recoveryState) (Args, error) {
 	if args.Len() != 1 {
 		return Args{}, errAuth
 	}
+	// The text keeps all digits of numbers and the order of members, whichever parser sends it.
 	text, ok := args.Raw(0)
 	if !ok || text[0] != '{' {
 		var members map[string]any

@@ -13,6 +13,8 @@ import (
 	socketio "sio.example/socketio"
 	"sio.example/socketio/client"
 	"sio.example/socketio/engineio"
+	"sio.example/socketio/internal/taggedparser"
+	"sio.example/socketio/parser"
 	"sio.example/socketio/siotest"
 )
 
@@ -24,9 +26,21 @@ func engineOptions(transports ...string) engineio.DialOptions {
 // taken what happened until then.
 func established(t *testing.T, opts client.Options, fn func(t *testing.T, srv *siotest.Server, s *client.Socket, here, there *siotest.Recorder)) {
 	t.Helper()
+	for name, p := range map[string]parser.Parser{"json": nil, "tagged": taggedparser.New(&taggedparser.Options{Inline: true})} {
+		o := opts
+		o.Parser = p
+		t.Run(name, func(t *testing.T) { establishedWith(t, o, fn) })
+	}
+}
+
+// establishedWith is established with the parser of opts, at both ends.
+func establishedWith(
+	t *testing.T, opts client.Options, fn func(t *testing.T, srv *siotest.Server, s *client.Socket, here, there *siotest.Recorder),
+) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		here, there := siotest.NewRecorder(t), siotest.NewRecorder(t)
-		srv := siotest.NewServer(t, &siotest.Options{Setup: func(io *socketio.Server) {
+		srv := siotest.NewServer(t, &siotest.Options{Server: &socketio.Options{Parser: opts.Parser}, Setup: func(io *socketio.Server) {
 			there.Namespace("", io.Of("/"))
 			io.Handle("ask", func(_ context.Context, _ *socketio.Socket, e *socketio.Event) error { return e.Ack(e.Args) })
 		}})

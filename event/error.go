@@ -46,19 +46,44 @@ func shown(err error) string {
 // received returns the *Error that an acknowledgement stands for, or nil: its only value is then an object whose only
 // member is a string called error.
 func received(args parser.Args) error {
-	if args.Len() != 1 {
+	if args.Len() != 1 || args.Kind(0) != parser.KindObject {
 		return nil
 	}
-	text, ok := args.Raw(0)
-	if !ok || text[0] != '{' || !bytes.Contains(text, []byte(`"error"`)) {
+	if text, ok := args.Raw(0); ok && !bytes.Contains(text, []byte(`"error"`)) {
+		return nil // as most are
+	}
+	var r errorReader
+	_ = args.Walk(0, r.read)
+	if !r.isError {
 		return nil
 	}
-	var members map[string]any
-	if args.Decode(0, &members) != nil || len(members) != 1 {
-		return nil
+	return &Error{Message: r.message}
+}
+
+// An errorReader reads the tokens of {"error": message}, and no further once it is something else.
+type errorReader struct {
+	tokens  int
+	message string
+	isError bool
+}
+
+var errOther = errors.New("no error")
+
+func (r *errorReader) read(t parser.Token) error {
+	ok := false
+	switch r.tokens {
+	case 0:
+		ok = t.Kind == parser.KindObject && t.Len() == 1
+	case 1:
+		ok = t.Text() == "error"
+	case 2:
+		if ok = t.Kind == parser.KindString; ok {
+			r.message, r.isError = t.Text(), true
+		}
 	}
-	if message, ok := members["error"].(string); ok {
-		return &Error{Message: message}
+	r.tokens++
+	if !ok {
+		return errOther
 	}
 	return nil
 }

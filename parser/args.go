@@ -6,25 +6,18 @@ import (
 	"unicode/utf8"
 )
 
-// Args are arguments: either received ones, still encoded, or Go values that are to be sent. They are immutable and
-// safe for concurrent use. The zero value holds none.
+// Args are arguments: either received ones, which are decoded when they are asked for, or Go values that are to be
+// sent. They are immutable and safe for concurrent use. The zero value holds none.
 type Args struct {
-	// Received ones are those of rec from start to end; values is nil then. There are fewer than 2^31, as a text is
-	// shorter than 2^32 bytes.
-	rec        *received
-	start, end int32
+	src source // of received ones; nil for values
 
 	// values never holds a Tuple or Args; a single received argument among Go values is a rawArg.
 	values []any
 }
 
-// first and last bound the indexes of received arguments.
-func (a Args) first() int { return int(a.start) }
-func (a Args) last() int  { return int(a.end) }
-
 // rawArg is a received argument among values.
 type rawArg struct {
-	rec *received
+	src source
 	i   int
 }
 
@@ -114,21 +107,21 @@ func appendSpread(flat []any, v any) []any {
 }
 
 func (a Args) appendValues(flat []any) []any {
-	if a.rec == nil {
+	if a.src == nil {
 		return append(flat, a.values...)
 	}
-	for i := a.first(); i < a.last(); i++ {
-		flat = append(flat, rawArg{a.rec, i})
+	for i := range a.src.count() {
+		flat = append(flat, rawArg{a.src, i})
 	}
 	return flat
 }
 
 // Len is the number of arguments.
 func (a Args) Len() int {
-	if a.rec == nil {
+	if a.src == nil {
 		return len(a.values)
 	}
-	return int(a.end - a.start)
+	return a.src.count()
 }
 
 // Slice returns the arguments from i to j. It panics if there are fewer, as slices do.
@@ -136,20 +129,36 @@ func (a Args) Slice(i, j int) Args {
 	if i < 0 || i > j || j > a.Len() {
 		panic(fmt.Sprintf("parser: Args.Slice(%d, %d) of %d arguments", i, j, a.Len()))
 	}
-	if a.rec == nil {
+	if a.src == nil {
 		return Args{values: a.values[i:j:j]}
 	}
-	return Args{rec: a.rec, start: a.start + int32(i), end: a.start + int32(j)}
+	return partOf(a.src, i, j-i)
 }
 
-// HasBinary reports whether there are attachments. For Go values it has to encode them to find out.
+// Kind is what argument i is, or KindInvalid if there is no such argument, or if it is a Go value that cannot be sent.
+func (a Args) Kind(i int) Kind {
+	if i < 0 || i >= a.Len() {
+		return KindInvalid
+	}
+	if a.src != nil {
+		return a.src.kind(i)
+	}
+	kind := KindInvalid
+	_ = walkValue(a.values[i], func(t Token) error { // an error after the first token is one of what is within
+		kind = t.Kind
+		return errStop
+	})
+	return kind
+}
+
+// HasBinary reports whether there are bytes. For Go values it has to encode them to find out.
 func (a Args) HasBinary() bool {
-	r, err := a.received()
+	src, err := a.received()
 	if err != nil {
 		return false
 	}
-	for i := r.first(); i < r.last(); i++ {
-		if len(r.rec.marksIn(i)) > 0 {
+	for i := range src.count() {
+		if src.hasBinary(i) {
 			return true
 		}
 	}
@@ -157,15 +166,17 @@ func (a Args) HasBinary() bool {
 }
 
 // Values decodes the arguments as JavaScript would see them: nil, bool, float64, string, []byte, []any, map[string]any.
+// A parser that has more than JSON may have made others: an int64, or a uint64, which is beyond what a float64 holds
+// exactly; a NaN or an infinity; a time.Time.
 func (a Args) Values() ([]any, error) {
-	r, err := a.received()
+	src, err := a.received()
 	if err != nil {
 		return nil, err
 	}
-	values := make([]any, r.Len())
+	values := make([]any, src.count())
 	for i := range values {
-		if err := r.Decode(i, &values[i]); err != nil {
-			return nil, err
+		if err := src.decode(i, &values[i]); err != nil {
+			return nil, &ArgumentError{Index: i, Err: err}
 		}
 	}
 	return values, nil
@@ -173,52 +184,102 @@ func (a Args) Values() ([]any, error) {
 
 // String is the JSON text of the arguments, shortened, for logs.
 func (a Args) String() string {
-	r, err := a.received()
+	src, err := a.received()
 	if err != nil {
 		return shorten("!("+err.Error()+")", maxLogText)
 	}
 	text := []byte{'['}
-	for i := r.first(); i < r.last() && len(text) <= maxLogText; i++ {
-		if i > r.first() {
+	for i := 0; i < src.count() && len(text) <= maxLogText; i++ {
+		if i > 0 {
 			text = append(text, ',')
 		}
-		raw := r.rec.raw(i)
-		text = append(text, raw[:min(len(raw), maxLogText)]...)
+		text = appendLog(text, src, i)
 	}
 	return shorten(string(append(text, ']')), maxLogText)
 }
 
-// Raw is the JSON text of argument i, which must not be written to. ok is false if there is no such
-// argument, if it holds attachments, or if it is a Go value that cannot be encoded.
+// appendLog appends about as much of the text of argument i as a log shows.
+func appendLog(text []byte, src source, i int) []byte {
+	if p, ok := src.(*view); ok {
+		src, i = p.source, p.first+i
+	}
+	rec, ok := src.(*received)
+	if !ok {
+		var err error
+		if rec, err = standard.receive([]any{rawArg{src, i}}); err != nil {
+			return append(append(append(text, "!("...), err.Error()...), ')')
+		}
+		i = 0
+	}
+	raw := rec.textOf(i)
+	return append(text, raw[:min(len(raw), maxLogText)]...)
+}
+
+// Raw is the JSON text of argument i, which must not be written to: as it came, or, of a Go value, as it would be sent.
+// ok is false if there is no such argument, if it holds bytes, if it cannot be encoded, or if a parser of another
+// format has read it: to have text made of such a one, bind a json.RawMessage.
 func (a Args) Raw(i int) (text []byte, ok bool) {
 	if i < 0 || i >= a.Len() {
 		return nil, false
 	}
-	r, err := a.Slice(i, i+1).received()
-	if err != nil || len(r.rec.marksIn(r.first())) > 0 {
+	if a.src != nil {
+		return a.src.raw(i)
+	}
+	return rawOf(a.values[i])
+}
+
+// rawOf is the JSON text of a value that is to be sent.
+func rawOf(v any) (text []byte, ok bool) {
+	rec, err := standard.receive([]any{v})
+	if err != nil {
 		return nil, false
 	}
-	return r.rec.raw(r.first()), true
+	return rec.raw(0)
 }
 
 // MarshalJSON returns the arguments as an array, for Args that stand within another value. There,
-// attachments are an error; as arguments of their own they are sent on.
+// bytes are an error; as arguments of their own they are sent on.
 func (a Args) MarshalJSON() ([]byte, error) {
-	r, err := a.received()
+	src, err := a.received()
 	if err != nil {
 		return nil, err
 	}
 	text := []byte{'['}
-	for i := r.first(); i < r.last(); i++ {
-		if len(r.rec.marksIn(i)) > 0 {
+	for i := range src.count() {
+		raw, ok := src.raw(i)
+		if !ok && !src.hasBinary(i) { // another parser has read it
+			var rec *received
+			if rec, err = standard.receive([]any{rawArg{src, i}}); err != nil {
+				return nil, err
+			}
+			raw, ok = rec.raw(0)
+		}
+		if !ok {
 			return nil, errRawBinary
 		}
-		if i > r.first() {
+		if i > 0 {
 			text = append(text, ',')
 		}
-		text = append(text, r.rec.raw(i)...)
+		text = append(text, raw...)
 	}
 	return append(text, ']'), nil
+}
+
+// Walk shows argument i to visit, token by token: as exact as it was received, or, of a Go value, as exact as it is. An
+// error of visit ends the walk, and is returned. A Go value that cannot be sent is an error, too, as it is one to the
+// JSON parser; visit may have seen some of it by then.
+//
+// It is what an encoder of another format, or of a cluster, is made of: what tags, embedded structs and methods of a
+// type mean was settled before visit is called. It allocates nothing for a token, but for types that encode themselves,
+// which make JSON text of their own, and for the keys of their maps.
+func (a Args) Walk(i int, visit func(t Token) error) error {
+	if i < 0 || i >= a.Len() {
+		return &ArgumentError{Index: i, Err: fmt.Errorf("there are %d", a.Len())}
+	}
+	if a.src != nil {
+		return a.src.walk(i, visit)
+	}
+	return walkValue(a.values[i], visit)
 }
 
 // shorten cuts s to at most limit bytes, between characters, and shows that it did.
@@ -234,30 +295,13 @@ func shorten(s string, limit int) string {
 	return s[:n] + more
 }
 
-// received returns the same arguments encoded, so that they can be decoded. The zero value and encoded
-// ones come back as they are.
-func (a Args) received() (Args, error) {
-	if a.rec != nil || len(a.values) == 0 {
-		return Args{rec: a.recOrEmpty(), start: a.start, end: a.end}, nil
+// received returns the source of received arguments, and encodes others, so that they can be decoded.
+func (a Args) received() (source, error) {
+	if a.src != nil {
+		return a.src, nil
 	}
-	rec, err := standard.receive(a.values)
-	if err != nil {
-		return Args{}, err
+	if len(a.values) == 0 {
+		return noArguments, nil
 	}
-	return Args{rec: rec, end: int32(len(rec.spans))}, nil
-}
-
-var noArguments = &received{}
-
-func (a Args) recOrEmpty() *received {
-	if a.rec == nil {
-		return noArguments
-	}
-	return a.rec
-}
-
-// raw is the text of argument i.
-func (r *received) raw(i int) []byte {
-	s := r.spans[i]
-	return r.text[s.start:s.end:s.end]
+	return standard.receive(a.values)
 }

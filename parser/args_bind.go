@@ -28,13 +28,13 @@ func (a Args) Bind(dst ...any) error {
 	if len(dst) == 0 {
 		return nil
 	}
-	r, err := a.received()
+	src, err := a.received()
 	if err != nil {
 		return err
 	}
 	next := 0
 	for _, d := range dst {
-		if next, err = r.bind(next, d); err != nil {
+		if next, err = bind(src, next, d); err != nil {
 			return err
 		}
 	}
@@ -47,24 +47,23 @@ func (a Args) Decode(i int, dst any) error {
 	if i < 0 || i >= a.Len() {
 		return &ArgumentError{Index: i, Err: fmt.Errorf("there are %d", a.Len())}
 	}
-	if a.rec == nil {
-		a, i = a.Slice(i, a.Len()), 0
-	}
-	r, err := a.received()
-	if err != nil {
-		return err
-	}
 	if all, ok := dst.(*Args); ok && all != nil {
 		*all = a.Slice(i, i+1)
 		return nil
 	}
-	_, err = r.bind(i, dst)
+	if a.src == nil {
+		a, i = a.Slice(i, a.Len()), 0
+	}
+	src, err := a.received()
+	if err != nil {
+		return err
+	}
+	_, err = bind(src, i, dst)
 	return err
 }
 
-// bind fills one destination from argument i on, and returns the index of the next argument. The
-// arguments are received ones.
-func (a Args) bind(i int, dst any) (next int, err error) {
+// bind fills one destination from argument i on, and returns the index of the next argument.
+func bind(src source, i int, dst any) (next int, err error) {
 	switch d := dst.(type) {
 	case nil:
 		return i + 1, nil
@@ -72,8 +71,9 @@ func (a Args) bind(i int, dst any) (next int, err error) {
 		if d == nil {
 			return i, &ArgumentError{Index: i, Err: errDestination}
 		}
-		*d = a.Slice(min(i, a.Len()), a.Len())
-		return a.Len(), nil
+		n := src.count()
+		*d = partOf(src, min(i, n), n-min(i, n))
+		return n, nil
 	case *string, *int, *int64, *float64, *bool, *[]byte, *any, *map[string]any, *[]any:
 	default:
 		v := reflect.ValueOf(dst)
@@ -81,13 +81,13 @@ func (a Args) bind(i int, dst any) (next int, err error) {
 			return i, &ArgumentError{Index: i, Err: errDestination}
 		}
 		if t := tupleBehind(v); t.IsValid() {
-			return a.bindTuple(i, t)
+			return bindTuple(src, i, t)
 		}
 	}
-	if i >= a.Len() {
+	if i >= src.count() {
 		return i + 1, nil
 	}
-	if err := a.rec.decode(a.first()+i, dst); err != nil {
+	if err := src.decode(i, dst); err != nil {
 		return i, &ArgumentError{Index: i, Err: err}
 	}
 	return i + 1, nil
@@ -111,9 +111,9 @@ func tupleBehind(v reflect.Value) reflect.Value {
 	return v
 }
 
-func (a Args) bindTuple(i int, v reflect.Value) (next int, err error) {
+func bindTuple(src source, i int, v reflect.Value) (next int, err error) {
 	for _, field := range planOf(v.Type()).fields {
-		if i, err = a.bind(i, v.Field(field).Addr().Interface()); err != nil {
+		if i, err = bind(src, i, v.Field(field).Addr().Interface()); err != nil {
 			return i, err
 		}
 	}
@@ -122,7 +122,7 @@ func (a Args) bindTuple(i int, v reflect.Value) (next int, err error) {
 
 // decode decodes argument i into dst, a pointer to one destination.
 func (r *received) decode(i int, dst any) error {
-	raw := r.raw(i)
+	raw := r.textOf(i)
 	if r.decodeScalar(i, raw, dst) {
 		return nil
 	}
@@ -252,7 +252,7 @@ func (r *received) copyRaw(i int, dst *[]byte) error {
 	if len(r.marksIn(i)) > 0 {
 		return errRawBinary
 	}
-	*dst = append([]byte(nil), r.raw(i)...)
+	*dst = append([]byte(nil), r.textOf(i)...)
 	return nil
 }
 

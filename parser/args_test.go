@@ -71,15 +71,19 @@ func TestBindValues(t *testing.T) {
 		{mark0, []string{""}, ptr([]byte{})},
 		{mark0, []string{"ab"}, ptr(any([]byte("ab")))},
 		{mark0, []string{"ab"}, ptr(ptr([]byte("ab")))},
-		{`[` + mark1 + `,"Yg==",` + mark0 + `]`, []string{"a", "c"}, ptr([][]byte{[]byte("c"), []byte("b"), []byte("a")})},
+		{`[` + mark1 + `,"Yg==",` + mark0 + `]`, []string{"a", "c"}, ptr([][]byte{[]byte("c"), []byte("b"),
+			[]byte("a")})},
 		{`{"k":` + mark0 + `}`, []string{"a"}, ptr(map[string][]byte{"k": []byte("a")})},
 		{`{"k":{"j":` + mark0 + `}}`, []string{"a"}, ptr(map[string]any{"k": object{"j": []byte("a")}})},
 		{`[1,[` + mark0 + `]]`, []string{"a"}, ptr(list{1.0, list{[]byte("a")}})},
-		{`{"Data":` + mark1 + `,"Any":{"x":[` + mark0 + `]},"More":{"m":` + mark0 + `},"List":[` + mark0 + `,2],"Raw":{"r": 1}}`, []string{"a", "b"},
-			&inner{[]byte("b"), object{"x": list{[]byte("a")}}, object{"m": []byte("a")}, list{[]byte("a"), 2.0}, json.RawMessage(`{"r": 1}`)}},
+		{`{"Data":` + mark1 + `,"Any":{"x":[` + mark0 + `]},"More":{"m":` + mark0 + `},"List":[` + mark0 +
+			`,2],"Raw":{"r": 1}}`, []string{"a", "b"},
+			&inner{[]byte("b"), object{"x": list{[]byte("a")}}, object{"m": []byte("a")}, list{[]byte("a"), 2.0},
+				json.RawMessage(`{"r": 1}`)}},
 		{`{"Data":"YQ==","Any":[1,{}],"More":null,"List":[],"Raw":null}`, nil,
 			&inner{[]byte("a"), list{1.0, object{}}, nil, list{}, json.RawMessage(`null`)}},
-		{`{"Data" : ` + mark0 + ` , "Any" : ` + mark0 + ` }`, []string{"a"}, &inner{Data: []byte("a"), Any: []byte("a")}},
+		{`{"Data" : ` + mark0 + ` , "Any" : ` + mark0 + ` }`, []string{"a"}, &inner{Data: []byte("a"),
+			Any: []byte("a")}},
 		{`{"other":` + mark0 + `,"ID":1}`, []string{"a"}, &small{ID: 1}},
 		{`{"ID":1,"TEXT":"x","id":2}`, nil, &small{ID: 2, Text: "x"}}, // case, and the last wins
 		{`"YQ=="`, nil, ptr(named("a"))},
@@ -260,7 +264,9 @@ func (w *within) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 }
 
 func TestTypesThatDecodeThemselves(t *testing.T) {
-	args := binaryArgs(t, `{"A":`+mark0+`,"E":{"Data":"YQ==","Any":`+mark0+`,"Raw":[`+mark0+`],"Map":{"a":1},"List":[1]},"W":{"data":`+mark0+`}}`, "file")
+	args := binaryArgs(t,
+		`{"A":`+mark0+`,"E":{"Data":"YQ==","Any":`+mark0+`,"Raw":[`+mark0+`],"Map":{"a":1},"List":[1]},`+
+			`"W":{"data":`+mark0+`}}`, "file")
 	var in struct {
 		A []byte
 		E envelope
@@ -271,8 +277,10 @@ func TestTypesThatDecodeThemselves(t *testing.T) {
 	}
 	e := in.E.Inner
 	looks := object{"_placeholder": true, "num": 0.0}
-	if string(in.A) != "file" || string(in.W.Inner.Data) != "file" || string(e.Data) != "a" || !reflect.DeepEqual(e.Any, any(looks)) ||
-		string(e.Raw) != "["+mark0+"]" || !reflect.DeepEqual(e.Map, object{"a": 1.0}) || !reflect.DeepEqual(e.List, list{1.0}) {
+	if string(in.A) != "file" || string(in.W.Inner.Data) != "file" || string(e.Data) != "a" ||
+		!reflect.DeepEqual(e.Any, any(looks)) ||
+		string(e.Raw) != "["+mark0+"]" || !reflect.DeepEqual(e.Map, object{"a": 1.0}) || !reflect.DeepEqual(e.List,
+		list{1.0}) {
 		t.Errorf("%+v", in)
 	}
 	if err := binaryArgs(t, `{"A":`+mark0+`,"E":{"Data":`+mark0+`}}`, "file").Bind(&in); err == nil {
@@ -311,7 +319,8 @@ func TestRawJSONIsACopy(t *testing.T) {
 
 func TestArgsOfValues(t *testing.T) {
 	n := 5
-	args := NewArgs(1, "two", point{X: 3, Y: 4}, binaryArgs(t, `5,`+mark0, "six"), []byte("seven"), None{}, &point{X: 8, Y: 9},
+	args := NewArgs(1, "two", point{X: 3, Y: 4}, binaryArgs(t, `5,`+mark0, "six"), []byte("seven"), None{},
+		&point{X: 8, Y: 9},
 		(*Args)(nil), (*point)(nil), optional{Name: "o", Limit: &n, Rest: NewArgs(10)})
 	want := list{1.0, "two", 3.0, 4.0, 5.0, []byte("six"), []byte("seven"), 8.0, 9.0, 0.0, 0.0, "o", 5.0, 10.0}
 	got, err := args.Values()
@@ -330,7 +339,7 @@ func TestArgsOfValues(t *testing.T) {
 		t.Errorf("%q, %v", two, err)
 	}
 	whole := binaryArgs(t, `1,2`)
-	if a := NewArgs(whole); a.rec != whole.rec {
+	if a := NewArgs(whole); a.src != whole.src {
 		t.Error("sending on what came makes a copy")
 	}
 	if a := NewArgs(); a.Len() != 0 || a.HasBinary() || a.String() != "[]" {
@@ -354,7 +363,8 @@ func TestNestedTuples(t *testing.T) {
 		More     *Args
 	}
 	more := NewArgs(true, "x")
-	args := NewArgs(segment{From: point{X: 1, Y: 2}, To: point{X: 3, Y: 4}, Via: &point{X: 5, Y: 6}, Label: "l", More: &more})
+	args := NewArgs(segment{From: point{X: 1, Y: 2}, To: point{X: 3, Y: 4}, Via: &point{X: 5, Y: 6}, Label: "l",
+		More: &more})
 	if s := args.String(); s != `[1,2,3,4,5,6,"l",true,"x"]` {
 		t.Errorf("arguments are %s", s)
 	}
@@ -448,13 +458,17 @@ func TestString(t *testing.T) { // P-42
 // TestOrdinaryListsDecodeIntoInterfaces: what fits into a message by default can be decoded without a type.
 func TestOrdinaryListsDecodeIntoInterfaces(t *testing.T) {
 	for _, item := range []string{
-		`{"id":1}`, `{"a":1}`, `{"x":12,"y":34}`, `{"x":12.5,"y":100,"z":0}`, `[]`, `{}`, `[1,2]`, `1`, `""`, `"text"`, `{"a":{}}`, `{"a":{"b":1}}`,
-		`{"a":[{"b":null}]}`, `{"id":1,"tags":["a","b"],"at":{"x":1,"y":2}}`, `{"a":1,"b":2,"c":3,"d":4,"e":5,"f":6,"g":7,"h":8,"i":9}`,
+		`{"id":1}`, `{"a":1}`, `{"x":12,"y":34}`, `{"x":12.5,"y":100,"z":0}`, `[]`, `{}`, `[1,2]`, `1`, `""`,
+		`"text"`, `{"a":{}}`, `{"a":{"b":1}}`,
+		`{"a":[{"b":null}]}`, `{"id":1,"tags":["a","b"],"at":{"x":1,"y":2}}`,
+		`{"a":1,"b":2,"c":3,"d":4,"e":5,"f":6,"g":7,"h":8,"i":9}`,
 	} {
 		// A tenth of engineio's default MaxPayload, and a tenth of the memory.
 		list := `[` + strings.Repeat(item+",", 100_000/(len(item)+1)-1) + item + `]`
-		for text, dsts := range map[string][]any{list: {new(any), new([]any)}, `{"list":` + list + `}`: {new(any), new(struct{ List any })}} {
-			p, err := JSON(&JSONOptions{MaxDecoded: defaultMaxDecoded / 10}).NewDecoder().Add(Frame{Data: []byte(`31[` + text + `]`)})
+		for text, dsts := range map[string][]any{list: {new(any), new([]any)}, `{"list":` + list + `}`: {new(any),
+			new(struct{ List any })}} {
+			d := JSON(&JSONOptions{MaxDecoded: defaultMaxDecoded / 10}).NewDecoder()
+			p, err := d.Add(Frame{Data: []byte(`31[` + text + `]`)})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -489,7 +503,8 @@ func TestMaxDecoded(t *testing.T) { // P-19
 		{1 << 20, `[` + strings.Repeat(`{"a":{}},`, 1000) + `0]`, new(any), true},
 		{1 << 20, `[` + strings.Repeat(`{"a":{}},`, 2000) + `0]`, new(any), true},
 		{1 << 20, `[` + strings.Repeat(`{"a":{}},`, 3000) + `0]`, new(any), false},
-		{1 << 20, `[` + strings.Repeat(`{"a":{}},`, 3000) + `{}]`, new([]map[string]any), false}, // all of them together
+		// all of them together
+		{1 << 20, `[` + strings.Repeat(`{"a":{}},`, 3000) + `{}]`, new([]map[string]any), false},
 		{1 << 20, `[` + strings.Repeat(`{"a":{}},`, 1000) + `{}]`, new([]map[string]any), true},
 		{1 << 20, `{"x":[` + strings.Repeat(`[],`, 40_000) + `0]}`, new(map[string][]any), false},
 		{1 << 20, `[` + strings.Repeat(`{"a":1},`, 3000) + `{}]`, new([]small), true}, // the program's own type

@@ -70,9 +70,12 @@ func TestDecode(t *testing.T) {
 		{"2.2", list{`2["m",1,null,null]`}, `EVENT / "m"`, list{1.0, nil, nil}},
 		{"2.2", list{`2/chat,7["m"]`}, `EVENT /chat id=7 "m"`, list{}},
 		{"2.2", list{`312[]`}, "ACK / id=12", list{}},
-		{"2.2", list{`4{"message":"nope","data":{"c":1}}`}, "CONNECT_ERROR /", list{object{"message": "nope", "data": object{"c": 1.0}}}},
-		{"2.2", list{`51-["m",{"_placeholder":true,"num":0}]`, bin("\x01\x02\x03")}, `EVENT / "m"`, list{[]byte{1, 2, 3}}},
-		{"2.2", list{`52-/a,0["m",{"a":[{"_placeholder":true,"num":0}],"b":{"_placeholder":true,"num":1}}]`, bin("\x01"), bin("\x02")},
+		{"2.2", list{`4{"message":"nope","data":{"c":1}}`}, "CONNECT_ERROR /", list{object{"message": "nope",
+			"data": object{"c": 1.0}}}},
+		{"2.2", list{`51-["m",{"_placeholder":true,"num":0}]`, bin("\x01\x02\x03")}, `EVENT / "m"`, list{[]byte{1, 2,
+			3}}},
+		{"2.2", list{`52-/a,0["m",{"a":[{"_placeholder":true,"num":0}],"b":{"_placeholder":true,"num":1}}]`,
+			bin("\x01"), bin("\x02")},
 			`EVENT /a id=0 "m"`, list{object{"a": list{[]byte{1}}, "b": []byte{2}}}},
 		{"2.2", list{`61-12[{"_placeholder":true,"num":0}]`, bin("\xff")}, "ACK / id=12", list{[]byte{0xff}}},
 		{"2.2", list{`2[5,"x"]`}, `EVENT / "5"`, list{"x"}},
@@ -100,7 +103,8 @@ func TestDecode(t *testing.T) {
 		{"P-10", list{`2["\u0063onnect_"]`}, `EVENT / "connect_"`, list{}},
 		{"P-11", list{`2["x",{"__proto__":{"a":1}}]`}, `EVENT / "x"`, list{object{"__proto__": object{"a": 1.0}}}},
 		{"P-12", list{`2["error"]`}, `EVENT / "error"`, list{}},
-		{"P-15", list{`2["\ud800x","\udc00","\ud83d\ude00","\ud800\ud83d\ude00","\ud800\u0041"]`}, "EVENT / \"\ufffdx\"",
+		{"P-15", list{`2["\ud800x","\udc00","\ud83d\ude00","\ud800\ud83d\ude00","\ud800\u0041"]`},
+			"EVENT / \"\ufffdx\"",
 			list{"\ufffd", "😀", "\ufffd😀", "\ufffdA"}},
 		{"P-16", list{`2["x",{"a":1,"a":2}]`}, `EVENT / "x"`, list{object{"a": 2.0}}},
 		{"P-21", list{`20["x"]`}, `EVENT / id=0 "x"`, list{}},
@@ -112,12 +116,14 @@ func TestDecode(t *testing.T) {
 		{"P-26", list{`35`}, "ACK / id=5", list{}},
 		{"P-35", list{"0/a\"b%0a..\x7f\x01,"}, "CONNECT /a\"b%0a..\x7f\x01", list{}},
 		{"P-35", list{"0/" + strings.Repeat("n", 1023)}, "CONNECT /" + strings.Repeat("n", 1023), list{}},
-		{"P-35", list{"0/" + strings.Repeat("n", 1023) + ",{}"}, "CONNECT /" + strings.Repeat("n", 1023), list{object{}}},
+		{"P-35", list{"0/" + strings.Repeat("n", 1023) + ",{}"}, "CONNECT /" + strings.Repeat("n", 1023),
+			list{object{}}},
 		{"P-36", list{`0/,`}, "CONNECT /", list{}},
 		{"P-36", list{`2/,["x"]`}, `EVENT / "x"`, list{}},
 		{"P-36", list{`0/`}, "CONNECT /", list{}},
 
-		{"white space", list{" \t2"[2:] + " \n[\t\"x\" ,\r{ \"a\" : [ ] , \"b\" : { } } , 1 ]\n "}, `EVENT / "x"`, list{object{"a": list{}, "b": object{}}, 1.0}},
+		{"white space", list{" \t2"[2:] + " \n[\t\"x\" ,\r{ \"a\" : [ ] , \"b\" : { } } , 1 ]\n "}, `EVENT / "x"`,
+			list{object{"a": list{}, "b": object{}}, 1.0}},
 		{"white space", list{"3 [ ] "}, "ACK /", list{}},
 		{"escapes", list{`2["x","\"\\\/\b\f\n\r\t\u20AC\u20ac"]`}, `EVENT / "x"`, list{"\"\\/\b\f\n\r\t€€"}},
 		{"numbers", list{`3[0,-0,1,-1,1.5,1e3,1E+3,1e-3,123456789012345,1234567890123456]`}, "ACK /",
@@ -125,21 +131,30 @@ func TestDecode(t *testing.T) {
 		{"words", list{`3[true,false,null]`}, "ACK /", list{true, false, nil}},
 
 		{"B-1", list{`51-["x",{"num":0,"_placeholder":true}]`, bin("a")}, `EVENT / "x"`, list{[]byte("a")}},
-		{"B-1", list{`51-["x",{"_placeholder":true,"num":0,"more":[{"_placeholder":true,"num":7}]}]`, bin("a")}, `EVENT / "x"`, list{[]byte("a")}},
+		{"B-1", list{`51-["x",{"_placeholder":true,"num":0,"more":[{"_placeholder":true,"num":7}]}]`, bin("a")},
+			`EVENT / "x"`, list{[]byte("a")}},
 		{"B-1", list{`51-["x",{"\u005fplaceholder":true,"n\u0075m":0}]`, bin("a")}, `EVENT / "x"`, list{[]byte("a")}},
-		{"B-1", list{`51-["x", { "_placeholder" : true , "num" : 0.0e1 } ]`, bin("a")}, `EVENT / "x"`, list{[]byte("a")}},
-		{"B-1", list{`51-["x",{"_placeholder":false,"_placeholder":true,"num":5,"num":0}]`, bin("a")}, `EVENT / "x"`, list{[]byte("a")}},
-		{"B-5", list{`510-["x",{"_placeholder":true,"num":9}]`, bin("0"), bin("1"), bin("2"), bin("3"), bin("4"), bin("5"), bin("6"), bin("7"), bin("8"), bin("9")},
+		{"B-1", list{`51-["x", { "_placeholder" : true , "num" : 0.0e1 } ]`, bin("a")}, `EVENT / "x"`,
+			list{[]byte("a")}},
+		{"B-1", list{`51-["x",{"_placeholder":false,"_placeholder":true,"num":5,"num":0}]`, bin("a")}, `EVENT / "x"`,
+			list{[]byte("a")}},
+		{"B-5", list{`510-["x",{"_placeholder":true,"num":9}]`, bin("0"), bin("1"), bin("2"), bin("3"), bin("4"),
+			bin("5"), bin("6"), bin("7"), bin("8"), bin("9")},
 			`EVENT / "x"`, list{[]byte("9")}},
-		{"B-19", list{`51-["x",{"_placeholder":true,"num":0},[{"_placeholder":true,"num":0}]]`, bin("a")}, `EVENT / "x"`, list{[]byte("a"), list{[]byte("a")}}},
+		{"B-19", list{`51-["x",{"_placeholder":true,"num":0},[{"_placeholder":true,"num":0}]]`, bin("a")},
+			`EVENT / "x"`, list{[]byte("a"), list{[]byte("a")}}},
 		{"B-20", list{`51-["x"]`, bin("a")}, `EVENT / "x"`, list{}},
 		{"B-20", list{`52-["x",{"_placeholder":true,"num":1}]`, bin("a"), bin("b")}, `EVENT / "x"`, list{[]byte("b")}},
-		{"B-21", list{`2["x",{"_placeholder":true,"num":0}]`}, `EVENT / "x"`, list{object{"_placeholder": true, "num": 0.0}}},
+		{"B-21", list{`2["x",{"_placeholder":true,"num":0}]`}, `EVENT / "x"`, list{object{"_placeholder": true,
+			"num": 0.0}}},
 		{"B-27", list{`51-["x",{"_placeholder":true,"num":0}]`, bin("")}, `EVENT / "x"`, list{[]byte{}}},
 		{"B-28", list{`61-999[{"_placeholder":true,"num":0}]`, bin("a")}, "ACK / id=999", list{[]byte("a")}},
-		{"B-30", list{`51-["x",{"_placeholder":1,"num":0}]`, bin("a")}, `EVENT / "x"`, list{object{"_placeholder": 1.0, "num": 0.0}}},
-		{"B-30", list{`51-["x",{"_placeholder":"true","num":"splice"}]`, bin("a")}, `EVENT / "x"`, list{object{"_placeholder": "true", "num": "splice"}}},
-		{"B-30", list{`51-["x",{"_placeholder":true,"_placeholder":false,"num":9}]`, bin("a")}, `EVENT / "x"`, list{object{"_placeholder": false, "num": 9.0}}},
+		{"B-30", list{`51-["x",{"_placeholder":1,"num":0}]`, bin("a")}, `EVENT / "x"`,
+			list{object{"_placeholder": 1.0, "num": 0.0}}},
+		{"B-30", list{`51-["x",{"_placeholder":"true","num":"splice"}]`, bin("a")}, `EVENT / "x"`,
+			list{object{"_placeholder": "true", "num": "splice"}}},
+		{"B-30", list{`51-["x",{"_placeholder":true,"_placeholder":false,"num":9}]`, bin("a")}, `EVENT / "x"`,
+			list{object{"_placeholder": false, "num": 9.0}}},
 	} {
 		packets, err := decodeWith(JSON(nil).NewDecoder(), c.frames...)
 		if err != nil || len(packets) != 1 {
@@ -334,7 +349,8 @@ func TestDepth(t *testing.T) { // P-17, B-29
 		}
 	}
 	placeholder := func(n int) list {
-		return list{`51-["x",` + strings.Repeat("[", n) + `{"_placeholder":true,"num":0}` + strings.Repeat("]", n) + "]", bin("a")}
+		return list{`51-["x",` + strings.Repeat("[", n) + `{"_placeholder":true,"num":0}` + strings.Repeat("]", n) +
+			"]", bin("a")}
 	}
 	packets, err := decodeWith(JSON(nil).NewDecoder(), placeholder(998)...)
 	if err != nil || len(packets) != 1 {
@@ -354,7 +370,8 @@ func TestDepth(t *testing.T) { // P-17, B-29
 
 func TestDepthOption(t *testing.T) {
 	text := func(n int) string { return `2["x",` + nested(n, "[", "]") + "]" }
-	for _, c := range []struct{ limit, n int }{{1, 0}, {2, 1}, {64, 63}, {65, 64}, {1024, 1023}, {1025, 1024}, {1100, 1099}, {1 << 30, 9_999}} {
+	for _, c := range []struct{ limit, n int }{{1, 0}, {2, 1}, {64, 63}, {65, 64}, {1024, 1023}, {1025, 1024}, {1100,
+		1099}, {1 << 30, 9_999}} {
 		p := JSON(&JSONOptions{MaxDepth: c.limit})
 		if _, err := decodeWith(p.NewDecoder(), text(c.n)); err != nil {
 			t.Errorf("limit %d, depth %d: %v", c.limit, c.n+1, err)
@@ -369,7 +386,8 @@ func TestArguments(t *testing.T) { // P-18
 	for _, c := range []struct {
 		n  int
 		ok bool
-	}{{0, true}, {1, true}, {4, true}, {5, true}, {100, true}, {10_000, true}, {10_001, false}, {50_000, false}, {400_000, false}} {
+	}{{0, true}, {1, true}, {4, true}, {5, true}, {100, true}, {10_000, true}, {10_001, false}, {50_000, false},
+		{400_000, false}} {
 		for _, start := range []string{`2["x"`, `3[0`} {
 			n := c.n
 			if start[0] == '3' {
@@ -415,7 +433,8 @@ func TestBytesOfAttachments(t *testing.T) { // B-24
 	if _, err := decodeWith(d, `51-["x","`+strings.Repeat("a", 100)+`"]`); err == nil {
 		t.Error("a header of more than 100 bytes accepted")
 	}
-	if _, err := decodeWith(JSON(&JSONOptions{MaxBytes: 100}).NewDecoder(), `2["x","`+strings.Repeat("a", 100)+`"]`); err != nil {
+	if _, err := decodeWith(JSON(&JSONOptions{MaxBytes: 100}).NewDecoder(), `2["x","`+strings.Repeat("a",
+		100)+`"]`); err != nil {
 		t.Errorf("the limit is on packets without attachments too: %v", err)
 	}
 }
@@ -496,7 +515,8 @@ func show(t testing.TB, p *Packet) string {
 
 func TestErrorsHoldNoInput(t *testing.T) {
 	const secret = "SECRET"
-	for _, text := range []string{secret, "2" + secret, `2["` + secret, `2["x"]` + secret, `51-["x",{"_placeholder":true,"num":"` + secret + `"}]`} {
+	for _, text := range []string{secret, "2" + secret, `2["` + secret, `2["x"]` + secret,
+		`51-["x",{"_placeholder":true,"num":"` + secret + `"}]`} {
 		_, err := decodeWith(JSON(nil).NewDecoder(), text)
 		if err == nil || strings.Contains(err.Error(), secret) {
 			t.Errorf("%q: %v", text, err)

@@ -60,7 +60,8 @@ func TestEncode(t *testing.T) {
 		// behaviour 2.2
 		{"connect", &Packet{Type: Connect}, list{`0`}},
 		{"connect", &Packet{Type: Connect, Namespace: "/"}, list{`0`}},
-		{"connect", &Packet{Type: Connect, Namespace: "/admin", Args: NewArgs(object{"token": "x"})}, list{`0/admin,{"token":"x"}`}},
+		{"connect", &Packet{Type: Connect, Namespace: "/admin", Args: NewArgs(object{"token": "x"})},
+			list{`0/admin,{"token":"x"}`}},
 		{"connect", &Packet{Type: Connect, Args: NewArgs(struct {
 			SID string `json:"sid"`
 			PID string `json:"pid,omitempty"`
@@ -71,51 +72,72 @@ func TestEncode(t *testing.T) {
 		{"connect with bytes", &Packet{Type: Connect, Args: NewArgs(tree{Data: bytes3})}, list{`0{"data":"AQID"}`}},
 		{"disconnect", &Packet{Type: Disconnect, Namespace: "/admin"}, list{`1/admin,`}},
 		{"event", emit(1, nil, nil), list{`2["m",1,null,null]`}},
-		{"event with id", &Packet{Type: Event, Namespace: "/chat", ID: 7, HasID: true, Name: "m"}, list{`2/chat,7["m"]`}},
+		{"event with id", &Packet{Type: Event, Namespace: "/chat", ID: 7, HasID: true, Name: "m"},
+			list{`2/chat,7["m"]`}},
 		{"event", &Packet{Type: Event, Name: ""}, list{`2[""]`}},
 		{"event", &Packet{Type: Event, Name: "\"\x1e\xff"}, list{"2[\"\\\"\\u001e\ufffd\"]"}},
 		{"ack", &Packet{Type: Ack, ID: 12, HasID: true}, list{`312[]`}},
 		{"ack", &Packet{Type: Ack, ID: maxID, HasID: true, Args: NewArgs(0)}, list{`39007199254740991[0]`}},
-		{"connect error", &Packet{Type: ConnectError, Args: NewArgs(json.RawMessage(`{"message":"nope"}`))}, list{`4{"message":"nope"}`}},
+		{"connect error", &Packet{Type: ConnectError, Args: NewArgs(json.RawMessage(`{"message":"nope"}`))},
+			list{`4{"message":"nope"}`}},
 		{"connect error", &Packet{Type: ConnectError, Namespace: "/p", Args: NewArgs("no way")}, list{`4/p,"no way"`}},
 		{"binary event", emit(bytes3), list{`51-["m",` + mark0 + `]`, bin(bytes3)}},
 		{"binary event", &Packet{Type: Event, Namespace: "/a", HasID: true, Name: "m", Args: NewArgs(struct {
 			A [][]byte `json:"a"`
 			B []byte   `json:"b"`
-		}{[][]byte{{1}}, []byte{2}})}, list{`52-/a,0["m",{"a":[` + mark0 + `],"b":` + mark1 + `}]`, bin("\x01"), bin("\x02")}},
-		{"binary ack", &Packet{Type: Ack, ID: 12, HasID: true, Args: NewArgs([]byte{0xff})}, list{`61-12[` + mark0 + `]`, bin("\xff")}},
+		}{[][]byte{{1}}, []byte{2}})}, list{`52-/a,0["m",{"a":[` + mark0 + `],"b":` + mark1 + `}]`, bin("\x01"),
+			bin("\x02")}},
+		{"binary ack", &Packet{Type: Ack, ID: 12, HasID: true, Args: NewArgs([]byte{0xff})}, list{`61-12[` + mark0 +
+			`]`, bin("\xff")}},
 		{"empty attachment", emit([]byte{}), list{`51-["m",` + mark0 + `]`, bin("")}},
-		{"depth first", emit(list{[]byte("a"), list{[]byte("b")}}, &tree{Data: []byte("c"), Nodes: []*tree{{Data: []byte("d")}}}, []byte("e")),
-			list{`55-["m",[` + mark0 + `,[` + mark1 + `]],{"data":{"_placeholder":true,"num":2},"nodes":[{"data":{"_placeholder":true,"num":3}}]},{"_placeholder":true,"num":4}]`,
+		{"depth first", emit(list{[]byte("a"), list{[]byte("b")}}, &tree{Data: []byte("c"),
+			Nodes: []*tree{{Data: []byte("d")}}}, []byte("e")),
+			list{`55-["m",[` + mark0 + `,[` + mark1 +
+				`]],{"data":{"_placeholder":true,"num":2},"nodes":[{"data":` +
+				`{"_placeholder":true,"num":3}}]},{"_placeholder":true,"num":4}]`,
 				bin("a"), bin("b"), bin("c"), bin("d"), bin("e")}},
 
 		{"words", emit(nil, true, false), list{`2["m",null,true,false]`}},
-		{"integers", emit(int8(-8), int16(16), int32(32), int64(math.MinInt64), uint8(8), uint16(16), uint32(32), uint64(math.MaxUint64), uint(1)),
+		{"integers", emit(int8(-8), int16(16), int32(32), int64(math.MinInt64), uint8(8), uint16(16), uint32(32),
+			uint64(math.MaxUint64), uint(1)),
 			list{`2["m",-8,16,32,-9223372036854775808,8,16,32,18446744073709551615,1]`}},
-		{"floats", emit(1.0, 0.5, -2.5e-9, 1e21, 123456789.0, 1e-6, 1e20, float32(0.1)), list{`2["m",1,0.5,-2.5e-9,1e+21,123456789,0.000001,100000000000000000000,0.1]`}},
-		{"not finite", emit(math.NaN(), math.Inf(1), float32(math.Inf(-1)), celsius(math.NaN())), list{`2["m",null,null,null,null]`}},
-		{"not finite within", emit([]float64{1, math.NaN()}, struct{ C celsius }{celsius(math.Inf(1))}, map[string]float32{"a": float32(math.NaN())}, object{"x": list{math.NaN()}}),
+		{"floats", emit(1.0, 0.5, -2.5e-9, 1e21, 123456789.0, 1e-6, 1e20, float32(0.1)),
+			list{`2["m",1,0.5,-2.5e-9,1e+21,123456789,0.000001,100000000000000000000,0.1]`}},
+		{"not finite", emit(math.NaN(), math.Inf(1), float32(math.Inf(-1)), celsius(math.NaN())),
+			list{`2["m",null,null,null,null]`}},
+		{"not finite within", emit([]float64{1, math.NaN()}, struct{ C celsius }{celsius(math.Inf(1))},
+			map[string]float32{"a": float32(math.NaN())}, object{"x": list{math.NaN()}}),
 			list{`2["m",[1,null],{"C":null},{"a":null},{"x":[null]}]`}},
 		{"not finite beside bytes", emit(struct {
 			A []byte
 			F float64
 			B any
 		}{[]byte("a"), math.NaN(), []byte("b")}, []byte("c")),
-			list{`53-["m",{"A":` + mark0 + `,"F":null,"B":` + mark1 + `},{"_placeholder":true,"num":2}]`, bin("a"), bin("b"), bin("c")}},
-		{"strings", emit("a\"\\\n\x00\x1e\u2028<>&é\xff"), list{"2[\"m\",\"a\\\"\\\\\\n\\u0000\\u001e\u2028<>&é\ufffd\"]"}},
+			list{`53-["m",{"A":` + mark0 + `,"F":null,"B":` + mark1 + `},{"_placeholder":true,"num":2}]`, bin("a"),
+				bin("b"), bin("c")}},
+		{"strings", emit("a\"\\\n\x00\x1e\u2028<>&é\xff"),
+			list{"2[\"m\",\"a\\\"\\\\\\n\\u0000\\u001e\u2028<>&é\ufffd\"]"}},
 		{"strings", emit(struct{ S string }{"<\x1e\u2028\xff>"}), list{"2[\"m\",{\"S\":\"<\\u001e\u2028\ufffd>\"}]"}},
-		{"nil", emit([]any(nil), object(nil), []string(nil), map[string]string(nil), []byte(nil), (*int)(nil), []int(nil), map[string]int(nil), struct{ B []byte }{}, error(nil)),
+		{"nil", emit([]any(nil), object(nil), []string(nil), map[string]string(nil), []byte(nil), (*int)(nil),
+			[]int(nil), map[string]int(nil), struct{ B []byte }{}, error(nil)),
 			list{`2["m",null,null,null,null,null,null,null,null,{"B":null},null]`}},
 		{"empty", emit(list{}, object{}, []string{}, map[string]string{}, []int{}), list{`2["m",[],{},[],{},[]]`}},
-		{"own types", emit([]string{"a", "b"}, map[string]string{"a": "b"}, map[int]bool{1: true}, [2]int{1, 2}, small{1, "x"}, ptr(2)),
+		{"own types", emit([]string{"a", "b"}, map[string]string{"a": "b"}, map[int]bool{1: true}, [2]int{1, 2},
+			small{1, "x"}, ptr(2)),
 			list{`2["m",["a","b"],{"a":"b"},{"1":true},[1,2],{"id":1,"text":"x"},2]`}},
-		{"not binary", emit(namedBytes{1}, json.RawMessage(`{"a": 1}`), jsontext.Value(`[1e400]`), selfMade{[]byte("x")}, byText{[]byte("y")}, [2]byte{1, 2}, []namedBytes{{1}}),
+		{"not binary", emit(namedBytes{1}, json.RawMessage(`{"a": 1}`), jsontext.Value(`[1e400]`),
+			selfMade{[]byte("x")}, byText{[]byte("y")}, [2]byte{1, 2}, []namedBytes{{1}}),
 			list{`2["m","AQ==",{"a":1},[1e400],"self x","text y",[1,2],["AQ=="]]`}},
-		{"binary behind interfaces", emit(struct{ V any }{V: []byte("a")}, []any{map[string][]byte{"k": []byte("b")}}, ptr(any([]byte("c")))),
-			list{`53-["m",{"V":` + mark0 + `},[{"k":` + mark1 + `}],{"_placeholder":true,"num":2}]`, bin("a"), bin("b"), bin("c")}},
-		{"time", emit(time.Date(2024, 1, 2, 3, 4, 5, 678e6, time.UTC), 1500*time.Millisecond), list{`2["m","2024-01-02T03:04:05.678Z",1500000000]`}},
-		{"tuple", emit(point{X: 1, Y: 2}, None{}, optional{Name: "n", Rest: NewArgs(5, 6)}), list{`2["m",1,2,"n",null,5,6]`}},
-		{"nested args", emit(list{NewArgs(1, []byte("a"), list{})}, struct{ A Args }{NewArgs(2)}), list{`51-["m",[[1,` + mark0 + `,[]]],{"A":[2]}]`, bin("a")}},
+		{"binary behind interfaces", emit(struct{ V any }{V: []byte("a")}, []any{map[string][]byte{"k": []byte("b")}},
+			ptr(any([]byte("c")))),
+			list{`53-["m",{"V":` + mark0 + `},[{"k":` + mark1 + `}],{"_placeholder":true,"num":2}]`, bin("a"),
+				bin("b"), bin("c")}},
+		{"time", emit(time.Date(2024, 1, 2, 3, 4, 5, 678e6, time.UTC), 1500*time.Millisecond),
+			list{`2["m","2024-01-02T03:04:05.678Z",1500000000]`}},
+		{"tuple", emit(point{X: 1, Y: 2}, None{}, optional{Name: "n", Rest: NewArgs(5, 6)}),
+			list{`2["m",1,2,"n",null,5,6]`}},
+		{"nested args", emit(list{NewArgs(1, []byte("a"), list{})}, struct{ A Args }{NewArgs(2)}),
+			list{`51-["m",[[1,` + mark0 + `,[]]],{"A":[2]}]`, bin("a")}},
 		{"looks like a placeholder", emit(object{"_placeholder": true}), list{`2["m",{"_placeholder":true}]`}},
 		{"looks like one, but is no object", emit("_placeholder", []byte("a"), list{"\"_placeholder\":true", "\u0000"}),
 			list{`51-["m","_placeholder",` + mark0 + `,["\"_placeholder\":true","\u0000"]]`, bin("a")}},
@@ -125,7 +147,8 @@ func TestEncode(t *testing.T) {
 			C *int `json:",omitempty"`
 			D int  `json:"-"`
 		}{}), list{`2["m",{}]`}},
-		{"ten attachments", emit(make10()...), list{`510-["m",` + strings.Join(marks10(), ",") + `]`, bin(""), bin(""), bin(""), bin(""), bin(""), bin(""), bin(""), bin(""), bin(""), bin("")}},
+		{"ten attachments", emit(make10()...), list{`510-["m",` + strings.Join(marks10(), ",") + `]`, bin(""),
+			bin(""), bin(""), bin(""), bin(""), bin(""), bin(""), bin(""), bin(""), bin("")}},
 	} {
 		frames, err := JSON(nil).Encode(nil, c.p)
 		if got := wire(frames); err != nil || !reflect.DeepEqual(got, c.want) {
@@ -133,7 +156,8 @@ func TestEncode(t *testing.T) {
 		}
 		before := []Frame{{Data: []byte("before")}}
 		text, frames, err := JSON(nil).(Appender).AppendEncode([]byte("text"), before, c.p)
-		if got, want := wire(frames), append(wire(before), c.want...); err != nil || !reflect.DeepEqual(got, want) || !strings.HasPrefix(string(text), "text") {
+		if got, want := wire(frames), append(wire(before), c.want...); err != nil || !reflect.DeepEqual(got, want) ||
+			!strings.HasPrefix(string(text), "text") {
 			t.Errorf("%s, appended to %q:\n got %q, %v\nwant %q", c.name, text, got, err, want)
 		}
 	}
@@ -171,8 +195,10 @@ func TestAppendEncode(t *testing.T) {
 		return // sync.Pool drops things on purpose
 	}
 	buf, room := make([]byte, 0, 1000), make([]Frame, 0, 4)
-	for name, packet := range map[string]*Packet{"string": emit("hello"), "struct": emit(&small{1, "x"}), "bytes": emit(data)} {
-		if n := testing.AllocsPerRun(1000, func() { _, _, err = p.AppendEncode(buf, room, packet) }); n != 0 || err != nil {
+	for name, packet := range map[string]*Packet{"string": emit("hello"), "struct": emit(&small{1, "x"}),
+		"bytes": emit(data)} {
+		if n := testing.AllocsPerRun(1000, func() { _, _, err = p.AppendEncode(buf, room, packet) }); n != 0 ||
+			err != nil {
 			t.Errorf("%s: %v allocations, %v", name, n, err)
 		}
 	}
@@ -267,7 +293,8 @@ func TestEncodeRefuses(t *testing.T) { // R-20, R-21
 		{"impostor", emit([]byte("a"), object{"_placeholder": true, "num": 99}), "looks like"},
 		{"impostor", emit(binaryArgs(t, `{"_placeholder":true,"num":99}`), []byte("a")), "looks like"},
 		{"impostor", emit(binaryArgs(t, `{"\u005fplaceholder":true,"num":99}`), []byte("a")), "looks like"},
-		{"impostor", emit(binaryArgs(t, `{"_placeh\u006flder":true,"num":0}`), "_placeholder", []byte("a")), "looks like"},
+		{"impostor", emit(binaryArgs(t, `{"_placeh\u006flder":true,"num":0}`), "_placeholder", []byte("a")),
+			"looks like"},
 		{"impostor around", emit(struct {
 			P bool `json:"_placeholder"`
 			N int  `json:"num"`
@@ -379,10 +406,12 @@ func TestRelay(t *testing.T) {
 		{list{`52-["m",` + mark1 + `,[` + mark1 + `,{ "num":0, "_placeholder":true }]]`, bin("a"), bin("b")},
 			list{`52-["m",` + mark0 + `,[` + mark0 + `,` + mark1 + `]]`, bin("b"), bin("a")}},
 		{list{`52-["m",1]`, bin("a"), bin("b")}, list{`2["m",1]`}},
-		{list{`52-["m",` + mark0 + `,` + mark1 + `]`, bin(""), bin("")}, list{`52-["m",` + mark0 + `,` + mark1 + `]`, bin(""), bin("")}},
+		{list{`52-["m",` + mark0 + `,` + mark1 + `]`, bin(""), bin("")}, list{`52-["m",` + mark0 + `,` + mark1 + `]`,
+			bin(""), bin("")}},
 	} {
 		p := mustDecodeWith(t, JSON(nil).NewDecoder(), c.in...)
-		for _, args := range []Args{p.Args, NewArgs(p.Args), NewArgs(p.Args.Slice(0, 1), p.Args.Slice(1, p.Args.Len()))} {
+		for _, args := range []Args{p.Args, NewArgs(p.Args), NewArgs(p.Args.Slice(0, 1), p.Args.Slice(1,
+			p.Args.Len()))} {
 			frames, err := JSON(nil).Encode(nil, &Packet{Type: Event, Name: "m", Args: args})
 			if err != nil || !reflect.DeepEqual(wire(frames), c.out) {
 				t.Errorf("%q\n got %q, %v\nwant %q", c.in, wire(frames), err, c.out)
@@ -391,7 +420,9 @@ func TestRelay(t *testing.T) {
 	}
 	a, b := binaryArgs(t, `1,`+mark0, "a"), binaryArgs(t, `[`+mark1+`,`+mark0+`]`, "b0", "b1")
 	frames, err := JSON(nil).Encode(nil, emit([]byte("first"), a.Slice(1, 2), b, "last"))
-	want := list{`54-["m",` + mark0 + `,` + mark1 + `,[{"_placeholder":true,"num":2},{"_placeholder":true,"num":3}],"last"]`, bin("first"), bin("a"), bin("b1"), bin("b0")}
+	want := list{`54-["m",` + mark0 + `,` + mark1 +
+		`,[{"_placeholder":true,"num":2},{"_placeholder":true,"num":3}],"last"]`, bin("first"), bin("a"), bin("b1"),
+		bin("b0")}
 	if err != nil || !reflect.DeepEqual(wire(frames), want) {
 		t.Errorf(" got %q, %v\nwant %q", wire(frames), err, want)
 	}

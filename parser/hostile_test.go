@@ -43,7 +43,10 @@ var hostile = []struct {
 	{"keys of placeholders", func(n int) string {
 		return `51-["x",{` + strings.Repeat(`"\u005fplaceholder":true,`, n/25) + `"num":0}]`
 	}},
-	{"long keys that might be", func(n int) string { return `51-["x",{"` + strings.Repeat(`\u005f`, n/6) + `":true}]` }},
+	{"long keys that might be", func(n int) string {
+		return `51-["x",{"` + strings.Repeat(`\u005f`, n/6) +
+			`":true}]`
+	}},
 }
 
 // use does with a text all that a server might.
@@ -117,15 +120,16 @@ func TestHeaderAllocatesNothingForWhatItAnnounces(t *testing.T) {
 	}
 }
 
-// TestMemoryOfDecodedValues: P-19. What is decoded into interfaces grows the heap by at most what MaxDecoded says, and what
-// it says is not much more than what it takes.
+// TestMemoryOfDecodedValues: P-19. What is decoded into interfaces grows the heap by at most what MaxDecoded says, and
+// what it says is not much more than what it takes.
 func TestMemoryOfDecodedValues(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector allocates")
 	}
 	const limit = 1 << 19
 	for _, item := range []string{
-		`[]`, `{}`, `{"a":1}`, `{"a":{}}`, `{"":{"":{"":{}}}}`, `{"x":1,"y":2}`, `""`, `"a"`, `0`, `1.5`, `[1]`, `{"k":[1,{"l":null}]}`,
+		`[]`, `{}`, `{"a":1}`, `{"a":{}}`, `{"":{"":{"":{}}}}`, `{"x":1,"y":2}`, `""`, `"a"`, `0`, `1.5`, `[1]`,
+		`{"k":[1,{"l":null}]}`,
 		`{"a":1,"b":2,"c":3,"d":4,"e":5,"f":6,"g":7,"h":8,"i":9}`,
 		`{"a":1,"b":2,"c":3,"d":4,"e":5,"f":6,"g":7,"h":8,"i":9,"j":1,"k":2,"l":3,"m":4,"n":5,"o":6}`,
 	} {

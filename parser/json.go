@@ -13,14 +13,14 @@ type JSONOptions struct {
 	MaxNamespace   int // bytes; default 1024
 
 	// MaxBytes limits what is held for one packet that has attachments, text and attachments together; default
-	// 1,000,000 for each, with as many attachments as MaxAttachments says. Packets without attachments are limited by the
-	// transport alone.
+	// 1,000,000 for each, with as many attachments as MaxAttachments says. Packets without attachments are limited by
+	// the transport alone.
 	MaxBytes int
 
-	// MaxDecoded limits the memory, in bytes and as it is estimated, that decoding one received argument into interfaces
-	// may take, wherever they stand in the destination: a small map takes some 340 bytes, whatever it holds. Beyond it Bind
-	// returns an error. Default: 64 MiB, or 48 times the text if that is more, which is enough for any list of ordinary
-	// records. What destinations take whose types are the program's own is not counted.
+	// MaxDecoded limits the memory, in bytes and as it is estimated, that decoding one received argument into
+	// interfaces may take, wherever they stand in the destination: a small map takes some 340 bytes, whatever it holds.
+	// Beyond it Bind returns an error. Default: 64 MiB, or 48 times the text if that is more, which is enough for any
+	// list of ordinary records. What destinations take whose types are the program's own is not counted.
 	MaxDecoded int
 
 	decoded uint32 // MaxDecoded in KiB; 0 means the default
@@ -63,7 +63,7 @@ func newJSONParser(o JSONOptions) *jsonParser {
 		MaxNamespace:   cmp.Or(max(o.MaxNamespace, 0), defaultMaxNamespace),
 		MaxBytes:       cmp.Or(max(o.MaxBytes, 0), maxBytes(attachments, defaultMaxPayload)),
 		MaxDecoded:     max(o.MaxDecoded, 0),
-		decoded:        uint32(min(uint64(max(o.MaxDecoded, 0))+1023, math.MaxUint32<<10) >> 10),
+		decoded:        kilobytes(o.MaxDecoded),
 	}}
 }
 
@@ -78,7 +78,10 @@ func maxBytes(attachments int, maxPayload int64) int {
 	return int(maxPayload * messages)
 }
 
-// NewDecoder returns the decoder of one connection; it is a Peeker.
+// EncodesInline reports true; see InlineEncoder.
+func (p *jsonParser) EncodesInline() bool { return true }
+
+// NewDecoder returns the decoder of one connection; it is a Peeker, and Resettable.
 func (p *jsonParser) NewDecoder() Decoder {
 	return &jsonDecoder{limits: &p.limits}
 }

@@ -64,8 +64,8 @@ func (r *received) decodeAny(i int) (any, error) {
 	return r.decodeAnyAt(int(s.start), int(s.end), &budget, nil)
 }
 
-// decodeAnyAt decodes the value at text[start:end] and takes what it costs from the budget. An object is added to into, if
-// that is not nil, as encoding/json does.
+// decodeAnyAt decodes the value at text[start:end] and takes what it costs from the budget. An object is added to into,
+// if that is not nil, as encoding/json does.
 func (r *received) decodeAnyAt(start, end int, budget *int, into map[string]any) (any, error) {
 	d := anyDecoders.Get().(*anyDecoder)
 	stack := d.stack
@@ -182,15 +182,7 @@ func (d *anyDecoder) object(i int) (any, int) {
 		before := len(m)
 		m[key] = v
 		if n := len(m); n > before { // and not one that came twice
-			switch {
-			case n == 1:
-				d.budget -= mapRoomCost
-			case n == 9:
-				d.budget -= mapMoreCost
-			case n > 9:
-				d.budget -= memberCost
-			}
-			d.budget -= len(key)
+			d.budget -= memberRoom(n) + len(key)
 		}
 		i = skipComma(d.text, i)
 	}

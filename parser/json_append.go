@@ -43,8 +43,8 @@ func (e *encoder) any(v any, depth int) error {
 		}
 		e.buf = append(e.buf, text...)
 	case rawArg:
-		return e.raw(v.rec, v.i)
-	case []any, map[string]any, []string, map[string]string, Args:
+		return v.src.appendJSON(e, v.i, depth)
+	case []any, map[string]any, []string, map[string]string, Object, Args:
 		if depth >= e.limits.MaxDepth {
 			return errDepth
 		}
@@ -63,11 +63,34 @@ func (e *encoder) container(v any, depth int) error {
 		return writeObject(e, v, func(item any) error { return e.any(item, depth) })
 	case []string:
 		return writeArray(e, v, v == nil, func(item string) error { e.string(item); return nil })
+	case Object:
+		return e.ordered(v, depth)
 	case Args:
 		return e.nested(v, depth)
 	case map[string]string:
 		return writeObject(e, v, func(item string) error { e.string(item); return nil })
 	}
+	return nil
+}
+
+// ordered writes an object with its members as they are.
+func (e *encoder) ordered(o Object, depth int) error {
+	if o == nil {
+		e.buf = append(e.buf, "null"...)
+		return nil
+	}
+	e.buf = append(e.buf, '{')
+	for i, m := range o {
+		if i > 0 {
+			e.buf = append(e.buf, ',')
+		}
+		e.string(m.Name)
+		e.buf = append(e.buf, ':')
+		if err := e.any(m.Value, depth); err != nil {
+			return err
+		}
+	}
+	e.buf = append(e.buf, '}')
 	return nil
 }
 

@@ -180,7 +180,7 @@ func (d *jsonDecoder) addText(text []byte) (*received, int, string) {
 	if msg != "" {
 		return nil, i, msg
 	}
-	p.Args = Args{rec: rec, end: int32(len(rec.spans))}
+	p.Args = Args{src: rec}
 	if count == 0 {
 		return rec, 0, ""
 	}
@@ -246,8 +246,8 @@ func (d *jsonDecoder) namespace(p *Packet, text []byte, i int) (next int, msg st
 // maxRemembered is the longest name a decoder remembers, in bytes.
 const maxRemembered = 64
 
-// Blank reports whether the decoder might as well be a new one.
-func (d *jsonDecoder) Blank() bool { return d.limits != nil && d.waiting == nil && d.last == nil }
+// IsReset reports whether the decoder might as well be a new one; see Resettable.
+func (d *jsonDecoder) IsReset() bool { return d.limits != nil && d.waiting == nil && d.last == nil }
 
 func (d *jsonDecoder) names() *lastNames {
 	if d.last == nil {

@@ -21,8 +21,9 @@ import (
 
 // Errors of Encode that are ours; others come from the JSON library.
 var (
-	errType        = errors.New("packet of unknown type")
-	errID          = errors.New("acknowledgement id where there can be none, or none where there must be one, or above 2^53-1")
+	errType = errors.New("packet of unknown type")
+	errID   = errors.New("acknowledgement id where there can be none, or none where there must be one, " +
+		"or above 2^53-1")
 	errReserved    = errors.New("event name is reserved")
 	errNamespace   = errors.New("namespace must begin with a slash, hold no comma, be UTF-8 and not too long")
 	errPayload     = errors.New("payload must be one object, or absent")
@@ -33,8 +34,8 @@ var (
 	errImpostor    = errors.New("a value beside attachments looks like the placeholder of one")
 )
 
-// encodeOptions make the JSON library do what encoding/json does, but for what costs something and no peer needs: the order
-// of keys, and escapes for text within HTML.
+// encodeOptions make the JSON library do what encoding/json does, but for what costs something and no peer needs: the
+// order of keys, and escapes for text within HTML.
 var encodeOptions = json.JoinOptions(
 	legacy.DefaultOptionsV1(),
 	json.Deterministic(false),
@@ -122,7 +123,8 @@ func (p *jsonParser) AppendEncode(buf []byte, dst []Frame, packet *Packet) (text
 	return p.appendEncode(buf, dst, packet, true)
 }
 
-func (p *jsonParser) appendEncode(buf []byte, dst []Frame, packet *Packet, borrow bool) (text []byte, frames []Frame, err error) {
+func (p *jsonParser) appendEncode(buf []byte, dst []Frame, packet *Packet, borrow bool) (text []byte, frames []Frame,
+	err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			text, frames, err = buf, dst, fmt.Errorf("parser: encode: panic: %v", r)
@@ -313,8 +315,8 @@ func (e *encoder) nested(a Args, depth int) error {
 }
 
 func (e *encoder) argument(a Args, i, depth int) error {
-	if a.rec != nil {
-		return e.raw(a.rec, a.first()+i)
+	if a.src != nil {
+		return a.src.appendJSON(e, i, depth)
 	}
 	return e.any(a.values[i], depth)
 }

@@ -8,11 +8,11 @@ import (
 	"sync"
 )
 
-// strconv.ParseFloat takes some 20 microseconds for a number below the least normal one, 5e-324 for example, and for one of
-// more than 19 digits that lies near the middle of two floats far from 1: a megabyte of such numbers would cost seconds.
-// What has an exponent of farExponent or more is therefore read here, in bounded time: the product of its first 19 digits and
-// a power of ten of 128 bits says which two floats it can be, and if they differ, integers of any size say which one it is.
-// All other numbers cost strconv less per byte than an ordinary string does.
+// strconv.ParseFloat takes some 20 microseconds for a number below the least normal one, 5e-324 for example, and for
+// one of more than 19 digits that lies near the middle of two floats far from 1: a megabyte of such numbers would cost
+// seconds. What has an exponent of farExponent or more is therefore read here, in bounded time: the product of its
+// first 19 digits and a power of ten of 128 bits says which two floats it can be, and if they differ, integers of any
+// size say which one it is. All other numbers cost strconv less per byte than an ordinary string does.
 
 // farExponent is the least exponent, up or down, that strconv is not trusted with. It has two digits.
 const farExponent = 30
@@ -156,7 +156,8 @@ func parseDecimal(number []byte, all *[]byte) (d decimal, ok bool) {
 	return d, true
 }
 
-// parseExponent reads an e, a sign if there is one, and digits. What is too large for any number of that many digits is cut.
+// parseExponent reads an e, a sign if there is one, and digits. What is too large for any number of that many digits is
+// cut.
 func parseExponent(text []byte) (n int, ok bool) {
 	if text[0]|0x20 != 'e' || len(text) == 1 {
 		return 0, false
@@ -225,8 +226,8 @@ func (f floatFormat) bounds(d decimal) (low, high uint64) {
 	return low, f.round(hi, lo, e)
 }
 
-// atLeastMiddle tells whether a number is to be rounded up from low: whether it is beyond the middle between that and the
-// next float, or just there and low is odd.
+// atLeastMiddle tells whether a number is to be rounded up from low: whether it is beyond the middle between that and
+// the next float, or just there and low is odd.
 func (f floatFormat) atLeastMiddle(number []byte, low uint64) bool {
 	text := make([]byte, 0, 64)
 	d, _ := parseDecimal(number, &text)

@@ -15,9 +15,9 @@ import (
 	legacy "github.com/go-json-experiment/json/v1"
 )
 
-// decodeOptions make the JSON library decode as encoding/json does, but for this: it stops at the first value that does not
-// fit. To go on is expensive, since each error gets the path to its place: a long key of a map around many would cost the
-// product of both. The text has been validated, and need not be once more.
+// decodeOptions make the JSON library decode as encoding/json does, but for this: it stops at the first value that does
+// not fit. To go on is expensive, since each error gets the path to its place: a long key of a map around many would
+// cost the product of both. The text has been validated, and need not be once more.
 //
 // oddOptions are for types that the library refuses to decode without legacy errors, see typePlan.odd: a mixedDecoder's
 // guard has it stop there too.
@@ -57,7 +57,8 @@ var mixedDecoders = sync.Pool{New: func() any {
 	floats := json.JoinUnmarshalers(most, json.UnmarshalFromFunc(m.float))
 	m.options = json.JoinOptions(decodeOptions, json.WithUnmarshalers(most))
 	m.far = json.JoinOptions(decodeOptions, json.WithUnmarshalers(floats))
-	m.odd = json.JoinOptions(oddOptions, json.WithUnmarshalers(json.JoinUnmarshalers(json.UnmarshalFromFunc(m.guard), floats)))
+	m.odd = json.JoinOptions(oddOptions, json.WithUnmarshalers(json.JoinUnmarshalers(json.UnmarshalFromFunc(m.guard),
+		floats)))
 	return m
 }}
 
@@ -84,8 +85,8 @@ func (r *received) decodeMixed(i int, raw []byte, dst any, plan *typePlan) error
 	return err
 }
 
-// foreign tells whether it is not our text that dec reads. A type that decodes itself may hand the options it was given,
-// and so our functions, to a decoder of its own.
+// foreign tells whether it is not our text that dec reads. A type that decodes itself may hand the options it was
+// given, and so our functions, to a decoder of its own.
 func (m *mixedDecoder) foreign(dec *jsontext.Decoder) bool { return dec != m.dec }
 
 // next returns where in the text the value begins that the library comes to next.
@@ -254,7 +255,8 @@ func (m *mixedDecoder) float(dec *jsontext.Decoder, dst any) error {
 	case !ok:
 		return errors.ErrUnsupported
 	case bits == format.infinity():
-		return &json.SemanticError{JSONKind: '0', JSONValue: bytes.Clone(number), GoType: v.Type(), Err: strconv.ErrRange}
+		return &json.SemanticError{JSONKind: '0', JSONValue: bytes.Clone(number), GoType: v.Type(),
+			Err: strconv.ErrRange}
 	}
 	v.SetFloat(signed(format.value(bits), negative))
 	return dec.SkipValue()

@@ -29,7 +29,8 @@ func mayHoldPlaceholder(text []byte) bool {
 
 // findPlaceholders appends the placeholders in validated JSON text to dst, by position. One whose number is
 // not that of one of count attachments is an error.
-func findPlaceholders(dst []placeholder, text []byte, spans []span, count int) (found []placeholder, at int, msg string) {
+func findPlaceholders(dst []placeholder, text []byte, spans []span, count int) (found []placeholder, at int,
+	msg string) {
 	if !mayHoldPlaceholder(text) {
 		return nil, 0, ""
 	}

@@ -15,10 +15,9 @@ const (
 	msgDepth   = "JSON nested too deeply"
 )
 
-// The scan functions below take text and an index and return the index after what they read. If text is
-// not what they look for they return the index of the fault and a message; "" means all is well. None
-// of them recurses, and each looks at a byte once. Those that take far set it if they meet a number with an exponent that
-// is far, see farExponent.
+// The scan functions below take text and an index and return the index after what they read. If text is not what they
+// look for they return the index of the fault and a message; "" means all is well. None of them recurses, and each
+// looks at a byte once. Those that take far set it if they meet a number with an exponent that is far, see farExponent.
 
 // skipSpace returns the index of the first byte from i on that is not JSON white space.
 func skipSpace(text []byte, i int) int {

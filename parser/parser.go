@@ -5,12 +5,12 @@
 //
 // # What the JSON parser promises
 //
-// A packet is refused as a whole or taken as a whole: one scan finds its parts and validates its JSON
-// text, so that a later Bind can fail only because a value does not fit its destination. Text frames
-// are taken to be valid UTF-8, which the session beneath has checked. Ids and counts are digits only.
+// A packet is refused as a whole or taken as a whole: one scan finds its parts and validates its JSON text, so that a
+// later Bind can fail only because a value does not fit its destination. Text frames are taken to be valid UTF-8, which
+// the session beneath has checked. Ids and counts are digits only.
 //
-// Values are those of encoding/json: tags, methods, json.Number, what is there already. What differs is JavaScript's, or
-// saves work; docs/json.md has all of it:
+// Values are those of encoding/json: tags, methods, json.Number, what is there already. What differs is JavaScript's,
+// or saves work; docs/json.md has all of it:
 //
 //   - into an interface a number becomes a float64; one beyond its range becomes ±Inf, as in
 //     JavaScript. Into a Go number type it must fit exactly, or Bind returns an error. A json.Number keeps its text;
@@ -23,17 +23,48 @@
 //
 // What is decoded into interfaces may take JSONOptions.MaxDecoded.
 //
-// Bytes travel as binary attachments wherever they stand: a []byte in a value that is sent, at any
-// depth, and a []byte or interface in the destination of Bind. Received attachments are handed over
-// without a copy, possibly to several handlers: they must not be written to. A JSON string is taken as
-// base64 where a []byte is wanted. Types that merely are slices of bytes underneath, or that encode
-// themselves, are not binary.
+// Bytes travel as binary attachments wherever they stand: a []byte in a value that is sent, at any depth, and a []byte
+// or interface in the destination of Bind. Received attachments are handed over without a copy, possibly to several
+// handlers: they must not be written to. A JSON string is taken as base64 where a []byte is wanted. Types that merely
+// are slices of bytes underneath, or that encode themselves, are not binary.
+//
+// # Another format
+//
+// A Parser of another format needs no JSON. Its Decoder makes Go values of what it reads, and hands them over with
+// Decoded: Bind, typed handlers, Values, Walk and whoever sends them on then have NaN, integers of 64 bits, bytes and
+// times as they came. Its Encode asks Args.Walk for tokens, which has settled what struct tags, embedded structs,
+// omitempty and methods mean, whether the arguments are the program's values or came from a peer by whichever parser:
+//
+//	err = p.Args.Walk(i, func(t parser.Token) error {
+//		switch t.Kind {
+//		case parser.KindNull:
+//			e.null()
+//		case parser.KindNumber:
+//			if n, ok := t.Int64(); ok {
+//				e.integer(n)
+//			} else {
+//				e.float(t.Float64())
+//			}
+//		case parser.KindString, parser.KindKey:
+//			e.header(str, t.Len())
+//			e.buf = t.Append(e.buf)
+//		case parser.KindArray:
+//			e.header(array, t.Len()) // how many elements follow is known
+//		...
+//
+// A codec between the nodes of a cluster walks in the same way; for it a number of JSON text is a literal, which
+// Token.Append copies.
+//
+// Types with a MarshalJSON, MarshalText or UnmarshalJSON of their own speak JSON only, and get or give JSON text for
+// the value that is theirs, as in encoding/json; so do json.RawMessage, and structs with tags that only the JSON
+// library understands. A Parser is asked for nothing else, but may be an Appender and an InlineEncoder, its Decoder a
+// Peeker and Resettable, and its errors LimitErrors. docs/parsers.md is the guide.
 //
 // # For the owner of a connection
 //
-// A packet with attachments is put together frame by frame. To refuse one at its header, before its
-// attachments are waited for, ask the Decoder whether it is a Peeker and look at the packet that waits
-// after each Add that returned neither packet nor error.
+// A packet with attachments is put together frame by frame. To refuse one at its header, before its attachments are
+// waited for, ask the Decoder whether it is a Peeker and look at the packet that waits after each Add that returned
+// neither packet nor error.
 package parser
 
 import "strconv"
@@ -99,12 +130,21 @@ type Parser interface {
 	NewDecoder() Decoder
 }
 
-// An Appender is a Parser that can encode into memory of the caller's, for packets that go to one peer. The JSON parser is
-// one.
+// An Appender is a Parser that can encode into memory of the caller's, for packets that go to one peer. The JSON
+// parser is one.
 type Appender interface {
 	// AppendEncode is Encode, but for the memory: what it encodes is appended to buf, which it returns too, and the
 	// frames are views of that and of bytes among the arguments. They hold as long as neither changes.
 	AppendEncode(buf []byte, dst []Frame, p *Packet) (text []byte, frames []Frame, err error)
+}
+
+// An InlineEncoder is a Parser that the goroutine that reads a connection may call, to answer a CONNECT that nothing
+// else has a say in: that saves a goroutine for each client that connects. Of others the server calls Encode on a
+// goroutine of the socket's own. The JSON parser is one.
+type InlineEncoder interface {
+	// EncodesInline reports whether Encode of a CONNECT or DISCONNECT, whose payload is the server's own, returns at
+	// once, without an error or a panic. It is asked once.
+	EncodesInline() bool
 }
 
 // A Decoder puts the packets of one connection together. It is not safe for concurrent use.
@@ -122,6 +162,24 @@ type Decoder interface {
 type Peeker interface {
 	// Peek returns the packet that waits, or nil. Its arguments must not be used yet.
 	Peek() *Packet
+}
+
+// A Resettable is a Decoder that can tell that it holds nothing worth keeping. It is let go of then, and a new one is
+// made for the next frame: many clients connect and then only listen. The JSON parser's decoder is one.
+type Resettable interface {
+	// IsReset reports whether a new decoder would do as well. It is asked after Add has returned a packet.
+	IsReset() bool
+}
+
+// A LimitError is an error of a Decoder about input that goes beyond an option of its parser. The option's name is
+// logged, so that whoever runs the server knows what to set. A SyntaxError is one.
+type LimitError interface {
+	error
+	// Limit is the name of the option, or "" if something else is wrong.
+	Limit() string
+	// MayBeHonest reports whether a peer without ill intent can be expected to go beyond it, by sending what is merely
+	// large: that is logged as a warning.
+	MayBeHonest() bool
 }
 
 // A SyntaxError tells what is wrong with input, and where.
@@ -149,6 +207,9 @@ func (e *SyntaxError) Limit() string {
 	}
 	return ""
 }
+
+// MayBeHonest reports whether the limit is MaxBytes.
+func (e *SyntaxError) MayBeHonest() bool { return e.Msg == msgBytes }
 
 // IsReserved reports whether name is one that an event cannot have, because it has a meaning of its own
 // on one of the ends (socket.io-protocol, "reserved events").

@@ -22,8 +22,12 @@ var wrappings = []struct {
 	{"slice", reflect.SliceOf, func(dst, v reflect.Value) {
 		dst.Set(reflect.Append(dst, v, reflect.Zero(v.Type())))
 	}},
-	{"array", func(t reflect.Type) reflect.Type { return reflect.ArrayOf(2, t) }, func(dst, v reflect.Value) { dst.Index(0).Set(v) }},
-	{"map", func(t reflect.Type) reflect.Type { return reflect.MapOf(reflect.TypeFor[string](), t) }, func(dst, v reflect.Value) {
+	{"array", func(t reflect.Type) reflect.Type { return reflect.ArrayOf(2, t) }, func(dst,
+		v reflect.Value) {
+		dst.Index(0).Set(v)
+	}},
+	{"map", func(t reflect.Type) reflect.Type { return reflect.MapOf(reflect.TypeFor[string](), t) }, func(dst,
+		v reflect.Value) {
 		dst.Set(reflect.MakeMap(dst.Type()))
 		dst.SetMapIndex(reflect.ValueOf("F"), v)
 	}},
@@ -83,8 +87,8 @@ func canonical(text []byte) string {
 	return string(text)
 }
 
-// TestEncodesAsEncodingJSONDoes compares what is sent with what encoding/json makes of the same value. docs/json.md lists
-// what differs on purpose; the exceptions here are that list.
+// TestEncodesAsEncodingJSONDoes compares what is sent with what encoding/json makes of the same value. docs/json.md
+// lists what differs on purpose; the exceptions here are that list.
 func TestEncodesAsEncodingJSONDoes(t *testing.T) {
 	compared := 0
 	for _, v := range standardValues() {
@@ -92,9 +96,11 @@ func TestEncodesAsEncodingJSONDoes(t *testing.T) {
 			compared++
 			what := fmt.Sprintf("%s %T", name, v)
 			want, wantErr := marshal(v)
-			frames, err := JSON(nil).Encode(nil, &Packet{Type: Ack, HasID: true, Args: NewArgs([]any{v})}) // within, as a Tuple would spread
+			// within, as a Tuple would spread
+			frames, err := JSON(nil).Encode(nil, &Packet{Type: Ack, HasID: true, Args: NewArgs([]any{v})})
 			switch {
-			case wantErr != nil && err == nil && strings.Contains(wantErr.Error(), "unsupported type: map["): // more keys
+			// more keys
+			case wantErr != nil && err == nil && strings.Contains(wantErr.Error(), "unsupported type: map["):
 			case (err == nil) != (wantErr == nil):
 				t.Errorf("%s: got %v, want %v (%s)", what, err, wantErr, want)
 			case err != nil, len(frames) > 1: // what becomes of bytes has tests of its own
@@ -121,18 +127,29 @@ func marshal(v any) (text []byte, err error) {
 }
 
 var standardTexts = []string{
-	`null`, `true`, `false`, `0`, `-0`, `1`, `-1`, `255`, `256`, `1.0`, `1.5`, `1e2`, `1e400`, `5e-324`, `1e-400`, `12345678901234567890`, `3.5e38`, `1e-46`,
-	`""`, `"a"`, `"1"`, `"1.5"`, `"true"`, `"null"`, `"\"q\""`, `"\ud83d\ude00\u00e9"`, `"\ud800"`, `"MQ=="`, `"MQ"`, `"M\nQ=="`, `"1e400"`, `"5e-324"`, `"0x10"`, `" 1"`,
+	`null`, `true`, `false`, `0`, `-0`, `1`, `-1`, `255`, `256`, `1.0`, `1.5`, `1e2`, `1e400`, `5e-324`, `1e-400`,
+	`12345678901234567890`, `3.5e38`, `1e-46`,
+	`""`, `"a"`, `"1"`, `"1.5"`, `"true"`, `"null"`, `"\"q\""`, `"\ud83d\ude00\u00e9"`, `"\ud800"`, `"MQ=="`, `"MQ"`,
+	`"M\nQ=="`, `"1e400"`, `"5e-324"`, `"0x10"`, `" 1"`,
 	`"2026-01-02T03:04:05Z"`, `"2026-01-02T3:04:05,5Z"`, `"::1"`,
-	`[]`, `[1]`, `[1,2,3]`, `["a"]`, `[null]`, `[null,null]`, `[[],{}]`, `[{"A":1},{"a":2}]`, `[true,"x",{}]`, `[1.5,5e-324]`,
-	`{}`, `{"A":1}`, `{"a":1}`, `{"A":null}`, `{"A":"x","b":"y","B":"z"}`, `{"a":1,"a":2}`, `{"A":[1],"A":[2,3]}`, `{"N":1,"F":null}`, `{"N":"1","F":1}`, `{"F":1}`,
-	`{"f":"1"}`, `{"F":"x"}`, `{"F":[1,2]}`, `{"F":{"A":1,"F":2}}`, `{"F":{"1":1}}`, `{"F":true}`, `{"F":"true","f":"false"}`, `{"F":"5e-324"}`, `{"F":5e-324}`, `{"F":1e400}`, `{"F":[{"A":5e-324}]}`,
-	`{"x":1}`, `{"X":1,"C":2}`, `{"name":1,"Name":2,"NAME":3,"nAmE":4}`, `{"NaMe":5}`, `{"1":1,"-2":2}`, `{"1.5":1}`, `{"foobar":1,"FOO_BAR":2,"foo_bar":3}`,
-	`{"a b":1,"é日本":2,"-":3,"a.b/c~d":4," e":5,"$%-/":6}`, `{"in":{"A":1}}`, `{"D":1,"A":true,"b":"x"}`, `{"C":[1],"A":2}`, `{"E":1.5,"A":"x"}`,
-	`{"B":"true","I":"-1","U":"2","F":"1e21","S":"\"s\"","P":"3","BP":"null","N":"4"}`, `{"B":true,"I":1}`, `{"I":"x"}`, `{"U":"256"}`, `{"S":"s"}`, `{"P":"null"}`,
-	`{"L":[1],"M":{"a":1},"A":"x","S":{"A":1},"Q":1,"R":[1]}`, `{"N":"1.50","D":"5","P":"1"}`, `{"N":1.5}`, `{"N":"x"}`, `{"V":1,"Next":{"V":2,"Kids":[{"V":3}]},"Map":{"k":{"V":4}}}`,
-	`{"Values":{"a":1},"List":[1,{"b":2}],"Number":12345678901234567890,"Raw":{"z": 1},"Ptr":[1],"Any":"x"}`, `{"Number":"12","Raw":null}`, `{"Number":"x"}`, `{"Number":true}`, `{"Number":null}`,
-	`{"In":{"A":1,"b":2,"c":[{"D":"x"}]}}`, `{"In":[1]}`, `{"E":null,"S":null,"M":null,"A":1,"N":[1]}`, `{"E":"x"}`, `{"T":"2026-01-02T03:04:05Z","Z":{}}`, `{"Scheme":"http"}`, `{"k":{"A":1}}`,
+	`[]`, `[1]`, `[1,2,3]`, `["a"]`, `[null]`, `[null,null]`, `[[],{}]`, `[{"A":1},{"a":2}]`, `[true,"x",{}]`,
+	`[1.5,5e-324]`,
+	`{}`, `{"A":1}`, `{"a":1}`, `{"A":null}`, `{"A":"x","b":"y","B":"z"}`, `{"a":1,"a":2}`, `{"A":[1],"A":[2,3]}`,
+	`{"N":1,"F":null}`, `{"N":"1","F":1}`, `{"F":1}`,
+	`{"f":"1"}`, `{"F":"x"}`, `{"F":[1,2]}`, `{"F":{"A":1,"F":2}}`, `{"F":{"1":1}}`, `{"F":true}`,
+	`{"F":"true","f":"false"}`, `{"F":"5e-324"}`, `{"F":5e-324}`, `{"F":1e400}`, `{"F":[{"A":5e-324}]}`,
+	`{"x":1}`, `{"X":1,"C":2}`, `{"name":1,"Name":2,"NAME":3,"nAmE":4}`, `{"NaMe":5}`, `{"1":1,"-2":2}`, `{"1.5":1}`,
+	`{"foobar":1,"FOO_BAR":2,"foo_bar":3}`,
+	`{"a b":1,"é日本":2,"-":3,"a.b/c~d":4," e":5,"$%-/":6}`, `{"in":{"A":1}}`, `{"D":1,"A":true,"b":"x"}`,
+	`{"C":[1],"A":2}`, `{"E":1.5,"A":"x"}`,
+	`{"B":"true","I":"-1","U":"2","F":"1e21","S":"\"s\"","P":"3","BP":"null","N":"4"}`, `{"B":true,"I":1}`,
+	`{"I":"x"}`, `{"U":"256"}`, `{"S":"s"}`, `{"P":"null"}`,
+	`{"L":[1],"M":{"a":1},"A":"x","S":{"A":1},"Q":1,"R":[1]}`, `{"N":"1.50","D":"5","P":"1"}`, `{"N":1.5}`,
+	`{"N":"x"}`, `{"V":1,"Next":{"V":2,"Kids":[{"V":3}]},"Map":{"k":{"V":4}}}`,
+	`{"Values":{"a":1},"List":[1,{"b":2}],"Number":12345678901234567890,"Raw":{"z": 1},"Ptr":[1],"Any":"x"}`,
+	`{"Number":"12","Raw":null}`, `{"Number":"x"}`, `{"Number":true}`, `{"Number":null}`,
+	`{"In":{"A":1,"b":2,"c":[{"D":"x"}]}}`, `{"In":[1]}`, `{"E":null,"S":null,"M":null,"A":1,"N":[1]}`, `{"E":"x"}`,
+	`{"T":"2026-01-02T03:04:05Z","Z":{}}`, `{"Scheme":"http"}`, `{"k":{"A":1}}`,
 	`{"A":` + strings.Repeat("[", 50) + strings.Repeat("]", 50) + `}`,
 }
 
@@ -141,25 +158,27 @@ func differs(text string, err, wantErr error) bool {
 	if err != nil || wantErr == nil {
 		return false
 	}
-	// Numbers beyond the range of a float64 become ±Inf within interfaces, maps may have keys of more types, and types that
-	// decode themselves from a text may have the option "string".
-	// And a *json.Number with that option takes "null", as other types do; encoding/json of Go 1.27 has forgotten it.
+	// Numbers beyond the range of a float64 become ±Inf within interfaces, maps may have keys of more types, and types
+	// that decode themselves from a text may have the option "string". And a *json.Number with that option takes
+	// "null", as other types do; encoding/json of Go 1.27 has forgotten it.
 	if strings.Contains(text, `"null"`) && strings.Contains(wantErr.Error(), "of type json.Number") {
 		return true
 	}
 	return strings.Contains(text, "1e400") || strings.Contains(wantErr.Error(), "invalid use of ,string struct tag") ||
-		strings.Contains(wantErr.Error(), "cannot unmarshal object into Go") && strings.Contains(wantErr.Error(), "of type map[")
+		strings.Contains(wantErr.Error(), "cannot unmarshal object into Go") && strings.Contains(wantErr.Error(),
+			"of type map[")
 }
 
-// TestDecodesAsEncodingJSONDoes compares what is received with what encoding/json makes of the same text: into destinations
-// that are zero, and into such that hold something.
+// TestDecodesAsEncodingJSONDoes compares what is received with what encoding/json makes of the same text: into
+// destinations that are zero, and into such that hold something.
 func TestDecodesAsEncodingJSONDoes(t *testing.T) {
 	compared := 0
 	seen := make(map[reflect.Type]bool)
 	for _, v := range standardValues() {
 		forms(t, v, func(name string, v any) {
 			typ := reflect.TypeOf(v)
-			if v == nil || seen[typ] || strings.HasSuffix(name, "address") || (raceEnabled || testing.Short()) && name != "itself" {
+			if v == nil || seen[typ] || strings.HasSuffix(name, "address") || (raceEnabled || testing.Short()) &&
+				name != "itself" {
 				return
 			}
 			seen[typ] = true
@@ -266,7 +285,8 @@ func TestDiffersFromEncodingJSONOnPurpose(t *testing.T) {
 		v    any
 		want string
 	}{
-		{math.NaN(), "null"}, {[]float32{float32(math.Inf(-1))}, "[null]"}, {struct{ F any }{math.Inf(1)}, `{"F":null}`},
+		{math.NaN(), "null"}, {[]float32{float32(math.Inf(-1))}, "[null]"}, {struct{ F any }{math.Inf(1)},
+			`{"F":null}`},
 		{"<&>\u2028", "\"<&>\u2028\""}, {json.RawMessage("\"<\""), `"<"`},
 	} {
 		if got := jsonOf(t, c.v); got != c.want {
@@ -297,8 +317,8 @@ func jsonOf(t *testing.T, v any) string {
 	return strings.TrimSuffix(strings.TrimPrefix(string(frames[0].Data), "30["), "]")
 }
 
-// TestOddTypesTakeWhatOthersTake: attachments, numbers and interfaces come into types that the JSON library would refuse, and
-// what does not fit is an error there, too.
+// TestOddTypesTakeWhatOthersTake: attachments, numbers and interfaces come into types that the JSON library would
+// refuse, and what does not fit is an error there, too.
 func TestOddTypesTakeWhatOthersTake(t *testing.T) {
 	type odd struct {
 		sync.Mutex
@@ -311,7 +331,8 @@ func TestOddTypesTakeWhatOthersTake(t *testing.T) {
 			A int `json:"a"`
 		}
 	}
-	text := `{"data":` + mark0 + `,"deep":{"x":[1,` + mark1 + `,"s"]},"N":1e3,"F":5e-324,"Quote":"true","Inner":{"a":7}}`
+	text := `{"data":` + mark0 + `,"deep":{"x":[1,` + mark1 +
+		`,"s"]},"N":1e3,"F":5e-324,"Quote":"true","Inner":{"a":7}}`
 	p := mustDecode(t, `52-["x",`+text+`,`+mark0+`]`, []byte("first"), []byte("second"))
 	for _, dst := range []any{new(odd), new(*odd), new(any)} {
 		into := dst
@@ -331,11 +352,13 @@ func TestOddTypesTakeWhatOthersTake(t *testing.T) {
 		case *any:
 			got = (*d).(*odd)
 		}
-		if string(got.Data) != "first" || string(got.Deep["x"][1].([]byte)) != "second" || got.N != "1e3" || got.F != 0 || !got.Quote || got.Inner.A != 7 {
+		if string(got.Data) != "first" || string(got.Deep["x"][1].([]byte)) != "second" || got.N != "1e3" ||
+			got.F != 0 || !got.Quote || got.Inner.A != 7 {
 			t.Errorf("%T: got %+v", dst, got)
 		}
 	}
-	for _, wrong := range []string{`{"N":true}`, `{"deep":[1]}`, `{"Inner":{"a":"x"}}`, `{"Quote":true}`, `[1]`, `"x"`, `{"F":1e39}`, `{"data":[300]}`} {
+	for _, wrong := range []string{`{"N":true}`, `{"deep":[1]}`, `{"Inner":{"a":"x"}}`, `{"Quote":true}`, `[1]`,
+		`"x"`, `{"F":1e39}`, `{"data":[300]}`} {
 		var got odd
 		err := mustDecode(t, `31[`+wrong+`]`).Args.Bind(&got)
 		var argument *ArgumentError

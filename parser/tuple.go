@@ -62,8 +62,8 @@ var (
 
 var typePlans sync.Map // map[reflect.Type]*typePlan
 
-// recentPlans saves most of what it costs to look into typePlans, which is done four times for an event and its answer. A
-// type has one place, which it may share with others.
+// recentPlans saves most of what it costs to look into typePlans, which is done four times for an event and its answer.
+// A type has one place, which it may share with others.
 var recentPlans [256]atomic.Pointer[typePlan]
 
 func planOf(t reflect.Type) *typePlan {
@@ -215,8 +215,8 @@ var (
 	}
 )
 
-// hides tells whether a type encodes or decodes itself. Methods of a pointer count where values are received; of what is
-// sent only some values have an address, and the methods of others are not called, as encoding/json has it.
+// hides tells whether a type encodes or decodes itself. Methods of a pointer count where values are received; of what
+// is sent only some values have an address, and the methods of others are not called, as encoding/json has it.
 func hides(t reflect.Type, d direction) bool {
 	if t.Kind() == reflect.Interface {
 		return false

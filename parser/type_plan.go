@@ -63,8 +63,8 @@ func (p *typePlan) inspectFields(t reflect.Type, names map[string]bool, seen map
 	}
 }
 
-// inspectString inspects the type of a field whose value is a string in JSON, or ought to be: the library refuses that for
-// most types, where encoding/json ignores it.
+// inspectString inspects the type of a field whose value is a string in JSON, or ought to be: the library refuses that
+// for most types, where encoding/json ignores it.
 func (p *typePlan) inspectString(t reflect.Type) {
 	switch indirect(t).Kind() {
 	case reflect.Float32, reflect.Float64:

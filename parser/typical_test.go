@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// Events as programs send them, for benchmarks and for the pins of what they allocate: an id with a short text, a message of
-// a chat with all that belongs to it, in 300 bytes, and a part of a file.
+// Events as programs send them, for benchmarks and for the pins of what they allocate: an id with a short text, a
+// message of a chat with all that belongs to it, in 300 bytes, and a part of a file.
 type chat struct {
 	ID     string   `json:"id"`
 	Room   string   `json:"room"`
@@ -49,7 +49,8 @@ type typical struct {
 func typicals() []*typical {
 	message := chat{
 		ID: "01J9ZK3W5T", Room: "general", From: person{"Jürgen Škoda", "/avatars/17.png", true},
-		Text: "Grüße aus Köln 🎉 — \"all\" of you\nat 12:30?", Tags: []string{"greeting", "日本語"}, Sent: 1_760_000_000_000,
+		Text: "Grüße aus Köln 🎉 — \"all\" of you\nat 12:30?", Tags: []string{"greeting", "日本語"},
+		Sent:  1_760_000_000_000,
 		Reply: &quote{"01J9ZK3W5S", "когда?"},
 	}
 	file := part{"photo.jpg", 3, bytes.Repeat([]byte{0xff, 0, 0x7f, 0x80}, 256)}
@@ -102,8 +103,16 @@ func TestTypicalAllocations(t *testing.T) {
 		}{
 			{"decode typed", e.decodeTyped, func() error { return e.decode(d, e.into()) }},
 			{"decode any", e.decodeAny, func() error { return e.decode(d, new(any)) }},
-			{"encode typed", e.encodeTyped, func() (err error) { _, err = p.Encode(frames, e.packet(e.typed)); return err }},
-			{"encode any", e.encodeAny, func() (err error) { _, err = p.Encode(frames, e.packet(e.value)); return err }},
+			{"encode typed", e.encodeTyped, func() (err error) {
+				_, err = p.Encode(frames,
+					e.packet(e.typed))
+				return err
+			}},
+			{"encode any", e.encodeAny, func() (err error) {
+				_, err = p.Encode(frames,
+					e.packet(e.value))
+				return err
+			}},
 		} {
 			var err error
 			if n := testing.AllocsPerRun(200, func() { err = c.do() }); n > c.most || err != nil {

@@ -129,6 +129,9 @@ func (n *Network) options(opts *client.Options) *client.Options {
 	if o.Logger == nil {
 		o.Logger = n.server.logger
 	}
+	if server := n.server.opts.Server; o.Parser == nil && server != nil {
+		o.Parser = server.Parser
+	}
 	if o.Engine.NetDial == nil {
 		o.Engine.NetDial = n.DialContext
 	}

@@ -29,7 +29,7 @@ type Options struct {
 	Handler func(io *socketio.Server) http.Handler
 
 	// Client are the options of clients that are made without options. For all clients RandomizationFactor is none by
-	// default, so that delays are the same each time.
+	// default, so that delays are the same each time, and Parser is that of Server.
 	Client *client.Options
 
 	// Logger is what servers and clients without a Logger use; default NewLogger at slog.LevelInfo.

@@ -71,7 +71,7 @@ func Diff(got parser.Args, want ...any) string {
 	if err != nil {
 		return fmt.Sprintf("want !(%v)", err)
 	}
-	if reflect.DeepEqual(g, w) {
+	if reflect.DeepEqual(g, w) || equalExactly(got, wanted) {
 		return ""
 	}
 	gs, ws := Text(got), Text(wanted)

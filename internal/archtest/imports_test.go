@@ -58,6 +58,9 @@ var mayImport = map[string][]string{
 	"internal/standstill": {},
 	// a model, used by tests only
 	"internal/recoverymodel": {},
+
+	// for tests only
+	"internal/taggedparser": {"parser"},
 }
 
 // thirdParty are the only modules that the core requires.
