@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 
 	"sio.example/socketio/adapter"
 	"sio.example/socketio/engineio"
 	"sio.example/socketio/event"
 	"sio.example/socketio/internal/dispatch"
+	"sio.example/socketio/internal/scratch"
 	"sio.example/socketio/parser"
 )
 
@@ -179,16 +179,16 @@ type broadcast struct {
 	reached  []*Socket // in whose queues it is
 }
 
-var broadcasts = sync.Pool{New: func() any { return new(broadcast) }}
+var broadcasts scratch.Pool[broadcast]
 
 // Name is the namespace's name.
 func (l *local) Name() string { return l.name }
 
 // Encode makes the wire form.
 func (l *local) Encode(p *parser.Packet, to *adapter.Target) (adapter.Encoded, error) {
-	b := broadcasts.Get().(*broadcast)
+	b := broadcasts.Get()
 	var err error
-	if b.messages, err = l.srv.encode(b.messages[:0], p, l.expectedReceivers(to)); err != nil {
+	if b.messages, err = l.srv.prepare(b.messages[:0], p, l.expectedReceivers(to)); err != nil {
 		b.free()
 		return nil, err
 	}

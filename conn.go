@@ -18,6 +18,7 @@ import (
 	"sio.example/socketio/internal/dispatch"
 	"sio.example/socketio/internal/journal"
 	"sio.example/socketio/internal/reqhead"
+	"sio.example/socketio/internal/scratch"
 	"sio.example/socketio/internal/sid"
 	"sio.example/socketio/internal/standstill"
 	"sio.example/socketio/parser"
@@ -469,55 +470,24 @@ type connectErrorReply struct {
 	Data    any    `json:"data,omitzero"`
 }
 
-// A packetScratch is a packet for one client and what that is encoded into.
-type packetScratch struct {
-	packet   parser.Packet
-	text     []byte
-	frames   []parser.Frame
-	messages []engineio.Message
-}
-
-var packetScratches = sync.Pool{New: func() any {
-	return &packetScratch{text: make([]byte, 0, 256), frames: make([]parser.Frame, 0, 4), messages: make([]engineio.Message, 0, 4)}
-}}
-
-func newScratch() *packetScratch { return packetScratches.Get().(*packetScratch) }
-
-// maxScratchText is the most of a scratch's text that is kept for the next packet, in bytes.
-const maxScratchText = 64 << 10
-
-func (l *packetScratch) free() {
-	l.packet = parser.Packet{}
-	clear(l.frames)
-	clear(l.messages)
-	l.frames, l.messages = l.frames[:0], l.messages[:0]
-	if cap(l.text) <= maxScratchText {
-		packetScratches.Put(l)
-	}
-}
-
 // send encodes a packet and queues it.
 func (c *conn) send(p *parser.Packet, o engineio.SendOptions) error {
-	l := newScratch()
-	defer l.free()
-	l.packet = *p
+	l := scratch.For(*p)
+	defer l.Free()
 	return c.encodeAndQueue(l, o)
 }
 
 // encodeAndQueue encodes the packet of l and queues it.
-func (c *conn) encodeAndQueue(l *packetScratch, o engineio.SendOptions) error {
-	if err := c.srv.encodeInto(l); err != nil {
+func (c *conn) encodeAndQueue(l *scratch.Packet, o engineio.SendOptions) error {
+	if err := c.srv.encode(l); err != nil {
 		return err
 	}
 	return c.queue(l, o)
 }
 
 // queue queues what l was encoded into.
-func (c *conn) queue(l *packetScratch, o engineio.SendOptions) error {
-	for _, f := range l.frames {
-		l.messages = append(l.messages, engineio.Message(f))
-	}
-	switch err := c.eng.SendMessages(o, l.messages...); {
+func (c *conn) queue(l *scratch.Packet, o engineio.SendOptions) error {
+	switch err := c.eng.SendMessages(o, l.Messages()...); {
 	case err == nil:
 		return nil
 	case errors.Is(err, engineio.ErrSlowConsumer):
@@ -527,16 +497,10 @@ func (c *conn) queue(l *packetScratch, o engineio.SendOptions) error {
 	}
 }
 
-// encodeInto encodes the packet of l.
-func (s *server) encodeInto(l *packetScratch) error {
-	err := s.guard.Call(func() (err error) {
-		if s.appender != nil {
-			l.text, l.frames, err = s.appender.AppendEncode(l.text[:0], l.frames, &l.packet)
-		} else {
-			l.frames, err = s.opts.Parser.Encode(l.frames, &l.packet)
-		}
-		return err
-	})
+// encode encodes the packet of l. A value that can't be encoded is an error, even if it panics when asked; so it is in
+// prepare.
+func (s *server) encode(l *scratch.Packet) error {
+	err := s.guard.Call(func() error { return l.Encode(s.opts.Parser, s.appender) })
 	if err != nil {
 		return fmt.Errorf("socketio: encode: %w", err)
 	}
@@ -546,35 +510,19 @@ func (s *server) encodeInto(l *packetScratch) error {
 // encodable reports why p can't be encoded. Each member of a broadcast with acknowledgements has an id of its own, so
 // that the packet is encoded for each; that it can't be must not look as if nobody had answered.
 func (s *server) encodable(p *parser.Packet) error {
-	l := newScratch()
-	defer l.free()
-	l.packet = *p
-	return s.encodeInto(l)
+	l := scratch.For(*p)
+	defer l.Free()
+	return s.encode(l)
 }
 
-var frameSlices = sync.Pool{New: func() any {
-	s := make([]parser.Frame, 0, 4)
-	return &s
-}}
-
-// encode appends the wire form of p to dst, for about so many sockets. A value that can't be encoded is an error, even
-// if it panics when asked.
-func (s *server) encode(dst []*engineio.Prepared, p *parser.Packet, sockets int) (_ []*engineio.Prepared, err error) {
-	frames := frameSlices.Get().(*[]parser.Frame)
-	defer func() {
-		clear(*frames)
-		frameSlices.Put(frames)
-	}()
-	err = s.guard.Call(func() (err error) {
-		*frames, err = s.opts.Parser.Encode((*frames)[:0], p)
+// prepare appends the wire form of p to dst, for about so many sockets.
+func (s *server) prepare(dst []*engineio.Prepared, p *parser.Packet, sockets int) ([]*engineio.Prepared, error) {
+	err := s.guard.Call(func() (err error) {
+		dst, err = scratch.Prepare(dst, s.opts.Parser, p, sockets)
 		return err
 	})
 	if err != nil {
-		*frames = nil
 		return dst, fmt.Errorf("socketio: encode: %w", err)
-	}
-	for _, f := range *frames {
-		dst = append(dst, engineio.PrepareFor(engineio.Message(f), sockets))
 	}
 	return dst, nil
 }

@@ -12,6 +12,7 @@ import (
 	"sio.example/socketio/adapter"
 	"sio.example/socketio/engineio"
 	"sio.example/socketio/internal/dispatch"
+	"sio.example/socketio/internal/scratch"
 	"sio.example/socketio/parser"
 )
 
@@ -552,12 +553,11 @@ func (s *Socket) beginAdmission() (rooms []string, ok bool) {
 // queueConnect queues CONNECT. It reports false if the socket or the connection has gone. What queues DISCONNECT comes
 // before all of it, or after. An error is one of a parser of the user's.
 func (s *Socket) queueConnect() (in bool, err error) {
-	l := newScratch()
-	defer l.free()
-	w := connectReplies.Get().(*connectReply)
-	w.reply["sid"] = s.id
-	l.packet = parser.Packet{Type: parser.Connect, Namespace: s.name, Args: w.args}
-	if err := s.conn.srv.encodeInto(l); err != nil {
+	w := connectReplies.Get()
+	w.set(s.id)
+	l := scratch.For(parser.Packet{Type: parser.Connect, Namespace: s.name, Args: w.args})
+	defer l.Free()
+	if err := s.conn.srv.encode(l); err != nil {
 		return false, err
 	}
 	connectReplies.Put(w)
@@ -577,10 +577,15 @@ type connectReply struct {
 	args  Args // reply
 }
 
-var connectReplies = sync.Pool{New: func() any {
-	reply := make(map[string]string, 1)
-	return &connectReply{reply: reply, args: parser.NewArgs(reply)}
-}}
+var connectReplies scratch.Pool[connectReply]
+
+func (w *connectReply) set(id string) {
+	if w.reply == nil {
+		w.reply = make(map[string]string, 1)
+		w.args = parser.NewArgs(w.reply)
+	}
+	w.reply["sid"] = id
+}
 
 // notifyConnected calls the connection callbacks.
 func (s *Socket) notifyConnected() {

@@ -9,6 +9,7 @@ import (
 	"sio.example/socketio/adapter"
 	"sio.example/socketio/engineio"
 	"sio.example/socketio/internal/dispatch"
+	"sio.example/socketio/internal/scratch"
 	"sio.example/socketio/parser"
 )
 
@@ -132,9 +133,8 @@ func ackRefusal(name string, err error) error {
 
 // emitWithID sends an event that the client is to acknowledge.
 func (s *Socket) emitWithID(id uint64, name string, args []any) error {
-	l := newScratch()
-	defer l.free()
-	l.packet = parser.Packet{Type: parser.Event, Namespace: s.name, ID: id, HasID: true, Name: name, Args: parser.NewArgs(args...)}
+	l := scratch.For(parser.Packet{Type: parser.Event, Namespace: s.name, ID: id, HasID: true, Name: name, Args: parser.NewArgs(args...)})
+	defer l.Free()
 	return s.sendEvent(l, engineio.SendOptions{})
 }
 
@@ -153,10 +153,9 @@ func (m *member) DeliverWithAck(p *parser.Packet, to *adapter.Target, ack func(A
 	default: // the adapter will be told that the socket has left
 		return func() {}
 	}
-	l := newScratch()
-	defer l.free()
-	l.packet = *p
-	l.packet.ID, l.packet.HasID = id, true
+	l := scratch.For(*p)
+	defer l.Free()
+	l.ID, l.HasID = id, true
 	_ = s.sendEvent(l, sendOptions(to.Flags)) // who can't answer is waited for, as who doesn't
 	return func() { s.acks.Forget((*ackLender)(s.conn), id) }
 }

@@ -8,6 +8,7 @@ import (
 	"sio.example/socketio/engineio"
 	"sio.example/socketio/event"
 	"sio.example/socketio/internal/dispatch"
+	"sio.example/socketio/internal/scratch"
 	"sio.example/socketio/parser"
 )
 
@@ -49,17 +50,16 @@ func (s *Socket) emit(name string, args []any, o engineio.SendOptions) error {
 	if err := checkName(name); err != nil {
 		return err
 	}
-	l := newScratch()
-	defer l.free()
-	l.packet = parser.Packet{Type: parser.Event, Namespace: s.name, Name: name, Args: parser.NewArgs(args...)}
+	l := scratch.For(parser.Packet{Type: parser.Event, Namespace: s.name, Name: name, Args: parser.NewArgs(args...)})
+	defer l.Free()
 	return s.sendEvent(l, o)
 }
 
-func (s *Socket) sendEvent(l *packetScratch, o engineio.SendOptions) error {
+func (s *Socket) sendEvent(l *scratch.Packet, o engineio.SendOptions) error {
 	if s.is(disconnected) {
 		return ErrDisconnected
 	}
-	s.notifyOutgoing(&l.packet)
+	s.notifyOutgoing(&l.Packet)
 	if err := s.conn.encodeAndQueue(l, o); err != nil {
 		return err
 	}
@@ -72,9 +72,8 @@ func (s *Socket) sendAck(id uint64, args []any) error {
 	if s.is(disconnected) {
 		return ErrDisconnected
 	}
-	l := newScratch()
-	defer l.free()
-	l.packet = parser.Packet{Type: parser.Ack, Namespace: s.name, ID: id, HasID: true, Args: parser.NewArgs(args...)}
+	l := scratch.For(parser.Packet{Type: parser.Ack, Namespace: s.name, ID: id, HasID: true, Args: parser.NewArgs(args...)})
+	defer l.Free()
 	return s.conn.encodeAndQueue(l, engineio.SendOptions{})
 }
 

@@ -221,7 +221,7 @@ func (t *attempt) send(auth any) {
 		if err != nil {
 			return err
 		}
-		frames, err = m.encode(nil, &parser.Packet{Type: parser.Connect, Namespace: s.name, Args: args})
+		frames, err = m.encode(parser.Packet{Type: parser.Connect, Namespace: s.name, Args: args})
 		return err
 	})
 	if err != nil {
@@ -362,7 +362,7 @@ func (s *Socket) answerWaiters(err error) {
 
 // disconnectPacket is a DISCONNECT packet. No lock is held.
 func (m *Manager) disconnectPacket(namespace string) []*engineio.Prepared {
-	frames, err := m.encode(nil, &parser.Packet{Type: parser.Disconnect, Namespace: namespace})
+	frames, err := m.encode(parser.Packet{Type: parser.Disconnect, Namespace: namespace})
 	if err != nil { // by a parser of the user's
 		m.report(context.Background(), nil, nil, err)
 	}

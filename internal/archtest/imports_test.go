@@ -45,6 +45,7 @@ var mayImport = map[string][]string{
 	"internal/deadline":   {},
 	"internal/reqhead":    {"internal/bufpool"},
 	"internal/ring":       {},
+	"internal/scratch":    {"engineio", "parser"},
 	"internal/backoff":    {},
 	"internal/bufpool":    {},
 	"internal/budget":     {},
