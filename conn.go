@@ -94,7 +94,8 @@ func (c *conn) ensureCold() *coldState {
 // freeCold drops cold if nothing is in it any more. It needs mu.
 func (c *conn) freeCold() {
 	if r := c.cold; r != nil && !r.pending && r.attachmentTimer == nil && r.fewerSockets == nil && r.byName == nil &&
-		r.left == nil && r.inboxRoom == nil && r.partialBytes|r.authBytes|r.closingAuth|r.ackBytes|int(r.chargedSteps) == 0 {
+		r.left == nil && r.inboxRoom == nil &&
+		r.partialBytes|r.authBytes|r.closingAuth|r.ackBytes|int(r.chargedSteps) == 0 {
 		c.cold = nil
 	}
 }
@@ -288,7 +289,8 @@ func (c *conn) remove(s *Socket, was bool) {
 func (c *conn) awaitFewerSockets() bool {
 	for {
 		c.mu.Lock()
-		fewer := int(c.liveSockets) < 2*c.srv.opts.MaxNamespaces && (c.cold == nil || c.cold.closingAuth <= c.srv.opts.MaxAuth)
+		fewer := int(c.liveSockets) < 2*c.srv.opts.MaxNamespaces &&
+			(c.cold == nil || c.cold.closingAuth <= c.srv.opts.MaxAuth)
 		if closed := c.closed; closed || fewer {
 			c.mu.Unlock()
 			return !closed
@@ -441,7 +443,8 @@ func (c *conn) sockets() []*Socket {
 // tellRefused sends CONNECT_ERROR.
 func (c *conn) tellRefused(name string, why *ConnectError) {
 	if c.srv.debugEnabled() {
-		c.srv.log.Debug("socketio: refused", "nsp", dispatch.Plain(name), "address", c.address(), "error", dispatch.Plain(why.Message))
+		c.srv.log.Debug("socketio: refused", "nsp", dispatch.Plain(name),
+			"address", c.address(), "error", dispatch.Plain(why.Message))
 	}
 	reply := connectErrorReply{Message: why.Message, Data: why.Data}
 	p := &parser.Packet{Type: parser.ConnectError, Namespace: name, Args: parser.NewArgs(reply)}

@@ -249,7 +249,8 @@ func (s *server) limitHeaders(next func(r *http.Request) error) func(r *http.Req
 	most := s.opts.MaxAuth
 	return func(r *http.Request) error {
 		if n := headerSize(r); n > most {
-			s.log.Debug("socketio: handshake refused", "error", "URL and header are larger than MaxAuth", "bytes", n, "limit", most)
+			s.log.Debug("socketio: handshake refused", "error",
+				"URL and header are larger than MaxAuth", "bytes", n, "limit", most)
 			return &engineio.RequestError{Message: "URL and header too large"}
 		}
 		if next == nil {

@@ -79,7 +79,8 @@ func (s *Socket) hasListener(name string) bool {
 	if n := s.ns(); n != nil && n.hooks.load().handlers[name] != nil {
 		return true
 	}
-	return slices.ContainsFunc(s.listeners.Snapshot(), func(l dispatch.Listener[Handler]) bool { return l.Name == name })
+	return slices.ContainsFunc(s.listeners.Snapshot(),
+		func(l dispatch.Listener[Handler]) bool { return l.Name == name })
 }
 
 // debugEnabled reports whether it is worth the while to call debug.

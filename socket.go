@@ -515,7 +515,8 @@ func (s *Socket) admit() (in bool, err error) {
 	if !ok {
 		return false, nil
 	}
-	if err := srv.guard.Call(func() error { return s.ns().adapter.Join((*member)(s), rooms...) }); err != nil && !srv.isClosed() {
+	if err := srv.guard.Call(func() error { return s.ns().adapter.Join((*member)(s), rooms...) }); err != nil &&
+		!srv.isClosed() {
 		return false, err
 	}
 	if !srv.moveToNamespace(s) {

@@ -29,7 +29,8 @@ func (s *Socket) EmitWithAck(ctx context.Context, name string, args ...any) (Arg
 		err  error
 	}
 	ch := make(chan answer, 1)
-	id, err := s.acks.Add(s.conn.srv.opts.MaxPendingAcks, (*ackLender)(s.conn), func(args Args, err error) { ch <- answer{args, err} })
+	id, err := s.acks.Add(s.conn.srv.opts.MaxPendingAcks, (*ackLender)(s.conn),
+		func(args Args, err error) { ch <- answer{args, err} })
 	if err != nil {
 		return Args{}, ackRefusal(name, err)
 	}
@@ -133,7 +134,8 @@ func ackRefusal(name string, err error) error {
 
 // emitWithID sends an event that the client is to acknowledge.
 func (s *Socket) emitWithID(id uint64, name string, args []any) error {
-	l := scratch.For(parser.Packet{Type: parser.Event, Namespace: s.name, ID: id, HasID: true, Name: name, Args: parser.NewArgs(args...)})
+	l := scratch.For(parser.Packet{Type: parser.Event, Namespace: s.name,
+		ID: id, HasID: true, Name: name, Args: parser.NewArgs(args...)})
 	defer l.Free()
 	return s.sendEvent(l, engineio.SendOptions{})
 }

@@ -72,7 +72,8 @@ func (s *Socket) sendAck(id uint64, args []any) error {
 	if s.is(disconnected) {
 		return ErrDisconnected
 	}
-	l := scratch.For(parser.Packet{Type: parser.Ack, Namespace: s.name, ID: id, HasID: true, Args: parser.NewArgs(args...)})
+	l := scratch.For(parser.Packet{Type: parser.Ack, Namespace: s.name,
+		ID: id, HasID: true, Args: parser.NewArgs(args...)})
 	defer l.Free()
 	return s.conn.encodeAndQueue(l, engineio.SendOptions{})
 }

@@ -144,7 +144,8 @@ func (o *Options) check() error {
 		name string
 		d    time.Duration
 	}{
-		{"ConnectTimeout", o.ConnectTimeout}, {"ReconnectionDelay", o.ReconnectionDelay}, {"ReconnectionDelayMax", o.ReconnectionDelayMax},
+		{"ConnectTimeout", o.ConnectTimeout}, {"ReconnectionDelay", o.ReconnectionDelay},
+		{"ReconnectionDelayMax", o.ReconnectionDelayMax},
 		{"Engine.RequestTimeout", o.Engine.RequestTimeout}, {"Engine.UpgradeTimeout", o.Engine.UpgradeTimeout},
 	} {
 		if d.d <= 0 { // of some, that means none
@@ -158,8 +159,10 @@ func (o *Options) check() error {
 		return fmt.Errorf("client: RandomizationFactor is %v: it is at most 1; 0.5 means 50%%", o.RandomizationFactor)
 	}
 	return cmp.Or(checkSizes(
-		size{"MaxInboxBytes", int64(o.MaxInboxBytes)}, size{"MaxInbox", int64(o.MaxInbox)}, size{"Engine.MaxPayload", o.Engine.MaxPayload},
-		size{"Engine.MaxQueueBytes", int64(o.Engine.MaxQueueBytes)}, size{"Engine.MaxQueuePackets", int64(o.Engine.MaxQueuePackets)},
+		size{"MaxInboxBytes", int64(o.MaxInboxBytes)}, size{"MaxInbox", int64(o.MaxInbox)},
+		size{"Engine.MaxPayload", o.Engine.MaxPayload},
+		size{"Engine.MaxQueueBytes", int64(o.Engine.MaxQueueBytes)},
+		size{"Engine.MaxQueuePackets", int64(o.Engine.MaxQueuePackets)},
 	), o.Socket.check("Socket."))
 }
 
@@ -171,7 +174,8 @@ func (o *SocketOptions) check(prefix string) error {
 		}
 	}
 	return checkSizes(size{prefix + "MaxPendingAcks", int64(o.MaxPendingAcks)},
-		size{prefix + "MaxBufferBytes", int64(o.MaxBufferBytes)}, size{prefix + "MaxBufferPackets", int64(o.MaxBufferPackets)})
+		size{prefix + "MaxBufferBytes", int64(o.MaxBufferBytes)},
+		size{prefix + "MaxBufferPackets", int64(o.MaxBufferPackets)})
 }
 
 type size struct {

@@ -134,7 +134,8 @@ func (s *Socket) transmit(p *scratch.Packet, o engineio.SendOptions, r *request)
 		sent, err = s.route(frames, o, r)
 	}
 	if err == nil && !sent && !o.Volatile {
-		e := &outgoing{frames: append([]*engineio.Prepared(nil), frames...), options: o, size: sizeOf(frames), request: r, announced: heard}
+		e := &outgoing{frames: append([]*engineio.Prepared(nil), frames...),
+			options: o, size: sizeOf(frames), request: r, announced: heard}
 		if s.opts.Retries > 0 {
 			err = s.enqueue(e)
 		} else {
@@ -176,7 +177,8 @@ func (s *Socket) route(frames []*engineio.Prepared, o engineio.SendOptions, r *r
 // acknowledge answers an event of the server.
 func (st *epoch) acknowledge(id uint64, args []any) error {
 	s, m := st.s, st.s.m
-	frames, err := m.encode(parser.Packet{Type: parser.Ack, Namespace: s.name, ID: id, HasID: true, Args: parser.NewArgs(args...)})
+	frames, err := m.encode(parser.Packet{Type: parser.Ack,
+		Namespace: s.name, ID: id, HasID: true, Args: parser.NewArgs(args...)})
 	if err != nil {
 		return err
 	}

@@ -92,7 +92,8 @@ func (s *Packet) Prepare(p parser.Parser, sessions int) (err error) {
 var frameSlices Pool[[]parser.Frame]
 
 // Prepare appends the wire form of p to dst, for about so many sessions.
-func Prepare(dst []*engineio.Prepared, enc parser.Parser, p *parser.Packet, sessions int) (_ []*engineio.Prepared, err error) {
+func Prepare(dst []*engineio.Prepared, enc parser.Parser,
+	p *parser.Packet, sessions int) (_ []*engineio.Prepared, err error) {
 	frames := frameSlices.Get()
 	defer func() {
 		clear(*frames)

@@ -31,7 +31,8 @@ func TestPacketIsEncoded(t *testing.T) {
 				t.Errorf("%v, %v", s.Messages(), err)
 			}
 		}
-		if err := s.Prepare(json, 3); err != nil || len(s.Prepared) != len(want) || !same(s.Prepared[1].Message(), want[1]) {
+		if err := s.Prepare(json, 3); err != nil || len(s.Prepared) != len(want) ||
+			!same(s.Prepared[1].Message(), want[1]) {
 			t.Errorf("%v, %v", s.Prepared, err)
 		}
 		s.Free()
@@ -62,7 +63,8 @@ func TestNothingIsKept(t *testing.T) {
 			}
 		}
 	}
-	large := For(parser.Packet{Type: parser.Event, Namespace: "/", Name: "x", Args: parser.NewArgs(strings.Repeat("x", 2*maxText))})
+	large := For(parser.Packet{Type: parser.Event, Namespace: "/",
+		Name: "x", Args: parser.NewArgs(strings.Repeat("x", 2*maxText))})
 	json := parser.JSON(nil)
 	if err := large.Encode(json, json.(parser.Appender)); err != nil || cap(large.text) < maxText {
 		t.Fatal(err)

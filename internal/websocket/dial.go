@@ -312,7 +312,8 @@ func address(u *url.URL) string {
 }
 
 // handshake makes a Conn of a fresh connection.
-func (d *dialer) handshake(ctx context.Context, nc net.Conn, proxy *url.URL, target string) (*Conn, *http.Response, error) {
+func (d *dialer) handshake(ctx context.Context, nc net.Conn,
+	proxy *url.URL, target string) (*Conn, *http.Response, error) {
 	var err error
 	if proxy != nil {
 		if nc, err = d.tunnel(ctx, nc, proxy, target); err != nil {

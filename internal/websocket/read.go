@@ -160,7 +160,8 @@ func (c *Conn) data(h header) (msg []byte, ok bool, err error) {
 		}
 	}
 	if in.fragment++; in.fragment > c.limits.maxFragments {
-		return nil, false, &CloseError{Status: PolicyViolation, Reason: "too many fragments", cause: ErrTooManyFragments}
+		return nil, false, &CloseError{Status: PolicyViolation,
+			Reason: "too many fragments", cause: ErrTooManyFragments}
 	}
 	if err := c.payload(h); err != nil || !h.fin {
 		return nil, false, err
