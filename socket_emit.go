@@ -16,8 +16,7 @@ var errReserved = errors.New("reserved event name")
 
 // checkName refuses the names that mean something else to clients.
 func checkName(name string) error {
-	switch name {
-	case "connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener":
+	if parser.IsReserved(name) {
 		return fmt.Errorf("socketio: emit: %w: %q", errReserved, name)
 	}
 	return nil

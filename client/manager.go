@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -68,7 +69,7 @@ func newManager(rawURL string, opts *Options) (m *Manager, path string) {
 		opts = new(Options)
 	}
 	m = &Manager{opts: opts, parser: opts.parser(), guard: dispatch.Guard{DisableRecover: opts.DisableRecover}}
-	m.inbox.Limit = orDefault(opts.MaxInboxBytes, defaultInboxBytes)
+	m.inbox.Limit = cmp.Or(max(opts.MaxInboxBytes, 0), defaultInboxBytes)
 	m.log = m.guard.Logger(opts.Logger)
 	m.backoff = opts.backoff()
 	m.reconnect = !opts.DisableReconnection

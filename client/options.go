@@ -204,8 +204,8 @@ func (o *Options) parser() parser.Parser {
 
 func (o *Options) backoff() backoff.Backoff {
 	return backoff.Backoff{
-		Min:    orDefault(o.ReconnectionDelay, defaultDelay),
-		Max:    orDefault(o.ReconnectionDelayMax, defaultDelayMax),
+		Min:    cmp.Or(max(o.ReconnectionDelay, 0), defaultDelay),
+		Max:    cmp.Or(max(o.ReconnectionDelayMax, 0), defaultDelayMax),
 		Jitter: min(max(cmp.Or(o.RandomizationFactor, defaultJitter), 0), 1),
 	}
 }
@@ -218,28 +218,20 @@ func (o *Options) connectTimeout() time.Duration {
 // ackTimeout is 0 if there is none.
 func (o *SocketOptions) ackTimeout() time.Duration {
 	if o.Retries > 0 {
-		return orDefault(o.AckTimeout, defaultRetryTimeout)
+		return cmp.Or(max(o.AckTimeout, 0), defaultRetryTimeout)
 	}
 	return max(o.AckTimeout, 0)
 }
 
 func (o *SocketOptions) bufferLimits() dispatch.Limits {
 	return dispatch.Limits{
-		Items: orDefault(o.MaxBufferPackets, defaultBufferPackets),
-		Bytes: orDefault(o.MaxBufferBytes, defaultBufferBytes),
+		Items: cmp.Or(max(o.MaxBufferPackets, 0), defaultBufferPackets),
+		Bytes: cmp.Or(max(o.MaxBufferBytes, 0), defaultBufferBytes),
 	}
 }
 
 // ackLimits has room for as many as were asked for.
 func (o *SocketOptions) ackLimits() dispatch.Limits {
-	n := orDefault(o.MaxPendingAcks, defaultPendingAcks)
+	n := cmp.Or(max(o.MaxPendingAcks, 0), defaultPendingAcks)
 	return dispatch.Limits{Items: n, Bytes: max(maxAckBytes, 2*dispatch.AckCost*n)}
-}
-
-// orDefault is v, or d if v says nothing sensible.
-func orDefault[T int | time.Duration](v, d T) T {
-	if v <= 0 {
-		return d
-	}
-	return v
 }

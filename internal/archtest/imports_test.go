@@ -18,15 +18,17 @@ var mayImport = map[string][]string{
 	// vocabulary, sessions, rooms
 	"event": {"parser"},
 	"engineio": {
-		"engineio/packet", "internal/websocket", "internal/budget", "internal/bufpool", "internal/deadline",
-		"internal/index", "internal/journal", "internal/ring", "internal/sid", "internal/standstill", "internal/units",
+		"engineio/packet", "internal/websocket", "internal/budget",
+		"internal/bufpool", "internal/coding", "internal/deadline",
+		"internal/index", "internal/journal", "internal/ring", "internal/sid", "internal/stack",
+		"internal/standstill", "internal/units",
 	},
 	"adapter":             {"parser", "internal/index"},
 	"adapter/adaptertest": {"adapter", "parser"},
 	"browser":             {},
 	// the server
 	".": {
-		"engineio", "parser", "event", "adapter", "browser", "internal/bufpool", "internal/deadline",
+		"engineio", "parser", "event", "adapter", "browser", "internal/bufpool", "internal/coding", "internal/deadline",
 		"internal/dispatch", "internal/index", "internal/journal", "internal/reqhead", "internal/ring",
 		"internal/scratch", "internal/sid", "internal/standstill", "internal/units",
 	},
@@ -41,8 +43,10 @@ var mayImport = map[string][]string{
 	"examples/bot": {"public", "examples/chat"},
 	// leaves of the core
 	"internal/websocket":  {"internal/bufpool", "internal/standstill"},
-	"internal/dispatch":   {"event", "parser", "internal/ring", "internal/journal"},
+	"internal/dispatch":   {"event", "parser", "internal/ring", "internal/journal", "internal/stack"},
+	"internal/coding":     {},
 	"internal/deadline":   {},
+	"internal/stack":      {},
 	"internal/reqhead":    {"internal/bufpool"},
 	"internal/ring":       {},
 	"internal/scratch":    {"engineio", "parser"},

@@ -2,6 +2,7 @@ package websocket
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/tls"
@@ -102,7 +103,7 @@ func Dial(ctx context.Context, u *url.URL, opts *DialOptions) (*Conn, *http.Resp
 	if err := d.prepare(u); err != nil {
 		return nil, nil, fmt.Errorf("websocket: dial: %w", err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, or(opts.HandshakeTimeout, defaultHandshakeTimeout))
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(max(opts.HandshakeTimeout, 0), defaultHandshakeTimeout))
 	defer cancel()
 	c, res, err := d.dial(ctx)
 	var refused *HandshakeRefusedError

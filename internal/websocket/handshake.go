@@ -2,6 +2,7 @@ package websocket
 
 import (
 	"bufio"
+	"cmp"
 	"crypto/sha1"
 	"encoding/base64"
 	"fmt"
@@ -180,7 +181,7 @@ func takeOver(w http.ResponseWriter, answer []byte, opts *Options) (c *Conn, err
 	nc.SetDeadline(time.Time{})
 	Tune(nc, opts.UserTimeout, opts.MaxUnread)
 	c = newConn(nc, leftOver(rw), opts)
-	err = c.send(answer, or(opts.HandshakeTimeout, defaultHandshakeTimeout))
+	err = c.send(answer, cmp.Or(max(opts.HandshakeTimeout, 0), defaultHandshakeTimeout))
 	if err != nil {
 		c.Abort()
 		c, err = nil, fmt.Errorf("websocket: write handshake: %w", err)
