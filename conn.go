@@ -353,7 +353,7 @@ func (c *conn) awaitAttachments() {
 }
 
 // attachmentTimeout runs on the timer's goroutine, at the latest when attachments have been missing for
-// AttachmentTimeout. The timer is not set for each packet, since nearly always the attachments are there at once.
+// AttachmentTimeout. The timer is not set for each packet, since nearly always the attachments come at once.
 func (c *conn) attachmentTimeout() {
 	c.mu.Lock()
 	since := c.attachmentsSince.Load()
@@ -417,7 +417,7 @@ func (c *conn) closeSockets(why DisconnectReason, mode closeMode) {
 	}
 }
 
-// stop lets no other socket in, and returns those that are there.
+// stop stops input: no other socket is let in. It returns those of the connection.
 func (c *conn) stop() []*Socket {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -49,7 +49,7 @@ func (h *inboxAccount) Take(n int) bool {
 	before := after - u
 	if before > 0 && after > h.srv.allowance && int64(after)*chargeUnit > h.limit() {
 		if v := h.inboxHeld.Add(-u << chargeFlags); v&flagCharged != 0 && v>>chargeFlags < stepUnits {
-			(*conn)(h).charge() // who gave something back meanwhile may have seen what was added
+			(*conn)(h).charge() // a Give that came meanwhile may have seen what was added
 		}
 		return false
 	}
@@ -164,7 +164,7 @@ func (c *conn) charge() {
 	c.chargeLocked()
 }
 
-// chargeLocked is charge. It needs mu. The flag comes first: whoever gives something back afterwards sees it, and
+// chargeLocked is charge. It needs mu. The flag comes first: a Give that comes afterwards sees it, and
 // waits.
 func (c *conn) chargeLocked() {
 	c.inboxHeld.Or(flagCharged)

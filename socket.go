@@ -311,7 +311,8 @@ func (s *Socket) stop(reason DisconnectReason, mode closeMode) (was state, ok bo
 	if mode != closeDrain {
 		s.inbox.Drop(func(j job) bool { return j.kind == jobEvent })
 	}
-	s.acks.Close((*ackLender)(s.conn), ErrDisconnected) // before ctx, so that who waits for both sees ErrDisconnected
+	// before ctx, so that a caller that waits for both sees ErrDisconnected
+	s.acks.Close((*ackLender)(s.conn), ErrDisconnected)
 	if l := s.ctx.Load(); l != nil {
 		l.cancel(reason)
 	}
@@ -471,7 +472,7 @@ func (r *runner) connectInline() {
 	if err != nil {
 		s.refuse(err)
 	}
-	if in && len(s.ns().hooks.load().onConnection) > 0 { // who added them may not have seen the socket yet
+	if in && len(s.ns().hooks.load().onConnection) > 0 { // their adder may not have seen the socket yet
 		s.inbox.Prepend(job{kind: jobNotifyConnected})
 	}
 }

@@ -92,8 +92,8 @@ func (s *Socket) EmitFunc(ctx context.Context, fn func(args Args, err error), na
 	return nil
 }
 
-// sharesDone reports whether done is that of the socket's own context, which handlers pass on: who waits for an
-// acknowledgement is told of its end anyway, and a timeout of its own would be most of what waiting costs.
+// sharesDone reports whether done is that of the socket's own context, which handlers pass on: a caller that waits for
+// an acknowledgement is told of its end anyway, and a timeout of its own would be most of what waiting costs.
 func (s *Socket) sharesDone(done <-chan struct{}) bool {
 	l := s.ctx.Load()
 	return l != nil && l.ctx.Done() == done
@@ -158,6 +158,6 @@ func (m *member) DeliverWithAck(p *parser.Packet, to *adapter.Target, ack func(A
 	l := scratch.For(*p)
 	defer l.Free()
 	l.ID, l.HasID = id, true
-	_ = s.sendEvent(l, sendOptions(to.Flags)) // who can't answer is waited for, as who doesn't
+	_ = s.sendEvent(l, sendOptions(to.Flags)) // a client that can't answer is waited for like one that doesn't
 	return func() { s.acks.Forget((*ackLender)(s.conn), id) }
 }

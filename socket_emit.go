@@ -93,8 +93,8 @@ func (s *Socket) notifyOutgoing(p *parser.Packet) {
 	})
 }
 
-// To returns an operator that reaches the other members of rooms: s itself is excluded, whatever rooms it is in. Who is
-// in the room called by its id is not excluded for that.
+// To returns an operator that reaches the other members of rooms: s itself is excluded, whatever rooms it is in. A
+// member of the room called by its id is not excluded for that.
 func (s *Socket) To(rooms ...string) BroadcastOperator { return s.Broadcast().To(rooms...) }
 
 // Except returns an operator that reaches all but s and the members of rooms.
@@ -126,7 +126,8 @@ func (m *member) Deliver(e adapter.Encoded, to *adapter.Target) {
 	}
 }
 
-// awaitConnected is Connected for who must not miss what follows CONNECT: it waits while that is being queued.
+// awaitConnected is Connected for a caller that must not miss what follows CONNECT: it waits while that is being
+// queued.
 func (s *Socket) awaitConnected() bool {
 	if !s.is(admitting) {
 		return false

@@ -69,6 +69,28 @@ func TestLineWidth(t *testing.T) {
 	})
 }
 
+// loose is a pronoun without anything that it stands for, or a private way to say that a timer runs.
+var loose = regexp.MustCompile(
+	`\b[Ww]hoever\b|(^|[.:;,] |so that |\bfor |\bbut )[Ww]ho [a-z]|\bgo(es)? off\b|\bwent off\b`)
+
+// TestPlainComments: a comment has a subject: not "so that who waits sees it", but "so that a caller that waits sees
+// it".
+func TestPlainComments(t *testing.T) {
+	goFiles(t, func(file string, fset *token.FileSet, f *ast.File) {
+		if strings.HasSuffix(file, "_test.go") || slices.ContainsFunc(
+			append([]string{"test/", "bench/", "examples/", "cmd/"}, yetToWrap...),
+			func(p string) bool { return strings.HasPrefix(file, p) },
+		) {
+			return
+		}
+		for _, c := range f.Comments {
+			if text := strings.Join(strings.Fields(c.Text()), " "); loose.MatchString(text) {
+				t.Errorf("%s: %q has no subject", fset.Position(c.Pos()), loose.FindString(text))
+			}
+		}
+	})
+}
+
 func TestFileLength(t *testing.T) {
 	check := func(file string) {
 		if n := strings.Count(read(t, file), "\n"); n > maxFile {

@@ -197,7 +197,7 @@ func (q *Inbox[T]) Close(last T) bool {
 	q.append(entry[T]{item: last})
 	q.work.wake()
 	q.mu.Unlock()
-	q.runner.Account().Wake() // who waits may do so for this inbox
+	q.runner.Account().Wake() // a waiting Push may wait for this inbox
 	return true
 }
 

@@ -15,7 +15,7 @@ import (
 // Most connections rest most of the time, so what they do not need then is in an input or a plight, which come and go.
 //
 // Lock order: mu is a leaf and never held over a system call. The right to write is not a lock but the field busy, so
-// that whoever only has a control frame to send can leave it in owed instead of waiting.
+// that a sender of a control frame alone can leave it in owed instead of waiting.
 type Conn struct {
 	nc     net.Conn
 	raw    syscall.RawConn // the descriptor beneath, if system calls may be made on it; otherwise nil
@@ -132,9 +132,9 @@ func newConn(nc net.Conn, leftOver *[]byte, opts *Options) *Conn {
 func (c *Conn) NetConn() net.Conn { return c.nc }
 
 // Buffered reports whether Read has a message at hand from the last system call, so that it will return that at once.
-// It is false before a close frame and before what breaks the protocol (bad UTF-8 excepted), so whoever answers many
-// messages with one write, when Buffered is false, has answered all before Read closes, and does not keep an answer
-// back until the rest of some other message comes. It belongs to the goroutine that reads.
+// It is false before a close frame and before what breaks the protocol (bad UTF-8 excepted), so a caller that answers
+// many messages with one write, when Buffered is false, has answered all before Read closes, and does not keep an
+// answer back until the rest of some other message comes. It belongs to the goroutine that reads.
 func (c *Conn) Buffered() bool {
 	if !c.unread() || c.closing() {
 		return false

@@ -16,7 +16,7 @@ const (
 	noSignal = syscall.MSG_NOSIGNAL
 )
 
-// readFD reads once. Again tells that nothing is there yet.
+// readFD reads once. Again tells that nothing has come yet.
 func readFD(fd uintptr, p []byte) (n int, again bool, err error) {
 	for {
 		r, _, errno := syscall.RawSyscall6(syscall.SYS_RECVFROM, fd,

@@ -31,8 +31,8 @@ func IsUpgrade(r *http.Request) bool {
 	return hasToken(r.Header["Connection"], "upgrade") && hasToken(r.Header["Upgrade"], "websocket")
 }
 
-// Check says why r can't be upgraded, or nil. It writes nothing. The Origin header is not looked at: who may connect is
-// the caller's policy.
+// Check says why r can't be upgraded, or nil. It writes nothing. The Origin header is not looked at: which origins may
+// connect is the caller's policy.
 func Check(r *http.Request) *HandshakeError {
 	bad := func(msg string) *HandshakeError { return &HandshakeError{Code: http.StatusBadRequest, Msg: msg} }
 	switch {

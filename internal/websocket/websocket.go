@@ -5,8 +5,8 @@
 // for readability and borrows a buffer only once there is something to read; elsewhere (TLS, net.Pipe, other in-memory
 // connections) it waits in a read of a few bytes. One system call then takes as many frames as have come.
 //
-// Nothing is allocated because a header announces it: memory for a message grows with the bytes that arrived. Whoever
-// breaks the protocol or a limit is told so in a close frame, and Read returns the same as a [CloseError].
+// Nothing is allocated because a header announces it: memory for a message grows with the bytes that arrived. A peer
+// that breaks the protocol or a limit is told so in a close frame, and Read returns the same as a [CloseError].
 //
 // The reader never waits for a writer: what it has to send itself (pongs, close frames) it writes if the kernel takes
 // it, and leaves it to the writer at work, or to a goroutine that lives until it is out, if not.

@@ -276,7 +276,7 @@ func (c *Conn) pong(payload []byte) error {
 		}
 		turn := c.wait()
 		c.mu.Unlock()
-		c.kick() // the writer, whoever that is, wakes us when it takes them
+		c.kick() // the goroutine that writes wakes us when it takes them
 		if late == nil {
 			late, due = time.After(pongWait), time.Now().Add(pongWait)
 		}
