@@ -317,7 +317,7 @@ func TestServerClosesFirst(t *testing.T) {
 				t.Fatalf("got %v, %v", f, err)
 			}
 			for end := time.Now().Add(busy); time.Now().Before(end); {
-				<-time.After(quiet / 2)
+				<-time.After(quietTime / 2)
 				p.sendBytes(t, make([]byte, 1000))
 			}
 			start := time.Now()

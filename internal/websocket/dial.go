@@ -265,7 +265,7 @@ func (d *dialer) dial(ctx context.Context) (*Conn, *http.Response, error) {
 	stop := context.AfterFunc(ctx, func() { base.Close() })
 	c, res, err := d.handshake(ctx, base, proxy, target)
 	if !stop() && err == nil {
-		c.release()
+		c.freeBuffer()
 		err = ctx.Err()
 	}
 	if err != nil {

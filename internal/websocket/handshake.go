@@ -167,7 +167,7 @@ func takeOver(w http.ResponseWriter, answer []byte, opts *Options) (c *Conn, err
 			return
 		}
 		if nc != nil {
-			discard(nc)
+			closeQuietly(nc)
 		}
 		if v := recover(); v != nil {
 			c, err = nil, fmt.Errorf("websocket: hijack: %w: panic: %v", http.ErrNotSupported, v)
@@ -190,8 +190,8 @@ func takeOver(w http.ResponseWriter, answer []byte, opts *Options) (c *Conn, err
 	return c, err
 }
 
-// discard closes a connection that may panic.
-func discard(nc net.Conn) {
+// closeQuietly closes a connection that may panic.
+func closeQuietly(nc net.Conn) {
 	defer func() { _ = recover() }()
 	nc.Close()
 }
@@ -207,7 +207,7 @@ func hijack(w http.ResponseWriter) (net.Conn, *bufio.ReadWriter, error) {
 		case http.Hijacker:
 			nc, rw, err := t.Hijack()
 			if err != nil && nc != nil {
-				discard(nc)
+				closeQuietly(nc)
 			}
 			if err == nil && nc == nil {
 				err = fmt.Errorf("%w: Hijack of %T returned no connection", http.ErrNotSupported, w)
