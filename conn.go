@@ -130,7 +130,8 @@ func (c *conn) HandleMessage(m engineio.Message) {
 	}
 }
 
-// closeMalformed is not part of HandleMessage, which is on the stack of each reader that handles a message.
+// closeMalformed closes the connection because of a packet that is none. It is not part of HandleMessage, which is on
+// the stack of each reader that handles a message.
 func (c *conn) closeMalformed(err error) {
 	level, limit := slog.LevelDebug, ""
 	if e := (*parser.SyntaxError)(nil); errors.As(err, &e) {

@@ -155,7 +155,8 @@ func Upgrade(w http.ResponseWriter, r *http.Request, opts *Options) (*Conn, erro
 	return takeOver(w, *buf, opts)
 }
 
-// takeOver hijacks the connection and writes the answer. It is not part of Upgrade for the sake of the stack.
+// takeOver hijacks the connection and writes the answer. It is not part of Upgrade, so that less is on the
+// stack of net/http's goroutine; see docs/memory.md.
 //
 // The ResponseWriter may be a middleware's, and what it gives away a connection of anybody's: if one panics, the
 // connection is closed and the panic an error.
