@@ -116,7 +116,8 @@ func TestPendingAcksAreBounded(t *testing.T) {
 			n := 0
 			for ; n < 2000; n++ {
 				if err := s.EmitFunc(t.Context(), fn, "q"); err != nil {
-					if !errors.Is(err, socketio.ErrTooManyAcks) || !strings.Contains(err.Error(), "acknowledgement of q") {
+					if !errors.Is(err, socketio.ErrTooManyAcks) ||
+						!strings.Contains(err.Error(), "acknowledgement of q") {
 						t.Errorf("refused with %v", err)
 					}
 					break

@@ -47,7 +47,8 @@ func newSpeaker(tb testing.TB, addr string) *speaker {
 	}
 	tb.Cleanup(func() { _ = conn.Close() })
 	s := &speaker{tb, conn, make([]byte, 64<<10)}
-	fmt.Fprintf(conn, "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
+	fmt.Fprintf(conn, "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: x\r\n"+
+		"Connection: Upgrade\r\nUpgrade: websocket\r\n"+
 		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
 	_, _ = conn.Write(new(wsClient).frame(opText, []byte("40")))
 	for got := ""; !strings.Contains(got, `40{"sid"`); {
@@ -88,7 +89,9 @@ const (
 
 // echoes is a server whose handlers answer with what they got, in each of the ways that there are.
 func echoes() *socketio.Server {
-	io := socketio.NewServer(&socketio.Options{Engine: engineio.Options{MaxQueueBytes: 64 << 20, MaxQueuePackets: 1 << 20}})
+	io := socketio.NewServer(&socketio.Options{
+		Engine: engineio.Options{MaxQueueBytes: 64 << 20, MaxQueuePackets: 1 << 20},
+	})
 	socketio.Handle(io.Of("/"), typedEcho, func(_ context.Context, s *socketio.Socket, p point) error {
 		return typedEcho.Emit(s, p)
 	})
@@ -102,7 +105,9 @@ func echoes() *socketio.Server {
 		}
 		return s.Emit("any", v)
 	})
-	io.Handle("relay", func(_ context.Context, s *socketio.Socket, e *socketio.Event) error { return s.Emit("relay", e.Args) })
+	io.Handle("relay", func(_ context.Context, s *socketio.Socket, e *socketio.Event) error {
+		return s.Emit("relay", e.Args)
+	})
 	io.Handle("bytes", func(_ context.Context, s *socketio.Socket, e *socketio.Event) error {
 		var b []byte
 		if err := e.Bind(&b); err != nil {

@@ -44,7 +44,8 @@ func TestBroadcastAllocates(t *testing.T) {
 
 // benchServer is a server on a network in memory, in real time.
 func benchServer(b *testing.B) (*socketio.Server, *memnet.Listener) {
-	io := socketio.NewServer(&socketio.Options{Engine: engineio.Options{MaxQueueBytes: 64 << 20, MaxQueuePackets: 1 << 20}})
+	io := socketio.NewServer(&socketio.Options{Engine: engineio.Options{MaxQueueBytes: 64 << 20,
+		MaxQueuePackets: 1 << 20}})
 	ln := memnet.Listen()
 	server := &http.Server{Handler: io}
 	go func() { _ = server.Serve(ln) }() // ends with Close
@@ -64,7 +65,8 @@ func benchClient(b *testing.B, ln *memnet.Listener) net.Conn {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { _ = conn.Close() })
-	fmt.Fprintf(conn, "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
+	fmt.Fprintf(conn, "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: x\r\nConnection: "+
+		"Upgrade\r\nUpgrade: websocket\r\n"+
 		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
 	_, _ = conn.Write(new(wsClient).frame(opText, []byte("40")))
 	buf := make([]byte, 1024)
@@ -92,7 +94,8 @@ func benchmarkEcho(b *testing.B, window int) {
 	socketio.Handle(server.Of("/"), "echo", func(_ context.Context, s *socketio.Socket, p point) error {
 		return s.Emit("echo", p)
 	})
-	benchmarkRoundTrip(b, ln, `42["echo",{"id":12345,"text":"0123456789012345678901234567890123456789012345678901234567890123"}]`, 0, window)
+	benchmarkRoundTrip(b, ln, `42["echo",{"id":12345,`+
+		`"text":"0123456789012345678901234567890123456789012345678901234567890123"}]`, 0, window)
 }
 
 // The same, acknowledged.
@@ -101,7 +104,8 @@ func BenchmarkAck16(b *testing.B) {
 	socketio.HandleWithAck(server.Of("/"), "echo", func(_ context.Context, _ *socketio.Socket, p point) (point, error) {
 		return p, nil
 	})
-	benchmarkRoundTrip(b, ln, `421["echo",{"id":12345,"text":"0123456789012345678901234567890123456789012345678901234567890123"}]`, -7, 16)
+	benchmarkRoundTrip(b, ln, `421["echo",{"id":12345,`+
+		`"text":"0123456789012345678901234567890123456789012345678901234567890123"}]`, -7, 16)
 }
 
 func benchmarkRoundTrip(b *testing.B, ln *memnet.Listener, message string, longer, window int) {

@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 
 	"sio.example/socketio/adapter"
 	"sio.example/socketio/engineio"
 	"sio.example/socketio/event"
 	"sio.example/socketio/internal/dispatch"
+	"sio.example/socketio/internal/scratch"
 	"sio.example/socketio/parser"
 )
 
@@ -86,7 +86,8 @@ func (b BroadcastOperator) EmitWithAck(ctx context.Context, name string, args ..
 	var all []Args
 	for a, err := range b.ns.adapter.BroadcastWithAck(ctx, p, b.target()) {
 		if err != nil {
-			return all, fmt.Errorf("socketio: broadcast: acknowledgements of %s: %w", dispatch.Plain(name), missingAck(err))
+			return all, fmt.Errorf("socketio: broadcast: acknowledgements of %s: %w",
+				dispatch.Plain(name), missingAck(err))
 		}
 		all = append(all, a)
 	}
@@ -154,7 +155,8 @@ func (b BroadcastOperator) usable() error {
 }
 
 func (b BroadcastOperator) target() adapter.Target {
-	return adapter.Target{Rooms: b.rooms.all(), Except: b.except.all(), Socket: b.socket, Sender: b.sender, Flags: b.flags}
+	return adapter.Target{Rooms: b.rooms.all(), Except: b.except.all(),
+		Socket: b.socket, Sender: b.sender, Flags: b.flags}
 }
 
 func (b BroadcastOperator) packet(name string, args []any) (*parser.Packet, error) {
@@ -179,16 +181,16 @@ type broadcast struct {
 	reached  []*Socket // in whose queues it is
 }
 
-var broadcasts = sync.Pool{New: func() any { return new(broadcast) }}
+var broadcasts scratch.Pool[broadcast]
 
 // Name is the namespace's name.
 func (l *local) Name() string { return l.name }
 
 // Encode makes the wire form.
 func (l *local) Encode(p *parser.Packet, to *adapter.Target) (adapter.Encoded, error) {
-	b := broadcasts.Get().(*broadcast)
+	b := broadcasts.Get()
 	var err error
-	if b.messages, err = l.srv.encode(b.messages[:0], p, l.expectedReceivers(to)); err != nil {
+	if b.messages, err = l.srv.prepare(b.messages[:0], p, l.expectedReceivers(to)); err != nil {
 		b.free()
 		return nil, err
 	}
@@ -260,7 +262,8 @@ func (l *local) ServerSide(ctx context.Context, name string, args Args, wantAck 
 	_ = n.srv.guard.Contain(func() error { // the goroutine is the adapter's
 		for _, h := range n.remote.Snapshot() {
 			if h.Name == name {
-				n.srv.guard.Run(func() error { return h.Handler(ctx, e) }, func(err error) { n.srv.report(ctx, nil, e, err) })
+				n.srv.guard.Run(func() error { return h.Handler(ctx, e) },
+					func(err error) { n.srv.report(ctx, nil, e, err) })
 			}
 		}
 		return nil

@@ -161,7 +161,8 @@ func TestBroadcastWithAck(t *testing.T) {
 		ch = ask(ctx, s["c"].Broadcast())
 		clients["a"].expect(`421["ask"]`)
 		clients["a"].send(`431["a"]`)
-		if r := <-ch; !errors.Is(r.err, context.DeadlineExceeded) || !slices.Equal(r.got, []string{"a"}) || time.Since(began) != time.Second {
+		if r := <-ch; !errors.Is(r.err, context.DeadlineExceeded) ||
+			!slices.Equal(r.got, []string{"a"}) || time.Since(began) != time.Second {
 			t.Errorf("got %v after %v", r, time.Since(began))
 		}
 
@@ -189,7 +190,8 @@ func TestFetchSockets(t *testing.T) {
 		b := some[0]
 		rooms := slices.Sorted(slices.Values(b.Rooms()))
 		want := slices.Sorted(slices.Values([]string{"all", "b", s["b"].ID()}))
-		if b.ID() != s["b"].ID() || b.Data() != "data of b" || b.Handshake() != s["b"].Handshake() || !slices.Equal(rooms, want) {
+		if b.ID() != s["b"].ID() || b.Data() != "data of b" ||
+			b.Handshake() != s["b"].Handshake() || !slices.Equal(rooms, want) {
 			t.Errorf("got %+v", b)
 		}
 		if err := b.Emit("x", 1); err != nil {
@@ -272,7 +274,8 @@ func TestMemoryOfBroadcasts(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		for i, to := range []socketio.BroadcastOperator{f.BroadcastOperator, f.To("all"), f.To("all", "others").Except("nobody")} {
+		for i, to := range []socketio.BroadcastOperator{f.BroadcastOperator,
+			f.To("all"), f.To("all", "others").Except("nobody")} {
 			if err := to.Emit("x", strings.Repeat("x", 900_000)); err != nil {
 				t.Error(err)
 			}

@@ -87,7 +87,8 @@ func chaos(t *testing.T, f *fixture, seed uint64) {
 	}
 	synctest.Wait()
 	st := f.Stats()
-	if up.Load() == 0 || up.Load() != down.Load() || st.Connects != uint64(up.Load()) || st.Sockets != 0 || st.Panics != 0 {
+	if up.Load() == 0 || up.Load() != down.Load() ||
+		st.Connects != uint64(up.Load()) || st.Sockets != 0 || st.Panics != 0 {
 		t.Errorf("%d connected, %d disconnected, stats %+v", up.Load(), down.Load(), st)
 	}
 	if left, err := f.FetchSockets(t.Context()); len(left) != 0 || err != nil {
@@ -161,7 +162,8 @@ func chaosClient(f *fixture, r *rand.Rand) {
 		case 3:
 			<-time.After(time.Duration(1+r.IntN(20)) * time.Millisecond)
 		default:
-			err = c.trySend(fmt.Sprintf(`42%s%d["x",%d]`, nsp, i, r.IntN(20)), fmt.Sprintf(`42%s["x",%d]`, nsp, r.IntN(20)))
+			err = c.trySend(fmt.Sprintf(`42%s%d["x",%d]`, nsp, i, r.IntN(20)),
+				fmt.Sprintf(`42%s["x",%d]`, nsp, r.IntN(20)))
 		}
 		if err != nil {
 			return
@@ -188,7 +190,8 @@ func (c *wsClient) chaosConnect(nsp string) (in bool, err error) {
 
 // Each place where user code runs may close the server, emit to all, and disconnect all, itself included.
 func TestUserCodeMayDoAnything(t *testing.T) {
-	places := []string{"matcher", "Use", "connection", "any", "middleware", "handler", "outgoing", "disconnecting", "disconnect", "error"}
+	places := []string{"matcher", "Use", "connection", "any", "middleware",
+		"handler", "outgoing", "disconnecting", "disconnect", "error"}
 	for _, place := range places {
 		for _, what := range []string{"close", "disconnect all", "disconnect", "ask", "connect"} {
 			t.Run(place+" "+what, func(t *testing.T) {
@@ -201,7 +204,8 @@ func TestUserCodeMayDoAnything(t *testing.T) {
 						close(done)
 					}
 				}
-				opts := &socketio.Options{OnError: func(_ context.Context, s *socketio.Socket, _ *socketio.Event, _ error) {
+				opts := &socketio.Options{OnError: func(_ context.Context,
+					s *socketio.Socket, _ *socketio.Event, _ error) {
 					do("error", s)
 				}}
 				bubble(t, opts, func(t *testing.T, fx *fixture) {

@@ -5,12 +5,12 @@ import (
 	"compress/gzip"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"sio.example/socketio/browser"
+	"sio.example/socketio/internal/coding"
 )
 
 // clientFiles are the browser client's files, compressed when first asked for.
@@ -42,7 +42,7 @@ func (s *server) serveFile(w http.ResponseWriter, r *http.Request) bool {
 	h.Set("Content-Type", "application/javascript; charset=utf-8")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Add("Vary", "Accept-Encoding")
-	if acceptsGzip(r.Header.Values("Accept-Encoding")) {
+	if coding.AcceptsGzip(r.Header.Values("Accept-Encoding")) {
 		content = s.files.gzip(name, content)
 		h.Set("Content-Encoding", "gzip")
 		etag = strings.TrimSuffix(etag, `"`) + `-gzip"` // RFC 9110 8.8.3.3
@@ -85,21 +85,4 @@ func (f *clientFiles) gzip(name string, content []byte) []byte {
 	}
 	f.zipped[name] = b.Bytes()
 	return b.Bytes()
-}
-
-// acceptsGzip reads Accept-Encoding (RFC 9110 12.5.3).
-func acceptsGzip(headers []string) bool {
-	for _, h := range headers {
-		for part := range strings.SplitSeq(h, ",") {
-			coding, params, _ := strings.Cut(part, ";")
-			coding = strings.ToLower(strings.TrimSpace(coding))
-			if coding != "gzip" && coding != "x-gzip" {
-				continue
-			}
-			q, ok := strings.CutPrefix(strings.ToLower(strings.TrimSpace(params)), "q=")
-			weight, err := strconv.ParseFloat(strings.TrimSpace(q), 64)
-			return !ok || (err == nil && weight > 0)
-		}
-	}
-	return false
 }

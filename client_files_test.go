@@ -43,7 +43,8 @@ func TestClientFiles(t *testing.T) {
 		r := request(t, server, "GET", path+"?x=1")
 		h := r.Header
 		if r.StatusCode != 200 || !bytes.Equal(body(t, r), want) || h.Get("ETag") != tag ||
-			h.Get("Content-Type") != "application/javascript; charset=utf-8" || h.Get("Cache-Control") != "public, max-age=0" ||
+			h.Get("Content-Type") != "application/javascript; charset=utf-8" ||
+			h.Get("Cache-Control") != "public, max-age=0" ||
 			h.Get("Content-Encoding") != "" || h.Get("Access-Control-Allow-Origin") != "" {
 			t.Errorf("%s: %s %v", name, r.Status, h)
 		}

@@ -18,6 +18,7 @@ import (
 	"sio.example/socketio/internal/dispatch"
 	"sio.example/socketio/internal/journal"
 	"sio.example/socketio/internal/reqhead"
+	"sio.example/socketio/internal/scratch"
 	"sio.example/socketio/internal/sid"
 	"sio.example/socketio/internal/standstill"
 	"sio.example/socketio/parser"
@@ -93,7 +94,8 @@ func (c *conn) ensureCold() *coldState {
 // freeCold drops cold if nothing is in it any more. It needs mu.
 func (c *conn) freeCold() {
 	if r := c.cold; r != nil && !r.pending && r.attachmentTimer == nil && r.fewerSockets == nil && r.byName == nil &&
-		r.left == nil && r.inboxRoom == nil && r.partialBytes|r.authBytes|r.closingAuth|r.ackBytes|int(r.chargedSteps) == 0 {
+		r.left == nil && r.inboxRoom == nil &&
+		r.partialBytes|r.authBytes|r.closingAuth|r.ackBytes|int(r.chargedSteps) == 0 {
 		c.cold = nil
 	}
 }
@@ -128,7 +130,8 @@ func (c *conn) HandleMessage(m engineio.Message) {
 	}
 }
 
-// closeMalformed is not part of HandleMessage, which is on the stack of each reader that handles a message.
+// closeMalformed closes the connection because of a packet that is none. It is not part of HandleMessage, which is on
+// the stack of each reader that handles a message.
 func (c *conn) closeMalformed(err error) {
 	level, limit := slog.LevelDebug, ""
 	if e := parser.LimitError(nil); errors.As(err, &e) {
@@ -287,7 +290,8 @@ func (c *conn) remove(s *Socket, was bool) {
 func (c *conn) awaitFewerSockets() bool {
 	for {
 		c.mu.Lock()
-		fewer := int(c.liveSockets) < 2*c.srv.opts.MaxNamespaces && (c.cold == nil || c.cold.closingAuth <= c.srv.opts.MaxAuth)
+		fewer := int(c.liveSockets) < 2*c.srv.opts.MaxNamespaces &&
+			(c.cold == nil || c.cold.closingAuth <= c.srv.opts.MaxAuth)
 		if closed := c.closed; closed || fewer {
 			c.mu.Unlock()
 			return !closed
@@ -350,7 +354,7 @@ func (c *conn) awaitAttachments() {
 }
 
 // attachmentTimeout runs on the timer's goroutine, at the latest when attachments have been missing for
-// AttachmentTimeout. The timer is not set for each packet, since nearly always the attachments are there at once.
+// AttachmentTimeout. The timer is not set for each packet, since nearly always the attachments come at once.
 func (c *conn) attachmentTimeout() {
 	c.mu.Lock()
 	since := c.attachmentsSince.Load()
@@ -414,7 +418,7 @@ func (c *conn) closeSockets(why DisconnectReason, mode closeMode) {
 	}
 }
 
-// stop lets no other socket in, and returns those that are there.
+// stop stops input: no other socket is let in. It returns those of the connection.
 func (c *conn) stop() []*Socket {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -440,7 +444,8 @@ func (c *conn) sockets() []*Socket {
 // tellRefused sends CONNECT_ERROR.
 func (c *conn) tellRefused(name string, why *ConnectError) {
 	if c.srv.debugEnabled() {
-		c.srv.log.Debug("socketio: refused", "nsp", dispatch.Plain(name), "address", c.address(), "error", dispatch.Plain(why.Message))
+		c.srv.log.Debug("socketio: refused", "nsp", dispatch.Plain(name),
+			"address", c.address(), "error", dispatch.Plain(why.Message))
 	}
 	reply := connectErrorReply{Message: why.Message, Data: why.Data}
 	p := &parser.Packet{Type: parser.ConnectError, Namespace: name, Args: parser.NewArgs(reply)}
@@ -469,55 +474,24 @@ type connectErrorReply struct {
 	Data    any    `json:"data,omitzero"`
 }
 
-// A packetScratch is a packet for one client and what that is encoded into.
-type packetScratch struct {
-	packet   parser.Packet
-	text     []byte
-	frames   []parser.Frame
-	messages []engineio.Message
-}
-
-var packetScratches = sync.Pool{New: func() any {
-	return &packetScratch{text: make([]byte, 0, 256), frames: make([]parser.Frame, 0, 4), messages: make([]engineio.Message, 0, 4)}
-}}
-
-func newScratch() *packetScratch { return packetScratches.Get().(*packetScratch) }
-
-// maxScratchText is the most of a scratch's text that is kept for the next packet, in bytes.
-const maxScratchText = 64 << 10
-
-func (l *packetScratch) free() {
-	l.packet = parser.Packet{}
-	clear(l.frames)
-	clear(l.messages)
-	l.frames, l.messages = l.frames[:0], l.messages[:0]
-	if cap(l.text) <= maxScratchText {
-		packetScratches.Put(l)
-	}
-}
-
 // send encodes a packet and queues it.
 func (c *conn) send(p *parser.Packet, o engineio.SendOptions) error {
-	l := newScratch()
-	defer l.free()
-	l.packet = *p
+	l := scratch.For(*p)
+	defer l.Free()
 	return c.encodeAndQueue(l, o)
 }
 
 // encodeAndQueue encodes the packet of l and queues it.
-func (c *conn) encodeAndQueue(l *packetScratch, o engineio.SendOptions) error {
-	if err := c.srv.encodeInto(l); err != nil {
+func (c *conn) encodeAndQueue(l *scratch.Packet, o engineio.SendOptions) error {
+	if err := c.srv.encode(l); err != nil {
 		return err
 	}
 	return c.queue(l, o)
 }
 
 // queue queues what l was encoded into.
-func (c *conn) queue(l *packetScratch, o engineio.SendOptions) error {
-	for _, f := range l.frames {
-		l.messages = append(l.messages, engineio.Message(f))
-	}
-	switch err := c.eng.SendMessages(o, l.messages...); {
+func (c *conn) queue(l *scratch.Packet, o engineio.SendOptions) error {
+	switch err := c.eng.SendMessages(o, l.Messages()...); {
 	case err == nil:
 		return nil
 	case errors.Is(err, engineio.ErrSlowConsumer):
@@ -527,16 +501,10 @@ func (c *conn) queue(l *packetScratch, o engineio.SendOptions) error {
 	}
 }
 
-// encodeInto encodes the packet of l.
-func (s *server) encodeInto(l *packetScratch) error {
-	err := s.guard.Call(func() (err error) {
-		if s.appender != nil {
-			l.text, l.frames, err = s.appender.AppendEncode(l.text[:0], l.frames, &l.packet)
-		} else {
-			l.frames, err = s.opts.Parser.Encode(l.frames, &l.packet)
-		}
-		return err
-	})
+// encode encodes the packet of l. A value that can't be encoded is an error, even if it panics when asked; so it is in
+// prepare.
+func (s *server) encode(l *scratch.Packet) error {
+	err := s.guard.Call(func() error { return l.Encode(s.opts.Parser, s.appender) })
 	if err != nil {
 		return fmt.Errorf("socketio: encode: %w", err)
 	}
@@ -546,35 +514,19 @@ func (s *server) encodeInto(l *packetScratch) error {
 // encodable reports why p can't be encoded. Each member of a broadcast with acknowledgements has an id of its own, so
 // that the packet is encoded for each; that it can't be must not look as if nobody had answered.
 func (s *server) encodable(p *parser.Packet) error {
-	l := newScratch()
-	defer l.free()
-	l.packet = *p
-	return s.encodeInto(l)
+	l := scratch.For(*p)
+	defer l.Free()
+	return s.encode(l)
 }
 
-var frameSlices = sync.Pool{New: func() any {
-	s := make([]parser.Frame, 0, 4)
-	return &s
-}}
-
-// encode appends the wire form of p to dst, for about so many sockets. A value that can't be encoded is an error, even
-// if it panics when asked.
-func (s *server) encode(dst []*engineio.Prepared, p *parser.Packet, sockets int) (_ []*engineio.Prepared, err error) {
-	frames := frameSlices.Get().(*[]parser.Frame)
-	defer func() {
-		clear(*frames)
-		frameSlices.Put(frames)
-	}()
-	err = s.guard.Call(func() (err error) {
-		*frames, err = s.opts.Parser.Encode((*frames)[:0], p)
+// prepare appends the wire form of p to dst, for about so many sockets.
+func (s *server) prepare(dst []*engineio.Prepared, p *parser.Packet, sockets int) ([]*engineio.Prepared, error) {
+	err := s.guard.Call(func() (err error) {
+		dst, err = scratch.Prepare(dst, s.opts.Parser, p, sockets)
 		return err
 	})
 	if err != nil {
-		*frames = nil
 		return dst, fmt.Errorf("socketio: encode: %w", err)
-	}
-	for _, f := range *frames {
-		dst = append(dst, engineio.PrepareFor(engineio.Message(f), sockets))
 	}
 	return dst, nil
 }

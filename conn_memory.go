@@ -49,7 +49,7 @@ func (h *inboxAccount) Take(n int) bool {
 	before := after - u
 	if before > 0 && after > h.srv.allowance && int64(after)*chargeUnit > h.limit() {
 		if v := h.inboxHeld.Add(-u << chargeFlags); v&flagCharged != 0 && v>>chargeFlags < stepUnits {
-			(*conn)(h).charge() // who gave something back meanwhile may have seen what was added
+			(*conn)(h).charge() // a Give that came meanwhile may have seen what was added
 		}
 		return false
 	}
@@ -164,7 +164,7 @@ func (c *conn) charge() {
 	c.chargeLocked()
 }
 
-// chargeLocked is charge. It needs mu. The flag comes first: whoever gives something back afterwards sees it, and
+// chargeLocked is charge. It needs mu. The flag comes first: a Give that comes afterwards sees it, and
 // waits.
 func (c *conn) chargeLocked() {
 	c.inboxHeld.Or(flagCharged)
@@ -249,7 +249,8 @@ func (s *server) limitHeaders(next func(r *http.Request) error) func(r *http.Req
 	most := s.opts.MaxAuth
 	return func(r *http.Request) error {
 		if n := headerSize(r); n > most {
-			s.log.Debug("socketio: handshake refused", "error", "URL and header are larger than MaxAuth", "bytes", n, "limit", most)
+			s.log.Debug("socketio: handshake refused", "error",
+				"URL and header are larger than MaxAuth", "bytes", n, "limit", most)
 			return &engineio.RequestError{Message: "URL and header too large"}
 		}
 		if next == nil {

@@ -160,10 +160,12 @@ func TestManyLargeAttachments(t *testing.T) {
 // A packet beyond the limits is refused with a reason in the log.
 func TestRefusedPacketsAreLogged(t *testing.T) {
 	levels := map[string]slog.Level{"MaxBytes": slog.LevelWarn, "MaxAttachments": slog.LevelDebug}
-	for limit, opts := range map[string]*parser.JSONOptions{"MaxBytes": {MaxBytes: 1000}, "MaxAttachments": {MaxAttachments: 1}} {
+	for limit, opts := range map[string]*parser.JSONOptions{"MaxBytes": {MaxBytes: 1000},
+		"MaxAttachments": {MaxAttachments: 1}} {
 		var log logBuffer
 		o := &socketio.Options{
-			Parser: parser.JSON(opts), Logger: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: levels[limit]})),
+			Parser: parser.JSON(opts), Logger: slog.New(slog.NewTextHandler(&log,
+				&slog.HandlerOptions{Level: levels[limit]})),
 		}
 		bubbleOf(t, o, func(t *testing.T, f *fixture) {
 			c, _ := f.join("/")
@@ -184,49 +186,50 @@ func TestRefusedPacketsAreLogged(t *testing.T) {
 
 // While all that may be held is held, clients that send parts of packets wait, one after the other, and none is cut.
 func TestPartsOfPacketsWaitForMemory(t *testing.T) {
-	bubbleOf(t, &socketio.Options{Engine: engineio.Options{MaxMemory: 8 << 20, PingInterval: time.Hour}}, func(t *testing.T, f *fixture) {
-		var handled atomic.Int64
-		f.Handle("files", func(context.Context, *socketio.Socket, *socketio.Event) error {
-			handled.Add(1)
-			return nil
-		})
-		const n, files = 10, 4
-		var all []*wsClient
-		for range n {
-			c, _ := f.join("/")
-			all = append(all, c)
-			go func() { // ends when all is read
-				_ = c.trySend(fmt.Sprintf(`45%d-["files"%s]`, files, placeholders(files)))
-				for range files {
-					_, _ = c.conn.Write(c.frame(opBinary, make([]byte, 900_000)))
-					<-time.After(10 * time.Second)
-				}
-			}()
-		}
-		synctest.Wait()
-		if m := f.Stats().Engine.Memory; m.Held > 4<<20 {
-			t.Errorf("%d bytes are held", m.Held)
-		}
-		for _, c := range all {
-			go func() { // ends with the connection
-				for {
-					if _, err := c.receive(); err != nil && !isTimeout(err) {
-						return
+	bubbleOf(t, &socketio.Options{Engine: engineio.Options{MaxMemory: 8 << 20, PingInterval: time.Hour}},
+		func(t *testing.T, f *fixture) {
+			var handled atomic.Int64
+			f.Handle("files", func(context.Context, *socketio.Socket, *socketio.Event) error {
+				handled.Add(1)
+				return nil
+			})
+			const n, files = 10, 4
+			var all []*wsClient
+			for range n {
+				c, _ := f.join("/")
+				all = append(all, c)
+				go func() { // ends when all is read
+					_ = c.trySend(fmt.Sprintf(`45%d-["files"%s]`, files, placeholders(files)))
+					for range files {
+						_, _ = c.conn.Write(c.frame(opBinary, make([]byte, 900_000)))
+						<-time.After(10 * time.Second)
 					}
-				}
-			}()
-		}
-		advance(10 * time.Minute)
-		if got := handled.Load(); got != n {
-			t.Errorf("%d of %d events are handled: %v", got, n, f.Stats().Rejected)
-		}
-		if m := f.Stats().Engine.Memory; m.Held != 0 {
-			t.Errorf("%d bytes are held in the end", m.Held)
-		}
-		for _, c := range all {
-			c.close()
-		}
-	})
+				}()
+			}
+			synctest.Wait()
+			if m := f.Stats().Engine.Memory; m.Held > 4<<20 {
+				t.Errorf("%d bytes are held", m.Held)
+			}
+			for _, c := range all {
+				go func() { // ends with the connection
+					for {
+						if _, err := c.receive(); err != nil && !isTimeout(err) {
+							return
+						}
+					}
+				}()
+			}
+			advance(10 * time.Minute)
+			if got := handled.Load(); got != n {
+				t.Errorf("%d of %d events are handled: %v", got, n, f.Stats().Rejected)
+			}
+			if m := f.Stats().Engine.Memory; m.Held != 0 {
+				t.Errorf("%d bytes are held in the end", m.Held)
+			}
+			for _, c := range all {
+				c.close()
+			}
+		})
 }
 
 func placeholders(n int) string {
@@ -277,7 +280,8 @@ func TestAuthOfClosingSocketsCounts(t *testing.T) {
 
 // That an attachment is not read for want of memory is not held against the client.
 func TestAttachmentsThatAreNotRead(t *testing.T) {
-	o := &socketio.Options{AttachmentTimeout: 3 * time.Second, Engine: engineio.Options{MaxMemory: 8 << 20, PingInterval: time.Hour}}
+	o := &socketio.Options{AttachmentTimeout: 3 * time.Second,
+		Engine: engineio.Options{MaxMemory: 8 << 20, PingInterval: time.Hour}}
 	bubbleOf(t, o, func(t *testing.T, f *fixture) {
 		release := make(chan struct{})
 		f.Handle("hang", func(context.Context, *socketio.Socket, *socketio.Event) error {

@@ -62,12 +62,14 @@ func TestConnectOverPolling(t *testing.T) {
 
 func TestHandshake(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, f *fixture) {
-		c := f.dialWith("/socket.io/?EIO=4&transport=websocket&room=a%20b", map[string][]string{"Origin": {"http://192.0.2.1"}})
+		c := f.dialWith("/socket.io/?EIO=4&transport=websocket&room=a%20b",
+			map[string][]string{"Origin": {"http://192.0.2.1"}})
 		id := c.connect("/", "")
 		synctest.Wait()
 		s, _ := f.Socket(id)
 		h := s.Handshake()
-		if h.Address != "192.0.2.2" || !h.XDomain || h.Secure || h.URL != "/socket.io/?EIO=4&transport=websocket&room=a%20b" {
+		if h.Address != "192.0.2.2" || !h.XDomain || h.Secure ||
+			h.URL != "/socket.io/?EIO=4&transport=websocket&room=a%20b" {
 			t.Errorf("handshake is %+v", h)
 		}
 		if q := h.Query["room"]; len(q) != 1 || q[0] != "a b" || h.Query["EIO"][0] != "4" {
@@ -104,7 +106,8 @@ func TestViolations(t *testing.T) {
 		{"event of another namespace", false, []string{`42/other,["x"]`}, violation},
 		{"ack of another namespace", false, []string{`43/other,1[]`}, violation},
 		{"disconnect of another namespace", false, []string{`41/other,`}, violation},
-		{"binary header of another namespace", false, []string{`451-/other,["x",{"_placeholder":true,"num":0}]`}, violation},
+		{"binary header of another namespace", false,
+			[]string{`451-/other,["x",{"_placeholder":true,"num":0}]`}, violation},
 		{"connect error", false, []string{`44{"message":"x"}`}, violation},
 		{"event without a name", false, []string{`42[]`}, parse},
 		{"event without data", false, []string{`42`}, parse},
@@ -504,7 +507,8 @@ func TestConnectAndCloseInline(t *testing.T) {
 				}
 				c.send("41")
 				synctest.Wait()
-				if f.Stats().Sockets != 0 || s.Connected() || context.Cause(s.Context()) != socketio.ReasonClientDisconnect {
+				if f.Stats().Sockets != 0 || s.Connected() ||
+					context.Cause(s.Context()) != socketio.ReasonClientDisconnect {
 					t.Fatalf("%v of a socket that has left", context.Cause(s.Context()))
 				}
 			}

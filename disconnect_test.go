@@ -62,7 +62,8 @@ func TestDisconnectExactlyOnce(t *testing.T) {
 		{"all at once", func(f *fixture, c *wsClient, s *socketio.Socket) {
 			var wg sync.WaitGroup
 			for _, fn := range []func(){
-				c.close, func() { s.Disconnect(true) }, func() { s.Disconnect(false) }, func() { _ = f.Close() }, s.Conn().Close,
+				c.close, func() { s.Disconnect(true) }, func() { s.Disconnect(false) },
+				func() { _ = f.Close() }, s.Conn().Close,
 				func() { _ = c.trySend("41") }, func() { _ = f.Shutdown(f.t.Context()) },
 			} {
 				wg.Go(fn)
@@ -193,7 +194,10 @@ func TestDisconnectDropsWaitingEvents(t *testing.T) {
 	for name, end := range map[string]func(f *fixture, c *wsClient, s *socketio.Socket){
 		"server namespace disconnect": func(_ *fixture, _ *wsClient, s *socketio.Socket) { s.Disconnect(false) },
 		"server shutting down":        func(f *fixture, _ *wsClient, _ *socketio.Socket) { _ = f.Close() },
-		"forced server close":         func(_ *fixture, c *wsClient, _ *socketio.Socket) { c.send(`44{"message":"x"}`) },
+		"forced server close": func(_ *fixture, c *wsClient,
+			_ *socketio.Socket) {
+			c.send(`44{"message":"x"}`)
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, nil, func(t *testing.T, f *fixture) {
@@ -292,7 +296,8 @@ func TestHandlersDisconnect(t *testing.T) {
 						case "close":
 							return f.Close()
 						case "shutdown":
-							if err := f.Shutdown(ctx); !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "event x") {
+							if err := f.Shutdown(ctx); !errors.Is(err, context.Canceled) ||
+								!strings.Contains(err.Error(), "event x") {
 								t.Errorf("shutdown: %v", err)
 							}
 						case "emit to self":
@@ -393,7 +398,8 @@ func TestShutdownNamesWhatHangs(t *testing.T) {
 		if !errors.Is(err, context.DeadlineExceeded) || time.Since(began) != 5*time.Second {
 			t.Errorf("%v after %v", err, time.Since(began))
 		}
-		for _, want := range []string{"event slow of " + id + " in /", "connecting of ", " in /middleware", " in /dynamic", "disconnecting of " + gone + " in /gone"} {
+		for _, want := range []string{"event slow of " + id + " in /", "connecting of ",
+			" in /middleware", " in /dynamic", "disconnecting of " + gone + " in /gone"} {
 			if !strings.Contains(fmt.Sprint(err), want) {
 				t.Errorf("error %v does not name %q", err, want)
 			}
@@ -474,7 +480,8 @@ func TestConnectAndDisconnectOften(t *testing.T) {
 			}
 		}
 		synctest.Wait()
-		if st := f.Stats(); st.Sockets != 0 || st.Connects != 2000 || st.Disconnects[socketio.ReasonClientDisconnect] != 2000 || st.Namespaces != 1 {
+		if st := f.Stats(); st.Sockets != 0 || st.Connects != 2000 ||
+			st.Disconnects[socketio.ReasonClientDisconnect] != 2000 || st.Namespaces != 1 {
 			t.Errorf("stats are %+v", st)
 		}
 	})

@@ -20,17 +20,24 @@ func TestTypedNilErrors(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, f *fixture) {
 		mw := func() error { var e *socketio.ConnectError; return e }
 		f.Of("/middleware").Use(func(context.Context, *socketio.Socket) error { return mw() })
-		f.Of("/wrapped").Use(func(context.Context, *socketio.Socket) error { return fmt.Errorf("middleware: %w", mw()) })
+		f.Of("/wrapped").Use(func(context.Context,
+			*socketio.Socket) error {
+			return fmt.Errorf("middleware: %w", mw())
+		})
 		handler := func() error { var e *event.Error; return e }
 		f.Handle("x", func(context.Context, *socketio.Socket, *socketio.Event) error { return handler() })
-		f.Handle("y", func(context.Context, *socketio.Socket, *socketio.Event) error { return fmt.Errorf("y: %w", handler()) })
+		f.Handle("y", func(context.Context, *socketio.Socket,
+			*socketio.Event) error {
+			return fmt.Errorf("y: %w", handler())
+		})
 		c, _ := f.join("/")
 		c.send(`421["x"]`, `422["y"]`)
 		c.expect(`431[{"error":"internal error"}]`, `432[{"error":"internal error"}]`)
 		c.send("40/middleware,", "40/wrapped,")
 		got := []string{c.read(), c.read()}
 		slices.Sort(got)
-		if !slices.Equal(got, []string{`44/middleware,{"message":"internal error"}`, `44/wrapped,{"message":"internal error"}`}) {
+		if !slices.Equal(got, []string{`44/middleware,{"message":"internal error"}`,
+			`44/wrapped,{"message":"internal error"}`}) {
 			t.Errorf("got %q", got)
 		}
 	})
@@ -62,7 +69,8 @@ func TestJoinedErrorIsReportedOnce(t *testing.T) {
 // Arguments that do not fit are told apart from errors of ours, whatever kind of handler finds out.
 func TestInvalidArgumentsAreAcknowledged(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, f *fixture) {
-		socketio.Handle(f.Of("/"), event.Of[int]("typed"), func(context.Context, *socketio.Socket, int) error { return nil })
+		socketio.Handle(f.Of("/"), event.Of[int]("typed"),
+			func(context.Context, *socketio.Socket, int) error { return nil })
 		f.Handle("bound", func(_ context.Context, _ *socketio.Socket, e *socketio.Event) error {
 			var n int
 			return e.Bind(&n)
@@ -75,7 +83,10 @@ func TestInvalidArgumentsAreAcknowledged(t *testing.T) {
 
 // Whatever OnError does, the client is answered, and Shutdown does not wait for ever.
 func TestOnErrorExits(t *testing.T) {
-	opts := &socketio.Options{OnError: func(context.Context, *socketio.Socket, *socketio.Event, error) { runtime.Goexit() }}
+	opts := &socketio.Options{OnError: func(context.Context,
+		*socketio.Socket, *socketio.Event, error) {
+		runtime.Goexit()
+	}}
 	bubble(t, opts, func(t *testing.T, f *fixture) {
 		f.Of("/middleware").Use(func(context.Context, *socketio.Socket) error { return errors.New("no") })
 		f.Handle("x", func(context.Context, *socketio.Socket, *socketio.Event) error { return errors.New("no") })

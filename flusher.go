@@ -3,7 +3,7 @@ package socketio
 import "sync"
 
 // A flusher sends what broadcasts have queued, on a goroutine of its own that exists only while there is work. So
-// whoever broadcasts does not wait for a system call a receiver, and broadcasts that come meanwhile go out with the
+// a broadcast's caller does not wait for a system call a receiver, and broadcasts that come meanwhile go out with the
 // same writes: with 8 broadcasts to 1,000 receivers under way, a delivery costs 1.4 microseconds instead of 7.
 type flusher struct {
 	mu      sync.Mutex
@@ -12,7 +12,7 @@ type flusher struct {
 	running bool
 }
 
-// maxInlineFlush is how many receivers are not worth a goroutine: whoever broadcasts flushes them.
+// maxInlineFlush is how many receivers are not worth a goroutine: the broadcast's caller flushes them.
 const maxInlineFlush = 4
 
 // add takes the receivers of a broadcast.

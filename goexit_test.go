@@ -91,10 +91,12 @@ func TestGoexitBelowTheHandlers(t *testing.T) {
 		enters bool // the client gets in
 		ends   bool // by its first event
 	}{
-		"decoder of CONNECT":  {opts: socketio.Options{Parser: exiting(exitingParser{decode: true}, parser.Connect)}},
-		"decoder of events":   {opts: socketio.Options{Parser: exiting(exitingParser{decode: true}, parser.Event)}, enters: true, ends: true},
-		"encoder of CONNECT":  {opts: socketio.Options{Parser: exiting(exitingParser{encode: true}, parser.Connect)}},
-		"encoder of refusals": {opts: socketio.Options{Parser: exiting(exitingParser{encode: true}, parser.Connect, parser.ConnectError)}},
+		"decoder of CONNECT": {opts: socketio.Options{Parser: exiting(exitingParser{decode: true}, parser.Connect)}},
+		"decoder of events": {opts: socketio.Options{Parser: exiting(exitingParser{decode: true}, parser.Event)},
+			enters: true, ends: true},
+		"encoder of CONNECT": {opts: socketio.Options{Parser: exiting(exitingParser{encode: true}, parser.Connect)}},
+		"encoder of refusals": {opts: socketio.Options{Parser: exiting(exitingParser{encode: true},
+			parser.Connect, parser.ConnectError)}},
 		"logger": {opts: socketio.Options{Logger: slog.New(funcLog{slog.DiscardHandler, func(string) {
 			runtime.Goexit()
 		}})}, enters: true},
@@ -109,7 +111,10 @@ func TestGoexitBelowTheHandlers(t *testing.T) {
 					rec.add("connection")
 					s.OnDisconnect(func(socketio.DisconnectReason) { rec.add("disconnect") })
 				})
-				f.Handle("oh", func(context.Context, *socketio.Socket, *socketio.Event) error { return errors.New("oh") })
+				f.Handle("oh", func(context.Context, *socketio.Socket,
+					*socketio.Event) error {
+					return errors.New("oh")
+				})
 				f.Handle("leave", func(_ context.Context, s *socketio.Socket, _ *socketio.Event) error {
 					s.Disconnect(false)
 					return nil

@@ -45,7 +45,8 @@ func TestHooksAreCopiedWhenSeen(t *testing.T) {
 		t.Error("a set that was seen has changed")
 	}
 	for _, h := range []*hooks{&h, &child} {
-		if set := h.load(); len(set.handlers["event 1"]) != 81 || len(set.middleware) != 180 || len(set.onConnection) != 180 {
+		if set := h.load(); len(set.handlers["event 1"]) != 81 ||
+			len(set.middleware) != 180 || len(set.onConnection) != 180 {
 			t.Errorf("%d handlers, %d middleware", len(set.handlers["event 1"]), len(set.middleware))
 		}
 	}

@@ -113,7 +113,8 @@ func (c *crowd) add(n, events int) {
 		r := rawClient{c.t, conn}
 		c.clients = append(c.clients, r)
 		r.write([]byte("GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n"+
-			"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"), "}")
+			"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"),
+			"}")
 		r.say("40", `40{"sid"`)
 		for range events {
 			r.say(`420["ask"]`, `430[1]`)
@@ -159,7 +160,8 @@ func documented(t *testing.T, what string) int64 {
 		t.Fatal(err)
 	}
 	for line := range strings.Lines(string(page)) {
-		if m := regexp.MustCompile(`^\| ([\d,]+) \| (.*) \|$`).FindStringSubmatch(strings.TrimSpace(line)); m != nil && m[2] == what {
+		if m := regexp.MustCompile(`^\| ([\d,]+) \| (.*) \|$`).FindStringSubmatch(strings.TrimSpace(line)); m != nil &&
+			m[2] == what {
 			n, _ := strconv.ParseInt(strings.ReplaceAll(m[1], ",", ""), 10, 64)
 			return n
 		}
@@ -195,10 +197,12 @@ func TestIdleConnectionCostsWhatIsDocumented(t *testing.T) {
 		}
 		t.Logf("after %d events: %d bytes of heap, %d of stacks; the other end %d", events, each.heap, each.stacks, end)
 		if each.heap > most {
-			t.Errorf("after %d events: %d bytes of heap for a connection, at most %d are documented", events, each.heap, most)
+			t.Errorf("after %d events: %d bytes of heap for a connection, at most %d are documented",
+				events, each.heap, most)
 		}
 		if each.stacks > stack+stack/8 {
-			t.Errorf("after %d events: %d bytes of stack for a connection, %d are documented", events, each.stacks, stack)
+			t.Errorf("after %d events: %d bytes of stack for a connection, %d are documented",
+				events, each.stacks, stack)
 		}
 	}
 }

@@ -22,15 +22,17 @@ func TestNumbersKeepTheirDigitsAtBothEnds(t *testing.T) {
 	const get event.WithAck[account, account] = "get"
 	const told event.Of[json.Number] = "told"
 	setup := func(io *socketio.Server) {
-		socketio.HandleWithAck(io.Of("/"), get, func(_ context.Context, s *socketio.Socket, a account) (account, error) {
-			if a.ID != big || a.Limits["day"] != "1e3" {
-				t.Errorf("the server got %+v", a)
-			}
-			if err := s.Emit("told", a.ID); err != nil {
-				return account{}, err
-			}
-			return account{ID: a.ID, Limits: a.Limits, More: []any{a.ID, map[string]any{"n": json.Number("7")}}}, nil
-		})
+		socketio.HandleWithAck(io.Of("/"), get,
+			func(_ context.Context, s *socketio.Socket, a account) (account, error) {
+				if a.ID != big || a.Limits["day"] != "1e3" {
+					t.Errorf("the server got %+v", a)
+				}
+				if err := s.Emit("told", a.ID); err != nil {
+					return account{}, err
+				}
+				return account{ID: a.ID, Limits: a.Limits, More: []any{a.ID, map[string]any{"n": json.Number("7")}}},
+					nil
+			})
 	}
 	twoEnds(t, setup, func(t *testing.T, srv *siotest.Server) {
 		c := srv.Dial("/", nil)
@@ -49,7 +51,8 @@ func TestNumbersKeepTheirDigitsAtBothEnds(t *testing.T) {
 			t.Errorf("the client got %+v, %v", got, err)
 		}
 		if err := args.Bind(&raw); err != nil ||
-			string(raw) != `{"id":12345678901234567890.5,"limits":{"day":1e3},"more":[12345678901234567890.5,{"n":7}]}` {
+			string(raw) != `{"id":12345678901234567890.5,"limits":{"day":1e3},"more":[12345678901234567890.5,`+
+				`{"n":7}]}` {
 			t.Errorf("on the wire: %s, %v", raw, err)
 		}
 		if n := <-heard; n != big {

@@ -40,21 +40,11 @@ func (s *server) logError(ctx context.Context, level slog.Level, msg string, soc
 	if !ok {
 		return
 	}
-	args := make([]any, 0, 12)
+	sid, nsp := "", ""
 	if sock != nil {
-		args = append(args, "sid", sock.id, "nsp", dispatch.Plain(sock.name))
+		sid, nsp = sock.id, sock.name
 	}
-	if e != nil {
-		args = append(args, "event", dispatch.Plain(e.Name))
-	}
-	args = append(args, "error", dispatch.Plain(err.Error()))
-	if p := (*PanicError)(nil); errors.As(err, &p) {
-		args = append(args, "stack", string(p.Stack))
-	}
-	if skipped > 0 {
-		args = append(args, "skipped", skipped)
-	}
-	s.log.Log(ctx, level, msg, args...)
+	s.log.Log(ctx, level, msg, dispatch.ErrorArgs(sid, nsp, e, err, skipped)...)
 }
 
 // causeOf is what records are counted by. Names that clients choose are not part of it: they could have a cause for
@@ -79,7 +69,8 @@ func (s *Socket) hasListener(name string) bool {
 	if n := s.ns(); n != nil && n.hooks.load().handlers[name] != nil {
 		return true
 	}
-	return slices.ContainsFunc(s.listeners.Snapshot(), func(l dispatch.Listener[Handler]) bool { return l.Name == name })
+	return slices.ContainsFunc(s.listeners.Snapshot(),
+		func(l dispatch.Listener[Handler]) bool { return l.Name == name })
 }
 
 // debugEnabled reports whether it is worth the while to call debug.

@@ -50,13 +50,16 @@ func misuse(t *testing.T, f *fixture) {
 // A server without options leaves traces in slog.Default(): of all that is wrong, and with debugging of what happens.
 func TestDefaultLogger(t *testing.T) {
 	wrong := []string{
-		`level=ERROR msg="socketio: panic" sid=`, `event=panic error="panic: boom" stack=`, `level=WARN msg="socketio: error" sid=`,
+		`level=ERROR msg="socketio: panic" sid=`, `event=panic error="panic: boom" stack=`,
+		`level=WARN msg="socketio: error" sid=`,
 		`event=error error=oh`, `event=bind error="parser: argument 0`, `nsp=/broken error="middleware fell down"`,
 	}
 	happens := []string{
-		`level=DEBUG msg="socketio: connected" sid=`, `nsp=/ address=`, `msg="socketio: disconnected"`, `reason="client namespace disconnect"`,
+		`level=DEBUG msg="socketio: connected" sid=`, `nsp=/ address=`,
+		`msg="socketio: disconnected"`, `reason="client namespace disconnect"`,
 		`msg="socketio: event without a listener"`, `event="\"nobody\\x1b\""`,
-		`msg="socketio: refused" nsp=/closed`, `error="no entry"`, `msg="socketio: refused" nsp=/broken`, `error="internal error"`,
+		`msg="socketio: refused" nsp=/closed`, `error="no entry"`,
+		`msg="socketio: refused" nsp=/broken`, `error="internal error"`,
 		`msg="socketio: refused" nsp=/nope`, `error="Invalid namespace"`,
 	}
 	for _, level := range []slog.Level{slog.LevelWarn, slog.LevelDebug} {
@@ -130,7 +133,8 @@ func TestClientsChooseNoCauses(t *testing.T) {
 		c.send(`42["known"]`)
 		synctest.Wait()
 		count := func(text string) int { return strings.Count(f.logs.String(), text) }
-		if a, b, c := count("event=event"), count("middleware fell down"), count("event=known"); a != 10 || b != 10 || c != 1 {
+		if a, b, c := count("event=event"), count("middleware fell down"),
+			count("event=known"); a != 10 || b != 10 || c != 1 {
 			t.Errorf("%d records of events, %d of namespaces, %d of an event that is known", a, b, c)
 		}
 	})

@@ -42,7 +42,8 @@ func TestDisableRecover(t *testing.T) {
 
 func TestReasonIsAnError(t *testing.T) {
 	var err error = socketio.ReasonPingTimeout
-	if !errors.Is(err, socketio.ErrDisconnected) || errors.Is(err, socketio.ErrServerClosed) || err.Error() != "ping timeout" {
+	if !errors.Is(err, socketio.ErrDisconnected) ||
+		errors.Is(err, socketio.ErrServerClosed) || err.Error() != "ping timeout" {
 		t.Errorf("error is %v", err)
 	}
 	p := &socketio.PanicError{Value: err}

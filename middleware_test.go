@@ -39,9 +39,10 @@ func TestNilEventMiddlewareStopsEvents(t *testing.T) {
 func TestDisableRecoverEndsTheProcess(t *testing.T) {
 	const name = "SIO_TEST_PANIC"
 	if os.Getenv(name) != "" {
-		opts := &socketio.Options{DisableRecover: true, OnError: func(_ context.Context, _ *socketio.Socket, _ *socketio.Event, err error) {
-			println("OnError:", err.Error())
-		}}
+		opts := &socketio.Options{DisableRecover: true,
+			OnError: func(_ context.Context, _ *socketio.Socket, _ *socketio.Event, err error) {
+				println("OnError:", err.Error())
+			}}
 		bubble(t, opts, func(t *testing.T, f *fixture) {
 			f.OnConnection(func(*socketio.Socket) { panic("boom") })
 			f.OnConnection(func(*socketio.Socket) { select {} })
@@ -57,7 +58,8 @@ func TestDisableRecoverEndsTheProcess(t *testing.T) {
 	cmd.Env = append(os.Environ(), name+"=1")
 	out, err := cmd.CombinedOutput()
 	var exit *exec.ExitError
-	if !errors.As(err, &exit) || !strings.Contains(string(out), "panic: boom") || strings.Contains(string(out), "OnError") {
+	if !errors.As(err, &exit) || !strings.Contains(string(out), "panic: boom") ||
+		strings.Contains(string(out), "OnError") {
 		t.Errorf("%v\n%s", err, out)
 	}
 }

@@ -213,7 +213,8 @@ func Handle[T any](n *Namespace, name event.Of[T], fn func(ctx context.Context, 
 
 // HandleWithAck registers a typed, acknowledging handler for all sockets of n. What fn returns is the acknowledgement;
 // see event.WithAck.On for errors.
-func HandleWithAck[Req, Res any](n *Namespace, name event.WithAck[Req, Res], fn func(context.Context, *Socket, Req) (Res, error)) {
+func HandleWithAck[Req, Res any](n *Namespace, name event.WithAck[Req, Res],
+	fn func(context.Context, *Socket, Req) (Res, error)) {
 	name.On(typedHandlers{n}, func(ctx context.Context, req Req) (Res, error) {
 		s, _ := SocketFromContext(ctx)
 		return fn(ctx, s, req)

@@ -62,7 +62,8 @@ func TestMiddlewareRefusesASocket(t *testing.T) {
 		want string
 	}{
 		{"connect error", &socketio.ConnectError{Message: "no"}, `{"message":"no"}`},
-		{"with data", &socketio.ConnectError{Message: "no", Data: map[string]int{"c": 42}}, `{"message":"no","data":{"c":42}}`},
+		{"with data", &socketio.ConnectError{Message: "no", Data: map[string]int{"c": 42}},
+			`{"message":"no","data":{"c":42}}`},
 		{"wrapped", fmt.Errorf("middleware: %w", &socketio.ConnectError{Message: "no"}), `{"message":"no"}`},
 		{"any other", errors.New("secret"), `{"message":"internal error"}`},
 		{"with empty data", &socketio.ConnectError{Message: "no", Data: ""}, `{"message":"no","data":""}`},
@@ -268,9 +269,10 @@ func TestEmptyChildrenGo(t *testing.T) {
 	for _, keep := range []bool{false, true} {
 		t.Run(fmt.Sprintf("keep %v", keep), func(t *testing.T) {
 			var closed atomic.Int64
-			opts := &socketio.Options{KeepEmptyChildren: keep, Adapter: func(ns adapter.Local) (adapter.Adapter, error) {
-				return closeCounter{adapter.New(ns), &closed}, nil
-			}}
+			opts := &socketio.Options{KeepEmptyChildren: keep,
+				Adapter: func(ns adapter.Local) (adapter.Adapter, error) {
+					return closeCounter{adapter.New(ns), &closed}, nil
+				}}
 			bubble(t, opts, func(t *testing.T, f *fixture) {
 				closed.Store(0)
 				p := f.OfFunc(matcher("^/dyn-"))

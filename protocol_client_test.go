@@ -375,7 +375,8 @@ func (f *fixture) poll() *pollClient {
 	f.t.Helper()
 	tr := &http.Transport{DialContext: f.ln.DialContext}
 	f.t.Cleanup(tr.CloseIdleConnections)
-	c := &pollClient{t: f.t, http: &http.Client{Transport: tr}, url: "http://192.0.2.1/socket.io/?EIO=4&transport=polling"}
+	c := &pollClient{t: f.t, http: &http.Client{Transport: tr},
+		url: "http://192.0.2.1/socket.io/?EIO=4&transport=polling"}
 	c.translator = newTranslator(f.parser)
 	open := c.read()
 	var hs struct{ SID string }

@@ -226,7 +226,8 @@ func (s *server) freeSocket(sock *Socket) {
 	defer s.countEnded() // only then, since Shutdown closes the adapters when nothing lives
 	if orphan {
 		if err := n.close(); err != nil {
-			s.report(context.Background(), nil, nil, fmt.Errorf("socketio: adapter of %s: close: %w", dispatch.Plain(n.name), err))
+			s.report(context.Background(), nil, nil,
+				fmt.Errorf("socketio: adapter of %s: close: %w", dispatch.Plain(n.name), err))
 		}
 	}
 }

@@ -118,7 +118,8 @@ func TestBroadcastAckSeenByClients(t *testing.T) {
 			got = append(got, i)
 		}
 		slices.Sort(got)
-		if !errors.Is(err, context.DeadlineExceeded) || !slices.Equal(got, []int{0, 1, 2}) || time.Since(start) != 2*time.Second {
+		if !errors.Is(err, context.DeadlineExceeded) ||
+			!slices.Equal(got, []int{0, 1, 2}) || time.Since(start) != 2*time.Second {
 			t.Errorf("%v, %v after %v", got, err, time.Since(start))
 		}
 		away.Thaw(siotest.Both)
@@ -145,17 +146,20 @@ func TestEmitFuncSeenByBothEnds(t *testing.T) {
 		for _, end := range []asker{c, s} {
 			got := make(chan string, 200)
 			for i := range 100 {
-				err := end.EmitFunc(t.Context(), func(args socketio.Args, err error) { got <- fmt.Sprint(args, err) }, "ask", i, []byte{byte(i)})
+				err := end.EmitFunc(t.Context(),
+					func(args socketio.Args, err error) { got <- fmt.Sprint(args, err) }, "ask", i, []byte{byte(i)})
 				if err != nil {
 					t.Fatal(err)
 				}
 			}
-			err := end.EmitFunc(t.Context(), func(args socketio.Args, err error) { got <- fmt.Sprint(args, err) }, "nobody listens")
+			err := end.EmitFunc(t.Context(),
+				func(args socketio.Args, err error) { got <- fmt.Sprint(args, err) }, "nobody listens")
 			if err != nil {
 				t.Fatal(err)
 			}
 			for i := range 100 {
-				if line := <-got; !strings.HasPrefix(line, fmt.Sprintf("[%d,", i)) || !strings.HasSuffix(line, "<nil>") {
+				if line := <-got; !strings.HasPrefix(line, fmt.Sprintf("[%d,", i)) ||
+					!strings.HasSuffix(line, "<nil>") {
 					t.Fatalf("%T: %q is not answer %d", end, line, i)
 				}
 			}
@@ -185,12 +189,13 @@ const (
 
 func TestContractSeenByBothEnds(t *testing.T) {
 	setup := func(io *socketio.Server) {
-		socketio.HandleWithAck(io.Of("/lab"), develop, func(_ context.Context, _ *socketio.Socket, p photo) ([]photo, error) {
-			if len(p.Data) == 0 {
-				return nil, &event.Error{Message: "nothing to see"}
-			}
-			return []photo{p, {Title: "negative of " + p.Title, Data: bytes.ToUpper(p.Data)}}, nil
-		})
+		socketio.HandleWithAck(io.Of("/lab"), develop,
+			func(_ context.Context, _ *socketio.Socket, p photo) ([]photo, error) {
+				if len(p.Data) == 0 {
+					return nil, &event.Error{Message: "nothing to see"}
+				}
+				return []photo{p, {Title: "negative of " + p.Title, Data: bytes.ToUpper(p.Data)}}, nil
+			})
 	}
 	twoEnds(t, setup, func(t *testing.T, srv *siotest.Server) {
 		c := srv.Dial("/lab", nil)
@@ -199,7 +204,8 @@ func TestContractSeenByBothEnds(t *testing.T) {
 			t.Errorf("%+v, %v", got, err)
 		}
 		var shown *event.Error
-		if _, err := develop.Emit(t.Context(), c, photo{Title: "fog"}); !errors.As(err, &shown) || shown.Message != "nothing to see" {
+		if _, err := develop.Emit(t.Context(), c, photo{Title: "fog"}); !errors.As(err, &shown) ||
+			shown.Message != "nothing to see" {
 			t.Errorf("%v", err)
 		}
 	})
@@ -208,7 +214,10 @@ func TestContractSeenByBothEnds(t *testing.T) {
 // Middleware's refusal arrives as it was made, and a namespace of OfFunc lives as long as its sockets.
 func TestRefusalsAndNamespacesSeenByClients(t *testing.T) {
 	setup := func(io *socketio.Server) {
-		p := io.OfFunc(func(_ context.Context, name string, _ socketio.Args) bool { return strings.HasPrefix(name, "/room-") })
+		p := io.OfFunc(func(_ context.Context, name string,
+			_ socketio.Args) bool {
+			return strings.HasPrefix(name, "/room-")
+		})
 		p.Use(func(_ context.Context, s *socketio.Socket) error {
 			if s.Namespace().Name() == "/room-13" {
 				return &socketio.ConnectError{Message: "closed", Data: map[string]int64{"until": 1 << 53}}
@@ -225,7 +234,8 @@ func TestRefusalsAndNamespacesSeenByClients(t *testing.T) {
 		var refusal *socketio.ConnectError // the client's is the same type
 		err := m.Socket("/room-13", nil).Connect(t.Context())
 		var data struct{ Until int64 }
-		if !errors.As(err, &refusal) || refusal.Message != "closed" || refusal.Bind(&data) != nil || data.Until != 1<<53 {
+		if !errors.As(err, &refusal) || refusal.Message != "closed" ||
+			refusal.Bind(&data) != nil || data.Until != 1<<53 {
 			t.Errorf("%v, %+v", err, data)
 		}
 		err = m.Socket("/elsewhere", nil).Connect(t.Context())
@@ -246,7 +256,10 @@ func TestReasonsSeenByBothEnds(t *testing.T) {
 			"io client disconnect", "client namespace disconnect"},
 		{"server", func(_ *siotest.Server, _ *client.Socket, s *socketio.Socket) { s.Disconnect(false) },
 			"io server disconnect", "server namespace disconnect"},
-		{"server, whole connection", func(_ *siotest.Server, _ *client.Socket, s *socketio.Socket) { s.Disconnect(true) },
+		{"server, whole connection", func(_ *siotest.Server,
+			_ *client.Socket, s *socketio.Socket) {
+			s.Disconnect(true)
+		},
 			"io server disconnect", "server namespace disconnect"},
 		{"silence", func(srv *siotest.Server, _ *client.Socket, _ *socketio.Socket) { srv.Freeze(siotest.Both) },
 			"ping timeout", "ping timeout"},

@@ -12,6 +12,7 @@ import (
 	"sio.example/socketio/adapter"
 	"sio.example/socketio/engineio"
 	"sio.example/socketio/internal/dispatch"
+	"sio.example/socketio/internal/scratch"
 	"sio.example/socketio/parser"
 )
 
@@ -310,7 +311,8 @@ func (s *Socket) stop(reason DisconnectReason, mode closeMode) (was state, ok bo
 	if mode != closeDrain {
 		s.inbox.Drop(func(j job) bool { return j.kind == jobEvent })
 	}
-	s.acks.Close((*ackLender)(s.conn), ErrDisconnected) // before ctx, so that who waits for both sees ErrDisconnected
+	// before ctx, so that a caller that waits for both sees ErrDisconnected
+	s.acks.Close((*ackLender)(s.conn), ErrDisconnected)
 	if l := s.ctx.Load(); l != nil {
 		l.cancel(reason)
 	}
@@ -470,7 +472,7 @@ func (r *runner) connectInline() {
 	if err != nil {
 		s.refuse(err)
 	}
-	if in && len(s.ns().hooks.load().onConnection) > 0 { // who added them may not have seen the socket yet
+	if in && len(s.ns().hooks.load().onConnection) > 0 { // their adder may not have seen the socket yet
 		s.inbox.Prepend(job{kind: jobNotifyConnected})
 	}
 }
@@ -514,7 +516,8 @@ func (s *Socket) admit() (in bool, err error) {
 	if !ok {
 		return false, nil
 	}
-	if err := srv.guard.Call(func() error { return s.ns().adapter.Join((*member)(s), rooms...) }); err != nil && !srv.isClosed() {
+	if err := srv.guard.Call(func() error { return s.ns().adapter.Join((*member)(s), rooms...) }); err != nil &&
+		!srv.isClosed() {
 		return false, err
 	}
 	if !srv.moveToNamespace(s) {
@@ -552,12 +555,11 @@ func (s *Socket) beginAdmission() (rooms []string, ok bool) {
 // queueConnect queues CONNECT. It reports false if the socket or the connection has gone. What queues DISCONNECT comes
 // before all of it, or after. An error is one of a parser of the user's.
 func (s *Socket) queueConnect() (in bool, err error) {
-	l := newScratch()
-	defer l.free()
-	w := connectReplies.Get().(*connectReply)
-	w.reply["sid"] = s.id
-	l.packet = parser.Packet{Type: parser.Connect, Namespace: s.name, Args: w.args}
-	if err := s.conn.srv.encodeInto(l); err != nil {
+	w := connectReplies.Get()
+	w.set(s.id)
+	l := scratch.For(parser.Packet{Type: parser.Connect, Namespace: s.name, Args: w.args})
+	defer l.Free()
+	if err := s.conn.srv.encode(l); err != nil {
 		return false, err
 	}
 	connectReplies.Put(w)
@@ -577,10 +579,15 @@ type connectReply struct {
 	args  Args // reply
 }
 
-var connectReplies = sync.Pool{New: func() any {
-	reply := make(map[string]string, 1)
-	return &connectReply{reply: reply, args: parser.NewArgs(reply)}
-}}
+var connectReplies scratch.Pool[connectReply]
+
+func (w *connectReply) set(id string) {
+	if w.reply == nil {
+		w.reply = make(map[string]string, 1)
+		w.args = parser.NewArgs(w.reply)
+	}
+	w.reply["sid"] = id
+}
 
 // notifyConnected calls the connection callbacks.
 func (s *Socket) notifyConnected() {

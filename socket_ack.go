@@ -9,6 +9,7 @@ import (
 	"sio.example/socketio/adapter"
 	"sio.example/socketio/engineio"
 	"sio.example/socketio/internal/dispatch"
+	"sio.example/socketio/internal/scratch"
 	"sio.example/socketio/parser"
 )
 
@@ -28,7 +29,8 @@ func (s *Socket) EmitWithAck(ctx context.Context, name string, args ...any) (Arg
 		err  error
 	}
 	ch := make(chan answer, 1)
-	id, err := s.acks.Add(s.conn.srv.opts.MaxPendingAcks, (*ackLender)(s.conn), func(args Args, err error) { ch <- answer{args, err} })
+	id, err := s.acks.Add(s.conn.srv.opts.MaxPendingAcks, (*ackLender)(s.conn),
+		func(args Args, err error) { ch <- answer{args, err} })
 	if err != nil {
 		return Args{}, ackRefusal(name, err)
 	}
@@ -90,8 +92,8 @@ func (s *Socket) EmitFunc(ctx context.Context, fn func(args Args, err error), na
 	return nil
 }
 
-// sharesDone reports whether done is that of the socket's own context, which handlers pass on: who waits for an
-// acknowledgement is told of its end anyway, and a timeout of its own would be most of what waiting costs.
+// sharesDone reports whether done is that of the socket's own context, which handlers pass on: a caller that waits for
+// an acknowledgement is told of its end anyway, and a timeout of its own would be most of what waiting costs.
 func (s *Socket) sharesDone(done <-chan struct{}) bool {
 	l := s.ctx.Load()
 	return l != nil && l.ctx.Done() == done
@@ -132,9 +134,9 @@ func ackRefusal(name string, err error) error {
 
 // emitWithID sends an event that the client is to acknowledge.
 func (s *Socket) emitWithID(id uint64, name string, args []any) error {
-	l := newScratch()
-	defer l.free()
-	l.packet = parser.Packet{Type: parser.Event, Namespace: s.name, ID: id, HasID: true, Name: name, Args: parser.NewArgs(args...)}
+	l := scratch.For(parser.Packet{Type: parser.Event, Namespace: s.name,
+		ID: id, HasID: true, Name: name, Args: parser.NewArgs(args...)})
+	defer l.Free()
 	return s.sendEvent(l, engineio.SendOptions{})
 }
 
@@ -153,10 +155,9 @@ func (m *member) DeliverWithAck(p *parser.Packet, to *adapter.Target, ack func(A
 	default: // the adapter will be told that the socket has left
 		return func() {}
 	}
-	l := newScratch()
-	defer l.free()
-	l.packet = *p
-	l.packet.ID, l.packet.HasID = id, true
-	_ = s.sendEvent(l, sendOptions(to.Flags)) // who can't answer is waited for, as who doesn't
+	l := scratch.For(*p)
+	defer l.Free()
+	l.ID, l.HasID = id, true
+	_ = s.sendEvent(l, sendOptions(to.Flags)) // a client that can't answer is waited for like one that doesn't
 	return func() { s.acks.Forget((*ackLender)(s.conn), id) }
 }

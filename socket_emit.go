@@ -8,6 +8,7 @@ import (
 	"sio.example/socketio/engineio"
 	"sio.example/socketio/event"
 	"sio.example/socketio/internal/dispatch"
+	"sio.example/socketio/internal/scratch"
 	"sio.example/socketio/parser"
 )
 
@@ -15,8 +16,7 @@ var errReserved = errors.New("reserved event name")
 
 // checkName refuses the names that mean something else to clients.
 func checkName(name string) error {
-	switch name {
-	case "connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener":
+	if parser.IsReserved(name) {
 		return fmt.Errorf("socketio: emit: %w: %q", errReserved, name)
 	}
 	return nil
@@ -49,17 +49,16 @@ func (s *Socket) emit(name string, args []any, o engineio.SendOptions) error {
 	if err := checkName(name); err != nil {
 		return err
 	}
-	l := newScratch()
-	defer l.free()
-	l.packet = parser.Packet{Type: parser.Event, Namespace: s.name, Name: name, Args: parser.NewArgs(args...)}
+	l := scratch.For(parser.Packet{Type: parser.Event, Namespace: s.name, Name: name, Args: parser.NewArgs(args...)})
+	defer l.Free()
 	return s.sendEvent(l, o)
 }
 
-func (s *Socket) sendEvent(l *packetScratch, o engineio.SendOptions) error {
+func (s *Socket) sendEvent(l *scratch.Packet, o engineio.SendOptions) error {
 	if s.is(disconnected) {
 		return ErrDisconnected
 	}
-	s.notifyOutgoing(&l.packet)
+	s.notifyOutgoing(&l.Packet)
 	if err := s.conn.encodeAndQueue(l, o); err != nil {
 		return err
 	}
@@ -72,9 +71,9 @@ func (s *Socket) sendAck(id uint64, args []any) error {
 	if s.is(disconnected) {
 		return ErrDisconnected
 	}
-	l := newScratch()
-	defer l.free()
-	l.packet = parser.Packet{Type: parser.Ack, Namespace: s.name, ID: id, HasID: true, Args: parser.NewArgs(args...)}
+	l := scratch.For(parser.Packet{Type: parser.Ack, Namespace: s.name,
+		ID: id, HasID: true, Args: parser.NewArgs(args...)})
+	defer l.Free()
 	return s.conn.encodeAndQueue(l, engineio.SendOptions{})
 }
 
@@ -94,8 +93,8 @@ func (s *Socket) notifyOutgoing(p *parser.Packet) {
 	})
 }
 
-// To returns an operator that reaches the other members of rooms: s itself is excluded, whatever rooms it is in. Who is
-// in the room called by its id is not excluded for that.
+// To returns an operator that reaches the other members of rooms: s itself is excluded, whatever rooms it is in. A
+// member of the room called by its id is not excluded for that.
 func (s *Socket) To(rooms ...string) BroadcastOperator { return s.Broadcast().To(rooms...) }
 
 // Except returns an operator that reaches all but s and the members of rooms.
@@ -127,7 +126,8 @@ func (m *member) Deliver(e adapter.Encoded, to *adapter.Target) {
 	}
 }
 
-// awaitConnected is Connected for who must not miss what follows CONNECT: it waits while that is being queued.
+// awaitConnected is Connected for a caller that must not miss what follows CONNECT: it waits while that is being
+// queued.
 func (s *Socket) awaitConnected() bool {
 	if !s.is(admitting) {
 		return false

@@ -84,7 +84,8 @@ func TestEmitRefuses(t *testing.T) {
 			}
 		}
 		for what, emit := range emits {
-			for _, name := range []string{"connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"} {
+			for _, name := range []string{"connect", "connect_error",
+				"disconnect", "disconnecting", "newListener", "removeListener"} {
 				if err := emit(name); err == nil || !strings.Contains(err.Error(), "reserved") {
 					t.Errorf("%s: emit of %s: %v", what, name, err)
 				}
@@ -131,46 +132,48 @@ func TestEmitAfterDisconnect(t *testing.T) {
 
 // Each goroutine's packets keep their order, and attachments stay behind their header.
 func TestEmitFromManyGoroutines(t *testing.T) {
-	bubble(t, &socketio.Options{Engine: engineio.Options{MaxQueueBytes: 64 << 20, MaxQueuePackets: 1 << 20}}, func(t *testing.T, f *fixture) {
-		const senders, each = 4, 300
-		c, s := f.connected("/")
-		var wg sync.WaitGroup
-		for g := range senders {
-			wg.Go(func() {
-				for i := range each {
-					var err error
-					if g%2 == 0 {
-						err = s.Emit("t", g, i)
-					} else {
-						err = s.Emit("b", []byte{byte(g)}, i, []byte{byte(i)})
+	bubble(t, &socketio.Options{Engine: engineio.Options{MaxQueueBytes: 64 << 20, MaxQueuePackets: 1 << 20}},
+		func(t *testing.T, f *fixture) {
+			const senders, each = 4, 300
+			c, s := f.connected("/")
+			var wg sync.WaitGroup
+			for g := range senders {
+				wg.Go(func() {
+					for i := range each {
+						var err error
+						if g%2 == 0 {
+							err = s.Emit("t", g, i)
+						} else {
+							err = s.Emit("b", []byte{byte(g)}, i, []byte{byte(i)})
+						}
+						if err != nil {
+							t.Error(err)
+						}
 					}
-					if err != nil {
-						t.Error(err)
+				})
+			}
+			next := make([]int, senders)
+			for range senders * each {
+				var g, i int
+				m := c.read()
+				if n, _ := fmt.Sscanf(m, `42["t",%d,%d]`, &g, &i); n != 2 {
+					if n, err := fmt.Sscanf(m,
+						`452-["b",{"_placeholder":true,"num":0},%d,{"_placeholder":true,"num":1}]`, &i); n != 1 {
+						t.Fatalf("%q: %v", m, err)
+					}
+					one, two := c.read(), c.read()
+					g = int(one[1])
+					if one[0] != 'b' || two != "b"+string([]byte{byte(i)}) {
+						t.Fatalf("attachments of %q are %q, %q", m, one, two)
 					}
 				}
-			})
-		}
-		next := make([]int, senders)
-		for range senders * each {
-			var g, i int
-			m := c.read()
-			if n, _ := fmt.Sscanf(m, `42["t",%d,%d]`, &g, &i); n != 2 {
-				if n, err := fmt.Sscanf(m, `452-["b",{"_placeholder":true,"num":0},%d,{"_placeholder":true,"num":1}]`, &i); n != 1 {
-					t.Fatalf("%q: %v", m, err)
+				if next[g] != i {
+					t.Fatalf("sender %d: %d, want %d", g, i, next[g])
 				}
-				one, two := c.read(), c.read()
-				g = int(one[1])
-				if one[0] != 'b' || two != "b"+string([]byte{byte(i)}) {
-					t.Fatalf("attachments of %q are %q, %q", m, one, two)
-				}
+				next[g]++
 			}
-			if next[g] != i {
-				t.Fatalf("sender %d: %d, want %d", g, i, next[g])
-			}
-			next[g]++
-		}
-		wg.Wait()
-	})
+			wg.Wait()
+		})
 }
 
 func TestEmitWithAck(t *testing.T) {
@@ -387,34 +390,36 @@ func TestOnAnyOutgoingThatEmits(t *testing.T) {
 // A client that reads nothing is disconnected, and who emits more than there is memory for is told.
 func TestSlowConsumer(t *testing.T) {
 	for _, memory := range []int64{0, 1 << 20} {
-		bubble(t, &socketio.Options{Engine: engineio.Options{MaxQueueBytes: 1000, MaxMemory: memory}}, func(t *testing.T, f *fixture) {
-			var reason socketio.DisconnectReason
-			f.OnConnection(func(s *socketio.Socket) {
-				s.OnDisconnect(func(r socketio.DisconnectReason) { reason = r })
-			})
-			_, s := f.connected("/")
-			var err error
-			for i := 0; err == nil && i < 10000; i++ {
-				err = s.Emit("x", strings.Repeat("a", 100))
-				if memory == 0 {
-					<-time.After(10 * time.Millisecond)
+		bubble(t, &socketio.Options{Engine: engineio.Options{MaxQueueBytes: 1000, MaxMemory: memory}},
+			func(t *testing.T, f *fixture) {
+				var reason socketio.DisconnectReason
+				f.OnConnection(func(s *socketio.Socket) {
+					s.OnDisconnect(func(r socketio.DisconnectReason) { reason = r })
+				})
+				_, s := f.connected("/")
+				var err error
+				for i := 0; err == nil && i < 10000; i++ {
+					err = s.Emit("x", strings.Repeat("a", 100))
+					if memory == 0 {
+						<-time.After(10 * time.Millisecond)
+					}
 				}
-			}
-			// Who emits when the session has just been closed, by the watcher, is told either.
-			if !errors.Is(err, socketio.ErrSlowConsumer) && (memory > 0 || !errors.Is(err, socketio.ErrDisconnected)) {
-				t.Errorf("error is %v", err)
-			}
-			synctest.Wait()
-			if reason != socketio.ReasonTransportError {
-				t.Errorf("reason is %q", reason)
-			}
-			if err := s.Emit("x"); !errors.Is(err, socketio.ErrDisconnected) {
-				t.Errorf("error is %v", err)
-			}
-			if n := f.Stats().Rejected[engineio.RejectSlowConsumer]; n != 1 {
-				t.Errorf("%d slow consumers", n)
-			}
-		})
+				// Who emits when the session has just been closed, by the watcher, is told either.
+				if !errors.Is(err, socketio.ErrSlowConsumer) &&
+					(memory > 0 || !errors.Is(err, socketio.ErrDisconnected)) {
+					t.Errorf("error is %v", err)
+				}
+				synctest.Wait()
+				if reason != socketio.ReasonTransportError {
+					t.Errorf("reason is %q", reason)
+				}
+				if err := s.Emit("x"); !errors.Is(err, socketio.ErrDisconnected) {
+					t.Errorf("error is %v", err)
+				}
+				if n := f.Stats().Rejected[engineio.RejectSlowConsumer]; n != 1 {
+					t.Errorf("%d slow consumers", n)
+				}
+			})
 	}
 }
 
@@ -504,7 +509,10 @@ func TestEmitFunc(t *testing.T) {
 // A panic in a callback is one in user code.
 func TestEmitFuncPanics(t *testing.T) {
 	var reported error
-	opts := &socketio.Options{OnError: func(_ context.Context, _ *socketio.Socket, _ *socketio.Event, err error) { reported = err }}
+	opts := &socketio.Options{OnError: func(_ context.Context,
+		_ *socketio.Socket, _ *socketio.Event, err error) {
+		reported = err
+	}}
 	bubble(t, opts, func(t *testing.T, f *fixture) {
 		c, s := f.connected("/")
 		if err := s.EmitFunc(t.Context(), func(socketio.Args, error) { panic("oh") }, "a"); err != nil {

@@ -22,7 +22,8 @@ func TestRoomCalledByASocketsIDIsAnyRoom(t *testing.T) {
 		_ = a.Leave(a.ID())
 		_ = b.Join(a.ID())
 		for what, op := range map[string]socketio.BroadcastOperator{
-			"Broadcast": a.Broadcast(), "To": a.To("room"), "In two": a.To("room").In(b.ID()), "Except": a.Except("nobody"),
+			"Broadcast": a.Broadcast(), "To": a.To("room"),
+			"In two": a.To("room").In(b.ID()), "Except": a.Except("nobody"),
 		} {
 			if err := op.Emit(what); err != nil {
 				t.Fatal(err)
@@ -122,9 +123,11 @@ func TestOperationsAreVisibleWhenTheyReturn(t *testing.T) {
 		}
 		_, found := f.Socket(sockets[0].ID())
 		st := f.Stats()
-		if in, all := count(f.In("room")), count(f.To()); in != 1 || all != 1 || listed != 1 || found || st.Sockets != 1 ||
+		if in, all := count(f.In("room")), count(f.To()); in != 1 ||
+			all != 1 || listed != 1 || found || st.Sockets != 1 ||
 			st.Disconnects[socketio.ReasonServerDisconnect] != 2 {
-			t.Errorf("after DisconnectSockets: %d in the room, %d in all, %d listed, found %v, %+v", in, all, listed, found, st)
+			t.Errorf("after DisconnectSockets: %d in the room, %d in all, %d listed, found %v, %+v",
+				in, all, listed, found, st)
 		}
 		done := make(chan error, 1)
 		go func() { // ends with the answer

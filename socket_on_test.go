@@ -121,10 +121,12 @@ func TestDispatchOrder(t *testing.T) {
 		c, _ := f.join("/")
 		c.send(`42["x"]`)
 		rec.expect(t, "any x", "build own", "build nsp2", "build nsp1",
-			"nsp1 in true", "nsp2 in true", "own in true", "first", "second", "handle", "own out", "nsp2 out", "nsp1 out")
+			"nsp1 in true", "nsp2 in true", "own in true", "first",
+			"second", "handle", "own out", "nsp2 out", "nsp1 out")
 		c.send(`42["x"]`) // the chain is kept
 		rec.expect(t, "any x",
-			"nsp1 in true", "nsp2 in true", "own in true", "first", "second", "handle", "own out", "nsp2 out", "nsp1 out")
+			"nsp1 in true", "nsp2 in true", "own in true", "first", "second", "handle",
+			"own out", "nsp2 out", "nsp1 out")
 		sock.Use(mw("late"))
 		c.send(`42["y"]`)
 		rec.expect(t, "any y", "build late", "build own", "build nsp2", "build nsp1", "nsp1 in true", "nsp2 in true",
@@ -308,7 +310,8 @@ func TestHandlerErrors(t *testing.T) {
 		if st := f.Stats(); st.HandlerErrors != 6 || st.Panics != 0 {
 			t.Errorf("stats are %+v", st)
 		}
-		if log := f.logs.String(); !strings.Contains(log, "password is 1234") || !strings.Contains(log, "event=hidden") ||
+		if log := f.logs.String(); !strings.Contains(log, "password is 1234") ||
+			!strings.Contains(log, "event=hidden") ||
 			!strings.Contains(log, "sid="+id) || !strings.Contains(log, "nsp=/") {
 			t.Errorf("log is %s", log)
 		}
@@ -340,8 +343,10 @@ func TestTypedHandlers(t *testing.T) {
 			})
 		})
 		c, _ := f.join("/")
-		c.send(`42["say","hi"]`, `421["add",{"A":1,"B":2}]`, `422["odd",3]`, `423["odd",-1]`, `42["add",{}]`, `424["add","no"]`)
-		c.expect(`42["say","HI"]`, `431[3]`, `432[true]`, `433[{"error":"negative"}]`, `434[{"error":"invalid arguments"}]`)
+		c.send(`42["say","hi"]`, `421["add",{"A":1,"B":2}]`, `422["odd",3]`,
+			`423["odd",-1]`, `42["add",{}]`, `424["add","no"]`)
+		c.expect(`42["say","HI"]`, `431[3]`, `432[true]`,
+			`433[{"error":"negative"}]`, `434[{"error":"invalid arguments"}]`)
 		f.UseEvents(func(next socketio.Handler) socketio.Handler { // that forgets the context
 			return func(_ context.Context, e *socketio.Event) error { return next(context.Background(), e) }
 		})
@@ -391,14 +396,18 @@ func TestPanics(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			var errs []error
 			var mu sync.Mutex
-			opts := &socketio.Options{OnError: func(_ context.Context, _ *socketio.Socket, _ *socketio.Event, err error) {
+			opts := &socketio.Options{OnError: func(_ context.Context,
+				_ *socketio.Socket, _ *socketio.Event, err error) {
 				mu.Lock()
 				defer mu.Unlock()
 				errs = append(errs, err)
 			}}
 			bubble(t, opts, func(t *testing.T, f *fixture) {
 				errs = nil
-				f.Handle("ping", func(_ context.Context, s *socketio.Socket, e *socketio.Event) error { return e.Ack("pong") })
+				f.Handle("ping", func(_ context.Context, s *socketio.Socket,
+					e *socketio.Event) error {
+					return e.Ack("pong")
+				})
 				f.OnConnection(tt.setup)
 				c, _ := f.join("/")
 				c.send(`42["x"]`, `427["ping"]`)
@@ -413,7 +422,8 @@ func TestPanics(t *testing.T) {
 					t.Errorf("counted %d", n)
 				}
 				log := f.logs.String()
-				if strings.Count(log, `msg="socketio: panic"`) != 1 || !strings.Contains(log, "socket_on_test.go") || strings.Contains(log, "\x1b") {
+				if strings.Count(log, `msg="socketio: panic"`) != 1 ||
+					!strings.Contains(log, "socket_on_test.go") || strings.Contains(log, "\x1b") {
 					t.Errorf("log is %s", log)
 				}
 			})
@@ -431,7 +441,10 @@ func TestPanicIsAcknowledged(t *testing.T) {
 }
 
 func TestOnErrorPanics(t *testing.T) {
-	opts := &socketio.Options{OnError: func(context.Context, *socketio.Socket, *socketio.Event, error) { panic("again") }}
+	opts := &socketio.Options{OnError: func(context.Context,
+		*socketio.Socket, *socketio.Event, error) {
+		panic("again")
+	}}
 	bubble(t, opts, func(t *testing.T, f *fixture) {
 		f.Handle("x", func(context.Context, *socketio.Socket, *socketio.Event) error { return errors.New("x") })
 		c, _ := f.join("/")
@@ -618,7 +631,8 @@ func TestPeerTextIsQuotedInLogs(t *testing.T) {
 		c.read()
 		synctest.Wait()
 		for line := range strings.Lines(f.logs.String()) {
-			if len(line) > 1500 || strings.ContainsAny(strings.TrimSuffix(line, "\n"), "\r\x1b\u202e\u2028") || !strings.HasPrefix(line, "time=") {
+			if len(line) > 1500 || strings.ContainsAny(strings.TrimSuffix(line, "\n"), "\r\x1b\u202e\u2028") ||
+				!strings.HasPrefix(line, "time=") {
 				t.Errorf("log line %q", line)
 			}
 		}

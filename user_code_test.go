@@ -86,15 +86,19 @@ const typedAnswer event.WithAck[int, int] = "typed"
 // User code that panics or ends its goroutine harms nobody else: the client gets an answer, the socket ends once,
 // children go, and Shutdown returns.
 func TestUserCodeThatMisbehaves(t *testing.T) {
-	const refused, let, invalid = `44/dyn,{"message":"internal error"}`, `40/dyn,`, `44/dyn,{"message":"Invalid namespace"}`
+	const refused, let, invalid = `44/dyn,{"message":"internal error"}`,
+		`40/dyn,`, `44/dyn,{"message":"Invalid namespace"}`
 	for place, want := range map[string][2]string{ // with a panic, and with runtime.Goexit
-		"match": {invalid, refused}, "factory": {refused, refused}, "Use": {refused, refused}, "the error of Use": {refused, refused},
+		"match": {invalid, refused}, "factory": {refused, refused},
+		"Use": {refused, refused}, "the error of Use": {refused, refused},
 		"Join": {refused, refused}, "Encode CONNECT": {refused, refused}, "OnError": {refused, refused},
 		"MarshalJSON": {`44/dyn,{"message":"no"}`, `44/dyn,{"message":"no"}`},
-		"Error":       {refused, refused}, "Is": {refused, refused}, "As": {refused, refused}, "Unwrap": {refused, refused},
+		"Error":       {refused, refused}, "Is": {refused, refused},
+		"As": {refused, refused}, "Unwrap": {refused, refused},
 		"OnConnection": {let, let}, "handler": {let, let}, "typed": {let, let}, "OnDisconnect": {let, let},
 		"OnDisconnecting": {let, let}, "LeaveAll": {let, let}, "Close": {let, let}, "Encode DISCONNECT": {let, let},
-		"OnAnyOutgoing": {let, let}, "OnAny": {let, let}, "middleware": {let, let}, "nothing": {let, let}, "Encode ACK": {let, let},
+		"OnAnyOutgoing": {let, let}, "OnAny": {let, let}, "middleware": {let, let},
+		"nothing": {let, let}, "Encode ACK": {let, let},
 	} {
 		t.Run(place, func(t *testing.T) {
 			for i, do := range []func(){func() { panic("boom") }, runtime.Goexit} {
@@ -120,7 +124,11 @@ func misbehave(t *testing.T, bad mischief, want string) {
 		_ = f.http.Close()
 		_ = f.ln.Close()
 	}()
-	dyn := f.OfFunc(func(_ context.Context, name string, _ socketio.Args) bool { bad.at("match"); return name == "/dyn" })
+	dyn := f.OfFunc(func(_ context.Context, name string,
+		_ socketio.Args) bool {
+		bad.at("match")
+		return name == "/dyn"
+	})
 	ended := misbehavingHooks(dyn, bad)
 
 	c := f.dial()

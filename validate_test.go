@@ -24,7 +24,9 @@ func TestOptionsThatCannotBeMeant(t *testing.T) {
 		"MaxPendingAcks is negative":     {MaxPendingAcks: -1},
 		"MaxPayload is negative":         {Engine: engineio.Options{MaxPayload: -1}},
 		"the path alone":                 {Engine: engineio.Options{Path: "https://example.com/socket.io/"}},
-		"the scheme, too":                {Engine: engineio.Options{CORS: &engineio.CORSOptions{Origins: []string{"example.com"}}}},
+		"the scheme, too": {
+			Engine: engineio.Options{CORS: &engineio.CORSOptions{Origins: []string{"example.com"}}},
+		},
 	} {
 		t.Run(want, func(t *testing.T) {
 			if err := o.Validate(); err == nil || !strings.Contains(err.Error(), want) {
@@ -33,7 +35,8 @@ func TestOptionsThatCannotBeMeant(t *testing.T) {
 			logs := new(logBuffer)
 			o.Logger = slog.New(slog.NewTextHandler(logs, nil))
 			f := socketio.NewServer(&o)
-			if s := logs.String(); strings.Count(s, "\n") != 1 || !strings.Contains(s, "level=ERROR") || !strings.Contains(s, want) {
+			if s := logs.String(); strings.Count(s, "\n") != 1 ||
+				!strings.Contains(s, "level=ERROR") || !strings.Contains(s, want) {
 				t.Errorf("logged %s", s)
 			}
 			got := f.Engine().Options()

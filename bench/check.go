@@ -71,7 +71,8 @@ func (b *builds) cost(ctx context.Context, s *settings, scenario load.Scenario, 
 		return 0, fmt.Errorf("%s, %s: %w", scenario.Name, c.Name, err)
 	}
 	if r.Faults.Total() > 0 {
-		return 0, fmt.Errorf("%s, %s: wrong answers: %s: %s", scenario.Name, c.Name, r.Faults.String(), strings.Join(r.Faults.First, "; "))
+		return 0, fmt.Errorf("%s, %s: wrong answers: %s: %s", scenario.Name,
+			c.Name, r.Faults.String(), strings.Join(r.Faults.First, "; "))
 	}
 	if r.Messages == 0 {
 		return 0, fmt.Errorf("%s, %s: %w", scenario.Name, c.Name, errNothing)

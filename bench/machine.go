@@ -40,7 +40,8 @@ func (b *builds) machine(ctx context.Context) report.Machine {
 			m.Tools = append(m.Tools, name+" "+version)
 		}
 	}
-	if version := output(ctx, b.source, "go", "list", "-m", "-f", "{{.Version}}", "github.com/gorilla/websocket"); version != "" {
+	if version := output(ctx, b.source, "go", "list", "-m", "-f",
+		"{{.Version}}", "github.com/gorilla/websocket"); version != "" {
 		m.Tools = append(m.Tools, "gorilla/websocket "+strings.TrimPrefix(version, "v"))
 	}
 	return m

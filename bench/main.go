@@ -61,7 +61,8 @@ func parse(args []string, stderr io.Writer) (*settings, error) {
 	flags.DurationVar(&s.warm, "warm", 2*time.Second, "time to warm up in each run")
 	flags.DurationVar(&s.duration, "d", 4*time.Second, "time that counts in each run")
 	flags.DurationVar(&s.rest, "rest", 2*time.Second, "idle: wait before the memory is read")
-	flags.StringVar(&s.page, "o", "", "write the page to `file`, and the chart to img/NAME.svg beside it; default the page to stdout")
+	flags.StringVar(&s.page, "o", "", "write the page to `file`, and the chart to img/NAME.svg beside it; default "+
+		"the page to stdout")
 	flags.StringVar(&s.raw, "raw", "", "write all results as JSON to `file`, after each run")
 	flags.StringVar(&s.from, "from", "", "measure nothing, but make the page of the results in `file`")
 	flags.StringVar(&s.profiles, "profile", "", "write CPU and heap profiles of this project's servers to `folder`")
@@ -73,7 +74,8 @@ func parse(args []string, stderr io.Writer) (*settings, error) {
 	if flags.NArg() > 0 {
 		return nil, fmt.Errorf("unexpected %q", flags.Arg(0))
 	}
-	if s.repetitions < 1 || s.repetitions > 100 || s.duration > time.Minute || s.warm > time.Minute || s.rest > time.Minute {
+	if s.repetitions < 1 || s.repetitions > 100 || s.duration > time.Minute ||
+		s.warm > time.Minute || s.rest > time.Minute {
 		return nil, errors.New("want 1 to 100 repetitions, and times of up to a minute")
 	}
 	return s, nil
@@ -154,7 +156,8 @@ func pick(names string) ([]load.Scenario, error) {
 
 // matrix runs all columns in all scenarios, repetition by repetition. Each repetition begins with another column, so
 // that none always follows the same one.
-func (b *builds) matrix(ctx context.Context, s *settings, r *report.Report, scenarios []load.Scenario, columns []column, stderr io.Writer) error {
+func (b *builds) matrix(ctx context.Context, s *settings, r *report.Report,
+	scenarios []load.Scenario, columns []column, stderr io.Writer) error {
 	for rep := range s.repetitions {
 		for _, scenario := range scenarios {
 			for i := range columns {

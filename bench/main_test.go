@@ -39,7 +39,8 @@ func TestWithin(t *testing.T) {
 	if ok, err := within(l, func() (float64, float64, error) { return 1, 0, nil }, io.Discard); ok || err != nil {
 		t.Errorf("a floor without cost: %v, %v", ok, err)
 	}
-	if _, err := within(l, func() (float64, float64, error) { return 0, 0, errNothing }, io.Discard); !errors.Is(err, errNothing) {
+	if _, err := within(l, func() (float64, float64, error) { return 0, 0, errNothing },
+		io.Discard); !errors.Is(err, errNothing) {
 		t.Errorf("error %v", err)
 	}
 }
@@ -76,7 +77,8 @@ func TestColumns(t *testing.T) {
 		}
 	}
 	columns, err := b.columns("", io.Discard)
-	if err != nil || slices.ContainsFunc(columns, func(c column) bool { return c.Name == report.Node }) || len(columns) != len(b.all())-1 {
+	if err != nil || slices.ContainsFunc(columns, func(c column) bool { return c.Name == report.Node }) ||
+		len(columns) != len(b.all())-1 {
 		t.Errorf("without the official packages: %d columns, %v", len(columns), err)
 	}
 	if _, err := b.columns(report.Node, io.Discard); err == nil {
@@ -93,7 +95,8 @@ func TestRender(t *testing.T) {
 	s := &settings{raw: filepath.Join(folder, "raw.json")}
 	r := &report.Report{
 		Date: "2026-01-02", Repetitions: 1, Columns: []report.Column{{Name: report.Typed, Title: "ours"}},
-		Measurements: []report.Measurement{{Repetition: 1, Scenario: "echo", Column: report.Typed, Result: &load.Result{Scenario: "echo", ServerCPU: 1.5}}},
+		Measurements: []report.Measurement{{Repetition: 1, Scenario: "echo",
+			Column: report.Typed, Result: &load.Result{Scenario: "echo", ServerCPU: 1.5}}},
 	}
 	if err := s.keep(r); err != nil {
 		t.Fatal(err)
@@ -109,7 +112,8 @@ func TestRender(t *testing.T) {
 	if !bytes.Contains(text, []byte("1.50 µs")) || !bytes.Contains(text, []byte("](img/numbers.svg)")) {
 		t.Errorf("page:\n%s", text)
 	}
-	if chart, err := os.ReadFile(filepath.Join(folder, "docs", "img", "numbers.svg")); err != nil || !bytes.HasPrefix(chart, []byte("<svg")) {
+	if chart, err := os.ReadFile(filepath.Join(folder, "docs", "img", "numbers.svg")); err != nil ||
+		!bytes.HasPrefix(chart, []byte("<svg")) {
 		t.Errorf("chart: %.100s, %v", chart, err)
 	}
 }
@@ -125,7 +129,8 @@ func TestBenchmark(t *testing.T) {
 	folder := t.TempDir()
 	page := filepath.Join(folder, "page.md")
 	var out strings.Builder
-	err := run(t.Context(), []string{"-s", "echo,connect", "-peers", "typed,any,floor", "-add", "mute=false", "-reps", "1", "-warm", "100ms",
+	err := run(t.Context(), []string{"-s", "echo,connect", "-peers",
+		"typed,any,floor", "-add", "mute=false", "-reps", "1", "-warm", "100ms",
 		"-d", "200ms", "-o", page, "-raw", filepath.Join(folder, "raw.json"), "-profile", folder}, &out)
 	if err == nil || !strings.Contains(err.Error(), "2 runs failed") {
 		t.Errorf("error %v; %s", err, out.String())
@@ -134,7 +139,8 @@ func TestBenchmark(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !bytes.Contains(text, []byte("repetition 1, echo, mute")) || bytes.Count(text, []byte("- repetition 1")) != 2 || !bytes.Contains(text, []byte("| echo |")) {
+	if !bytes.Contains(text, []byte("repetition 1, echo, mute")) ||
+		bytes.Count(text, []byte("- repetition 1")) != 2 || !bytes.Contains(text, []byte("| echo |")) {
 		t.Errorf("page:\n%s\n%s", text, out.String())
 	}
 	for _, name := range []string{"raw.json", "echo-typed-1.cpu", "connect-any-1.heap"} {
@@ -145,7 +151,8 @@ func TestBenchmark(t *testing.T) {
 }
 
 func TestFlags(t *testing.T) {
-	for _, args := range [][]string{{"-reps", "0"}, {"-reps", "1000"}, {"-d", "1h"}, {"page.md"}, {"-nonsense"}, {"-s", "nothing"}, {"-from", "nothing"}, {"-add", "x="}} {
+	for _, args := range [][]string{{"-reps", "0"}, {"-reps", "1000"}, {"-d", "1h"},
+		{"page.md"}, {"-nonsense"}, {"-s", "nothing"}, {"-from", "nothing"}, {"-add", "x="}} {
 		var out strings.Builder
 		if err := run(t.Context(), args, &out); err == nil {
 			t.Errorf("%q was taken", args)

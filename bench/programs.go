@@ -78,7 +78,8 @@ func (b *builds) all() []column {
 		},
 		{
 			Column: report.Column{Name: report.Any, Title: "this server, any",
-				About: "the same, whose handlers take what JSON happens to hold, as a port of a JavaScript server would"},
+				About: "the same, whose handlers take what JSON happens to hold, as a port of a JavaScript server " +
+					"would"},
 			command: []string{b.path("server")}, env: []string{"BENCH_HANDLERS=any"}, own: true,
 		},
 		{
@@ -89,19 +90,22 @@ func (b *builds) all() []column {
 		},
 		{
 			Column: report.Column{Name: report.Model, Title: "model",
-				About: "the floor that decodes and encodes payloads with typed `encoding/json`; where it would do the same as " +
+				About: "the floor that decodes and encodes payloads with typed `encoding/json`; where it would do " +
+					"the same as " +
 					"the floor it is not run"},
 			command: []string{b.path("model")}, without: []string{"idle", "connect", "binary", "polling"},
 		},
 		{
 			Column: report.Column{Name: report.Floor, Title: "floor",
-				About: "no Socket.IO server: `net/http`, Hijack, own framing, one goroutine for each connection that waits " +
+				About: "no Socket.IO server: `net/http`, Hijack, own framing, one goroutine for each connection " +
+					"that waits " +
 					"without a buffer, joined writes; right bytes, no JSON decoded"},
 			command: []string{b.path("floor")},
 		},
 		{
 			Column: report.Column{Name: "gorilla", Title: "gorilla",
-				About: "no Socket.IO server either: gorilla/websocket and `encoding/json` as one writes it without thinking " +
+				About: "no Socket.IO server either: gorilla/websocket and `encoding/json` as one writes it without " +
+					"thinking " +
 					"of speed, one write for each message"},
 			command: []string{b.path("gorilla")}, without: []string{"polling"},
 		},
@@ -144,7 +148,8 @@ func (b *builds) haveNode() error {
 }
 
 // measure runs one scenario against a fresh server. Wrong answers are in the result, and no error.
-func (b *builds) measure(ctx context.Context, s *settings, scenario load.Scenario, c column, label string) (*load.Result, error) {
+func (b *builds) measure(ctx context.Context, s *settings,
+	scenario load.Scenario, c column, label string) (*load.Result, error) {
 	limit := s.warm + s.duration + 2*s.rest + 4*time.Minute // load ends by itself before
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()

@@ -98,7 +98,8 @@ func (s *Socket) settle(r *request, args Args, err error) {
 		r.answer(args, err)
 	case err != nil: // by Retries only; somebody should know
 		s.inbox.Append(job{call: func() {
-			s.m.report(context.Background(), s, nil, fmt.Errorf("client: event %s was given up: %w", dispatch.Plain(r.name), err))
+			s.m.report(context.Background(), s, nil,
+				fmt.Errorf("client: event %s was given up: %w", dispatch.Plain(r.name), err))
 		}})
 	}
 }

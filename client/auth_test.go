@@ -122,7 +122,8 @@ func TestAuthFuncGivesUp(t *testing.T) {
 				}})
 				err := s.Connect(t.Context())
 				var refusal *client.ConnectError
-				if c.match == nil && !errors.As(err, &refusal) || c.match != nil && (!errors.Is(err, c.match) || !errors.Is(err, own)) {
+				if c.match == nil && !errors.As(err, &refusal) || c.match != nil &&
+					(!errors.Is(err, c.match) || !errors.Is(err, own)) {
 					t.Errorf("%v", err)
 				}
 				if calls != c.calls || s.Active() || m.Engine() != nil {

@@ -67,7 +67,10 @@ func BenchmarkEmitWithAck(b *testing.B) {
 // BenchmarkEvents is both ways: the server answers each of a hundred events with one.
 func BenchmarkEvents(b *testing.B) {
 	s := benchSocket(b, func(io *socketio.Server) {
-		io.Handle("echo", func(_ context.Context, s *socketio.Socket, e *socketio.Event) error { return s.Emit("echo", e.Args) })
+		io.Handle("echo", func(_ context.Context, s *socketio.Socket,
+			e *socketio.Event) error {
+			return s.Emit("echo", e.Args)
+		})
 	})
 	const window = 100
 	back := make(chan struct{}, window)

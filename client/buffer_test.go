@@ -48,13 +48,16 @@ func TestBufferLimits(t *testing.T) {
 		sent    []string
 	}{
 		{"refuse", client.SocketOptions{MaxBufferPackets: 3},
-			[]error{nil, nil, nil, client.ErrBufferFull, client.ErrBufferFull}, []string{`40`, `42["0"]`, `42["1"]`, `42["2"]`}},
+			[]error{nil, nil, nil, client.ErrBufferFull, client.ErrBufferFull},
+			[]string{`40`, `42["0"]`, `42["1"]`, `42["2"]`}},
 		{"drop", client.SocketOptions{MaxBufferPackets: 3, BufferPolicy: client.BufferDropOldest},
 			[]error{nil, nil, nil, nil, nil}, []string{`40`, `42["2"]`, `42["3"]`, `42["4"]`}},
 		{"bytes", client.SocketOptions{MaxBufferBytes: 300},
-			[]error{nil, nil, client.ErrBufferFull, client.ErrBufferFull, client.ErrBufferFull}, []string{`40`, `42["0"]`, `42["1"]`}},
+			[]error{nil, nil, client.ErrBufferFull, client.ErrBufferFull, client.ErrBufferFull},
+			[]string{`40`, `42["0"]`, `42["1"]`}},
 		{"nothing", client.SocketOptions{BufferPolicy: client.BufferNothing},
-			[]error{client.ErrDisconnected, client.ErrDisconnected, client.ErrDisconnected, client.ErrDisconnected, client.ErrDisconnected}, []string{`40`}},
+			[]error{client.ErrDisconnected, client.ErrDisconnected, client.ErrDisconnected,
+				client.ErrDisconnected, client.ErrDisconnected}, []string{`40`}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			onWire(t, nil, func(t *testing.T, p *puppet, m *client.Manager) {
@@ -75,7 +78,8 @@ func TestBufferLimits(t *testing.T) {
 
 func TestBufferDropsWhatWaitsForAnAnswer(t *testing.T) {
 	onWire(t, nil, func(t *testing.T, p *puppet, m *client.Manager) {
-		s := m.Socket("/", &client.SocketOptions{MaxBufferPackets: 1, MaxBufferBytes: 1000, BufferPolicy: client.BufferDropOldest})
+		s := m.Socket("/", &client.SocketOptions{MaxBufferPackets: 1,
+			MaxBufferBytes: 1000, BufferPolicy: client.BufferDropOldest})
 		var d diary
 		must(t, s.EmitFunc(t.Context(), d.answer("a"), "a"))
 		must(t, s.Emit("b"))
@@ -104,16 +108,17 @@ func TestBufferIsBounded(t *testing.T) {
 
 // The whole buffer goes, also if the queue of a session would not take that much.
 func TestBufferLargerThanTheQueue(t *testing.T) {
-	onWire(t, func(o *client.Options) { o.Engine.MaxQueuePackets = 4 }, func(t *testing.T, p *puppet, m *client.Manager) {
-		s := m.Socket("/", nil)
-		want := []string{`40`}
-		for range 100 {
-			must(t, s.Emit("a"))
-			want = append(want, `42["a"]`)
-		}
-		connect(t, s)
-		expectWire(t, p, want...)
-	})
+	onWire(t, func(o *client.Options) { o.Engine.MaxQueuePackets = 4 },
+		func(t *testing.T, p *puppet, m *client.Manager) {
+			s := m.Socket("/", nil)
+			want := []string{`40`}
+			for range 100 {
+				must(t, s.Emit("a"))
+				want = append(want, `42["a"]`)
+			}
+			connect(t, s)
+			expectWire(t, p, want...)
+		})
 }
 
 func TestGivenUpIsNotSent(t *testing.T) {
@@ -136,7 +141,8 @@ func TestGivenUpIsNotSent(t *testing.T) {
 			t.Errorf("EmitWithAck: %v", err)
 		}
 		must(t, s.Emit("d"))
-		if _, err := s.EmitWithAck(t.Context(), "e"); err != client.ErrAckTimeout || !errors.Is(err, context.DeadlineExceeded) {
+		if _, err := s.EmitWithAck(t.Context(), "e"); err != client.ErrAckTimeout ||
+			!errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("AckTimeout: %v", err)
 		}
 		if n, _ := s.Buffered(); n != 1 {

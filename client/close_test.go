@@ -94,7 +94,14 @@ func TestCloseInEachState(t *testing.T) {
 	ends := map[string]func(m *client.Manager, s *client.Socket){
 		"socket":  func(_ *client.Manager, s *client.Socket) { s.Close() },
 		"manager": func(m *client.Manager, _ *client.Socket) { m.Close() },
-		"twice":   func(m *client.Manager, s *client.Socket) { s.Close(); m.Close(); s.Close(); m.Close(); s.Disconnect() },
+		"twice": func(m *client.Manager,
+			s *client.Socket) {
+			s.Close()
+			m.Close()
+			s.Close()
+			m.Close()
+			s.Disconnect()
+		},
 		"shutdown": func(m *client.Manager, _ *client.Socket) {
 			ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 			defer cancel()
@@ -255,7 +262,8 @@ func TestDialLeavesNothing(t *testing.T) {
 						t.Errorf("data %v", refusal.Data)
 					}
 				}
-				if waits := name == "no answer" || name == "no handshake"; waits != errors.Is(err, context.DeadlineExceeded) {
+				if waits := name == "no answer" ||
+					name == "no handshake"; waits != errors.Is(err, context.DeadlineExceeded) {
 					t.Errorf("Dial: %v", err)
 				}
 				if len(p.times()) != 1 {

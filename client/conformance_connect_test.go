@@ -31,7 +31,8 @@ func TestConformanceNothingConnectsUnasked(t *testing.T) {
 		sock := m.Socket("/", nil)
 		synctest.Wait()
 		if s.dials() > 0 || m.Engine() != nil || sock.Active() || sock.Connected() || sock.ID() != "" {
-			t.Errorf("%d connections, engine %v, active %v, connected %v", s.dials(), m.Engine(), sock.Active(), sock.Connected())
+			t.Errorf("%d connections, engine %v, active %v, connected %v",
+				s.dials(), m.Engine(), sock.Active(), sock.Connected())
 		}
 	})
 }
@@ -130,7 +131,8 @@ func TestConformanceLastSocketClosesTheSession(t *testing.T) {
 			t.Error("the session is closed")
 		}
 		asd.Disconnect()
-		if r := next(t, "end of the session", closed); r != client.ReasonForcedClose && r != client.ReasonClientDisconnect {
+		if r := next(t, "end of the session", closed); r != client.ReasonForcedClose &&
+			r != client.ReasonClientDisconnect {
 			t.Errorf("the session ended with %q", r)
 		}
 		synctest.Wait()
@@ -398,14 +400,19 @@ func TestConformanceAuth(t *testing.T) {
 		calls := 0
 		for _, opts := range []*client.SocketOptions{
 			{Auth: map[string]string{"a": "b", "c": "d"}},
-			{AuthFunc: func(context.Context) (any, error) { calls++; return map[string]string{"a": "b", "c": "d"}, nil }},
+			{AuthFunc: func(context.Context) (any,
+				error) {
+				calls++
+				return map[string]string{"a": "b", "c": "d"}, nil
+			}},
 		} {
 			sock := s.manager(quick()).Socket("/abc", opts)
 			handshakes := events(sock, "handshake")
 			must(t, sock.Connect(t.Context()))
 			for range 2 {
 				seen := decode[handshakeSeen](t, next(t, "handshake", handshakes), 0)
-				if len(seen.Auth) != 1 || seen.Auth[0]["a"] != "b" || seen.Auth[0]["c"] != "d" || seen.Query["a"] != nil {
+				if len(seen.Auth) != 1 || seen.Auth[0]["a"] != "b" ||
+					seen.Auth[0]["c"] != "d" || seen.Query["a"] != nil {
 					t.Errorf("the server saw %+v", seen)
 				}
 				s.cut() // and once more, with the auth of the next attempt

@@ -128,7 +128,8 @@ func TestConformanceCompress(t *testing.T) {
 func TestConformanceReservedNames(t *testing.T) {
 	onStage(t, func(t *testing.T, s *stage) {
 		sock := s.connected("/", nil)
-		for _, name := range []string{"connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"} {
+		for _, name := range []string{"connect", "connect_error",
+			"disconnect", "disconnecting", "newListener", "removeListener"} {
 			if err := sock.Emit(name, "goodbye"); err == nil || !strings.Contains(err.Error(), name) {
 				t.Errorf("Emit of %s: %v", name, err)
 			}
@@ -339,7 +340,8 @@ func TestConformanceAckTimeoutOption(t *testing.T) {
 		must(t, sock.Connect(t.Context()))
 		start := time.Now()
 		_, err := sock.EmitWithAck(t.Context(), "unknown")
-		if d := time.Since(start); !errors.Is(err, client.ErrAckTimeout) || !errors.Is(err, context.DeadlineExceeded) || d != 50*time.Millisecond {
+		if d := time.Since(start); !errors.Is(err, client.ErrAckTimeout) ||
+			!errors.Is(err, context.DeadlineExceeded) || d != 50*time.Millisecond {
 			t.Errorf("%v after %v", err, d)
 		}
 	})
@@ -386,7 +388,8 @@ func TestConformanceUnsentAckSurvives(t *testing.T) {
 		sock.Disconnect()
 		next(t, "disconnect", gone)
 		answers, put := signal[string]()
-		must(t, sock.EmitFunc(t.Context(), func(args client.Args, err error) { put(fmt.Sprint(args, err)) }, "echo", "a"))
+		must(t, sock.EmitFunc(t.Context(),
+			func(args client.Args, err error) { put(fmt.Sprint(args, err)) }, "echo", "a"))
 		never(t, "answer while offline", answers, 100*time.Millisecond)
 		must(t, sock.Connect(t.Context()))
 		if got := next(t, "answer", answers); got != `["a"] <nil>` {

@@ -113,8 +113,9 @@ func TestConformanceDelays(t *testing.T) {
 		},
 		{
 			name: "other",
-			opts: client.Options{ReconnectionDelay: 100 * time.Millisecond, ReconnectionDelayMax: 300 * time.Millisecond, RandomizationFactor: 0.2},
-			min:  []time.Duration{80, 160, 300, 300}, max: []time.Duration{120, 240, 300, 300},
+			opts: client.Options{ReconnectionDelay: 100 * time.Millisecond,
+				ReconnectionDelayMax: 300 * time.Millisecond, RandomizationFactor: 0.2},
+			min: []time.Duration{80, 160, 300, 300}, max: []time.Duration{120, 240, 300, 300},
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -202,7 +203,8 @@ func TestConformanceGivesUp(t *testing.T) {
 			onStageOf(t, func() http.Handler { return silent{} }, func(t *testing.T, s *stage) {
 				s.refused.Store(how == "refused")
 				m := s.manager(&client.Options{
-					ConnectTimeout: 10 * time.Millisecond, ReconnectionAttempts: 2, ReconnectionDelay: 10 * time.Millisecond,
+					ConnectTimeout: 10 * time.Millisecond, ReconnectionAttempts: 2,
+					ReconnectionDelay: 10 * time.Millisecond,
 				})
 				var order []string
 				m.OnReconnectAttempt(func(n int) { order = append(order, "attempt "+string(rune('0'+n))) })
@@ -322,7 +324,8 @@ func TestConformanceRecovery(t *testing.T) {
 				case n == 1 && m == "0":
 					say(s, `0{"sid":"one","pid":"private"}`)
 					say(s, `2["hi","offset"]`)
-				case n == 2 && (m == `0{"pid":"private","offset":"offset"}` || m == `0{"offset":"offset","pid":"private"}`):
+				case n == 2 && (m == `0{"pid":"private","offset":"offset"}` ||
+					m == `0{"offset":"offset","pid":"private"}`):
 					say(s, `0{"sid":"one","pid":"private"}`)
 					say(s, `2["missed","offset 2"]`)
 				case n == 3:

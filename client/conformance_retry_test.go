@@ -20,7 +20,8 @@ func TestConformanceRetriesKeepTheOrder(t *testing.T) {
 		sock := retrying(s, 1, 50*time.Millisecond)
 		done, put := signal[string]()
 		for i := 1; i <= 3; i++ {
-			must(t, sock.EmitFunc(t.Context(), func(args client.Args, err error) { put(fmt.Sprint(args, err)) }, "echo", i))
+			must(t, sock.EmitFunc(t.Context(),
+				func(args client.Args, err error) { put(fmt.Sprint(args, err)) }, "echo", i))
 			if n, _ := sock.Buffered(); n != i {
 				t.Errorf("%d events are in the queue, want %d", n, i)
 			}

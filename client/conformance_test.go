@@ -318,7 +318,8 @@ func quick() *client.Options {
 
 // webSocketOnly are options for a client without polling.
 func webSocketOnly() *client.Options {
-	return &client.Options{Engine: engineio.DialOptions{Transports: []string{"websocket"}}, ReconnectionDelay: 10 * time.Millisecond}
+	return &client.Options{Engine: engineio.DialOptions{Transports: []string{"websocket"}},
+		ReconnectionDelay: 10 * time.Millisecond}
 }
 
 var utf8Texts = []string{"てすと", "Я Б Г Д Ж Й", "Ä ä Ü ü ß", "utf8 — string", "utf8 — string"}

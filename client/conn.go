@@ -109,7 +109,8 @@ func (c *conn) HandleClose(reason engineio.Reason, err error) {
 	}
 	m.unlock()
 	if lost && m.debugs() {
-		m.log.Debug("client: connection lost", "transport", c.eng.Transport(), "reason", string(reason), "error", plainError(err))
+		m.log.Debug("client: connection lost", "transport", c.eng.Transport(),
+			"reason", string(reason), "error", plainError(err))
 	}
 }
 
@@ -257,7 +258,8 @@ func (c *conn) handleEvent(p *parser.Packet, size int) {
 	s := c.find(p.Namespace)
 	if s == nil || s.phase != connected {
 		f := c.findPast(p.Namespace)
-		flood := s != nil && s.phase == connecting && s.attempt.ready && (f == nil || !f.left) && !s.attempt.hold(p, size)
+		flood := s != nil && s.phase == connecting && s.attempt.ready &&
+			(f == nil || !f.left) && !s.attempt.hold(p, size)
 		if flood {
 			s.recovery = nil // else the server would send it all again
 		}

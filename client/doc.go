@@ -47,9 +47,9 @@
 // connection.
 //
 // The callbacks of a Manager run one at a time, too, beside those of its sockets. Listeners of [Socket.OnAnyOutgoing]
-// are called by whoever sends; these, [Options.OnError], a Logger and the functions of an [engineio.Trace] may be
-// called by several goroutines at the same time, and must return quickly. [SocketOptions.AuthFunc] has a goroutine of
-// its own.
+// are called on the sender's goroutine; these, [Options.OnError], a Logger and the functions of an [engineio.Trace] may
+// be called by several goroutines at the same time, and must return quickly. [SocketOptions.AuthFunc] has a goroutine
+// of its own.
 //
 // A handler that takes long holds up the events of its own socket only: when more of them wait than
 // [Options.MaxInboxBytes] allows, the connection is not read any more. Acknowledgements are not held up before that; so

@@ -134,7 +134,8 @@ func TestDisableRecover(t *testing.T) {
 	cmd.Env = append(os.Environ(), name+"=1")
 	out, err := cmd.CombinedOutput()
 	var exit *exec.ExitError
-	if !errors.As(err, &exit) || !strings.Contains(string(out), "panic: boom") || !strings.Contains(string(out), "TestDisableRecover.func") {
+	if !errors.As(err, &exit) || !strings.Contains(string(out), "panic: boom") ||
+		!strings.Contains(string(out), "TestDisableRecover.func") {
 		t.Errorf("%v\n%s", err, out)
 	}
 	if strings.Contains(string(out), "OnError") {

@@ -195,19 +195,20 @@ func (p slowParser) Encode(dst []parser.Frame, packet *parser.Packet) ([]parser.
 
 // Shutdown does not say that all was sent when it was not.
 func TestShutdownOutOfTime(t *testing.T) {
-	onWire(t, func(o *client.Options) { o.Parser = slowParser{parser.JSON(nil)} }, func(t *testing.T, p *puppet, m *client.Manager) {
-		p.open = "x"
-		s := m.Socket("/", nil)
-		m.Socket("/slow", nil)
-		must(t, s.Emit("never sent"))
-		s.Open()
-		synctest.Wait()
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-		defer cancel()
-		if err := m.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("Shutdown: %v", err)
-		}
-	})
+	onWire(t, func(o *client.Options) { o.Parser = slowParser{parser.JSON(nil)} },
+		func(t *testing.T, p *puppet, m *client.Manager) {
+			p.open = "x"
+			s := m.Socket("/", nil)
+			m.Socket("/slow", nil)
+			must(t, s.Emit("never sent"))
+			s.Open()
+			synctest.Wait()
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			if err := m.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("Shutdown: %v", err)
+			}
+		})
 }
 
 // Close waits a second for a server that does not read, and no more, whatever was closed or left before.
@@ -296,7 +297,8 @@ func TestURLWithoutScheme(t *testing.T) {
 
 // The password in a URL is not repeated.
 func TestErrorsKeepThePassword(t *testing.T) {
-	for _, u := range []string{"http://user:secret@host:port/", "http://user:secret@ho st/", "ftp://user:secret@host/", "http://user:secret@/"} {
+	for _, u := range []string{"http://user:secret@host:port/",
+		"http://user:secret@ho st/", "ftp://user:secret@host/", "http://user:secret@/"} {
 		err := client.NewManager(u, nil).Socket("/", nil).Connect(t.Context())
 		if err == nil || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%v", err)
@@ -419,12 +421,13 @@ func TestOnAnyOutgoingAfterAWait(t *testing.T) {
 
 // Emit has taken what it was given: the sender may write into its buffer again.
 func TestEmitTakesACopy(t *testing.T) {
-	onWire(t, func(o *client.Options) { o.Engine.ForceBase64 = true }, func(t *testing.T, p *puppet, m *client.Manager) {
-		s := m.Socket("/", nil)
-		buf := []byte{1, 2, 3}
-		must(t, s.Emit("bytes", buf))
-		buf[0] = 4
-		connect(t, s)
-		expectWire(t, p, `40`, `451-["bytes",{"_placeholder":true,"num":0}]`, `bAQID`)
-	})
+	onWire(t, func(o *client.Options) { o.Engine.ForceBase64 = true },
+		func(t *testing.T, p *puppet, m *client.Manager) {
+			s := m.Socket("/", nil)
+			buf := []byte{1, 2, 3}
+			must(t, s.Emit("bytes", buf))
+			buf[0] = 4
+			connect(t, s)
+			expectWire(t, p, `40`, `451-["bytes",{"_placeholder":true,"num":0}]`, `bAQID`)
+		})
 }

@@ -26,7 +26,8 @@ func TestCallbacksEndBeforeTheSocket(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			opts := client.Options{DisableReconnection: true}
 			established(t, opts, func(t *testing.T, srv *siotest.Server, s *client.Socket, _, _ *siotest.Recorder) {
-				srv.IO().Handle("question", func(_ context.Context, _ *socketio.Socket, e *socketio.Event) error { return e.Ack(1) })
+				srv.IO().Handle("question",
+					func(_ context.Context, _ *socketio.Socket, e *socketio.Event) error { return e.Ack(1) })
 				var left, over atomic.Bool
 				s.OnDisconnect(func(client.DisconnectReason) { left.Store(true) })
 				var asked, called atomic.Int64

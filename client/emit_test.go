@@ -76,7 +76,8 @@ func TestEmitErrors(t *testing.T) {
 	onWire(t, change, func(t *testing.T, p *puppet, m *client.Manager) {
 		s := m.Socket("/", nil)
 		connect(t, s)
-		for _, name := range []string{"connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"} {
+		for _, name := range []string{"connect", "connect_error",
+			"disconnect", "disconnecting", "newListener", "removeListener"} {
 			if err := s.Emit(name); err == nil || !strings.Contains(err.Error(), name) {
 				t.Errorf("%s: %v", name, err)
 			}
@@ -86,7 +87,8 @@ func TestEmitErrors(t *testing.T) {
 		}
 		var marshal panicking
 		for _, v := range []any{make(chan int), func() {}, marshal} {
-			for _, err := range []error{s.Emit("a", v), s.Volatile().Emit("a", v), s.EmitFunc(t.Context(), func(client.Args, error) { t.Error("called") }, "a", v)} {
+			for _, err := range []error{s.Emit("a", v), s.Volatile().Emit("a", v),
+				s.EmitFunc(t.Context(), func(client.Args, error) { t.Error("called") }, "a", v)} {
 				if err == nil {
 					t.Errorf("%T is sent", v)
 				}

@@ -64,15 +64,16 @@ func Example_request() {
 // newShop is the server.
 func newShop() *socketio.Server {
 	io := socketio.NewServer(nil)
-	socketio.HandleWithAck(io.Of("/"), GetPrice, func(ctx context.Context, _ *socketio.Socket, q PriceQuery) (Price, error) {
-		switch q.Item {
-		case "tea":
-			return Price{Cents: 250}, nil
-		case "patience":
-			<-ctx.Done() // until the client is gone
-			return Price{}, ctx.Err()
-		}
-		return Price{}, &event.Error{Message: "we are out of " + q.Item}
-	})
+	socketio.HandleWithAck(io.Of("/"), GetPrice,
+		func(ctx context.Context, _ *socketio.Socket, q PriceQuery) (Price, error) {
+			switch q.Item {
+			case "tea":
+				return Price{Cents: 250}, nil
+			case "patience":
+				<-ctx.Done() // until the client is gone
+				return Price{}, ctx.Err()
+			}
+			return Price{}, &event.Error{Message: "we are out of " + q.Item}
+		})
 	return io
 }

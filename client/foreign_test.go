@@ -24,11 +24,12 @@ func TestForeignServers(t *testing.T) {
 		says     string
 		attempts int
 	}{
-		"Socket.IO 2": {`97:0{"sid":"a","upgrades":["websocket"],"pingInterval":25000,"pingTimeout":20000}2:40`, "Socket.IO v2", 1},
-		"page":        {"<!DOCTYPE html><title>Sign in</title>", "web page", 3},
-		"JSON":        {`{"hello":"world"}`, "JSON", 3},
-		"empty":       {"", "empty", 3},
-		"text":        {"It works!", "no Engine.IO", 3},
+		"Socket.IO 2": {`97:0{"sid":"a","upgrades":["websocket"],"pingInterval":25000,"pingTimeout":20000}2:40`,
+			"Socket.IO v2", 1},
+		"page":  {"<!DOCTYPE html><title>Sign in</title>", "web page", 3},
+		"JSON":  {`{"hello":"world"}`, "JSON", 3},
+		"empty": {"", "empty", 3},
+		"text":  {"It works!", "no Engine.IO", 3},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -41,7 +42,8 @@ func TestForeignServers(t *testing.T) {
 				go func() { _ = srv.Serve(ln) }() // owned by the test; ends with Close
 				m := client.NewManager("http://server", &client.Options{
 					ReconnectionAttempts: 2,
-					Engine:               engineio.DialOptions{NetDial: ln.DialContext, Transports: []string{"polling"}},
+					Engine: engineio.DialOptions{NetDial: ln.DialContext,
+						Transports: []string{"polling"}},
 				})
 				s := m.Socket("/", nil)
 				told := 0
@@ -49,10 +51,12 @@ func TestForeignServers(t *testing.T) {
 				err := s.Connect(t.Context())
 				synctest.Wait()
 				var e *engineio.ClientError
-				if !errors.As(err, &e) || e.Status != http.StatusOK || string(e.Body) != c.body || !strings.Contains(err.Error(), c.says) {
+				if !errors.As(err, &e) || e.Status != http.StatusOK ||
+					string(e.Body) != c.body || !strings.Contains(err.Error(), c.says) {
 					t.Errorf("%v", err)
 				}
-				if errors.Is(err, client.ErrGaveUp) != (c.attempts > 1) || errors.Is(err, engineio.ErrOldServer) != (c.attempts == 1) {
+				if errors.Is(err, client.ErrGaveUp) != (c.attempts > 1) ||
+					errors.Is(err, engineio.ErrOldServer) != (c.attempts == 1) {
 					t.Errorf("%v", err)
 				}
 				if asked != c.attempts || told != c.attempts || s.Active() {

@@ -28,18 +28,26 @@ func FuzzClientSession(f *testing.F) {
 	step := func(op byte, data string) string { return string([]byte{op, byte(len(data))}) + data }
 	f.Add([]byte("\x00" + step(0, `2["x"]`) + step(4, "") + step(6, "") + step(5, "\x00") + step(4, "")))
 	f.Add([]byte("\x01" + step(0, `2["x"]`) + step(4, "") + step(1, "2") + step(1, "6\x1e1\x1e4x") + step(7, "\xff")))
-	f.Add([]byte("\x00" + step(0, `51-["x",{"_placeholder":true,"num":0}]`) + step(2, "abc") + step(4, "") + step(1, "9")))
-	f.Add([]byte("\x00" + step(3, "\x81\x02") + step(3, "6") + step(3, "1") + step(6, "") + step(9, "") + step(7, "\x20") + step(4, "")))
-	f.Add([]byte("\x02" + step(6, "") + step(6, "") + step(7, "\x20") + step(5, "\x00") + step(5, "\x01") + step(9, "") + step(7, "\x40")))
-	f.Add([]byte("\x03" + step(6, "") + step(0, "1") + step(8, "c") + step(6, "") + step(7, "\x30") + step(8, "d") + step(8, "o")))
-	f.Add([]byte("\x04" + step(0, `2["early"]`) + step(0, `0{"sid":"x","pid":"p"}`) + step(4, "") + step(0, `0{"sid":"y"}`)))
+	f.Add([]byte("\x00" + step(0, `51-["x",{"_placeholder":true,"num":0}]`) +
+		step(2, "abc") + step(4, "") + step(1, "9")))
+	f.Add([]byte("\x00" + step(3, "\x81\x02") + step(3, "6") + step(3, "1") +
+		step(6, "") + step(9, "") + step(7, "\x20") + step(4, "")))
+	f.Add([]byte("\x02" + step(6, "") + step(6, "") + step(7, "\x20") +
+		step(5, "\x00") + step(5, "\x01") + step(9, "") + step(7, "\x40")))
+	f.Add([]byte("\x03" + step(6, "") + step(0, "1") + step(8, "c") +
+		step(6, "") + step(7, "\x30") + step(8, "d") + step(8, "o")))
+	f.Add([]byte("\x04" + step(0, `2["early"]`) +
+		step(0, `0{"sid":"x","pid":"p"}`) + step(4, "") + step(0, `0{"sid":"y"}`)))
 	f.Add([]byte("\x04" + step(0, `4{"message":"no"}`) + step(8, "o") + step(0, `0`) + step(8, "o") + step(0, `0[]`)))
-	f.Add([]byte("\x00" + step(0, `0/other,{"sid":"x"}`) + step(8, "n") + step(0, `2/other,7["ask",1]`) + step(0, `1/other,`) + step(0, `3/other,0[]`)))
+	f.Add([]byte("\x00" + step(0, `0/other,{"sid":"x"}`) + step(8, "n") +
+		step(0, `2/other,7["ask",1]`) + step(0, `1/other,`) + step(0, `3/other,0[]`)))
 	f.Add([]byte("\x01" + step(8, "s") + step(6, "") + step(10, "\xff") + step(6, "") + step(5, "\x00") + step(8, "x")))
 	many := strings.Repeat(step(8, "x")+step(6, ""), 15)
-	f.Add([]byte("\x00" + step(8, "d") + many + step(8, "o") + step(5, "\x00") + step(6, "") + step(8, "d") + step(9, "")))
+	f.Add([]byte("\x00" + step(8, "d") + many + step(8, "o") +
+		step(5, "\x00") + step(6, "") + step(8, "d") + step(9, "")))
 	f.Add([]byte("\x0c" + many + step(8, "s") + step(9, "") + step(7, "\x20") + step(5, "\x00")))
-	f.Add([]byte("\x12" + step(6, "t") + step(6, "") + step(7, "\x40\x40") + step(9, "") + step(8, "c") + step(5, "\x03")))
+	f.Add([]byte("\x12" + step(6, "t") + step(6, "") +
+		step(7, "\x40\x40") + step(9, "") + step(8, "c") + step(5, "\x03")))
 	f.Fuzz(func(t *testing.T, script []byte) {
 		if len(script) == 0 || len(script) > 2000 {
 			return
@@ -84,8 +92,10 @@ func FuzzClientSession(f *testing.F) {
 // connection with a parse error.
 func FuzzClientVerdict(f *testing.F) {
 	for _, text := range []string{
-		`2["x"]`, `27["x",1]`, `2`, `2[`, `20["connect"]`, `1`, `1/other,`, `1{}`, `0{"sid":"y"}`, `0[]`, `0`, `3`, `30[]`, `30{}`, `4{"message":"no"}`, `4`, `4[]`,
-		`51-["x",{"_placeholder":true,"num":0}]`, `51-["x",{"_placeholder":true,"num":1}]`, `50-["x"]`, `61-0[{"_placeholder":true,"num":0}]`, `7`, ``,
+		`2["x"]`, `27["x",1]`, `2`, `2[`, `20["connect"]`, `1`, `1/other,`, `1{}`,
+		`0{"sid":"y"}`, `0[]`, `0`, `3`, `30[]`, `30{}`, `4{"message":"no"}`, `4`, `4[]`,
+		`51-["x",{"_placeholder":true,"num":0}]`, `51-["x",{"_placeholder":true,"num":1}]`,
+		`50-["x"]`, `61-0[{"_placeholder":true,"num":0}]`, `7`, ``,
 		`2/other,["x"]`, `2/other`, `0/other,{"sid":"z"}`, `2["x",1e400]`, `2[1]`, "2[\"\u007f\"]",
 	} {
 		f.Add(text)
@@ -95,25 +105,27 @@ func FuzzClientVerdict(f *testing.F) {
 			return
 		}
 		packet, err := parser.JSON(nil).NewDecoder().Add(parser.Frame{Data: []byte(text)})
-		onPuppet(t, "websocket", func(o *client.Options) { o.DisableReconnection = true }, func(t *testing.T, p *puppet, m *client.Manager) {
-			var closed []string
-			m.OnClose(func(reason client.DisconnectReason, _ error) { closed = append(closed, string(reason)) })
-			if err := m.Socket("/", nil).Connect(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-			p.say("4" + text)
-			synctest.Wait()
-			var want []string
-			switch {
-			case err != nil:
-				want = []string{"parse error"}
-			case packet != nil && packet.Type == parser.Disconnect && (packet.Namespace == "" || packet.Namespace == "/"):
-				want = []string{"forced close"} // there is no other socket
-			}
-			if !slices.Equal(closed, want) {
-				t.Errorf("%q: closed %q, want %q; the parser says %v", text, closed, want, err)
-			}
-		})
+		onPuppet(t, "websocket", func(o *client.Options) { o.DisableReconnection = true },
+			func(t *testing.T, p *puppet, m *client.Manager) {
+				var closed []string
+				m.OnClose(func(reason client.DisconnectReason, _ error) { closed = append(closed, string(reason)) })
+				if err := m.Socket("/", nil).Connect(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				p.say("4" + text)
+				synctest.Wait()
+				var want []string
+				switch {
+				case err != nil:
+					want = []string{"parse error"}
+				case packet != nil && packet.Type == parser.Disconnect &&
+					(packet.Namespace == "" || packet.Namespace == "/"):
+					want = []string{"forced close"} // there is no other socket
+				}
+				if !slices.Equal(closed, want) {
+					t.Errorf("%q: closed %q, want %q; the parser says %v", text, closed, want, err)
+				}
+			})
 	})
 }
 
@@ -273,7 +285,8 @@ func (f *fuzzed) user(what string) {
 		f.other.Open()
 	case 'x':
 		err := f.main.Emit("plain", what, []byte(what))
-		if err != nil && !errors.Is(err, client.ErrBufferFull) && !errors.Is(err, client.ErrClosed) && !errors.Is(err, client.ErrDisconnected) {
+		if err != nil && !errors.Is(err, client.ErrBufferFull) &&
+			!errors.Is(err, client.ErrClosed) && !errors.Is(err, client.ErrDisconnected) {
 			f.Errorf("Emit: %v", err)
 		}
 	case 'v':

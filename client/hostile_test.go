@@ -113,7 +113,8 @@ func (p *puppet) serveWebSocket(w http.ResponseWriter, r *http.Request, open str
 		return
 	}
 	defer c.Close()
-	_, _ = io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "+
+	_, _ = io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: "+
+		"Upgrade\r\nSec-WebSocket-Accept: "+
 		base64.StdEncoding.EncodeToString(sum[:])+"\r\n\r\n")
 	if open != "" {
 		_, _ = c.Write(puppetFrame(1, open))
@@ -231,7 +232,8 @@ func puppetRead(r *bufio.Reader) (opcode byte, data []byte, err error) {
 
 // onPuppet runs fn in a bubble, with a puppet and a Manager that has made no connection yet. Nothing may be left of
 // them.
-func onPuppet(t *testing.T, transport string, change func(o *client.Options), fn func(t *testing.T, p *puppet, m *client.Manager)) {
+func onPuppet(t *testing.T, transport string, change func(o *client.Options),
+	fn func(t *testing.T, p *puppet, m *client.Manager)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		p := newPuppet()
@@ -260,9 +262,20 @@ func TestServerThatHangsUp(t *testing.T) {
 	}{
 		"after 101":           {"websocket", func(p *puppet) { p.open, p.after = "", func(net.Conn) {} }},
 		"after the handshake": {"websocket", func(p *puppet) { p.after = func(net.Conn) {} }},
-		"close frame":         {"websocket", func(p *puppet) { p.after = func(c net.Conn) { _, _ = c.Write(puppetFrame(8, "\x03\xf5busy")) } }},
-		"close packet":        {"websocket", func(p *puppet) { p.after = func(c net.Conn) { _, _ = c.Write(puppetFrame(1, "1")) } }},
-		"bad packet":          {"websocket", func(p *puppet) { p.after = func(c net.Conn) { _, _ = c.Write(puppetFrame(1, "9")) } }},
+		"close frame": {"websocket",
+			func(p *puppet) { p.after = func(c net.Conn) { _, _ = c.Write(puppetFrame(8, "\x03\xf5busy")) } }},
+		"close packet": {"websocket", func(p *puppet) {
+			p.after = func(c net.Conn) {
+				_,
+					_ = c.Write(puppetFrame(1, "1"))
+			}
+		}},
+		"bad packet": {"websocket", func(p *puppet) {
+			p.after = func(c net.Conn) {
+				_,
+					_ = c.Write(puppetFrame(1, "9"))
+			}
+		}},
 		"after connect": {"websocket", func(p *puppet) {
 			p.after = func(c net.Conn) { _, _ = c.Write(puppetFrame(1, `40{"sid":"x"}`)) }
 		}},
@@ -307,28 +320,29 @@ func (p *puppet) times() []time.Time {
 func TestServerThatNeverPings(t *testing.T) {
 	for _, transport := range []string{"polling", "websocket"} {
 		t.Run(transport, func(t *testing.T) {
-			onPuppet(t, transport, func(o *client.Options) { o.DisableReconnection = true }, func(t *testing.T, p *puppet, m *client.Manager) {
-				closed := make(chan string, 1)
-				m.OnClose(func(reason client.DisconnectReason, _ error) { closed <- string(reason) })
-				s := m.Socket("/", nil)
-				start := time.Now()
-				if err := s.Connect(t.Context()); err != nil {
-					t.Fatal(err)
-				}
-				<-time.After(44*time.Second + 999*time.Millisecond)
-				p.say("2")
-				synctest.Wait()
-				if !s.Connected() {
-					t.Fatal("not connected, though the ping was in time")
-				}
-				p.say(`42["talk"]`) // that is no ping
-				if reason := <-closed; reason != "ping timeout" {
-					t.Errorf("closed by %s", reason)
-				}
-				if d := time.Since(start); d < 89*time.Second || d > 91*time.Second {
-					t.Errorf("after %v", d)
-				}
-			})
+			onPuppet(t, transport, func(o *client.Options) { o.DisableReconnection = true },
+				func(t *testing.T, p *puppet, m *client.Manager) {
+					closed := make(chan string, 1)
+					m.OnClose(func(reason client.DisconnectReason, _ error) { closed <- string(reason) })
+					s := m.Socket("/", nil)
+					start := time.Now()
+					if err := s.Connect(t.Context()); err != nil {
+						t.Fatal(err)
+					}
+					<-time.After(44*time.Second + 999*time.Millisecond)
+					p.say("2")
+					synctest.Wait()
+					if !s.Connected() {
+						t.Fatal("not connected, though the ping was in time")
+					}
+					p.say(`42["talk"]`) // that is no ping
+					if reason := <-closed; reason != "ping timeout" {
+						t.Errorf("closed by %s", reason)
+					}
+					if d := time.Since(start); d < 89*time.Second || d > 91*time.Second {
+						t.Errorf("after %v", d)
+					}
+				})
 		})
 	}
 }

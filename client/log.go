@@ -44,21 +44,11 @@ func (m *Manager) logError(ctx context.Context, level slog.Level, msg string, s 
 	if !ok {
 		return
 	}
-	args := make([]any, 0, 12)
+	sid, nsp := "", ""
 	if s != nil {
-		args = append(args, "sid", dispatch.Plain(s.ID()), "nsp", dispatch.Plain(s.name))
+		sid, nsp = s.ID(), s.name
 	}
-	if e != nil {
-		args = append(args, "event", dispatch.Plain(e.Name))
-	}
-	args = append(args, "error", dispatch.Plain(err.Error()))
-	if p := (*PanicError)(nil); errors.As(err, &p) {
-		args = append(args, "stack", string(p.Stack))
-	}
-	if skipped > 0 {
-		args = append(args, "skipped", skipped)
-	}
-	w.log.Log(ctx, level, msg, args...)
+	w.log.Log(ctx, level, msg, dispatch.ErrorArgs(sid, nsp, e, err, skipped)...)
 }
 
 // A warner logs what goes wrong. Most Managers never need one.

@@ -84,7 +84,8 @@ func TestErrorsHaveTexts(t *testing.T) {
 	if e, ok := client.ErrAckTimeout.(interface{ Timeout() bool }); !ok || !e.Timeout() {
 		t.Error("ErrAckTimeout is no timeout")
 	}
-	if !errors.Is(client.ReasonPingTimeout, client.ErrDisconnected) || errors.Is(client.ReasonPingTimeout, client.ErrClosed) {
+	if !errors.Is(client.ReasonPingTimeout, client.ErrDisconnected) ||
+		errors.Is(client.ReasonPingTimeout, client.ErrClosed) {
 		t.Error("a reason is no ErrDisconnected")
 	}
 	own := errors.New("own")

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -68,7 +69,7 @@ func newManager(rawURL string, opts *Options) (m *Manager, path string) {
 		opts = new(Options)
 	}
 	m = &Manager{opts: opts, parser: opts.parser(), guard: dispatch.Guard{DisableRecover: opts.DisableRecover}}
-	m.inbox.Limit = orDefault(opts.MaxInboxBytes, defaultInboxBytes)
+	m.inbox.Limit = cmp.Or(max(opts.MaxInboxBytes, 0), defaultInboxBytes)
 	m.log = m.guard.Logger(opts.Logger)
 	m.backoff = opts.backoff()
 	m.reconnect = !opts.DisableReconnection
@@ -221,7 +222,7 @@ func (m *Manager) close(reason DisconnectReason) {
 // Shutdown does the same after what was emitted is sent, what waits for a connection or for its retries included, and
 // waits until nothing is left of the Manager: no connection, no goroutine, no callback. If ctx ends before, it closes
 // at once and returns ctx.Err(). A callback must not wait for it. What waits for a server that refuses, or that can't
-// be reached before the attempts are used up, is dropped; whoever has to know asks for acknowledgements.
+// be reached before the attempts are used up, is dropped; ask for acknowledgements to know.
 func (m *Manager) Shutdown(ctx context.Context) error {
 	m.mu.Lock()
 	m.closed = true

@@ -168,7 +168,8 @@ func TestEventsBeforeALoss(t *testing.T) {
 				}
 				pass(time.Second)
 				synctest.Wait()
-				want := []string{"11s " + string(c.reason), "hang [3]", "11s " + string(c.reason), "disconnect " + string(c.reason)}
+				want := []string{"11s " + string(c.reason), "hang [3]",
+					"11s " + string(c.reason), "disconnect " + string(c.reason)}
 				if c.reason != client.ReasonServerDisconnect {
 					pass(time.Second)
 					want = append(want, "connect")

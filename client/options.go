@@ -144,7 +144,8 @@ func (o *Options) check() error {
 		name string
 		d    time.Duration
 	}{
-		{"ConnectTimeout", o.ConnectTimeout}, {"ReconnectionDelay", o.ReconnectionDelay}, {"ReconnectionDelayMax", o.ReconnectionDelayMax},
+		{"ConnectTimeout", o.ConnectTimeout}, {"ReconnectionDelay", o.ReconnectionDelay},
+		{"ReconnectionDelayMax", o.ReconnectionDelayMax},
 		{"Engine.RequestTimeout", o.Engine.RequestTimeout}, {"Engine.UpgradeTimeout", o.Engine.UpgradeTimeout},
 	} {
 		if d.d <= 0 { // of some, that means none
@@ -158,8 +159,10 @@ func (o *Options) check() error {
 		return fmt.Errorf("client: RandomizationFactor is %v: it is at most 1; 0.5 means 50%%", o.RandomizationFactor)
 	}
 	return cmp.Or(checkSizes(
-		size{"MaxInboxBytes", int64(o.MaxInboxBytes)}, size{"MaxInbox", int64(o.MaxInbox)}, size{"Engine.MaxPayload", o.Engine.MaxPayload},
-		size{"Engine.MaxQueueBytes", int64(o.Engine.MaxQueueBytes)}, size{"Engine.MaxQueuePackets", int64(o.Engine.MaxQueuePackets)},
+		size{"MaxInboxBytes", int64(o.MaxInboxBytes)}, size{"MaxInbox", int64(o.MaxInbox)},
+		size{"Engine.MaxPayload", o.Engine.MaxPayload},
+		size{"Engine.MaxQueueBytes", int64(o.Engine.MaxQueueBytes)},
+		size{"Engine.MaxQueuePackets", int64(o.Engine.MaxQueuePackets)},
 	), o.Socket.check("Socket."))
 }
 
@@ -171,7 +174,8 @@ func (o *SocketOptions) check(prefix string) error {
 		}
 	}
 	return checkSizes(size{prefix + "MaxPendingAcks", int64(o.MaxPendingAcks)},
-		size{prefix + "MaxBufferBytes", int64(o.MaxBufferBytes)}, size{prefix + "MaxBufferPackets", int64(o.MaxBufferPackets)})
+		size{prefix + "MaxBufferBytes", int64(o.MaxBufferBytes)},
+		size{prefix + "MaxBufferPackets", int64(o.MaxBufferPackets)})
 }
 
 type size struct {
@@ -200,8 +204,8 @@ func (o *Options) parser() parser.Parser {
 
 func (o *Options) backoff() backoff.Backoff {
 	return backoff.Backoff{
-		Min:    orDefault(o.ReconnectionDelay, defaultDelay),
-		Max:    orDefault(o.ReconnectionDelayMax, defaultDelayMax),
+		Min:    cmp.Or(max(o.ReconnectionDelay, 0), defaultDelay),
+		Max:    cmp.Or(max(o.ReconnectionDelayMax, 0), defaultDelayMax),
 		Jitter: min(max(cmp.Or(o.RandomizationFactor, defaultJitter), 0), 1),
 	}
 }
@@ -214,28 +218,20 @@ func (o *Options) connectTimeout() time.Duration {
 // ackTimeout is 0 if there is none.
 func (o *SocketOptions) ackTimeout() time.Duration {
 	if o.Retries > 0 {
-		return orDefault(o.AckTimeout, defaultRetryTimeout)
+		return cmp.Or(max(o.AckTimeout, 0), defaultRetryTimeout)
 	}
 	return max(o.AckTimeout, 0)
 }
 
 func (o *SocketOptions) bufferLimits() dispatch.Limits {
 	return dispatch.Limits{
-		Items: orDefault(o.MaxBufferPackets, defaultBufferPackets),
-		Bytes: orDefault(o.MaxBufferBytes, defaultBufferBytes),
+		Items: cmp.Or(max(o.MaxBufferPackets, 0), defaultBufferPackets),
+		Bytes: cmp.Or(max(o.MaxBufferBytes, 0), defaultBufferBytes),
 	}
 }
 
 // ackLimits has room for as many as were asked for.
 func (o *SocketOptions) ackLimits() dispatch.Limits {
-	n := orDefault(o.MaxPendingAcks, defaultPendingAcks)
+	n := cmp.Or(max(o.MaxPendingAcks, 0), defaultPendingAcks)
 	return dispatch.Limits{Items: n, Bytes: max(maxAckBytes, 2*dispatch.AckCost*n)}
-}
-
-// orDefault is v, or d if v says nothing sensible.
-func orDefault[T int | time.Duration](v, d T) T {
-	if v <= 0 {
-		return d
-	}
-	return v
 }

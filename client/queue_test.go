@@ -145,7 +145,8 @@ func TestRetriesGivenUpByContext(t *testing.T) {
 
 func TestRetriesKeepThePolicy(t *testing.T) {
 	onWire(t, nil, func(t *testing.T, p *puppet, m *client.Manager) {
-		s := m.Socket("/", &client.SocketOptions{Retries: 1, MaxBufferPackets: 2, BufferPolicy: client.BufferDropOldest})
+		s := m.Socket("/", &client.SocketOptions{Retries: 1,
+			MaxBufferPackets: 2, BufferPolicy: client.BufferDropOldest})
 		connect(t, s)
 		for _, name := range []string{"a", "b", "c"} { // a is in flight
 			must(t, s.Emit(name))
@@ -153,7 +154,8 @@ func TestRetriesKeepThePolicy(t *testing.T) {
 		expectWire(t, p, `40`, `420["a"]`)
 		p.say(`430[]`)
 		expectWire(t, p, `422["c"]`)
-		one := m.Socket("/one", &client.SocketOptions{Retries: 1, MaxBufferPackets: 1, BufferPolicy: client.BufferDropOldest})
+		one := m.Socket("/one", &client.SocketOptions{Retries: 1,
+			MaxBufferPackets: 1, BufferPolicy: client.BufferDropOldest})
 		connect(t, one)
 		must(t, one.Emit("a"))
 		if err := one.Emit("b"); err != client.ErrBufferFull {

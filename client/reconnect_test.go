@@ -157,7 +157,8 @@ func TestGivingUp(t *testing.T) {
 		if !errors.Is(err, client.ErrGaveUp) || !errors.Is(err, syscall.ECONNREFUSED) || s.Active() {
 			t.Errorf("%v, active %v", err, s.Active())
 		}
-		want := []string{"0s error", "1s attempt 1", "1s error", "1s reconnect_error", "3s attempt 2", "3s error", "3s reconnect_error", "3s failed"}
+		want := []string{"0s error", "1s attempt 1", "1s error", "1s reconnect_error",
+			"3s attempt 2", "3s error", "3s reconnect_error", "3s failed"}
 		d.expect(t, want...)
 		pass(time.Minute)
 		d.expect(t)

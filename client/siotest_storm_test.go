@@ -86,7 +86,8 @@ func runStorm(t *testing.T, seed uint64) {
 		m := n.Client(&o)
 		for _, nsp := range []string{"/", "/b"} {
 			s := &sailor{
-				name: list.name + nsp, sock: m.Socket(nsp, nil), retries: o.Socket.Retries > 0, rec: siotest.NewRecorder(t),
+				name: list.name + nsp, sock: m.Socket(nsp, nil),
+				retries: o.Socket.Retries > 0, rec: siotest.NewRecorder(t),
 				rnd: rand.New(rand.NewPCG(seed, uint64(len(all)+1))), results: make(map[int][]error),
 			}
 			s.rec.Client(s.name, s.sock)

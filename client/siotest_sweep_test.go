@@ -202,7 +202,8 @@ func checkRejected(t *testing.T, srv *siotest.Server) {
 var brokenConnections = []string{
 	socketio.RejectConnectTimeout, socketio.RejectAttachments, engineio.RejectHandshake, engineio.RejectPingTimeout,
 	engineio.RejectPollAborted, engineio.RejectPostAborted, engineio.RejectPostTimeout, engineio.RejectSession,
-	engineio.RejectShutdown, engineio.RejectUpgrade, engineio.RejectUpgradeLost, engineio.RejectUpgradeTimeout, engineio.RejectWebSocketLimit,
+	engineio.RejectShutdown, engineio.RejectUpgrade, engineio.RejectUpgradeLost,
+	engineio.RejectUpgradeTimeout, engineio.RejectWebSocketLimit,
 	engineio.RejectWriteTimeout, engineio.RejectDrainTimeout, engineio.RejectSlowConsumer,
 }
 
@@ -370,7 +371,8 @@ func closeAt(t *testing.T, opts client.Options, at time.Duration, fault func(srv
 	s.Open()
 	var errs []error
 	emit := func() {
-		_ = s.EmitFunc(context.Background(), func(_ client.Args, err error) { errs = append(errs, err) }, "job", 1, []byte("job"))
+		_ = s.EmitFunc(context.Background(),
+			func(_ client.Args, err error) { errs = append(errs, err) }, "job", 1, []byte("job"))
 	}
 	emit()
 	<-time.After(at)

@@ -24,7 +24,8 @@ func engineOptions(transports ...string) engineio.DialOptions {
 
 // established runs fn with a client that is connected, and upgraded if it does that, on virtual time. Recorders have
 // taken what happened until then.
-func established(t *testing.T, opts client.Options, fn func(t *testing.T, srv *siotest.Server, s *client.Socket, here, there *siotest.Recorder)) {
+func established(t *testing.T, opts client.Options,
+	fn func(t *testing.T, srv *siotest.Server, s *client.Socket, here, there *siotest.Recorder)) {
 	t.Helper()
 	for name, p := range map[string]parser.Parser{"json": nil, "tagged": taggedparser.New(&taggedparser.Options{Inline: true})} {
 		o := opts
@@ -42,7 +43,10 @@ func establishedWith(
 		here, there := siotest.NewRecorder(t), siotest.NewRecorder(t)
 		srv := siotest.NewServer(t, &siotest.Options{Server: &socketio.Options{Parser: opts.Parser}, Setup: func(io *socketio.Server) {
 			there.Namespace("", io.Of("/"))
-			io.Handle("ask", func(_ context.Context, _ *socketio.Socket, e *socketio.Event) error { return e.Ack(e.Args) })
+			io.Handle("ask", func(_ context.Context, _ *socketio.Socket,
+				e *socketio.Event) error {
+				return e.Ack(e.Args)
+			})
 		}})
 		s := srv.Socket("/", &opts)
 		here.Client("", s)
@@ -135,21 +139,22 @@ func TestShortFreezeIsNotNoticed(t *testing.T) {
 	for _, list := range transportLists {
 		for _, dir := range []siotest.Direction{siotest.ToServer, siotest.ToClient, siotest.Both} {
 			t.Run(fmt.Sprint(list.name, dir), func(t *testing.T) {
-				established(t, list.options, func(t *testing.T, srv *siotest.Server, s *client.Socket, here, there *siotest.Recorder) {
-					for range 10 {
-						srv.Freeze(dir)
-						time.AfterFunc(19*time.Second, func() { srv.Thaw(dir) })
-						start := time.Now()
-						if _, err := s.EmitWithAck(t.Context(), "ask"); err != nil {
-							t.Fatal(err)
+				established(t, list.options,
+					func(t *testing.T, srv *siotest.Server, s *client.Socket, here, there *siotest.Recorder) {
+						for range 10 {
+							srv.Freeze(dir)
+							time.AfterFunc(19*time.Second, func() { srv.Thaw(dir) })
+							start := time.Now()
+							if _, err := s.EmitWithAck(t.Context(), "ask"); err != nil {
+								t.Fatal(err)
+							}
+							if d := time.Since(start); d != 19*time.Second {
+								t.Errorf("the answer came after %v", d)
+							}
+							<-time.After(11 * time.Second)
 						}
-						if d := time.Since(start); d != 19*time.Second {
-							t.Errorf("the answer came after %v", d)
-						}
-						<-time.After(11 * time.Second)
-					}
-					here.ExpectNothing()
-				})
+						here.ExpectNothing()
+					})
 			})
 		}
 	}

@@ -54,7 +54,7 @@ type phase byte
 const (
 	inactive        phase = iota
 	awaitingSession       // for a session
-	connecting            // the session is there; CONNECT is about to be sent, or to be answered
+	connecting            // the session is open; CONNECT is about to be sent, or to be answered
 	connected             //
 )
 

@@ -221,7 +221,7 @@ func (t *attempt) send(auth any) {
 		if err != nil {
 			return err
 		}
-		frames, err = m.encode(nil, &parser.Packet{Type: parser.Connect, Namespace: s.name, Args: args})
+		frames, err = m.encode(parser.Packet{Type: parser.Connect, Namespace: s.name, Args: args})
 		return err
 	})
 	if err != nil {
@@ -265,7 +265,7 @@ func (s *Socket) beginEpoch(c *conn, id, pid string) *epoch {
 	if x := s.extra.Load(); x != nil {
 		announce(s, &x.connect, func(fn func()) { fn() })
 	}
-	s.answerWaiters(nil) // last, since who waited may add callbacks, which are for the next time
+	s.answerWaiters(nil) // last, since a caller of Connect may add callbacks, which are for the next time
 	return st
 }
 
@@ -280,8 +280,8 @@ func (s *Socket) refused(err error) (idle *conn) {
 	return s.m.takeIdleSession()
 }
 
-// detach takes the socket off its connection. next is waiting or inactive; cause is what those get who wait for it to
-// connect.
+// detach takes the socket off its connection. next is waiting or inactive; cause is what the callers get that wait for
+// it to connect.
 func (s *Socket) detach(reason DisconnectReason, cause error, next phase) {
 	was := s.phase
 	s.phase = next
@@ -307,7 +307,7 @@ func (s *Socket) endEpoch(reason DisconnectReason) {
 	st := s.epoch
 	st.ended.Store(&epochEnd{reason: reason, until: time.Now().Add(drainTime)})
 	st.conn = nil
-	s.failRequests(ErrDisconnected, true) // before ctx is done, so that who waits for both sees this
+	s.failRequests(ErrDisconnected, true) // before ctx is done, so that a caller that waits for both sees this
 	s.interrupt(ErrDisconnected)
 	st.cancel(reason)
 	if x := s.extra.Load(); x != nil {
@@ -315,8 +315,8 @@ func (s *Socket) endEpoch(reason DisconnectReason) {
 	}
 }
 
-// announce has the runner call all of t. Who is added later is not called for what was before, and who is removed
-// until then isn't either.
+// announce has the runner call all of t. A function that is added later is not called for what was before, and one that
+// is removed until then isn't either.
 func announce[F any](s *Socket, t *dispatch.Table[F], call func(F)) {
 	if fns := t.Snapshot(); len(fns) > 0 {
 		s.inbox.Append(job{call: func() { runAll(s.m, s, t.Remaining(fns), call) }})
@@ -362,7 +362,7 @@ func (s *Socket) answerWaiters(err error) {
 
 // disconnectPacket is a DISCONNECT packet. No lock is held.
 func (m *Manager) disconnectPacket(namespace string) []*engineio.Prepared {
-	frames, err := m.encode(nil, &parser.Packet{Type: parser.Disconnect, Namespace: namespace})
+	frames, err := m.encode(parser.Packet{Type: parser.Disconnect, Namespace: namespace})
 	if err != nil { // by a parser of the user's
 		m.report(context.Background(), nil, nil, err)
 	}

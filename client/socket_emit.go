@@ -5,11 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"sync"
+	"slices"
 
 	"sio.example/socketio/engineio"
 	"sio.example/socketio/event"
 	"sio.example/socketio/internal/dispatch"
+	"sio.example/socketio/internal/scratch"
 	"sio.example/socketio/parser"
 )
 
@@ -104,14 +105,6 @@ type emitter struct {
 // Emit sends an event; see Socket.Emit.
 func (e emitter) Emit(name string, args ...any) error { return e.s.emit(name, args, e.o, nil) }
 
-// packets are those that have been encoded.
-var packets = sync.Pool{New: func() any { return new(parser.Packet) }}
-
-var messageSlices = sync.Pool{New: func() any {
-	s := make([]*engineio.Prepared, 0, 4)
-	return &s
-}}
-
 // emit sends an event, or keeps it. r is nil if nobody waits for an acknowledgement.
 func (s *Socket) emit(name string, args []any, o engineio.SendOptions, r *request) error {
 	if parser.IsReserved(name) {
@@ -120,27 +113,20 @@ func (s *Socket) emit(name string, args []any, o engineio.SendOptions, r *reques
 	if s.opts.Retries > 0 && !o.Volatile && r == nil {
 		r = s.newRequest(name, nil)
 	}
-	p := packets.Get().(*parser.Packet)
-	*p = parser.Packet{Type: parser.Event, Namespace: s.name, Name: name, Args: parser.NewArgs(args...)}
+	p := scratch.For(parser.Packet{Type: parser.Event, Namespace: s.name, Name: name, Args: parser.NewArgs(args...)})
+	defer p.Free()
 	if r != nil {
 		p.ID, p.HasID = r.id, true
 	}
-	frames := messageSlices.Get().(*[]*engineio.Prepared)
-	var err error
-	*frames, err = s.m.encode((*frames)[:0], p)
-	if err == nil {
-		err = s.transmit(p, *frames, o, r)
+	if err := s.m.prepare(p); err != nil {
+		return err
 	}
-	clear(*frames)
-	messageSlices.Put(frames)
-	*p = parser.Packet{}
-	packets.Put(p)
-	return err
+	return s.transmit(p, o, r)
 }
 
-// transmit sends an encoded event, or keeps it. frames is not kept.
-func (s *Socket) transmit(p *parser.Packet, frames []*engineio.Prepared, o engineio.SendOptions, r *request) error {
-	m := s.m
+// transmit sends an event that was prepared, or keeps it.
+func (s *Socket) transmit(p *scratch.Packet, o engineio.SendOptions, r *request) error {
+	m, frames := s.m, p.Prepared
 	heard := s.hasOutgoingListeners()
 	m.mu.Lock()
 	sent, err := false, s.mayAsk(r)
@@ -148,7 +134,8 @@ func (s *Socket) transmit(p *parser.Packet, frames []*engineio.Prepared, o engin
 		sent, err = s.route(frames, o, r)
 	}
 	if err == nil && !sent && !o.Volatile {
-		e := &outgoing{frames: append([]*engineio.Prepared(nil), frames...), options: o, size: sizeOf(frames), request: r, announced: heard}
+		e := &outgoing{frames: append([]*engineio.Prepared(nil), frames...),
+			options: o, size: sizeOf(frames), request: r, announced: heard}
 		if s.opts.Retries > 0 {
 			err = s.enqueue(e)
 		} else {
@@ -190,7 +177,8 @@ func (s *Socket) route(frames []*engineio.Prepared, o engineio.SendOptions, r *r
 // acknowledge answers an event of the server.
 func (st *epoch) acknowledge(id uint64, args []any) error {
 	s, m := st.s, st.s.m
-	frames, err := m.encode(nil, &parser.Packet{Type: parser.Ack, Namespace: s.name, ID: id, HasID: true, Args: parser.NewArgs(args...)})
+	frames, err := m.encode(parser.Packet{Type: parser.Ack,
+		Namespace: s.name, ID: id, HasID: true, Args: parser.NewArgs(args...)})
 	if err != nil {
 		return err
 	}
@@ -213,31 +201,23 @@ func (st *epoch) acknowledge(id uint64, args []any) error {
 	}
 }
 
-var frameSlices = sync.Pool{New: func() any {
-	s := make([]parser.Frame, 0, 4)
-	return &s
-}}
-
-// encode appends the wire form of p to dst. A value that can't be encoded is an error, even if it panics when asked. No
+// prepare prepares a packet to be sent. A value that can't be encoded is an error, even if it panics when asked. No
 // lock is held.
-func (m *Manager) encode(dst []*engineio.Prepared, p *parser.Packet) (_ []*engineio.Prepared, err error) {
-	frames := frameSlices.Get().(*[]parser.Frame)
-	defer func() {
-		clear(*frames)
-		frameSlices.Put(frames)
-	}()
-	err = m.guard.Call(func() (err error) {
-		*frames, err = m.parser.Encode((*frames)[:0], p)
-		return err
-	})
-	if err != nil {
-		*frames = nil
-		return dst, fmt.Errorf("client: encode: %w", err)
+func (m *Manager) prepare(p *scratch.Packet) error {
+	if err := m.guard.Call(func() error { return p.Prepare(m.parser, 1) }); err != nil {
+		return fmt.Errorf("client: encode: %w", err)
 	}
-	for _, f := range *frames {
-		dst = append(dst, engineio.Prepare(engineio.Message(f)))
+	return nil
+}
+
+// encode is the wire form of p, to be kept. No lock is held.
+func (m *Manager) encode(p parser.Packet) ([]*engineio.Prepared, error) {
+	s := scratch.For(p)
+	defer s.Free()
+	if err := m.prepare(s); err != nil {
+		return nil, err
 	}
-	return dst, nil
+	return slices.Clone(s.Prepared), nil
 }
 
 // hasOutgoingListeners reports whether somebody listens to what is sent.

@@ -132,8 +132,8 @@ func (s *Socket) receive(st *epoch, p *parser.Packet, size int, track bool) {
 	}
 }
 
-// awaitInbox waits for room in the inbox, at most until the session ends. Who does not read is not told that the server
-// has gone: the session finds out by the pongs that it sends meanwhile.
+// awaitInbox waits for room in the inbox, at most until the session ends. A reader that does not read is not told that
+// the server has gone: the session finds out by the pongs that it sends meanwhile.
 func (s *Socket) awaitInbox(st *epoch, j job, size int) bool {
 	s.m.mu.Lock()
 	c := st.conn

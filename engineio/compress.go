@@ -5,8 +5,6 @@ import (
 	"compress/gzip"
 	"encoding/binary"
 	"hash/crc32"
-	"strconv"
-	"strings"
 	"sync"
 )
 
@@ -92,21 +90,4 @@ type appender struct{ buf *[]byte }
 func (a appender) Write(p []byte) (int, error) {
 	*a.buf = append(*a.buf, p...)
 	return len(p), nil
-}
-
-// acceptsGzip reports whether an Accept-Encoding allows gzip.
-func acceptsGzip(lines []string) bool {
-	for _, line := range lines {
-		for item := range strings.SplitSeq(line, ",") {
-			name, params, _ := strings.Cut(item, ";")
-			name = strings.TrimSpace(name)
-			if !strings.EqualFold(name, "gzip") && name != "*" {
-				continue
-			}
-			q, has := strings.CutPrefix(strings.ReplaceAll(params, " ", ""), "q=")
-			weight, err := strconv.ParseFloat(q, 64)
-			return !has || err == nil && weight > 0
-		}
-	}
-	return false
 }

@@ -2,6 +2,7 @@ package engineio
 
 import (
 	"sio.example/socketio/engineio/packet"
+	"sio.example/socketio/internal/stack"
 	"sio.example/socketio/internal/websocket"
 )
 
@@ -39,18 +40,9 @@ func (s *Socket) read(l link) {
 // readFirst is read on a stack that grows at once, while there is nothing on it to copy: what a client says first makes it
 // grow anyway.
 func (s *Socket) readFirst(l link) {
-	growStack()
+	stack.Grow()
 	s.read(l)
 }
-
-//go:noinline
-func growStack() {
-	var frame [5 << 10]byte
-	touch(&frame)
-}
-
-//go:noinline
-func touch(*[5 << 10]byte) {}
 
 // readOut waits for the end of a WebSocket that has been told to close. After Close a Conn returns no more messages.
 func (s *Socket) readOut(l link) {

@@ -13,6 +13,7 @@ import (
 	"sio.example/socketio/engineio/packet"
 	"sio.example/socketio/internal/budget"
 	"sio.example/socketio/internal/bufpool"
+	"sio.example/socketio/internal/coding"
 )
 
 // polling is the state of a session's HTTP requests, under Socket.mu. It outlives an upgrade until the last of them is
@@ -530,7 +531,7 @@ func compressAnswer(h http.Header, r *http.Request, buf *[]byte, runs []run) *[]
 		return buf
 	}
 	h.Add("Vary", "Accept-Encoding")
-	if !acceptsGzip(r.Header["Accept-Encoding"]) || h.Get("Content-Encoding") != "" {
+	if !coding.AcceptsGzip(r.Header["Accept-Encoding"]) || h.Get("Content-Encoding") != "" {
 		return buf
 	}
 	h.Set("Content-Encoding", "gzip")

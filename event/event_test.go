@@ -189,8 +189,8 @@ func TestOfArgumentsThatDoNotFit(t *testing.T) {
 		t.Fatal(err)
 	}
 	var argument *parser.ArgumentError
-	if !errors.As(l.handled, &argument) || argument.Index != 1 || !strings.HasPrefix(l.handled.Error(),
-		"event: parser: argument 1: ") {
+	if !errors.As(l.handled, &argument) || argument.Index != 1 ||
+		!strings.HasPrefix(l.handled.Error(), "event: parser: argument 1: ") {
 		t.Errorf("%v", l.handled)
 	}
 }
@@ -226,8 +226,8 @@ func TestWithAck(t *testing.T) {
 	if _, err := nothing.Emit(ctx, l, parser.None{}); err != nil {
 		t.Error(err)
 	}
-	want := []string{`20["find","ann"]`, `30[{"name":"ann","age":3}]`, `20["step",1,2]`, `30[2,1]`, `20["nothing"]`,
-		`30[]`}
+	want := []string{`20["find","ann"]`, `30[{"name":"ann","age":3}]`,
+		`20["step",1,2]`, `30[2,1]`, `20["nothing"]`, `30[]`}
 	if !reflect.DeepEqual(l.sent, want) {
 		t.Errorf("sent %q", l.sent)
 	}

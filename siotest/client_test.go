@@ -53,7 +53,10 @@ func TestDialFails(t *testing.T) {
 		want string
 	}{
 		{"refused by middleware", func(_ testing.TB, srv *siotest.Server) {
-			srv.IO().Use(func(context.Context, *socketio.Socket) error { return &socketio.ConnectError{Message: "not you"} })
+			srv.IO().Use(func(context.Context,
+				*socketio.Socket) error {
+				return &socketio.ConnectError{Message: "not you"}
+			})
 			srv.Dial("/", nil)
 		}, "siotest: dial /: not you"},
 		{"refused by the network", func(_ testing.TB, srv *siotest.Server) {
@@ -168,7 +171,10 @@ func TestRecorderOfAManager(t *testing.T) {
 func TestRecorderOfAConnectError(t *testing.T) {
 	inAndOut(t, func(t *testing.T) {
 		srv := siotest.NewServer(t, nil)
-		srv.IO().Use(func(context.Context, *socketio.Socket) error { return &socketio.ConnectError{Message: "not you"} })
+		srv.IO().Use(func(context.Context,
+			*socketio.Socket) error {
+			return &socketio.ConnectError{Message: "not you"}
+		})
 		s := srv.Socket("/", nil)
 		rec := siotest.NewRecorder(t)
 		rec.Client("", s)

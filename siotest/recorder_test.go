@@ -19,8 +19,10 @@ func TestEntryString(t *testing.T) {
 	}{
 		{siotest.Entry{Kind: siotest.KindConnect}, "connect"},
 		{siotest.Entry{Kind: siotest.KindConnectError, Err: boom}, "connect_error boom"},
-		{siotest.Entry{Kind: siotest.KindDisconnect, Reason: "ping timeout", Source: "ada"}, "ada: disconnect ping timeout"},
-		{siotest.Entry{Kind: siotest.KindEvent, Name: "chat message", Args: parser.NewArgs("<hi>", 1.5)}, `chat message ["<hi>",1.5]`},
+		{siotest.Entry{Kind: siotest.KindDisconnect, Reason: "ping timeout", Source: "ada"},
+			"ada: disconnect ping timeout"},
+		{siotest.Entry{Kind: siotest.KindEvent, Name: "chat message", Args: parser.NewArgs("<hi>", 1.5)},
+			`chat message ["<hi>",1.5]`},
 		{siotest.Entry{Kind: siotest.KindEvent, Name: "x"}, `x []`},
 		{siotest.Entry{Kind: siotest.KindReconnectAttempt, Attempt: 2}, "reconnect_attempt 2"},
 		{siotest.Entry{Kind: siotest.KindReconnect, Attempt: 3}, "reconnect 3"},
@@ -32,7 +34,8 @@ func TestEntryString(t *testing.T) {
 			t.Errorf("%q, want %q", got, c.want)
 		}
 		first, _, _ := strings.Cut(c.want, " ")
-		if !c.entry.Matches(c.want) || !c.entry.Matches(first) || c.entry.Matches(first[:1]) != (len(first) == 1) || c.entry.Matches(c.want+" ") {
+		if !c.entry.Matches(c.want) || !c.entry.Matches(first) ||
+			c.entry.Matches(first[:1]) != (len(first) == 1) || c.entry.Matches(c.want+" ") {
 			t.Errorf("what matches %q is wrong", c.want)
 		}
 	}
@@ -78,7 +81,8 @@ func TestRecorderFails(t *testing.T) {
 	}{
 		{"Next", func(r *siotest.Recorder) { r.Wait("c"); r.Next() }, "siotest: nothing recorded for 1m0s"},
 		{"Wait", func(r *siotest.Recorder) { r.Wait("d") }, `siotest: "d" is not recorded after 1m0s`},
-		{"WaitFunc", func(r *siotest.Recorder) { r.WaitFunc(func(siotest.Entry) bool { return false }) }, "siotest: what is waited for is not recorded after 1m0s"},
+		{"WaitFunc", func(r *siotest.Recorder) { r.WaitFunc(func(siotest.Entry) bool { return false }) },
+			"siotest: what is waited for is not recorded after 1m0s"},
 		{"ExpectNothing", func(r *siotest.Recorder) { r.Wait("a"); r.ExpectNothing() }, `
   expected           at  recorded
 ! (nothing)          0s  b
@@ -137,7 +141,8 @@ func TestTextAndDiff(t *testing.T) {
 		{parser.NewArgs(1, "a"), []any{1.0, "a"}, ""},
 		{parser.NewArgs(point{1, 2}), []any{map[string]any{"Y": 2, "X": 1}}, ""},
 		{parser.NewArgs([]byte("abc")), []any{[]byte("abc")}, ""},
-		{parser.NewArgs([]byte("abc"), 1), []any{[]byte("abd"), 1}, "got  [\"hex:616263\",1]\nwant [\"hex:616264\",1]\n                ^"},
+		{parser.NewArgs([]byte("abc"), 1), []any{[]byte("abd"), 1},
+			"got  [\"hex:616263\",1]\nwant [\"hex:616264\",1]\n                ^"},
 		{parser.NewArgs(1), []any{1, 2}, "got  [1]\nwant [1,2]\n       ^"},
 		{parser.NewArgs("é", 1), []any{"é", 2}, "got  [\"é\",1]\nwant [\"é\",2]\n          ^"},
 		{parser.NewArgs(nil), nil, "got  [null]\nwant []\n      ^"},
@@ -150,7 +155,8 @@ func TestTextAndDiff(t *testing.T) {
 		t.Errorf("%q", d)
 	}
 	long := strings.Repeat("x", 10_000)
-	if s := siotest.EventLine("x", long, map[string]any{"b": []any{[]byte{255}}}); s != `x ["`+long+`",{"b":["hex:ff"]}]` {
+	if s := siotest.EventLine("x", long, map[string]any{"b": []any{[]byte{255}}}); s != `x ["`+
+		long+`",{"b":["hex:ff"]}]` {
 		t.Errorf("%d bytes: %.100q", len(s), s)
 	}
 }

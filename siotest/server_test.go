@@ -46,7 +46,8 @@ func TestMiddleware(t *testing.T) {
 			Handler: func(io *socketio.Server) http.Handler {
 				mux := http.NewServeMux()
 				mux.Handle("/socket.io/", io)
-				mux.HandleFunc("/other", func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "other ", r.Host) })
+				mux.HandleFunc("/other",
+					func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "other ", r.Host) })
 				return mux
 			},
 		})
@@ -107,7 +108,8 @@ func TestStopAndStart(t *testing.T) {
 		if srv.IO() == first {
 			t.Error("Start after Stop is no fresh server")
 		}
-		if err := p.post("41"); err == nil || errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ECONNRESET) {
+		if err := p.post("41"); err == nil || errors.Is(err, syscall.ECONNREFUSED) ||
+			errors.Is(err, syscall.ECONNRESET) {
 			t.Errorf("POST to a new server: %v, want an unknown session", err)
 		}
 		p = newPoller(t, srv.Network, srv.URL)
@@ -305,7 +307,10 @@ func TestParallelServers(t *testing.T) {
 	for i := range 20 {
 		inAndOut(t, func(t *testing.T) {
 			rec := siotest.NewRecorder(t)
-			srv := siotest.NewServer(t, &siotest.Options{Setup: func(io *socketio.Server) { rec.Namespace("", io.Of("/")) }})
+			srv := siotest.NewServer(t, &siotest.Options{Setup: func(io *socketio.Server) {
+				rec.Namespace("",
+					io.Of("/"))
+			}})
 			p := newPoller(t, srv.Network, srv.URL)
 			p.send("40")
 			p.expect("40")

@@ -40,14 +40,16 @@ var attacks = []attack{
 	{"large", "events of 900 KB whose handlers do not end", fillLarge},
 	{"pieces", "sends a binary event but for the end of its second attachment of 900 KB", halfEvents},
 	{"echo", "asks for echoes of 10 KB and reads nothing", neverRead},
-	{"values", "30 KB of {\"a\":1} again and again, decoded by a handler that keeps the values half a second", manyValues},
+	{"values", "30 KB of {\"a\":1} again and again, decoded by a handler that keeps the values half a second",
+		manyValues},
 	{"posts", "a POST of 900 KB of which the end never comes", halfPosts},
 	{"acks", "makes the server ask for 200 acknowledgements a second with EmitFunc, and sends none", neverAck},
 	{"rooms", "has middleware join 5,000 rooms, leaves, and comes again after 5 s", joinRooms},
 	{"numbers", "100 KB of 5e-324 every 5 s", slowNumbers},
 	{"ws-100", "is sent 100 KB/s by WebSocket and reads nothing, but sends pongs", reader(100_000, false)},
 	{"ws-20", "the same at 20 KB/s", reader(20_000, false)},
-	{"poll-100", "is sent 100 KB/s by polling and does not read the answer of its poll, but sends pongs", reader(100_000, true)},
+	{"poll-100", "is sent 100 KB/s by polling and does not read the answer of its poll, but sends pongs",
+		reader(100_000, true)},
 	{"poll-20", "the same at 20 KB/s", reader(20_000, true)},
 }
 
@@ -219,7 +221,8 @@ func halfPosts(ctx context.Context, addr string) error {
 		return err
 	}
 	defer conn.Close()
-	_, err = fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Length: %d\r\n\r\n%s", p.path(), addr, largeEvent,
+	_, err = fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Length: %d\r\n\r\n%s",
+		p.path(), addr, largeEvent,
 		strings.Repeat("x", largeEvent-10))
 	if err != nil {
 		return err

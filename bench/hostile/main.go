@@ -4,7 +4,7 @@
 //
 //	go run ./bench/hostile                          all kinds, one after the other: some six minutes
 //	go run ./bench/hostile -kinds auth,rooms -d 5s
-//	go run ./bench/hostile -kinds all -limit 64     all at once; exit code 1 above 64 MiB, or if an honest client was cut
+//	go run ./bench/hostile -kinds all -limit 64     all at once; exit code 1 above 64 MiB or if an honest one was cut
 //
 // The table goes to the standard output. It needs Linux.
 package main
@@ -59,15 +59,18 @@ func command(ctx context.Context, args []string, stdout, stderr io.Writer) error
 	s := &settings{self: "/proc/self/exe"}
 	flags := flag.NewFlagSet("hostile", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	flags.StringVar(&s.kinds, "kinds", "", "`kinds`, separated by commas; \"all\" is all of them at once; default each by itself\n"+about())
+	flags.StringVar(&s.kinds, "kinds", "",
+		"`kinds`, separated by commas; \"all\" is all of them at once; default each by itself\n"+about())
 	flags.IntVar(&s.honest, "honest", 100, "honest `clients`")
 	flags.IntVar(&s.hostile, "n", 100, "hostile `connections` of each kind")
 	flags.DurationVar(&s.before, "before", 4*time.Second, "`time` in which the honest clients are alone")
 	flags.DurationVar(&s.duration, "d", 20*time.Second, "`time` for each kind")
-	flags.Int64Var(&s.limit, "limit", 0, "`MiB` that the server's memory and the kernel's may grow by; more, or an honest client cut, is exit code 1")
+	flags.Int64Var(&s.limit, "limit", 0,
+		"`MiB` that the server's memory and the kernel's may grow by; more, or an honest client cut, is exit code 1")
 	flags.Int64Var(&s.stop, "stop", 1024, "`MiB` at which a kind is stopped, to spare the machine")
 	flags.BoolVar(&s.json, "json", false, "print JSON")
-	flags.StringVar(&s.profile, "profile", "", "`directory` for profiles of the server's heap, taken shortly before the end")
+	flags.StringVar(&s.profile, "profile", "",
+		"`directory` for profiles of the server's heap, taken shortly before the end")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}

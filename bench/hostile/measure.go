@@ -38,7 +38,8 @@ type result struct {
 	Reached, Want int64         // hostile connections that were open at once, of those that there should have been
 }
 
-const header = "| kind | memory | kernel | CPU | hostile cut | first, half after | honest p50, p99 before | during | honest cut |\n" +
+const header = "| kind | memory | kernel | CPU | hostile cut | first, half after | honest p50, p99 before | during " +
+	"| honest cut |\n" +
 	"| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n"
 
 func (r *result) row() string {
@@ -50,8 +51,10 @@ func (r *result) row() string {
 	if r.Stopped > 0 {
 		kind += fmt.Sprintf(", stopped after %s", seconds(r.Stopped))
 	}
-	return fmt.Sprintf("| %s | %s | %s | %.2f | %d of %d | %s | %s, %s | %s, %s | %d |\n", kind, mib(r.Memory), mib(r.Kernel),
-		r.CPU, r.Cut, r.Want, when, milli(r.Before.P50), milli(r.Before.P99), milli(r.During.P50), milli(r.During.P99), r.HonestCut)
+	return fmt.Sprintf("| %s | %s | %s | %.2f | %d of %d | %s | %s, %s | %s, %s | %d |\n",
+		kind, mib(r.Memory), mib(r.Kernel),
+		r.CPU, r.Cut, r.Want, when, milli(r.Before.P50), milli(r.Before.P99),
+		milli(r.During.P50), milli(r.During.P99), r.HonestCut)
 }
 
 func mib(n int64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }

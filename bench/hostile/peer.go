@@ -36,7 +36,8 @@ func dial(ctx context.Context, addr string, buffer int) (*peer, error) {
 	}
 	context.AfterFunc(ctx, func() { _ = conn.Close() })
 	p := &peer{conn: conn, in: bufio.NewReader(conn)}
-	_, err = fmt.Fprintf(conn, "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: %s\r\nConnection: Upgrade\r\n"+
+	_, err = fmt.Fprintf(conn, "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: %s\r\nConnection: "+
+		"Upgrade\r\n"+
 		"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n", addr)
 	if err != nil {
 		return nil, err

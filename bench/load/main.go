@@ -101,7 +101,8 @@ func one(ctx context.Context, cfg load.Config, command []string) (*load.Result, 
 func describe(w io.Writer, r *load.Result) {
 	fmt.Fprintf(w, "%s: %d connections, %d outstanding, %.1f s\n", r.Scenario, r.Connections, r.Window, r.Seconds)
 	if i := r.Idle; i != nil {
-		fmt.Fprintf(w, "  memory      %.2f KiB for each connection, %.2f after a collection (PSS), before them %.1f MiB\n",
+		fmt.Fprintf(w, "  memory      %.2f KiB for each connection, %.2f after a collection (PSS), before them %.1f "+
+			"MiB\n",
 			i.Fresh/1024, i.Settled/1024, float64(i.BaseBytes)/(1<<20))
 		fmt.Fprintf(w, "  at rest     %.1f ms of CPU a second; opened in %.1f s\n", i.CPU*1000, i.OpenedIn)
 	} else {

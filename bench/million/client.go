@@ -54,8 +54,10 @@ func message(op byte, s string) []byte {
 
 // request is the handshake of a member of a room: that of a browser is longer, but nothing that it holds is kept.
 func request(room int) []byte {
-	return fmt.Appendf(nil, "GET /socket.io/?EIO=4&transport=websocket&room=%s HTTP/1.1\r\nHost: bench\r\nConnection: Upgrade\r\n"+
-		"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n", roomName(room))
+	return fmt.Appendf(nil, "GET /socket.io/?EIO=4&transport=websocket&room=%s HTTP/1.1\r\nHost: "+
+		"bench\r\nConnection: Upgrade\r\n"+
+		"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+		roomName(room))
 }
 
 // accepted proves that the server has understood the key (RFC 6455 1.3).

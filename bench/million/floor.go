@@ -89,7 +89,8 @@ func runFloor(ctx context.Context, s *settings, kind string, stderr io.Writer) (
 		return nil, err
 	}
 	var out bytes.Buffer
-	cmd := exec.CommandContext(ctx, self, "-n", strconv.Itoa(s.clients), "-rooms", strconv.Itoa(s.rooms), "-floor", kind)
+	cmd := exec.CommandContext(ctx, self, "-n", strconv.Itoa(s.clients),
+		"-rooms", strconv.Itoa(s.rooms), "-floor", kind)
 	cmd.Env = append(os.Environ(), childVariable+"=1")
 	cmd.Stdout, cmd.Stderr = &out, stderr
 	if err := cmd.Run(); err != nil {

@@ -35,7 +35,8 @@ func TestAll(t *testing.T) {
 	var out, log bytes.Buffer
 	profiles := t.TempDir()
 	// 7 does not divide 1000; pings come, to be answered, all the time.
-	args := []string{"-n", "1000", "-rooms", "7", "-rest", "200ms", "-ping", "50ms", "-broadcasts", "3", "-profile", profiles}
+	args := []string{"-n", "1000", "-rooms", "7", "-rest", "200ms",
+		"-ping", "50ms", "-broadcasts", "3", "-profile", profiles}
 	if err := command(t.Context(), args, &out, &log); err != nil {
 		t.Fatal(err, log.String())
 	}
@@ -73,7 +74,8 @@ func TestIncomplete(t *testing.T) {
 	late, cancel := context.WithCancelCause(t.Context())
 	r := m.crowd.next(-1, "nothing", nil)
 	cancel(errTooLate)
-	if err := m.crowd.wait(late, r.count); !errors.Is(err, errTooLate) || !strings.Contains(err.Error(), "10 of 10 clients") {
+	if err := m.crowd.wait(late, r.count); !errors.Is(err, errTooLate) ||
+		!strings.Contains(err.Error(), "10 of 10 clients") {
 		t.Error(err)
 	}
 	// For a room that the clients believe to be another one.
@@ -142,8 +144,9 @@ func TestFaults(t *testing.T) {
 		writes []string
 		want   string
 	}{
-		"no upgrade":        {upgrading, []string{"HTTP/1.1 400 Bad Request\r\n\r\n"}, "handshake"},
-		"wrong key":         {upgrading, []string{"HTTP/1.1 101 Switching Protocols\r\nSec-WebSocket-Accept: x\r\n\r\n"}, "handshake"},
+		"no upgrade": {upgrading, []string{"HTTP/1.1 400 Bad Request\r\n\r\n"}, "handshake"},
+		"wrong key": {upgrading,
+			[]string{"HTTP/1.1 101 Switching Protocols\r\nSec-WebSocket-Accept: x\r\n\r\n"}, "handshake"},
 		"no session":        {opening, []string{string(frames(`40{"sid":"y"}`))}, "stage 1"},
 		"refused":           {joining, []string{string(frames(`44{"message":"no"}`))}, "stage 2"},
 		"other text":        {inside, []string{string(frames("news?"))}, "instead of"},
@@ -186,7 +189,8 @@ func TestFaults(t *testing.T) {
 
 func TestParse(t *testing.T) {
 	for _, bad := range [][]string{
-		{"-n", "1"}, {"-n", "10", "-rooms", "11"}, {"-rooms", "0"}, {"-broadcasts", "0"}, {"-floor", "x"}, {"x"}, {"-x"},
+		{"-n", "1"}, {"-n", "10", "-rooms", "11"}, {"-rooms", "0"},
+		{"-broadcasts", "0"}, {"-floor", "x"}, {"x"}, {"-x"},
 	} {
 		if _, err := parse(bad, io.Discard); err == nil {
 			t.Errorf("%q was taken", bad)

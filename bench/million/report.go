@@ -12,7 +12,8 @@ import (
 // write writes the table, in Markdown.
 func write(w io.Writer, s *settings, floors []*floor, r *result) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s connections in %s rooms; %s, %d cores.\n\n", thousands(int64(s.clients)), thousands(int64(s.rooms)),
+	fmt.Fprintf(&b, "%s connections in %s rooms; %s, %d cores.\n\n",
+		thousands(int64(s.clients)), thousands(int64(s.rooms)),
 		runtime.Version(), runtime.GOMAXPROCS(0))
 	b.WriteString("| |")
 	for _, f := range floors {
@@ -39,19 +40,23 @@ func write(w io.Writer, s *settings, floors []*floor, r *result) error {
 
 	row("opened and joined in", nil, r.Open.String())
 	row("CPU of that, for each", nil, r.Open.each(n))
-	row("collections meanwhile", nil, fmt.Sprintf("%d, %.0f %% of the CPU", r.Open.GCs, 100*r.Open.GCCPU.Seconds()/r.Open.CPU.Seconds()))
+	row("collections meanwhile", nil, fmt.Sprintf("%d, %.0f %% of the CPU",
+		r.Open.GCs, 100*r.Open.GCCPU.Seconds()/r.Open.CPU.Seconds()))
 	memory("**memory for each, bytes (PSS)**", func(m perClient) float64 { return m.PSS })
 	memory("stacks", func(m perClient) float64 { return m.Stacks })
 	memory("heap in use", func(m perClient) float64 { return m.Heap })
-	row("goroutines for each", func(f *floor) string { return fmt.Sprintf("%.2f", f.Memory.Goroutines) }, fmt.Sprintf("%.2f", r.Fresh.Goroutines))
+	row("goroutines for each", func(f *floor) string { return fmt.Sprintf("%.2f", f.Memory.Goroutines) },
+		fmt.Sprintf("%.2f", r.Fresh.Goroutines))
 	row("memory after all below, bytes (PSS)", nil, fmt.Sprintf("%.0f", r.Used.PSS))
 	row("at rest: pings answered in a second", nil, thousands(int64(float64(r.Pings)/r.Rest.Wall.Seconds())))
 	row("at rest: CPU, of one core", nil, fmt.Sprintf("%.0f %%", 100*r.Rest.CPU.Seconds()/r.Rest.Wall.Seconds()))
-	row("**broadcast to all**, until the last has it", func(f *floor) string { return f.Deliver.String() }, r.Broadcast.String())
+	row("**broadcast to all**, until the last has it",
+		func(f *floor) string { return f.Deliver.String() }, r.Broadcast.String())
 	row("CPU of that, for each", func(f *floor) string { return f.Deliver.each(n) }, r.Broadcast.each(n))
 	row("until Emit returned", nil, short(r.Emit))
 	sorted := slices.Sorted(slices.Values(r.Rooms))
-	row(fmt.Sprintf("broadcast to a room of %s, median", thousands(n/int64(s.rooms))), nil, short(sorted[len(sorted)/2]))
+	row(fmt.Sprintf("broadcast to a room of %s, median", thousands(n/int64(s.rooms))),
+		nil, short(sorted[len(sorted)/2]))
 	row("the longest one", nil, short(sorted[len(sorted)-1]))
 	row("an event from each, acknowledged", nil, r.Ask.String())
 	row("CPU of that, for each", nil, r.Ask.each(n))

@@ -188,7 +188,8 @@ func (m *run) rest(ctx context.Context) (err error) {
 }
 
 // news sends an event, to all if room is -1, and waits until all have it.
-func (m *run) news(ctx context.Context, to socketio.BroadcastOperator, room, n int) (emit time.Duration, s span, err error) {
+func (m *run) news(ctx context.Context, to socketio.BroadcastOperator,
+	room, n int) (emit time.Duration, s span, err error) {
 	p := payload{room, n, filling}
 	r := m.crowd.next(room, p.wire(), nil)
 	s, err = timed(func() error {

@@ -142,7 +142,8 @@ func (o *connectOptions) interact(ctx context.Context, s *session, std stdio) er
 	})
 	screen.close() // from here on Ctrl-C is a signal
 	if n := s.close(); n > 0 && err == nil {
-		err = &exitError{code: exitNoConnection, text: fmt.Sprintf("without a connection, %d of the events were not sent", n)}
+		err = &exitError{code: exitNoConnection,
+			text: fmt.Sprintf("without a connection, %d of the events were not sent", n)}
 	}
 	return err
 }

@@ -76,7 +76,10 @@ func serveTest(t *testing.T, start func(http.Handler) *httptest.Server) *httptes
 	io := newServer(t)
 	mux := http.NewServeMux()
 	mux.Handle("/socket.io/", io)
-	mux.HandleFunc("/page/", func(w http.ResponseWriter, r *http.Request) { _, _ = w.Write([]byte("<html>a page</html>")) })
+	mux.HandleFunc("/page/", func(w http.ResponseWriter,
+		r *http.Request) {
+		_, _ = w.Write([]byte("<html>a page</html>"))
+	})
 	srv := start(mux)
 	t.Cleanup(func() {
 		io.Close()
@@ -154,7 +157,8 @@ func TestConnectPipe(t *testing.T) {
 
 func TestConnectJSON(t *testing.T) {
 	srv := serveTest(t, httptest.NewServer)
-	code, out, errs := tryWith(t.Context(), strings.NewReader("echo {\"$bin\":\"AQI=\"} 12345678901234567890 ?\nevil\n"),
+	code, out, errs := tryWith(t.Context(),
+		strings.NewReader("echo {\"$bin\":\"AQI=\"} 12345678901234567890 ?\nevil\n"),
 		"connect", srv.URL, "--json", "--linger", "200ms")
 	var types []string
 	for line := range strings.Lines(out) {
@@ -205,7 +209,8 @@ func TestStatus(t *testing.T) {
 	}{
 		{"", "connect " + gone.URL, 3, "nothing listens at 127.0.0.1:"},
 		{"", "connect " + gone.URL + " --json", 3, ""},
-		{"", "connect " + srv.URL + "/admin", 4, `the server refuses /admin: not\u001b[2J allowed  {"code":"E\u009bX"}`},
+		{"", "connect " + srv.URL + "/admin", 4,
+			`the server refuses /admin: not\u001b[2J allowed  {"code":"E\u009bX"}`},
 		{"", "connect " + srv.URL + "/nowhere", 4, "Invalid namespace"},
 		{"", "connect " + srv.URL + " --path /page/", 3, "Is this a Socket.IO server"},
 		{"", "connect " + srv.URL + " --path /nowhere/", 3, "HTTP 404 Not Found"},
@@ -216,7 +221,8 @@ func TestStatus(t *testing.T) {
 		{"echo 1\n/nothing\n", "connect " + srv.URL, 1, "line 2: there is no /nothing"},
 		{"/quit\nkick\n", "connect " + srv.URL, 0, "✓ connected"},
 
-		{"", "emit " + srv.URL + " silence --ack-timeout 50ms", 5, "the event was sent, but not acknowledged within 50ms\n--no-ack is for"},
+		{"", "emit " + srv.URL + " silence --ack-timeout 50ms", 5,
+			"the event was sent, but not acknowledged within 50ms\n--no-ack is for"},
 		{"", "emit " + srv.URL + " silence --no-ack", 0, ""},
 		{"", "emit " + srv.URL + " kick", 5, "the connection was lost"},
 		{"", "emit " + gone.URL + " echo", 3, "nothing listens at 127.0.0.1:"},
@@ -244,7 +250,8 @@ func TestEmit(t *testing.T) {
 		args []string
 		out  string
 	}{
-		{[]string{srv.URL, "echo", "a b", "42", `{"x": [1]}`, "@-"}, "\"a b\"\n42\n{\"x\":[1]}\n{\"$bin\":\"c3RkaW4=\"}\n"},
+		{[]string{srv.URL, "echo", "a b", "42", `{"x": [1]}`, "@-"},
+			"\"a b\"\n42\n{\"x\":[1]}\n{\"$bin\":\"c3RkaW4=\"}\n"},
 		{[]string{srv.URL, "echo", "--raw", "a b", "42", "@-"}, "a b\n42\nstdin"},
 		{[]string{srv.URL, "echo"}, ""},
 		{[]string{srv.URL + "/admin", "echo", "1", "--auth", `{"token":"letmein"}`, "--transport", "polling"}, "1\n"},
@@ -262,7 +269,8 @@ func TestEmit(t *testing.T) {
 func TestEmitLarge(t *testing.T) {
 	srv := serveTest(t, httptest.NewServer)
 	for _, transport := range []string{"polling", "websocket"} {
-		code, _, errs := tryWith(t.Context(), strings.NewReader(strings.Repeat("x", 2e6)), "emit", srv.URL, "echo", "@-", "--transport", transport)
+		code, _, errs := tryWith(t.Context(), strings.NewReader(strings.Repeat("x", 2e6)),
+			"emit", srv.URL, "echo", "@-", "--transport", transport)
 		if code != exitNoAck || !strings.Contains(errs, "The server takes messages of 1 MB; this one has 2 MB.") {
 			t.Errorf("%s: got status %d, %s", transport, code, errs)
 		}
@@ -323,11 +331,14 @@ func TestTLS(t *testing.T) {
 		{srv.URL + " --ca " + ca, 0, nil},
 		{strings.Replace(srv.URL, "https:", "http:", 1), 3, []string{"https://"}},
 		{srv.URL + " --insecure -v --header Cookie:geheim", 0, []string{
-			"tcp       connected to 127.0.0.1:", "tls       TLS 1.3", "certificate of", "> GET /socket.io/?EIO=4&transport=polling",
-			"> Cookie: [redacted]", "< HTTP/1.1 200 OK", "engine.io open over polling", "socket.io → CONNECT /", "socket.io ← CONNECT /",
+			"tcp       connected to 127.0.0.1:", "tls       TLS 1.3",
+			"certificate of", "> GET /socket.io/?EIO=4&transport=polling",
+			"> Cookie: [redacted]", "< HTTP/1.1 200 OK", "engine.io open over polling",
+			"socket.io → CONNECT /", "socket.io ← CONNECT /",
 		}},
 	} {
-		code, _, errs := tryWith(t.Context(), strings.NewReader(""), append([]string{"emit"}, append(strings.Fields(c.args), "echo")...)...)
+		code, _, errs := tryWith(t.Context(), strings.NewReader(""),
+			append([]string{"emit"}, append(strings.Fields(c.args), "echo")...)...)
 		if code != c.code || len(c.stderr) == 0 && errs != "" || strings.Contains(errs, "geheim") {
 			t.Errorf("%s: got status %d, stderr\n%s", c.args, code, errs)
 		}

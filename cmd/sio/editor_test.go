@@ -67,7 +67,8 @@ func TestEditing(t *testing.T) {
 		}
 	}
 	e := &editor{}
-	if got := typed(t, e, "one\rone\r\rtwo\n"); !slices.Equal(got, []string{"one", "one", "", "two"}) || !slices.Equal(e.history, []string{"one", "two"}) {
+	if got := typed(t, e, "one\rone\r\rtwo\n"); !slices.Equal(got, []string{"one", "one", "", "two"}) ||
+		!slices.Equal(e.history, []string{"one", "two"}) {
 		t.Errorf("entered %q, remembered %q", got, e.history)
 	}
 }
@@ -82,7 +83,8 @@ func TestCompletion(t *testing.T) {
 		return choices
 	}}
 	for input, want := range map[string]string{
-		"/c\t": "/connect", "/a\t": "/a", "/au\tx": "/auth x", "x\t": "x", "gr\t": "größe", "/a rest\x01\x1b[C\x1b[C\x1b[D\x1b[Cu\t": "/auth  rest",
+		"/c\t": "/connect", "/a\t": "/a", "/au\tx": "/auth x", "x\t": "x",
+		"gr\t": "größe", "/a rest\x01\x1b[C\x1b[C\x1b[D\x1b[Cu\t": "/auth  rest",
 	} {
 		e.clear()
 		typed(t, e, input)
@@ -117,7 +119,8 @@ func TestView(t *testing.T) {
 				before += width(r)
 			}
 			if before != cursor {
-				t.Errorf("%d columns, %s: the cursor at %d stands within a character of %q", columns, what, cursor, text)
+				t.Errorf("%d columns, %s: the cursor at %d stands within a character of %q",
+					columns, what, cursor, text)
 			}
 		}
 		check("end")

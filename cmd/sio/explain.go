@@ -27,7 +27,8 @@ func explain(err error) (text, hint string) {
 	if errors.As(err, &transport) && transport.Status != 0 {
 		switch {
 		case transport.Transport == "websocket" && transport.Status == http.StatusOK:
-			return "the server does not change to WebSocket", "Is this a Socket.IO server? --transport polling tries without."
+			return "the server does not change to WebSocket",
+				"Is this a Socket.IO server? --transport polling tries without."
 		case !success(transport):
 			return explainStatus(transport)
 		}
@@ -101,7 +102,8 @@ func explainProtocol(err error) (text, hint string) {
 	var syntax *packet.SyntaxError
 	switch {
 	case errors.As(err, &transport) && transport.Message == "server error":
-		return "the " + safe(strings.TrimPrefix(transport.Error(), "engineio: "+transport.Transport+": server error: ")), which
+		return "the " + safe(strings.TrimPrefix(transport.Error(),
+			"engineio: "+transport.Transport+": server error: ")), which
 	case errors.As(err, &syntax):
 		return "the answer is not Engine.IO 4: " + safe(syntax.Error()), which
 	}
@@ -132,7 +134,8 @@ func explainStatus(e *engineio.ClientError) (text, hint string) {
 	case e.Status == http.StatusNotFound:
 		hint = "The server has nothing there: --path says where Socket.IO is."
 	case e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden:
-		hint = "The server, or what is in front of it, wants to be let known who asks: see --header, --query and --auth."
+		hint = "The server, or what is in front of it, wants to be let known who asks: see --header, --query and " +
+			"--auth."
 	case e.Status >= 300 && e.Status < 400 && e.Location != "":
 		hint = "The server sends to " + safe(e.Location) + ", which is not followed."
 	case e.Status >= 300 && e.Status < 400:

@@ -39,7 +39,8 @@ const (
 var controls = map[byte]key{
 	'\r': keyEnter, '\n': keyEnter, '\t': keyTab, 0x7F: keyBackspace,
 	ctrl('A'): keyHome, ctrl('B'): keyLeft, ctrl('C'): keyInterrupt, ctrl('D'): keyDeleteOrEnd, ctrl('E'): keyEnd,
-	ctrl('F'): keyRight, ctrl('H'): keyBackspace, ctrl('K'): keyDeleteToEnd, ctrl('L'): keyClearScreen, ctrl('N'): keyDown,
+	ctrl('F'): keyRight, ctrl('H'): keyBackspace, ctrl('K'): keyDeleteToEnd,
+	ctrl('L'): keyClearScreen, ctrl('N'): keyDown,
 	ctrl('P'): keyUp, ctrl('U'): keyDeleteToStart, ctrl('W'): keyDeleteWord, ctrl('Y'): keyYank, ctrl('Z'): keySuspend,
 }
 

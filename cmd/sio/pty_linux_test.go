@@ -264,7 +264,8 @@ func (w *window) connect(ctx context.Context, args ...string) (ended func() int)
 func (w *window) modes() string {
 	var state *unix.Termios
 	var err error
-	if cerr := control(w.tty, func(fd int) { state, err = unix.IoctlGetTermios(fd, unix.TCGETS) }); cerr != nil || err != nil {
+	if cerr := control(w.tty, func(fd int) { state, err = unix.IoctlGetTermios(fd, unix.TCGETS) }); cerr != nil ||
+		err != nil {
 		w.t.Fatal(cerr, err)
 	}
 	return fmt.Sprintf("%+v", *state)

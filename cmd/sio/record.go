@@ -64,7 +64,8 @@ func (r *record) aboutEvent() bool {
 }
 
 var colours = palette{
-	dim: "\x1b[2m", in: "\x1b[36m", out: "\x1b[35m", name: "\x1b[1m", good: "\x1b[32m", bad: "\x1b[31m", reset: "\x1b[0m",
+	dim: "\x1b[2m", in: "\x1b[36m", out: "\x1b[35m", name: "\x1b[1m",
+	good: "\x1b[32m", bad: "\x1b[31m", reset: "\x1b[0m",
 }
 
 // A style says how records become lines for people.
@@ -103,7 +104,8 @@ func (s *style) line(r *record) string {
 	case recordReply:
 		fmt.Fprintf(&b, "%s→ ack #%d%s %s", s.out, r.Number, s.reset, s.args(r.Args))
 	case recordAckError:
-		fmt.Fprintf(&b, "%s✗ ack #%d%s %s  %s%s%s", s.bad, r.Number, s.reset, safe(r.Text), s.dim, eventName(r.Event), s.reset)
+		fmt.Fprintf(&b, "%s✗ ack #%d%s %s  %s%s%s", s.bad, r.Number,
+			s.reset, safe(r.Text), s.dim, eventName(r.Event), s.reset)
 	default:
 		s.status(&b, r)
 	}

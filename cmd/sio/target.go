@@ -58,7 +58,8 @@ func (t *target) flags(fs *flag.FlagSet, ack time.Duration) {
 	fs.BoolVar(&t.insecure, "insecure", false, "accept any certificate of the server")
 	fs.StringVar(&t.ca, "ca", "", "`FILE` with the certificates to trust, in PEM form")
 	fs.DurationVar(&t.timeout, "timeout", defaultTimeout, "`TIME` to connect (default 20s)")
-	fs.DurationVar(&t.ackTimeout, "ack-timeout", ack, fmt.Sprintf("`TIME` to wait for an acknowledgement (default %v)", ack))
+	fs.DurationVar(&t.ackTimeout, "ack-timeout", ack,
+		fmt.Sprintf("`TIME` to wait for an acknowledgement (default %v)", ack))
 	fs.BoolVar(&t.verbose, "v", false, "show the layers: DNS, TCP, TLS, HTTP, Engine.IO, Socket.IO")
 	fs.BoolVar(&t.loud, "vv", false, "show every request and packet, with what is secret in them")
 }
@@ -160,7 +161,10 @@ func (t *target) locate(rawURL string, header http.Header) error {
 func addHeader(header http.Header, line string) error {
 	name, value, ok := strings.Cut(line, ":")
 	name, value = strings.TrimSpace(name), strings.TrimSpace(value)
-	noToken := func(r rune) bool { return r <= ' ' || r >= 0x7F || strings.ContainsRune(`"(),/:;<=>?@[\]{}`, r) } // RFC 9110 5.6.2
+	noToken := func(r rune) bool {
+		return r <= ' ' || r >= 0x7F ||
+			strings.ContainsRune(`"(),/:;<=>?@[\]{}`, r)
+	} // RFC 9110 5.6.2
 	if !ok || name == "" || strings.ContainsFunc(name, noToken) {
 		return fmt.Errorf("a header is like \"Name: value\", not %s", quote(cutText(line, 40)))
 	}

@@ -50,11 +50,13 @@ func TestLocate(t *testing.T) {
 	} {
 		o := aim(t)
 		opts, err := o.options(c.url)
-		if err != nil || o.server != c.server || o.namespace != c.namespace || opts.Engine.Header.Get("Authorization") != c.authorization {
+		if err != nil || o.server != c.server || o.namespace != c.namespace ||
+			opts.Engine.Header.Get("Authorization") != c.authorization {
 			t.Errorf("%s: got %q, %q, %v, %v", c.url, o.server, o.namespace, opts, err)
 		}
 	}
-	for _, bad := range []string{"", "ftp://h", "http://", "http://user:secret@/x", "http://user:secret@h:x", "https:/h", "localhost:99999", "99999", "localhost:0"} {
+	for _, bad := range []string{"", "ftp://h", "http://", "http://user:secret@/x",
+		"http://user:secret@h:x", "https:/h", "localhost:99999", "99999", "localhost:0"} {
 		if _, err := aim(t).options(bad); err == nil || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%q: got %v, want an error without the password", bad, err)
 		}
@@ -66,15 +68,18 @@ func TestTargetFlags(t *testing.T) {
 	if err := os.WriteFile(auth, []byte("{\"token\": \"x\"}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	o := aim(t, "--transport", "websocket, polling", "--path", "/p", "--query", "a=1", "--query", "a=2=3", "--query", "b",
+	o := aim(t, "--transport", "websocket, polling", "--path",
+		"/p", "--query", "a=1", "--query", "a=2=3", "--query", "b",
 		"--header", "X-One: 1", "--header", "x-one:2", "--auth", "@"+auth, "--insecure", "--timeout", "3s", "-vv")
 	opts, err := o.options("3000")
 	if err != nil {
 		t.Fatal(err)
 	}
 	e := opts.Engine
-	if strings.Join(e.Transports, "+") != "websocket+polling" || e.Path != "/p" || e.Query.Encode() != "a=1&a=2%3D3&b=" ||
-		strings.Join(e.Header["X-One"], "+") != "1+2" || !e.TLS.InsecureSkipVerify || opts.ConnectTimeout.String() != "3s" || o.verbosity() != 2 {
+	if strings.Join(e.Transports, "+") != "websocket+polling" ||
+		e.Path != "/p" || e.Query.Encode() != "a=1&a=2%3D3&b=" ||
+		strings.Join(e.Header["X-One"], "+") != "1+2" || !e.TLS.InsecureSkipVerify ||
+		opts.ConnectTimeout.String() != "3s" || o.verbosity() != 2 {
 		t.Errorf("got %+v", opts)
 	}
 	if got, ok := opts.Socket.Auth.(json.RawMessage); !ok || string(got) != `{"token": "x"}` {
@@ -107,7 +112,8 @@ func TestRequestURI(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := requestURI(u, false), "/socket.io/?EIO=4&transport=polling&sid=012345…&access_token=[redacted]&t=x"; got != want {
+	if got, want := requestURI(u, false),
+		"/socket.io/?EIO=4&transport=polling&sid=012345…&access_token=[redacted]&t=x"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 	if got := requestURI(u, true); !strings.Contains(got, "geheim") || !strings.Contains(got, "0123456789") {
@@ -135,10 +141,12 @@ func TestTracer(t *testing.T) {
 		tr.Response(r, res)
 		poll := httptest.NewRequest("GET", "http://h/socket.io/?EIO=4&transport=polling&sid=geheim-geheim", nil)
 		tr.Request(poll)
-		tr.Handshake("polling", packet.Handshake{SID: "geheim-geheim", Upgrades: []string{"web\x1bsocket"}, PingIntervalMS: 25000, PingTimeoutMS: 20000, MaxPayload: 1e6})
+		tr.Handshake("polling", packet.Handshake{SID: "geheim-geheim", Upgrades: []string{"web\x1bsocket"},
+			PingIntervalMS: 25000, PingTimeoutMS: 20000, MaxPayload: 1e6})
 		tr.Packet("websocket", true, packet.Packet{Type: packet.Ping, Data: []byte("probe")})
 		tr.Packet("polling", true, packet.Packet{Type: packet.Message, Data: []byte(`0/admin,{"token":"geheim"}`)})
-		tr.Packet("polling", false, packet.Packet{Type: packet.Message, Data: []byte(`44/x` + "\x1b" + `,{"message":"geheim"}`)})
+		tr.Packet("polling", false, packet.Packet{Type: packet.Message,
+			Data: []byte(`44/x` + "\x1b" + `,{"message":"geheim"}`)})
 		tr.Packet("polling", false, packet.Packet{Type: packet.Message, Data: []byte(`2["event"]`)})
 		tr.Packet("polling", false, packet.Packet{Type: packet.Message, Binary: true, Data: []byte{1, 2}})
 		tr.Upgrade("websocket", nil)
@@ -153,7 +161,8 @@ func TestTracer(t *testing.T) {
 			continue
 		}
 		for _, want := range []string{
-			"> GET /socket.io/?EIO=4&transport=polling&token=", "> Host: h", "< HTTP/1.1 200", "Sec-Websocket-Accept: shown",
+			"> GET /socket.io/?EIO=4&transport=polling&token=",
+			"> Host: h", "< HTTP/1.1 200", "Sec-Websocket-Accept: shown",
 			"open over polling, sid geheim", "ping every 25s, 20s to answer, takes 1 MB", "upgraded to websocket",
 			"no upgrade to websocket", "tcp       127.0.0.1:1",
 		} {
@@ -165,7 +174,8 @@ func TestTracer(t *testing.T) {
 		if strings.Contains(quiet, "geheim") != (level == 2) {
 			t.Errorf("level %d: secrets should show with -vv alone:\n%s", level, got)
 		}
-		for text, least := range map[string]int{"→ CONNECT /admin with 18 bytes": 1, "→ ping probe over websocket": 1, `message 2["event"]`: 2, "binary 2 bytes": 2, "sid=": 2} {
+		for text, least := range map[string]int{"→ CONNECT /admin with 18 bytes": 1,
+			"→ ping probe over websocket": 1, `message 2["event"]`: 2, "binary 2 bytes": 2, "sid=": 2} {
 			if level == 2 && least == 1 {
 				continue // it comes in its full form
 			}
@@ -177,7 +187,8 @@ func TestTracer(t *testing.T) {
 }
 
 func TestExplain(t *testing.T) {
-	refused := &net.OpError{Op: "dial", Net: "tcp", Addr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1}, Err: syscall.ECONNREFUSED}
+	refused := &net.OpError{Op: "dial", Net: "tcp",
+		Addr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1}, Err: syscall.ECONNREFUSED}
 	status := func(code int, body string) error {
 		return &engineio.ClientError{Transport: "polling", Message: "xhr poll error", Status: code, Body: []byte(body)}
 	}
@@ -188,29 +199,38 @@ func TestExplain(t *testing.T) {
 		{&engineio.ClientError{Err: refused}, "nothing listens at 127.0.0.1:1", "Is the server running"},
 		{&engineio.ClientError{Err: &net.DNSError{Name: "h\x1b", IsNotFound: true}}, `no host called h\u001b`, ""},
 		{fmt.Errorf("x: %w", x509.UnknownAuthorityError{}), "unknown authority", "--insecure"},
-		{&url.Error{Op: "Get", Err: errors.New("http: server gave HTTP response to HTTPS client")}, "does not speak TLS", "http://"},
+		{&url.Error{Op: "Get", Err: errors.New("http: server gave HTTP response to HTTPS client")},
+			"does not speak TLS", "http://"},
 		{&url.Error{Op: "Get", Err: io.EOF}, "closed the connection", "https://"},
 		{fmt.Errorf("client: %w", context.DeadlineExceeded), "no answer in time", "--timeout"},
 		{status(404, "<html>not here</html>"), "HTTP 404 Not Found", "--path"},
-		{status(400, `{"code":5,"message":"Unsupported protocol version"}`), "HTTP 400 Bad Request: Unsupported protocol version", "version 2"},
+		{status(400, `{"code":5,"message":"Unsupported protocol version"}`),
+			"HTTP 400 Bad Request: Unsupported protocol version", "version 2"},
 		{status(400, `{"code":0,"message":"Transport unknown"}`), "Transport unknown", "--transport"},
 		{status(400, "Client sent an HTTP request to an HTTPS server.\n"), "HTTP 400", "https://"},
 		{status(403, `{"code":4,"message":"\u001b[2J"}`), `HTTP 403 Forbidden: \u001b[2J`, "--header"},
 		{status(302, ""), "HTTP 302 Found", "final address"},
-		{&engineio.ClientError{Status: 302, Location: "https://h/\x1b"}, "HTTP 302 Found", `sends to https://h/\u001b, `},
-		{status(400, `{"code":1,"message":"Session ID unknown"}`), "HTTP 400 Bad Request: Session ID unknown", "sticky"},
-		{&engineio.ClientError{Transport: "websocket", Status: 400, Body: []byte("Session ID unknown")}, "HTTP 400", "sticky"},
-		{&engineio.ClientError{Transport: "websocket", Status: 400, Body: []byte("Bad request")}, "HTTP 400", "Upgrade"},
+		{&engineio.ClientError{Status: 302, Location: "https://h/\x1b"},
+			"HTTP 302 Found", `sends to https://h/\u001b, `},
+		{status(400, `{"code":1,"message":"Session ID unknown"}`),
+			"HTTP 400 Bad Request: Session ID unknown", "sticky"},
+		{&engineio.ClientError{Transport: "websocket", Status: 400, Body: []byte("Session ID unknown")},
+			"HTTP 400", "sticky"},
+		{&engineio.ClientError{Transport: "websocket", Status: 400, Body: []byte("Bad request")},
+			"HTTP 400", "Upgrade"},
 		{status(204, ""), "HTTP 204 No Content", "Socket.IO server"},
 		{status(405, ""), "HTTP 405 Method Not Allowed", "--path"},
 		{fmt.Errorf("x: %w", engineio.ErrOldServer), "Socket.IO 2", "version 3"},
 		{
-			&engineio.ClientError{Transport: "polling", Message: "server error", Status: 200, Err: errors.New("engineio: answer is a web page")},
+			&engineio.ClientError{Transport: "polling", Message: "server error",
+				Status: 200, Err: errors.New("engineio: answer is a web page")},
 			"the answer is a web page", "Socket.IO server",
 		},
 		{status(502, ""), "HTTP 502 Bad Gateway", "proxy"},
-		{&engineio.ClientError{Status: 200, Err: &packet.SyntaxError{Msg: "unknown type"}}, "not Engine.IO 4", "Socket.IO server"},
-		{&engineio.ClientError{Transport: "websocket", Status: 200}, "does not change to WebSocket", "--transport polling"},
+		{&engineio.ClientError{Status: 200, Err: &packet.SyntaxError{Msg: "unknown type"}},
+			"not Engine.IO 4", "Socket.IO server"},
+		{&engineio.ClientError{Transport: "websocket", Status: 200},
+			"does not change to WebSocket", "--transport polling"},
 		{errors.New("\x1bother"), `\u001bother`, ""},
 	} {
 		text, hint := explain(c.err)

@@ -16,7 +16,8 @@ const hostile = "a\x1b[2J\x07b\u009b31mc\x7f\u202ed\u2066\u200fe\r\nf\U000E0041"
 // harmless fails the test if text has anything in it that a terminal acts on, but for the colours of ours.
 func harmless(t *testing.T, text string) {
 	t.Helper()
-	for _, c := range []string{colours.dim, colours.in, colours.out, colours.name, colours.good, colours.bad, colours.reset} {
+	for _, c := range []string{colours.dim, colours.in, colours.out,
+		colours.name, colours.good, colours.bad, colours.reset} {
 		text = strings.ReplaceAll(text, c, "")
 	}
 	if i := strings.IndexFunc(text, unsafeRune); i >= 0 {
@@ -28,7 +29,8 @@ func harmless(t *testing.T, text string) {
 }
 
 func TestSafe(t *testing.T) {
-	if got, want := safe(hostile), `a\u001b[2J\u0007b\u009b31mc\u007f\u202ed\u2066\u200fe\u000d\u000af\udb40\udc41`; got != want {
+	want := `a\u001b[2J\u0007b\u009b31mc\u007f\u202ed\u2066\u200fe\u000d\u000af\udb40\udc41`
+	if got := safe(hostile); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 	harmless(t, safe(hostile))
@@ -56,13 +58,15 @@ func TestJSONText(t *testing.T) {
 }
 
 func TestUnits(t *testing.T) {
-	for n, want := range map[int]string{0: "0 bytes", 1: "1 byte", 999: "999 bytes", 1500: "1.5 kB", 1e6: "1 MB", 123e6: "123 MB"} {
+	for n, want := range map[int]string{0: "0 bytes", 1: "1 byte",
+		999: "999 bytes", 1500: "1.5 kB", 1e6: "1 MB", 123e6: "123 MB"} {
 		if got := byteCount(n); got != want {
 			t.Errorf("%d is %s, want %s", n, got, want)
 		}
 	}
 	for d, want := range map[time.Duration]string{
-		0: "0 µs", 450 * time.Microsecond: "450 µs", 1234 * time.Microsecond: "1.23 ms", 1500 * time.Millisecond: "1.5 s",
+		0: "0 µs", 450 * time.Microsecond: "450 µs",
+		1234 * time.Microsecond: "1.23 ms", 1500 * time.Millisecond: "1.5 s",
 		125 * time.Second: "2m5s",
 	} {
 		if got := took(d); got != want {
@@ -76,7 +80,8 @@ func TestUnits(t *testing.T) {
 
 func TestWidth(t *testing.T) {
 	for text, want := range map[string]int{
-		"": 0, "abc": 3, "größe": 5, "日本": 4, "e\u0301": 1, "👍": 2, "한국": 4, "→←✓✗…": 5, "\x1b[31mred\x1b[0m": 3, "ｆｕｌｌ": 8,
+		"": 0, "abc": 3, "größe": 5, "日本": 4, "e\u0301": 1, "👍": 2,
+		"한국": 4, "→←✓✗…": 5, "\x1b[31mred\x1b[0m": 3, "ｆｕｌｌ": 8,
 	} {
 		if got := textWidth(text); got != want {
 			t.Errorf("%q is %d columns wide, want %d", text, got, want)
@@ -115,7 +120,8 @@ func TestLines(t *testing.T) {
 			`→ x 1  ack #4?  (waits for the connection)`, `"nsp":"/","event":"x","args":[1],"ack":4}`,
 		},
 		{
-			record{Type: recordAck, Namespace: "/", Event: "x", Args: parser.NewArgs("y"), Number: 4, Took: 1500 * time.Microsecond},
+			record{Type: recordAck, Namespace: "/", Event: "x",
+				Args: parser.NewArgs("y"), Number: 4, Took: 1500 * time.Microsecond},
 			`← ack #4 "y"  x  1.5 ms`, `"nsp":"/","event":"x","args":["y"],"ack":4,"ms":1.5}`,
 		},
 		{
@@ -124,11 +130,14 @@ func TestLines(t *testing.T) {
 		},
 		{
 			record{Type: recordConnect, Namespace: "/", ID: "abc", Transport: "polling", Recovered: true},
-			`✓ connected to /  abc over polling  (recovered)`, `"nsp":"/","id":"abc","transport":"polling","recovered":true}`,
+			`✓ connected to /  abc over polling  (recovered)`,
+			`"nsp":"/","id":"abc","transport":"polling","recovered":true}`,
 		},
 		{
-			record{Type: recordRefused, Namespace: "/x", Text: "no\x1bway", Args: parser.NewArgs(map[string]any{"code": 1}), Hint: "Ask."},
-			"✗ the server refuses /x: no\\u001bway  {\"code\":1}\n             Ask.", `"nsp":"/x","data":{"code":1},"message":"no\u001bway"}`,
+			record{Type: recordRefused, Namespace: "/x", Text: "no\x1bway",
+				Args: parser.NewArgs(map[string]any{"code": 1}), Hint: "Ask."},
+			"✗ the server refuses /x: no\\u001bway  {\"code\":1}\n             Ask.",
+			`"nsp":"/x","data":{"code":1},"message":"no\u001bway"}`,
 		},
 		{
 			record{Type: recordAttempt, Attempt: 2, Took: 1500 * time.Millisecond},
@@ -146,7 +155,8 @@ func TestLines(t *testing.T) {
 		}
 	}
 	s := style{names: true, palette: colours}
-	line := s.line(at(record{Type: recordEvent, Namespace: "/" + hostile, Event: hostile, Args: parser.NewArgs(hostile)}))
+	line := s.line(at(record{Type: recordEvent, Namespace: "/" + hostile,
+		Event: hostile, Args: parser.NewArgs(hostile)}))
 	harmless(t, line)
 	if !strings.Contains(line, "/a") {
 		t.Errorf("the namespace is missing in %q", line)
@@ -168,7 +178,8 @@ func TestLargeEvents(t *testing.T) {
 
 func TestEventNames(t *testing.T) {
 	for name, want := range map[string]string{
-		"chat": "chat", "größe": "größe", "a b": `"a b"`, "": `""`, "/x": `"/x"`, "@x": `"@x"`, "?": `"?"`, "1": `"1"`, "true": `"true"`,
+		"chat": "chat", "größe": "größe", "a b": `"a b"`, "": `""`,
+		"/x": `"/x"`, "@x": `"@x"`, "?": `"?"`, "1": `"1"`, "true": `"true"`,
 		"{x": `"{x"`, "'x": `"'x"`, "a\x1b": `"a\u001b"`,
 	} {
 		if got := eventName(name); got != want {

@@ -299,7 +299,8 @@ func (t *tracer) packet(transport string, sent bool, p packet.Packet) {
 	case loud && p.Binary:
 		t.line("engine.io", "%s %s binary %s", arrow, p.Type, describeBytes(p.Data))
 	case loud && p.Type != packet.Open: // which comes as the handshake
-		t.line("engine.io", "%s %s %s", arrow, p.Type, safe(cutText(string(p.Data[:min(len(p.Data), maxPacket+1)]), maxPacket)))
+		t.line("engine.io", "%s %s %s", arrow, p.Type,
+			safe(cutText(string(p.Data[:min(len(p.Data), maxPacket+1)]), maxPacket)))
 	case string(p.Data) == "probe":
 		t.line("engine.io", "%s %s probe over %s", arrow, p.Type, transport)
 	case p.Type == packet.Upgrade || p.Type == packet.Close:

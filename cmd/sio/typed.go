@@ -61,7 +61,8 @@ func (s *session) do(ctx context.Context, line string) (quit bool, err error) {
 	i := slices.IndexFunc(typedCommands, func(c typedCommand) bool { return "/"+c.name == first.text })
 	switch {
 	case i < 0:
-		return false, fmt.Errorf("there is no %s; /help lists the commands; an event with a / goes in quotes", first.text)
+		return false, fmt.Errorf("there is no %s; /help lists the commands; an event with a / goes in quotes",
+			first.text)
 	case typedCommands[i].do == nil:
 		return true, nil
 	}
@@ -239,7 +240,8 @@ func typedVerbose(s *session, _ context.Context, args []word) error {
 
 func typedHelp(s *session, _ context.Context, _ []word) error {
 	var b strings.Builder
-	b.WriteString("EVENT ARG… emits. Arguments are JSON, bare words, 'strings' or @files; ? at the end asks for an ack.")
+	b.WriteString("EVENT ARG… emits. Arguments are JSON, bare words, 'strings' or @files; ? at the end asks for " +
+		"an ack.")
 	for _, c := range typedCommands {
 		fmt.Fprintf(&b, "\n  %-21s %s", strings.TrimSpace("/"+c.name+" "+c.args), c.summary)
 	}

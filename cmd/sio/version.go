@@ -35,6 +35,7 @@ func runVersion(_ context.Context, args []string, std stdio) error {
 			}
 		}
 	}
-	_, err = fmt.Fprintf(std.out, "sio %s%s %s %s/%s\n", version, revision, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	_, err = fmt.Fprintf(std.out, "sio %s%s %s %s/%s\n", version,
+		revision, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 	return err
 }

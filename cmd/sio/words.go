@@ -163,7 +163,8 @@ func parseArg(arg string, stdin io.Reader) (any, error) {
 		if !json.Valid([]byte(text)) {
 			var raw json.RawMessage
 			err := json.Unmarshal([]byte(text), &raw)
-			return nil, fmt.Errorf("%w; a string like this goes in double quotes within those of the shell", jsonError(text, err))
+			return nil, fmt.Errorf("%w; a string like this goes in double quotes within those of the shell",
+				jsonError(text, err))
 		}
 		w, err := jsonWord(json.RawMessage(text))
 		return w.value, err

@@ -33,8 +33,9 @@ type bot struct {
 func newBot(m *client.Manager, name, room string, logger *slog.Logger) *bot {
 	b := &bot{
 		// The key by which the chat knows it again, whatever its connection is.
-		socket: m.Socket(chat.Namespace, &client.SocketOptions{Auth: chat.Auth{Key: rand.Text()}, AckTimeout: patience}),
-		name:   name, room: room, log: logger,
+		socket: m.Socket(chat.Namespace,
+			&client.SocketOptions{Auth: chat.Auth{Key: rand.Text()}, AckTimeout: patience}),
+		name: name, room: room, log: logger,
 	}
 	b.socket.OnConnect(func() {
 		ctx := b.socket.Context()
@@ -42,7 +43,10 @@ func newBot(m *client.Manager, name, room string, logger *slog.Logger) *bot {
 			b.log.Error("bot: not in the room", "error", err)
 		}
 	})
-	b.socket.OnConnectError(func(err error) { b.log.Warn("bot: not connected", "error", err, "again", b.socket.Active()) })
+	b.socket.OnConnectError(func(err error) {
+		b.log.Warn("bot: not connected",
+			"error", err, "again", b.socket.Active())
+	})
 	chat.Said.On(b.socket, b.hear)
 	return b
 }

@@ -41,7 +41,8 @@ func visit(t *testing.T, srv *siotest.Server) *visitor {
 
 func (v *visitor) say(cid, text string) {
 	v.t.Helper()
-	if _, err := chat.Say.Emit(v.t.Context(), v.socket, chat.SayRequest{Room: "Lobby", CID: cid, Text: text}); err != nil {
+	if _, err := chat.Say.Emit(v.t.Context(), v.socket,
+		chat.SayRequest{Room: "Lobby", CID: cid, Text: text}); err != nil {
 		v.t.Fatal(err)
 	}
 }
@@ -154,7 +155,8 @@ func TestNewServer(t *testing.T) {
 }
 
 func TestRoll(t *testing.T) {
-	for dice, ok := range map[string]bool{"2d6": true, "100d1000": true, "": false, "2": false, "0d6": false, "101d1": false, "1d0": false, "d": false, "-1d3": false} {
+	for dice, ok := range map[string]bool{"2d6": true, "100d1000": true, "": false,
+		"2": false, "0d6": false, "101d1": false, "1d0": false, "d": false, "-1d3": false} {
 		if got := roll(dice); (got != roll("?")) != ok {
 			t.Errorf("%q: %s", dice, got)
 		}

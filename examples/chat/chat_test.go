@@ -52,7 +52,8 @@ func connect(t *testing.T, h http.Handler, auth string) *wire {
 func (c *wire) do(method, body string) string {
 	c.t.Helper()
 	w := httptest.NewRecorder()
-	r := httptest.NewRequestWithContext(c.t.Context(), method, "/socket.io/?EIO=4&transport=polling"+c.sid, strings.NewReader(body))
+	r := httptest.NewRequestWithContext(c.t.Context(), method,
+		"/socket.io/?EIO=4&transport=polling"+c.sid, strings.NewReader(body))
 	c.h.ServeHTTP(w, r)
 	if w.Code != 200 {
 		c.t.Fatalf("%s: got %d %s", method, w.Code, w.Body)
@@ -151,7 +152,8 @@ func TestConversation(t *testing.T) {
 	h := serveChat(t)
 	a := connect(t, h, `{"key":"anna-0123456789abcdef"}`)
 	me, lobby := a.join("Anna", "Lobby")
-	if me.You.Name != "Anna" || len(me.Rooms) != 1 || lobby.Room.Name != "Lobby" || len(lobby.People) != 1 || lobby.Messages == nil {
+	if me.You.Name != "Anna" || len(me.Rooms) != 1 || lobby.Room.Name != "Lobby" ||
+		len(lobby.People) != 1 || lobby.Messages == nil {
 		t.Fatalf("got %+v and %+v", me, lobby)
 	}
 	b := connect(t, h, `{"key":"ben-0123456789abcdef"}`)
@@ -170,7 +172,8 @@ func TestConversation(t *testing.T) {
 		t.Errorf("acknowledged with %+v", said)
 	}
 	var m Message
-	if b.event("message", &m); m.ID != 1 || m.Text != said.Text || m.From != me.You || m.CID != "c1" || m.Room != "Lobby" {
+	if b.event("message", &m); m.ID != 1 || m.Text != said.Text ||
+		m.From != me.You || m.CID != "c1" || m.Room != "Lobby" {
 		t.Errorf("told %+v", m)
 	}
 	b.do("POST", `42/chat,["seen",{"room":"Lobby","id":1}]`)
@@ -187,7 +190,8 @@ func TestConversation(t *testing.T) {
 	var told struct {
 		Picture struct{ Width, Height, Size int }
 	}
-	if data := b.event("message", &told); !bytes.Equal(data, gifPixel) || told.Picture.Width != 1 || told.Picture.Size != len(gifPixel) {
+	if data := b.event("message", &told); !bytes.Equal(data, gifPixel) ||
+		told.Picture.Width != 1 || told.Picture.Size != len(gifPixel) {
 		t.Errorf("told %+v with %d bytes", told, len(data))
 	}
 	b.do("POST", `42/chat,99["picture",{"id":2}]`)
@@ -223,7 +227,8 @@ func TestConversation(t *testing.T) {
 		t.Errorf("went %+v", who)
 	}
 	var entered EnterReply
-	if b.ask(&entered, "enter", `{"room":"Lobby","epoch":"`+lobby.Room.Epoch+`","after":1}`); len(entered.Messages) != 1 || entered.Messages[0].ID != 2 {
+	if b.ask(&entered, "enter", `{"room":"Lobby","epoch":"`+lobby.Room.Epoch+
+		`","after":1}`); len(entered.Messages) != 1 || entered.Messages[0].ID != 2 {
 		t.Errorf("got %+v", entered)
 	}
 	a.do("POST", "41/chat,")
@@ -255,7 +260,8 @@ func TestTypingReachesTheOthers(t *testing.T) {
 			}
 			var s TypingState
 			_, arg, _ := strings.Cut(p, `["typing",`)
-			if err := json.Unmarshal([]byte(strings.TrimSuffix(arg, "]")), &s); err != nil || !s.On || s.From != me.You {
+			if err := json.Unmarshal([]byte(strings.TrimSuffix(arg, "]")), &s); err != nil ||
+				!s.On || s.From != me.You {
 				t.Errorf("got %s, %v", p, err)
 			}
 			return

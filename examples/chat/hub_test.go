@@ -198,7 +198,8 @@ func TestPresence(t *testing.T) {
 	w.news("came>lobby-Anna")
 	b := w.in("Ben", "Lobby")
 	w.news("came>lobby-Ben")
-	if re := w.enter(a, EnterRequest{Room: "lobby"}); len(re.People) != 2 || re.People[1].Name != "Ben" || re.Room.People != 2 {
+	if re := w.enter(a, EnterRequest{Room: "lobby"}); len(re.People) != 2 ||
+		re.People[1].Name != "Ben" || re.Room.People != 2 {
 		t.Errorf("got %+v", re)
 	}
 	w.news() // who is there and enters again does not come
@@ -498,7 +499,8 @@ func TestPictures(t *testing.T) {
 	if m := last[Message](t, w.box, "message"); string(m.Picture.Data) != string(gifPixel) {
 		t.Errorf("told %d bytes of %d", len(m.Picture.Data), len(gifPixel))
 	}
-	if re := w.enter(b, EnterRequest{Room: "Lobby"}); re.Messages[0].Picture == nil || re.Messages[0].Picture.Data != nil {
+	if re := w.enter(b, EnterRequest{Room: "Lobby"}); re.Messages[0].Picture == nil ||
+		re.Messages[0].Picture.Data != nil {
 		t.Errorf("the history has %+v", re.Messages[0].Picture)
 	}
 	has := func(id int64) bool {

@@ -61,7 +61,8 @@ func webpSize(b []byte) (width, height int, ok bool) {
 		n := uint32(b[21]) | uint32(b[22])<<8 | uint32(b[23])<<16 | uint32(b[24])<<24
 		return int(n&0x3fff) + 1, int(n>>14&0x3fff) + 1, true
 	case "VP8X": // flags and reserved bytes, then 24 bits each, less one
-		return (int(b[24]) | int(b[25])<<8 | int(b[26])<<16) + 1, (int(b[27]) | int(b[28])<<8 | int(b[29])<<16) + 1, true
+		return (int(b[24]) | int(b[25])<<8 | int(b[26])<<16) + 1,
+			(int(b[27]) | int(b[28])<<8 | int(b[29])<<16) + 1, true
 	}
 	return 0, 0, false
 }

@@ -53,7 +53,8 @@ func TestStatic(t *testing.T) {
 			}
 		}
 		policy := re.Header.Get("Content-Security-Policy")
-		for _, want := range []string{"default-src 'none'", "script-src 'self';", "style-src 'self';", "frame-ancestors 'none'"} {
+		for _, want := range []string{"default-src 'none'", "script-src 'self';",
+			"style-src 'self';", "frame-ancestors 'none'"} {
 			if !strings.Contains(policy, want) {
 				t.Errorf("%s: the policy is %q, without %q", path, policy, want)
 			}
@@ -102,7 +103,8 @@ func TestPageIsSelfContained(t *testing.T) {
 			t.Errorf("the page contains %q", bad)
 		}
 	}
-	for _, file := range []string{"app.js", "composer.js", "conversation.js", "dom.js", "link.js", "log.js", "menu.js", "picture.js"} {
+	for _, file := range []string{"app.js", "composer.js", "conversation.js",
+		"dom.js", "link.js", "log.js", "menu.js", "picture.js"} {
 		text := body(t, get(t, h, "GET", "/"+file))
 		for _, m := range regexp.MustCompile(`from "\./([^"]*)"`).FindAllStringSubmatch(text, -1) {
 			if re := get(t, h, "GET", "/"+m[1]); re.StatusCode != 200 {

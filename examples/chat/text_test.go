@@ -23,7 +23,8 @@ func TestCleanName(t *testing.T) {
 			t.Errorf("%q: got %q, %v, want %q", in, got, err, want)
 		}
 	}
-	for _, in := range []string{"", "  ", "\u200b", "\u200d\u200d", "\u3164", "\ufe0f", strings.Repeat("é", maxName+1)} {
+	for _, in := range []string{"", "  ", "\u200b", "\u200d\u200d",
+		"\u3164", "\ufe0f", strings.Repeat("é", maxName+1)} {
 		if got, err := cleanName(in); err == nil {
 			t.Errorf("%q: got %q, want an error", in, got)
 		}

@@ -86,7 +86,8 @@ func module(t *testing.T) string {
 
 // public reports whether other modules may import the package.
 func (p *pkg) public() bool {
-	return p.core && p.Name != "main" && !strings.Contains("/"+p.rel+"/", "/internal/") && !strings.HasPrefix(p.rel, "examples/")
+	return p.core && p.Name != "main" && !strings.Contains("/"+p.rel+"/", "/internal/") &&
+		!strings.HasPrefix(p.rel, "examples/")
 }
 
 // files calls fn with the path, relative to the repository, of each file that somebody wrote whose name ends in suffix.
@@ -102,7 +103,8 @@ func files(t *testing.T, suffix string, fn func(path string)) {
 			switch {
 			case path == root:
 				return nil
-			case name == "node_modules", name == "testdata", name == "dist", strings.HasPrefix(name, "."), strings.HasPrefix(name, "_"):
+			case name == "node_modules", name == "testdata", name == "dist",
+				strings.HasPrefix(name, "."), strings.HasPrefix(name, "_"):
 				return fs.SkipDir
 			case filepath.Dir(path) == root && (name == "bin" || name == "out"):
 				return fs.SkipDir
@@ -141,7 +143,8 @@ func goFiles(t *testing.T, fn func(path string, fset *token.FileSet, f *ast.File
 	t.Helper()
 	fset := token.NewFileSet()
 	files(t, ".go", func(path string) {
-		f, err := parser.ParseFile(fset, filepath.Join(root, path), nil, parser.ParseComments|parser.SkipObjectResolution)
+		f, err := parser.ParseFile(fset, filepath.Join(root, path),
+			nil, parser.ParseComments|parser.SkipObjectResolution)
 		if err != nil {
 			t.Errorf("%v", err)
 			return

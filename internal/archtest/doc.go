@@ -1,6 +1,6 @@
-// Package archtest holds the tests that keep the repository in the shape that ARCHITECTURE.md promises: who imports
-// whom, what is documented, how long files and functions are, what the exported API is, and that the Go code shown in
-// documents is code that compiles and runs.
+// Package archtest holds the tests that keep the repository in the shape that ARCHITECTURE.md promises: which package
+// may import which, what is documented, how long files and functions are, what the exported API is, and that the Go
+// code shown in documents is code that compiles and runs.
 //
 // It has no code of its own. After a wanted change of the exported API run
 //

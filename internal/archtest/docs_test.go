@@ -113,7 +113,8 @@ func receiver(d *ast.FuncDecl) string {
 func TestSnippets(t *testing.T) {
 	var examples []string
 	files(t, ".go", func(file string) {
-		if strings.HasPrefix(file, "examples/") || strings.HasPrefix(path.Base(file), "example") && strings.HasSuffix(file, "_test.go") {
+		if strings.HasPrefix(file, "examples/") ||
+			strings.HasPrefix(path.Base(file), "example") && strings.HasSuffix(file, "_test.go") {
 			examples = append(examples, normalize(read(t, file)))
 		}
 	})
@@ -134,7 +135,8 @@ func TestSnippets(t *testing.T) {
 // TestExamplesBoundHeaders: what people copy sets a ReadHeaderTimeout, as SECURITY.md asks.
 func TestExamplesBoundHeaders(t *testing.T) {
 	check := func(file string) {
-		example := strings.HasPrefix(file, "examples/") || strings.HasPrefix(path.Base(file), "example") || strings.HasSuffix(file, ".md")
+		example := strings.HasPrefix(file, "examples/") ||
+			strings.HasPrefix(path.Base(file), "example") || strings.HasSuffix(file, ".md")
 		if !example {
 			return
 		}
@@ -196,7 +198,8 @@ func TestLinks(t *testing.T) {
 			if strings.Contains(m[1], "://") {
 				continue
 			}
-			if matches, err := filepath.Glob(filepath.Join(root, path.Dir(file), m[1])); err != nil || len(matches) == 0 {
+			if matches, err := filepath.Glob(filepath.Join(root, path.Dir(file), m[1])); err != nil ||
+				len(matches) == 0 {
 				t.Errorf("%s links to %s, which does not exist", file, m[1])
 			}
 		}
@@ -232,7 +235,8 @@ func TestClientSize(t *testing.T) {
 
 // TestRules: the tests of this package notice what they are for.
 func TestRules(t *testing.T) {
-	if got := codeBlocks("a\n```go\nx\n```\n```sh\ny\n```\n\n```go\nz\n```\n", "go"); len(got) != 2 || got[0] != "x\n" || got[1] != "z\n" {
+	if got := codeBlocks("a\n```go\nx\n```\n```sh\ny\n```\n\n```go\nz\n```\n", "go"); len(got) != 2 ||
+		got[0] != "x\n" || got[1] != "z\n" {
 		t.Errorf("code blocks %q", got)
 	}
 	if !strings.Contains(normalize("\tfoo()\n\n\tbar() \n"), normalize("foo()\nbar()")) {
@@ -241,7 +245,8 @@ func TestRules(t *testing.T) {
 	if strings.Contains(normalize("foo()\nbaz()\nbar()"), normalize("foo()\nbar()")) {
 		t.Error("normalize leaves out lines")
 	}
-	for path, want := range map[string]bool{"net/http": false, "example.com/x": true, thirdParty[0]: false, thirdParty[0] + "/y": false, thirdParty[0] + "y": true} {
+	for path, want := range map[string]bool{"net/http": false, "example.com/x": true,
+		thirdParty[0]: false, thirdParty[0] + "/y": false, thirdParty[0] + "y": true} {
 		if isThirdParty(path) != want {
 			t.Errorf("isThirdParty(%s) = %v", path, !want)
 		}
@@ -264,7 +269,8 @@ func TestNamesInTheGuide(t *testing.T) {
 	known := map[string]bool{}
 	goFiles(t, func(file string, _ *token.FileSet, f *ast.File) {
 		dir := path.Dir(file)
-		if strings.HasSuffix(file, "_test.go") || !slices.Contains([]string{".", "client", "engineio", "event", "parser", "siotest"}, dir) {
+		if strings.HasSuffix(file, "_test.go") ||
+			!slices.Contains([]string{".", "client", "engineio", "event", "parser", "siotest"}, dir) {
 			return
 		}
 		ast.Inspect(f, func(n ast.Node) bool {

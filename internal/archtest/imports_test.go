@@ -18,15 +18,17 @@ var mayImport = map[string][]string{
 	// vocabulary, sessions, rooms
 	"event": {"parser"},
 	"engineio": {
-		"engineio/packet", "internal/websocket", "internal/budget", "internal/bufpool", "internal/deadline",
-		"internal/index", "internal/journal", "internal/ring", "internal/sid", "internal/standstill", "internal/units",
+		"engineio/packet", "internal/websocket", "internal/budget",
+		"internal/bufpool", "internal/coding", "internal/deadline",
+		"internal/index", "internal/journal", "internal/ring", "internal/sid", "internal/stack",
+		"internal/standstill", "internal/units",
 	},
 	"adapter":             {"parser", "internal/index"},
 	"adapter/adaptertest": {"adapter", "parser"},
 	"browser":             {},
 	// the server
 	".": {
-		"engineio", "parser", "event", "adapter", "browser", "internal/bufpool", "internal/deadline",
+		"engineio", "parser", "event", "adapter", "browser", "internal/bufpool", "internal/coding", "internal/deadline",
 		"internal/dispatch", "internal/index", "internal/journal", "internal/reqhead", "internal/ring",
 		"internal/scratch", "internal/sid", "internal/standstill", "internal/units",
 	},
@@ -41,10 +43,13 @@ var mayImport = map[string][]string{
 	"examples/bot": {"public", "examples/chat"},
 	// leaves of the core
 	"internal/websocket":  {"internal/bufpool", "internal/standstill"},
-	"internal/dispatch":   {"event", "parser", "internal/ring", "internal/journal"},
+	"internal/dispatch":   {"event", "parser", "internal/ring", "internal/journal", "internal/stack"},
+	"internal/coding":     {},
 	"internal/deadline":   {},
+	"internal/stack":      {},
 	"internal/reqhead":    {"internal/bufpool"},
 	"internal/ring":       {},
+	"internal/scratch":    {"engineio", "parser"},
 	"internal/backoff":    {},
 	"internal/bufpool":    {},
 	"internal/budget":     {},
@@ -94,7 +99,8 @@ func TestImports(t *testing.T) {
 			}
 		}
 		for _, imp := range slices.Concat(p.TestImports, p.XTestImports) {
-			if rel, ours := within(imp, module(t)); ours && !slices.ContainsFunc(core, func(q *pkg) bool { return q.rel == rel }) {
+			if rel, ours := within(imp, module(t)); ours &&
+				!slices.ContainsFunc(core, func(q *pkg) bool { return q.rel == rel }) {
 				t.Errorf("a test of %s imports the nested module of %s", p.rel, imp)
 			} else if !ours && isThirdParty(imp) {
 				t.Errorf("a test of %s imports %s: tests with dependencies live in the module test", p.rel, imp)
@@ -105,7 +111,8 @@ func TestImports(t *testing.T) {
 
 // innerTests are tests of internal packages that need a third party, and therefore live in the module test. That module
 // is never used without the core of the same commit.
-var innerTests = map[string]string{"test/websocket": "internal/websocket", "test/websocket/autobahn": "internal/websocket"}
+var innerTests = map[string]string{"test/websocket": "internal/websocket",
+	"test/websocket/autobahn": "internal/websocket"}
 
 // TestNestedModules: what is internal to the core may change with any version of it.
 func TestNestedModules(t *testing.T) {
@@ -115,7 +122,8 @@ func TestNestedModules(t *testing.T) {
 		}
 		for _, imp := range slices.Concat(p.Imports, p.TestImports, p.XTestImports) {
 			rel, ours := within(imp, module(t))
-			if !ours || strings.HasPrefix(imp, p.Module.Path+"/") || innerTests[strings.TrimPrefix(p.ImportPath, module(t)+"/")] == rel {
+			if !ours || strings.HasPrefix(imp, p.Module.Path+"/") ||
+				innerTests[strings.TrimPrefix(p.ImportPath, module(t)+"/")] == rel {
 				continue
 			}
 			if strings.Contains("/"+rel+"/", "/internal/") {
@@ -128,7 +136,8 @@ func TestNestedModules(t *testing.T) {
 func TestPure(t *testing.T) {
 	goFiles(t, func(file string, fset *token.FileSet, f *ast.File) {
 		dir := path.Dir(file)
-		if !slices.ContainsFunc(pure, func(p string) bool { return dir == p || strings.HasPrefix(dir, p+"/") }) || strings.HasSuffix(file, "_test.go") {
+		if !slices.ContainsFunc(pure, func(p string) bool { return dir == p || strings.HasPrefix(dir, p+"/") }) ||
+			strings.HasSuffix(file, "_test.go") {
 			return
 		}
 		for _, imp := range f.Imports {
@@ -146,7 +155,8 @@ func TestPure(t *testing.T) {
 					break
 				}
 				switch name := x.Name + "." + n.Sel.Name; name {
-				case "sync.Mutex", "sync.RWMutex", "sync.Cond", "sync.WaitGroup", "time.AfterFunc", "time.NewTimer", "time.Sleep", "time.Now":
+				case "sync.Mutex", "sync.RWMutex", "sync.Cond", "sync.WaitGroup",
+					"time.AfterFunc", "time.NewTimer", "time.Sleep", "time.Now":
 					t.Errorf("%s: a pure package uses %s", fset.Position(n.Pos()), name)
 				}
 			}

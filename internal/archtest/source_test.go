@@ -9,13 +9,87 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 const (
 	maxFile = 700 // lines
 	maxFunc = 70
 	maxLong = 120 // with a comment that begins with "long:" and gives the reason
+
+	maxColumns = 120 // a tab is one
 )
+
+// yetToWrap are the beginnings of files whose lines may still be longer.
+var yetToWrap = []string{"engineio/", "parser/", "adapter/", "test/parser/", "README.md"}
+
+// TestLineWidth: no line is longer than 120 columns, but for those of texts that span lines, tables, and addresses.
+func TestLineWidth(t *testing.T) {
+	exempt := func(file string) bool {
+		return slices.ContainsFunc(yetToWrap, func(p string) bool { return strings.HasPrefix(file, p) })
+	}
+	goFiles(t, func(file string, fset *token.FileSet, f *ast.File) {
+		if exempt(file) {
+			return
+		}
+		within := map[int]bool{} // lines of a raw string
+		ast.Inspect(f, func(n ast.Node) bool {
+			if lit, ok := n.(*ast.BasicLit); ok && lit.Kind == token.STRING {
+				first, last := fset.Position(lit.Pos()).Line, fset.Position(lit.End()).Line
+				for line := first; line <= last && last > first; line++ {
+					within[line] = true
+				}
+			}
+			return true
+		})
+		i := 0
+		for line := range strings.Lines(read(t, file)) {
+			line = strings.TrimRight(line, "\n")
+			if i++; utf8.RuneCountInString(line) > maxColumns && !within[i] && !strings.Contains(line, "://") {
+				t.Errorf("%s:%d: %d columns", file, i, utf8.RuneCountInString(line))
+			}
+		}
+	})
+	files(t, ".md", func(file string) {
+		if exempt(file) {
+			return
+		}
+		i, code := 0, false
+		for line := range strings.Lines(read(t, file)) {
+			i++
+			line = strings.TrimRight(line, "\n")
+			text := strings.TrimSpace(line)
+			if strings.HasPrefix(text, "```") {
+				code = !code
+			}
+			if utf8.RuneCountInString(line) > maxColumns && !code && !strings.HasPrefix(text, "|") && !strings.Contains(line, "://") {
+				t.Errorf("%s:%d: %d columns", file, i, utf8.RuneCountInString(line))
+			}
+		}
+	})
+}
+
+// loose is a pronoun without anything that it stands for, or a private way to say that a timer runs.
+var loose = regexp.MustCompile(
+	`\b[Ww]hoever\b|(^|[.:;,] |so that |\bfor |\bbut )[Ww]ho [a-z]|\bgo(es)? off\b|\bwent off\b`)
+
+// TestPlainComments: a comment has a subject: not "so that who waits sees it", but "so that a caller that waits sees
+// it".
+func TestPlainComments(t *testing.T) {
+	goFiles(t, func(file string, fset *token.FileSet, f *ast.File) {
+		if strings.HasSuffix(file, "_test.go") || slices.ContainsFunc(
+			append([]string{"test/", "bench/", "examples/", "cmd/"}, yetToWrap...),
+			func(p string) bool { return strings.HasPrefix(file, p) },
+		) {
+			return
+		}
+		for _, c := range f.Comments {
+			if text := strings.Join(strings.Fields(c.Text()), " "); loose.MatchString(text) {
+				t.Errorf("%s: %q has no subject", fset.Position(c.Pos()), loose.FindString(text))
+			}
+		}
+	})
+}
 
 func TestFileLength(t *testing.T) {
 	check := func(file string) {
@@ -62,7 +136,8 @@ func hasReason(f *ast.File, fn *ast.FuncDecl) bool {
 // TestNoSleep: what sleeps is slow or flaky, and mostly both. Use testing/synctest, or wait for what you wait for.
 func TestNoSleep(t *testing.T) {
 	goFiles(t, func(file string, fset *token.FileSet, f *ast.File) {
-		if !strings.HasSuffix(file, "_test.go") && !strings.HasPrefix(file, "test/") && !strings.HasPrefix(file, "adapter/adaptertest/") {
+		if !strings.HasSuffix(file, "_test.go") && !strings.HasPrefix(file, "test/") &&
+			!strings.HasPrefix(file, "adapter/adaptertest/") {
 			return
 		}
 		ast.Inspect(f, func(n ast.Node) bool {
@@ -81,7 +156,8 @@ func TestPatience(t *testing.T) {
 	patience := regexp.MustCompile(`(?m)^(?:const|var|\t)\s*(?:patience|Deadline) *= *(.*)$`)
 	long := regexp.MustCompile(`^(?:[5-9]|[1-9]\d+) ?\* ?time\.Minute\b`)
 	files(t, ".go", func(file string) {
-		if !strings.HasSuffix(file, "_test.go") && !strings.HasPrefix(file, "test/") && !strings.HasPrefix(file, "adapter/adaptertest/") {
+		if !strings.HasSuffix(file, "_test.go") && !strings.HasPrefix(file, "test/") &&
+			!strings.HasPrefix(file, "adapter/adaptertest/") {
 			return
 		}
 		for _, m := range patience.FindAllStringSubmatch(read(t, file), -1) {
@@ -125,7 +201,8 @@ func TestGoroutines(t *testing.T) {
 		ast.Inspect(f, func(n ast.Node) bool {
 			if g, ok := n.(*ast.GoStmt); ok {
 				if line := fset.Position(g.Pos()).Line; !commented[line] && !commented[line-1] {
-					t.Errorf("%s: a goroutine without a comment that names its owner and its end", fset.Position(g.Pos()))
+					t.Errorf("%s: a goroutine without a comment that names its owner and its end",
+						fset.Position(g.Pos()))
 				}
 			}
 			return true
@@ -145,7 +222,8 @@ func TestPackageNames(t *testing.T) {
 
 // TestPortable: nothing in the repository names a machine's folders or a package registry.
 func TestPortable(t *testing.T) {
-	foreign := regexp.MustCompile(`(?m)(^|[\s"'=(])/(home|root|Users|work)/\w|registry\.np` + `mjs\.org|proxy\.gol` + `ang\.org`)
+	foreign := regexp.MustCompile(`(?m)(^|[\s"'=(])/(home|root|Users|work)/\w|registry\.np` +
+		`mjs\.org|proxy\.gol` + `ang\.org`)
 	check := func(file string) {
 		for i, line := range strings.Split(read(t, file), "\n") {
 			if m := foreign.FindString(line); m != "" {

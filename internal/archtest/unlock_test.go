@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// No function unlocks what its caller has locked, unless it is called unlock: whoever reads a function sees in it how long a
-// lock is held.
+// No function unlocks what its caller has locked, unless it is called unlock: whoever reads a function sees in it how
+// long a lock is held.
 func TestNoFunctionUnlocksWhatItsCallerLocked(t *testing.T) {
 	goFiles(t, func(path string, fset *token.FileSet, f *ast.File) {
 		if strings.HasSuffix(path, "_test.go") {

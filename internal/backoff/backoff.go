@@ -1,7 +1,7 @@
 // Package backoff is how long to wait before the next attempt, as the official client does it (socket.io-client,
 // contrib/backo2): the base doubles with each attempt, and a random share of it is added or taken away.
 //
-// It measures nothing and keeps no timer; whoever waits does that.
+// It measures nothing and keeps no timer; the caller does that.
 package backoff
 
 import (

@@ -67,7 +67,8 @@ func TestPoolIsChargedInQuanta(t *testing.T) {
 		t.Errorf("charged %d", p.Used(Out))
 	}
 	c.Clear(Out)
-	if !c.Add(In, 3*Quantum+5) || c.Add(In, 5) || c.Total() != 3*Quantum+10 || c.Add(In, -3*Quantum) || p.Used(In) != Quantum {
+	if !c.Add(In, 3*Quantum+5) || c.Add(In, 5) || c.Total() != 3*Quantum+10 ||
+		c.Add(In, -3*Quantum) || p.Used(In) != Quantum {
 		t.Errorf("holds %d, charged %d", c.Total(), p.Used(In))
 	}
 	c.Clear(In)

@@ -17,7 +17,7 @@ type Account interface {
 	Over() bool
 	// Give says that n bytes are held no more.
 	Give(n int)
-	// Room returns what is closed when Take or Over is worth another try. Whoever asks must try once more before
+	// Room returns what is closed when Take or Over is worth another try. The caller must try once more before
 	// waiting.
 	Room() <-chan struct{}
 	// Wake closes what Room has returned.

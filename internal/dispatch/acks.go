@@ -79,7 +79,8 @@ func (a *Acks[T]) Add(most int, l Lender, settle func(v T, err error)) (id uint6
 // AddQueued is Add for what queues a callback, which counts until Done is called. It is called with a lock held, so
 // that nothing is queued any more when Close has returned; size is that of v, which does not count here. extra is what
 // it takes in bytes beside AckCost.
-func (a *Acks[T]) AddQueued(most int, l Lender, extra int, queue func(v T, size int, err error)) (id uint64, err error) {
+func (a *Acks[T]) AddQueued(most int, l Lender, extra int,
+	queue func(v T, size int, err error)) (id uint64, err error) {
 	return a.add(most, l, ack[T]{queue: queue, size: AckCost + extra})
 }
 

@@ -181,7 +181,8 @@ func TestAcksAreLent(t *testing.T) {
 	}
 	for i, id := range ids {
 		ends[i%len(ends)](id)
-		if left := int64(len(ids)-i-1) * AckCost; left > 0 && (b.lent.Load() < left-ackAllowance || b.lent.Load() > left*2+2*ackStep) {
+		if left := int64(len(ids)-i-1) * AckCost; left > 0 &&
+			(b.lent.Load() < left-ackAllowance || b.lent.Load() > left*2+2*ackStep) {
 			t.Fatalf("%d bytes are lent for %d", b.lent.Load(), left)
 		}
 	}

@@ -18,8 +18,8 @@ type Guard struct {
 }
 
 // Call calls fn. If that panics it returns an *event.PanicError; likewise if the error that fn returns panics when it
-// is asked for its text, as a nil pointer in an error does, or what it is or wraps: whoever looks at it later has no
-// protection.
+// is asked for its text, as a nil pointer in an error does, or what it is or wraps: a caller that looks at it later has
+// no protection.
 func (g *Guard) Call(fn func() error) (err error) {
 	if g.DisableRecover {
 		return fn()

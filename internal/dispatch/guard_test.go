@@ -41,8 +41,9 @@ func TestGuardRun(t *testing.T) {
 		"error of no text": {fn: func() error { return (*textless)(nil) }, failed: "panic: no text", panics: 1},
 		"exit":             {fn: func() error { runtime.Goexit(); return nil }, failed: ErrExited.Error()},
 		"wanted panic":     {fn: func() error { panic("boom") }, disabled: true, escaped: "boom"},
-		"wanted exit":      {fn: func() error { runtime.Goexit(); return nil }, disabled: true, failed: ErrExited.Error()},
-		"wanted error":     {fn: func() error { return oh }, disabled: true, failed: "oh"},
+		"wanted exit": {fn: func() error { runtime.Goexit(); return nil },
+			disabled: true, failed: ErrExited.Error()},
+		"wanted error": {fn: func() error { return oh }, disabled: true, failed: "oh"},
 	}
 	for name, c := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -98,7 +99,8 @@ func TestSeveralErrorsStayApart(t *testing.T) {
 		t.Errorf("%v, not the only one", e.Err())
 	}
 	e.Add(two)
-	if err := e.Err(); !errors.Is(err, one) || !errors.Is(err, two) || each(err) != "[one][two/three]" || each(two) != "[two/three]" {
+	if err := e.Err(); !errors.Is(err, one) || !errors.Is(err, two) ||
+		each(err) != "[one][two/three]" || each(two) != "[two/three]" {
 		t.Errorf("%v: %s", err, each(err))
 	}
 }

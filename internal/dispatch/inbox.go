@@ -1,6 +1,10 @@
 package dispatch
 
-import "sync"
+import (
+	"sync"
+
+	"sio.example/socketio/internal/stack"
+)
 
 // A Runner does the work of an Inbox: one item at a time, in the order of arrival. The bytes of the items count in the
 // Account, which must always be the same.
@@ -193,7 +197,7 @@ func (q *Inbox[T]) Close(last T) bool {
 	q.append(entry[T]{item: last})
 	q.work.wake()
 	q.mu.Unlock()
-	q.runner.Account().Wake() // who waits may do so for this inbox
+	q.runner.Account().Wake() // a waiting Push may wait for this inbox
 	return true
 }
 
@@ -245,7 +249,7 @@ func (w *work[T]) wake() {
 }
 
 func (q *Inbox[T]) start() {
-	growStack()
+	stack.Grow()
 	q.loop()
 }
 
@@ -294,16 +298,3 @@ func (q *Inbox[T]) next() (e entry[T], ok bool) {
 	w.wake()
 	return e, true
 }
-
-// growStack makes the stack of a new goroutine large enough for most handlers while there is next to nothing on it:
-// later, the runtime would have to copy all that the handler has put there, twice. It saves a third of what an event
-// costs that comes alone.
-//
-//go:noinline
-func growStack() {
-	var frame [4 << 10]byte
-	touch(&frame)
-}
-
-//go:noinline
-func touch(*[4 << 10]byte) {}

@@ -99,7 +99,8 @@ func (t *Table[H]) Take(l *Listener[H]) bool {
 func (t *Table[H]) remove(id uint64) bool {
 	for {
 		old := t.state.Load() // not nil: an entry of it had the id
-		i, ok := slices.BinarySearchFunc(old.entries, id, func(l Listener[H], id uint64) int { return cmp.Compare(l.id, id) })
+		i, ok := slices.BinarySearchFunc(old.entries, id,
+			func(l Listener[H], id uint64) int { return cmp.Compare(l.id, id) })
 		if !ok {
 			return false
 		}

@@ -9,8 +9,8 @@ import (
 const (
 	// minimum is how many slots a part begins with.
 	minimum = 8
-	// splitAt is how many values one part holds before it becomes many, each of which then grows by itself: whoever
-	// adds a value never waits until all of a million have moved.
+	// splitAt is how many values one part holds before it becomes many, each of which then grows by itself: a
+	// caller that adds a value never waits until all of a million have moved.
 	splitAt = 4096
 	parts   = 64
 )

@@ -27,7 +27,8 @@ func TestAgainstAMap(t *testing.T) {
 			}
 			v = &thing{strconv.Itoa(rnd.IntN(ids))}
 			if x.Get(v.id) != model[v.id] || x.Len() != len(model) {
-				t.Fatalf("of %d: %q is %v, want %v; %d values, want %d", ids, v.id, x.Get(v.id), model[v.id], x.Len(), len(model))
+				t.Fatalf("of %d: %q is %v, want %v; %d values, want %d",
+					ids, v.id, x.Get(v.id), model[v.id], x.Len(), len(model))
 			}
 		}
 		n := 0

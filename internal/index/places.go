@@ -3,7 +3,7 @@ package index
 import "hash/maphash"
 
 // Places finds the elements of a list, which are distinct, in a fifth of the memory that a map to their positions
-// takes. The list is its owner's, who says how it changes. It is not safe for concurrent use, but for Find among
+// takes. The list is its owner's, which says how it changes. It is not safe for concurrent use, but for Find among
 // themselves.
 type Places[T comparable] struct {
 	slots []int32 // a power of two of them, with linear probing: 0 if it is empty, or else the position plus one

@@ -1,9 +1,9 @@
 // Package journal stands between those who log and the user's slog.Handler, which is user code: it may block, panic,
 // end its goroutine, or call back. Records are handed to it by a goroutine that does nothing else.
 //
-// Whoever logs waits a moment, so that its record comes before what it does next, and before its program ends; but it
-// does not while the Handler is late with an earlier record. So nobody may log with a lock held that user code can
-// want, nor on a goroutine that serves several sessions.
+// A caller that logs waits a moment, so that its record comes before what it does next, and before its program ends;
+// but it does not while the Handler is late with an earlier record. So nobody may log with a lock held that user code
+// can want, nor on a goroutine that serves several sessions.
 //
 // A [Limiter] lets few records of one cause through.
 package journal
@@ -34,7 +34,7 @@ type Options struct {
 	DisableRecover bool
 }
 
-// Logger returns a logger that never calls the Handler of l on the goroutine of whoever logs, and waits for it as the
+// Logger returns a logger that never calls the Handler of l on the goroutine of the caller, and waits for it as the
 // package says. The level is asked for now, and then on the other goroutine again, at most once in a second while
 // somebody logs. Records keep their order, time, source and context.
 //
@@ -69,7 +69,7 @@ func Flush(ctx context.Context, l *slog.Logger) {
 	}
 }
 
-// A handler is what whoever logs talks to.
+// A handler is what callers log to.
 type handler struct {
 	inner   slog.Handler
 	journal *journal

@@ -79,7 +79,8 @@ func TestHandlerThatBlocks(t *testing.T) {
 		synctest.Wait()
 		all := h.take()
 		// One has been taken out when the queue fills.
-		if n := len(all); n != maxRecords+2 || all[0] != "0" || all[n-2] != fmt.Sprint(maxRecords) || !strings.Contains(all[n-1], "lost") {
+		if n := len(all); n != maxRecords+2 || all[0] != "0" ||
+			all[n-2] != fmt.Sprint(maxRecords) || !strings.Contains(all[n-1], "lost") {
 			t.Errorf("%d records, the last %q", n, all[n-2:])
 		}
 	})
@@ -177,7 +178,8 @@ func TestRecordsAreTheSame(t *testing.T) {
 	}}
 	j := Logger(slog.New(slog.NewTextHandler(&through, opts)), nil)
 	for _, l := range []*slog.Logger{slog.New(slog.NewTextHandler(&direct, opts)), j} {
-		l.With("app", "x").WithGroup("io").Warn("m", "a", 1, "b", "two", "c", 3, "d", 4, "e", 5, "f", 6, slog.Group("g", "h", 7))
+		l.With("app", "x").WithGroup("io").Warn("m", "a", 1, "b", "two",
+			"c", 3, "d", 4, "e", 5, "f", 6, slog.Group("g", "h", 7))
 	}
 	Flush(t.Context(), j)
 	if direct.String() != through.String() || !strings.Contains(through.String(), "journal_test.go") {
@@ -239,7 +241,8 @@ func TestLimiterLog(t *testing.T) {
 		l.Log(t.Context(), to, Once, "other", slog.LevelDebug, "not enabled")
 	}
 	Flush(t.Context(), to)
-	if s := out.String(); strings.Count(s, "\n") != 1 || !strings.Contains(s, "limiter_test.go") && !strings.Contains(s, "journal_test.go") ||
+	if s := out.String(); strings.Count(s, "\n") != 1 ||
+		!strings.Contains(s, "limiter_test.go") && !strings.Contains(s, "journal_test.go") ||
 		!strings.Contains(s, "msg=wrong a=1") {
 		t.Errorf("logged %s", s)
 	}

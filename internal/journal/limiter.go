@@ -92,7 +92,8 @@ func (l *Limiter) causeLocked(name string, rate Rate, now time.Time) *cause {
 }
 
 // Log logs what Allow lets through.
-func (l *Limiter) Log(ctx context.Context, to *slog.Logger, rate Rate, name string, level slog.Level, msg string, args ...any) {
+func (l *Limiter) Log(ctx context.Context, to *slog.Logger,
+	rate Rate, name string, level slog.Level, msg string, args ...any) {
 	if !to.Enabled(ctx, level) {
 		return
 	}

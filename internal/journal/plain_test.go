@@ -22,9 +22,11 @@ func TestPlain(t *testing.T) {
 			t.Errorf("%q became %s, want %s", in, got, want)
 		}
 	}
-	for _, in := range []string{strings.Repeat("\x00", 1<<20), strings.Repeat("\u2028", 300), strings.Repeat(`\`, 300)} {
+	for _, in := range []string{strings.Repeat("\x00", 1<<20),
+		strings.Repeat("\u2028", 300), strings.Repeat(`\`, 300)} {
 		got := Plain(in)
-		if len(got) > 260 || !utf8.ValidString(got) || strings.ContainsFunc(got, func(r rune) bool { return r < ' ' || r > '~' }) {
+		if len(got) > 260 || !utf8.ValidString(got) ||
+			strings.ContainsFunc(got, func(r rune) bool { return r < ' ' || r > '~' }) {
 			t.Errorf("%d bytes became %d: %q", len(in), len(got), got)
 		}
 	}

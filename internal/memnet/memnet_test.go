@@ -76,7 +76,8 @@ func TestDeadlines(t *testing.T) {
 		a, b := Pipe(10)
 		start := time.Now()
 		a.SetReadDeadline(start.Add(3 * time.Second))
-		if _, err := a.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(start) != 3*time.Second {
+		if _, err := a.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) ||
+			time.Since(start) != 3*time.Second {
 			t.Errorf("Read: %v after %v", err, time.Since(start))
 		}
 		var timeout net.Error

@@ -16,19 +16,23 @@ func TestHeadKeepsTheRequest(t *testing.T) {
 		every[h.name] = []string{h.value, "", "another", h.value}
 	}
 	for name, r := range map[string]*http.Request{
-		"nothing":       {RequestURI: "/"},
-		"client":        {RequestURI: "/socket.io/?EIO=4&transport=websocket", Header: http.Header{"Upgrade": {"websocket"}}},
-		"polling":       {RequestURI: "/socket.io/?EIO=4&transport=polling&t=x", Header: http.Header{"Origin": {"https://a.example"}}},
+		"nothing": {RequestURI: "/"},
+		"client": {RequestURI: "/socket.io/?EIO=4&transport=websocket",
+			Header: http.Header{"Upgrade": {"websocket"}}},
+		"polling": {RequestURI: "/socket.io/?EIO=4&transport=polling&t=x",
+			Header: http.Header{"Origin": {"https://a.example"}}},
 		"another path":  {RequestURI: "/a/socket.io/?EIO=4&transport=websocket"},
 		"no RequestURI": {URL: &url.URL{Path: "/a b", RawQuery: "x=%00"}},
 		"TLS":           {RequestURI: "/socket.io/?EIO=4&transport=websocket&token=1", TLS: new(tls.ConnectionState)},
 		"TLS elsewhere": {RequestURI: "/", TLS: new(tls.ConnectionState)},
 		"known headers": {RequestURI: "/", Header: every},
-		"other headers": {RequestURI: "/", Header: http.Header{"X-A": {"", "b", "\xff\x80"}, "x": {"Upgrade"}, "Upgrade": {"\xff"}}},
+		"other headers": {RequestURI: "/",
+			Header: http.Header{"X-A": {"", "b", "\xff\x80"}, "x": {"Upgrade"}, "Upgrade": {"\xff"}}},
 		"rewritten": {RequestURI: "/", Header: http.Header{
 			"": {""}, "\x00": {"\x00"}, "\x81b": {"a\x00X-User\x00admin", ""}, "Origin": {"\x00"},
 		}},
-		"long": {RequestURI: "/" + strings.Repeat("a", 5000), Header: http.Header{"Cookie": {strings.Repeat("b", 70_000)}}},
+		"long": {RequestURI: "/" + strings.Repeat("a", 5000),
+			Header: http.Header{"Cookie": {strings.Repeat("b", 70_000)}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			uri, header := r.RequestURI, r.Header
@@ -40,7 +44,8 @@ func TestHeadKeepsTheRequest(t *testing.T) {
 			}
 			h := Of(r)
 			if h.URI() != uri || !reflect.DeepEqual(h.Header(), header) || h.TLS() != (r.TLS != nil) {
-				t.Errorf("%.200s of %.200s", fmt.Sprint(h.URI(), h.TLS(), h.Header()), fmt.Sprint(r.RequestURI, r.Header))
+				t.Errorf("%.200s of %.200s", fmt.Sprint(h.URI(), h.TLS(), h.Header()),
+					fmt.Sprint(r.RequestURI, r.Header))
 			}
 		})
 	}

@@ -18,7 +18,8 @@ func TestAgainstASlice(t *testing.T) {
 			head, peeked := r.Peek()
 			got, ok := r.Pop()
 			if ok != (len(model) > 0) || ok != peeked || got != head {
-				t.Fatalf("step %d: Pop = %d, %v, Peek = %d, %v, the model holds %d", i, got, ok, head, peeked, len(model))
+				t.Fatalf("step %d: Pop = %d, %v, Peek = %d, %v, the model holds %d",
+					i, got, ok, head, peeked, len(model))
 			}
 			if ok {
 				if got != model[0] {

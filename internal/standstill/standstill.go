@@ -2,7 +2,7 @@
 //
 // A process may be stopped (SIGSTOP, a paused virtual machine) or starved for seconds. When it goes on, the timers come
 // first and find deadlines that have passed, while what the peers sent in time lies unread in the kernel. A timer that
-// goes off much too late has thus learnt something about this process, and nothing about a peer: it begins anew.
+// runs much too late has thus learnt something about this process, and nothing about a peer: it begins anew.
 package standstill
 
 import (
@@ -67,7 +67,7 @@ func (t *Timer) fire() {
 	t.mu.Lock()
 	late := time.Since(t.due)
 	switch {
-	case !t.waiting || late < 0: // it went off while somebody stopped it or set it again
+	case !t.waiting || late < 0: // it ran while it was stopped or set again
 		t.mu.Unlock()
 		return
 	case Late(late):

@@ -19,7 +19,8 @@ func TestCheck(t *testing.T) {
 			t.Errorf("%d: %s, want %s", d, got, want)
 		}
 	}
-	if got := fmt.Sprint(Check("X", 600, time.Second)); got != "X is 600ns: a time.Duration counts nanoseconds; write 600 * time.Second" {
+	if got := fmt.Sprint(Check("X", 600,
+		time.Second)); got != "X is 600ns: a time.Duration counts nanoseconds; write 600 * time.Second" {
 		t.Error(got)
 	}
 }

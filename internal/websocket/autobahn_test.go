@@ -133,12 +133,14 @@ func TestAutobahn2PingPong(t *testing.T) {
 	runSuite(t, chopped(
 		suiteCase{id: "2.1", send: []frame{ping("")}, want: []frame{pong("")}},
 		suiteCase{id: "2.2", send: []frame{ping("Hello, world!")}, want: []frame{pong("Hello, world!")}},
-		suiteCase{id: "2.3", send: []frame{ping("\x00\xff\xfe\xfd\xfc\xfb\x00\xff")}, want: []frame{pong("\x00\xff\xfe\xfd\xfc\xfb\x00\xff")}},
+		suiteCase{id: "2.3", send: []frame{ping("\x00\xff\xfe\xfd\xfc\xfb\x00\xff")},
+			want: []frame{pong("\x00\xff\xfe\xfd\xfc\xfb\x00\xff")}},
 		suiteCase{id: "2.4+2.6", send: []frame{ping(full)}, want: []frame{pong(full)}},
 		suiteCase{id: "2.5", send: []frame{ping(full + "\xfe")}, end: ProtocolError},
 		suiteCase{id: "2.7", send: []frame{pong("")}},
 		suiteCase{id: "2.8", send: []frame{pong("unsolicited pong payload")}},
-		suiteCase{id: "2.9", send: []frame{pong("unsolicited"), ping("ping payload")}, want: []frame{pong("ping payload")}},
+		suiteCase{id: "2.9", send: []frame{pong("unsolicited"), ping("ping payload")},
+			want: []frame{pong("ping payload")}},
 		suiteCase{id: "2.10+2.11", send: tenPings, want: tenPongs},
 	))
 }
@@ -165,7 +167,8 @@ func TestAutobahn4Opcodes(t *testing.T) {
 			id := fmt.Sprintf("4-op%d-%d", op, len(payload))
 			cases = append(cases,
 				suiteCase{id: id, send: []frame{mk(op, payload)}, end: ProtocolError},
-				suiteCase{id: id + "-within", send: []frame{hello, mk(op, payload), mk(9, "")}, want: []frame{hello}, end: ProtocolError})
+				suiteCase{id: id + "-within", send: []frame{hello, mk(op, payload), mk(9, "")},
+					want: []frame{hello}, end: ProtocolError})
 		}
 	}
 	runSuite(t, chopped(cases...))
@@ -189,9 +192,12 @@ func TestAutobahn5Fragmentation(t *testing.T) {
 		suiteCase{id: "5.6-8", send: withPing, want: []frame{pong, whole}},
 		suiteCase{id: "5.9-11", send: []frame{mk(0, "non-continuation payload"), text("Hello")}, end: ProtocolError},
 		suiteCase{id: "5.12-14", send: []frame{part(0, "non-continuation payload"), text("Hello")}, end: ProtocolError},
-		suiteCase{id: "5.15", send: append(slices.Clone(two), part(0, "fragment3"), text("fragment4")), want: []frame{whole}, end: ProtocolError},
-		suiteCase{id: "5.16", send: again(part(0, "fragment1"), part(1, "fragment2"), mk(0, "fragment3")), end: ProtocolError},
-		suiteCase{id: "5.17", send: again(mk(0, "fragment1"), part(1, "fragment2"), mk(0, "fragment3")), end: ProtocolError},
+		suiteCase{id: "5.15", send: append(slices.Clone(two), part(0, "fragment3"), text("fragment4")),
+			want: []frame{whole}, end: ProtocolError},
+		suiteCase{id: "5.16", send: again(part(0, "fragment1"), part(1, "fragment2"), mk(0, "fragment3")),
+			end: ProtocolError},
+		suiteCase{id: "5.17", send: again(mk(0, "fragment1"), part(1, "fragment2"), mk(0, "fragment3")),
+			end: ProtocolError},
 		suiteCase{id: "5.18", send: []frame{part(1, "fragment1"), mk(1, "fragment2")}, end: ProtocolError},
 		suiteCase{id: "5.19-20", send: five, want: fiveBack},
 	))
@@ -348,13 +354,17 @@ func TestAutobahn7Close(t *testing.T) {
 		{id: "7.3.4", send: []frame{closing(1000, "Hello World!")}, want: []frame{ok}},
 		{id: "7.3.5", send: []frame{closing(1000, strings.Repeat("*", 123))}, want: []frame{ok}},
 		{id: "7.3.6", send: []frame{closing(1000, strings.Repeat("*", 124))}, end: ProtocolError},
-		{id: "7.5.1", send: []frame{closing(1000, "\xce\xba\xe1\xbd\xb9\xcf\x83\xed\xa0\x80edited")}, end: InvalidPayload},
+		{id: "7.5.1", send: []frame{closing(1000, "\xce\xba\xe1\xbd\xb9\xcf\x83\xed\xa0\x80edited")},
+			end: InvalidPayload},
 	}
-	for _, s := range []Status{1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 3999, 4000, 4999} {
-		cases = append(cases, suiteCase{id: fmt.Sprintf("7.7-%d", s), send: []frame{closing(s, "bye")}, want: []frame{closing(s, "")}})
+	for _, s := range []Status{1000, 1001, 1002, 1003, 1007, 1008,
+		1009, 1010, 1011, 1012, 1013, 1014, 3000, 3999, 4000, 4999} {
+		cases = append(cases, suiteCase{id: fmt.Sprintf("7.7-%d", s),
+			send: []frame{closing(s, "bye")}, want: []frame{closing(s, "")}})
 	}
 	for _, s := range []Status{0, 1, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65535} {
-		cases = append(cases, suiteCase{id: fmt.Sprintf("7.9-%d", s), send: []frame{closing(s, "")}, end: ProtocolError})
+		cases = append(cases, suiteCase{id: fmt.Sprintf("7.9-%d", s),
+			send: []frame{closing(s, "")}, end: ProtocolError})
 	}
 	// 7.13.2: four bytes of code, of which two are the code and two are the reason
 	cases = append(cases, suiteCase{id: "7.13.2", send: []frame{mk(8, "\x00\x01\x00\x00")}, end: ProtocolError})
@@ -389,11 +399,13 @@ func TestAutobahn9Limits(t *testing.T) {
 		f := message(op, min(4<<20, most))
 		for i := range 9 {
 			size := 64 << (2 * i)
-			cases = append(cases, suiteCase{id: fmt.Sprintf("9.%d.%d", op+2, i+1), send: fragments(f, size), want: []frame{f}})
+			cases = append(cases, suiteCase{id: fmt.Sprintf("9.%d.%d", op+2, i+1),
+				send: fragments(f, size), want: []frame{f}})
 		}
 		f = message(op, min(1<<20, most/4))
 		for i := range 6 {
-			cases = append(cases, suiteCase{id: fmt.Sprintf("9.%d.%d", op+4, i+1), send: []frame{f}, want: []frame{f}, chop: 64 << i})
+			cases = append(cases, suiteCase{id: fmt.Sprintf("9.%d.%d", op+4, i+1),
+				send: []frame{f}, want: []frame{f}, chop: 64 << i})
 		}
 		for i, n := range []int{0, 16, 64, 256, 1024, 4096} {
 			thousand := slices.Repeat([]frame{message(op, n)}, 1000)

@@ -123,7 +123,8 @@ func TestClientNastyFrames(t *testing.T) {
 	rows := slices.Clone(nastyFrames)
 	rows[0].name, rows[0].send = "F-1 masked", nil
 	rows = append(rows, nastyFrames[0])
-	rows[len(rows)-1].name, rows[len(rows)-1].send = "F-32 compressed, not negotiated", frame{fin | 0x40 | 1, []byte("\xf2\x48\xcd\xc9\xc9\x07\x00")}.masked()
+	rows[len(rows)-1].name, rows[len(rows)-1].send = "F-32 compressed, not negotiated",
+		frame{fin | 0x40 | 1, []byte("\xf2\x48\xcd\xc9\xc9\x07\x00")}.masked()
 	for _, kind := range kinds {
 		for _, row := range rows {
 			t.Run(kind+"/"+row.name, func(t *testing.T) {

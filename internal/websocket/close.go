@@ -20,17 +20,17 @@ func (c *Conn) Close(status Status, reason string) {
 	if !status.sendable() {
 		status, reason = NoStatus, ""
 	}
-	if c.sendClose(&CloseError{Status: status, Reason: reason}) {
-		c.hurry()
+	if c.tellClose(&CloseError{Status: status, Reason: reason}) {
+		c.startCloseTimeout()
 		c.kick()
 	}
 }
 
-// sendClose queues our close frame, if that has not been done.
-func (c *Conn) sendClose(e *CloseError) bool {
+// tellClose queues our close frame, if that has not been done.
+func (c *Conn) tellClose(e *CloseError) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	p := c.trouble()
+	p := c.ensureCold()
 	if p.own != nil || c.ended {
 		return false
 	}
@@ -41,31 +41,31 @@ func (c *Conn) sendClose(e *CloseError) bool {
 	return true
 }
 
-// hurry sets the end of the connection, if that has not been done.
-func (c *Conn) hurry() {
+// startCloseTimeout has the connection end after CloseTimeout, if that has not been done.
+func (c *Conn) startCloseTimeout() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if p := c.trouble(); p.timer == nil && !c.ended {
+	if p := c.ensureCold(); p.timer == nil && !c.ended {
 		p.timer = time.AfterFunc(c.limits.closeTimeout, c.Abort)
 	}
 }
 
 // Abort closes the TCP connection at once. Reads and writes under way return. It does not block, and may be called
 // again.
-func (c *Conn) Abort() { c.finish(false) }
+func (c *Conn) Abort() { c.closeConn(false) }
 
-// fail ends the connection because a write has failed.
-func (c *Conn) fail(err error) {
+// closeWriteFailed ends the connection because a write has failed.
+func (c *Conn) closeWriteFailed(err error) {
 	c.mu.Lock()
-	if p := c.trouble(); p.writeErr == nil && !c.ended {
+	if p := c.ensureCold(); p.writeErr == nil && !c.ended {
 		p.writeErr = err
 	}
 	c.mu.Unlock()
-	c.finish(false)
+	c.closeConn(false)
 }
 
-// finish closes the connection, the first time. Clean tells that everything is written.
-func (c *Conn) finish(clean bool) {
+// closeConn closes the connection, the first time. Clean tells that everything is written.
+func (c *Conn) closeConn(clean bool) {
 	c.mu.Lock()
 	if c.ended {
 		c.mu.Unlock()
@@ -75,14 +75,15 @@ func (c *Conn) finish(clean bool) {
 	stuck := c.busy || c.owed != nil
 	bufpool.Put(c.owed)
 	c.owed = nil
-	if t := c.state().timer; t != nil {
+	if t := c.coldOrZero().timer; t != nil {
 		t.Stop()
 	}
 	c.wake()
 	c.mu.Unlock()
 	nc := c.nc
 	for t, ok := nc.(*tls.Conn); ok; t, ok = nc.(*tls.Conn) { // two with a proxy that is spoken to in TLS
-		nc = t.NetConn() // its Close would wait until the peer takes an alert; linger has sent it where that is due
+		// its Close would wait until the peer takes an alert; tellAndClose has sent it where that is due
+		nc = t.NetConn()
 	}
 	if t, ok := nc.(*net.TCPConn); ok && stuck && !clean {
 		t.SetLinger(0) // a peer that does not read must not keep what it was sent in the kernel's memory
@@ -106,32 +107,32 @@ func (c *Conn) Wait() {
 	c.mu.Unlock()
 }
 
-// end turns what ended next into what Read returns, and sees to the end of the connection. There may be more input
-// beneath.
-func (c *Conn) end(err error, more bool) error {
+// closeRead turns what ended next into what Read returns, and sees to the end of the connection. There may be more
+// input beneath.
+func (c *Conn) closeRead(err error, more bool) error {
 	said, ok := err.(*CloseError) // never wrapped
 	if !ok {
-		return c.cut(err)
+		return c.closeAbrupt(err)
 	}
 	answer := &CloseError{Status: said.Status}
 	if !said.Received {
 		answer = said
 	}
-	c.sendClose(answer)
+	c.tellClose(answer)
 	c.kick()
 	c.mu.Lock()
-	own, done, ended := c.state().own, c.owed == nil && !c.busy, c.ended
+	own, done, ended := c.coldOrZero().own, c.owed == nil && !c.busy, c.ended
 	c.mu.Unlock()
 	switch {
 	case ended:
 	case said.Received && done && c.raw != nil:
 		if more {
-			c.drain()
+			c.discardArrived()
 		}
-		c.finish(true)
+		c.closeConn(true)
 	default:
-		c.hurry()
-		go c.linger(said.Received) // owned by the Conn; ends with the connection, at the latest by its timer
+		c.startCloseTimeout()
+		go c.tellAndClose(said.Received) // owned by the Conn; ends with the connection, at the latest by its timer
 	}
 	if own != nil && own != answer {
 		return &CloseError{Status: own.Status, Reason: own.Reason}
@@ -139,12 +140,12 @@ func (c *Conn) end(err error, more bool) error {
 	return said
 }
 
-// cut is end for a connection that ended without a close frame of the peer.
-func (c *Conn) cut(err error) error {
+// closeAbrupt is closeRead for a connection that ended without a close frame of the peer.
+func (c *Conn) closeAbrupt(err error) error {
 	c.mu.Lock()
-	own, writeErr, ended := c.state().own, c.state().writeErr, c.ended
+	own, writeErr, ended := c.coldOrZero().own, c.coldOrZero().writeErr, c.ended
 	c.mu.Unlock()
-	c.finish(false)
+	c.closeConn(false)
 	if ended {
 		err = net.ErrClosed // whatever the connection calls it
 	}
@@ -157,16 +158,16 @@ func (c *Conn) cut(err error) error {
 	return fmt.Errorf("websocket: read: %w", err)
 }
 
-// linger ends a connection politely when that takes time. Our close frame has to get out; and if the peer may still be
-// sending, it is read until it stops, because closing a connection with unread input resets it, and a reset can
-// overtake the close frame that says why.
-func (c *Conn) linger(received bool) {
+// tellAndClose ends a connection politely when that takes time. Our close frame has to get out; and if the peer may
+// still be sending, it is read until it stops, because closing a connection with unread input resets it, and a reset
+// can overtake the close frame that says why.
+func (c *Conn) tellAndClose(received bool) {
 	owed, err := c.acquire(true)
 	if err == nil {
-		err = c.leave(c.gather(owed, nil))
+		err = c.release(c.gather(owed, nil))
 	}
 	if err != nil {
-		c.finish(false)
+		c.closeConn(false)
 		return
 	}
 	t, half := c.nc.(interface{ CloseWrite() error })
@@ -178,31 +179,32 @@ func (c *Conn) linger(received bool) {
 	case half || c.client:
 		io.Copy(io.Discard, c.nc)
 	default:
-		c.settle()
+		c.discardUntilQuiet()
 	}
-	c.finish(true)
+	c.closeConn(true)
 }
 
-// quiet is for how long nothing must come from a peer that was sent a close frame before the connection is closed.
-const quiet = 300 * time.Millisecond
+// quietTime is for how long nothing must come from a peer that was sent a close frame before the connection is closed.
+const quietTime = 300 * time.Millisecond
 
-// settle reads until the peer has stopped sending. A server is to close the connection first (RFC 6455 7.1.1): one that
-// can be closed in one direction has told the peer that it is the end, one that can't is closed as soon as the peer has
-// had the time to read why. What it sends then would reset a connection that it has no more use for.
-func (c *Conn) settle() {
+// discardUntilQuiet reads until the peer has stopped sending. A server is to close the connection first (RFC 6455
+// 7.1.1): one that can be closed in one direction has told the peer that it is the end, one that can't is closed as
+// soon as the peer has had the time to read why. What it sends then would reset a connection that it has no more use
+// for.
+func (c *Conn) discardUntilQuiet() {
 	buf := bufpool.Get(readSize)
 	defer bufpool.Put(buf)
 	p := (*buf)[:cap(*buf)]
 	for {
-		c.nc.SetReadDeadline(time.Now().Add(quiet))
+		c.nc.SetReadDeadline(time.Now().Add(quietTime))
 		if _, err := c.nc.Read(p); err != nil {
 			return
 		}
 	}
 }
 
-// drain reads what the peer sent behind its close frame, as far as it is here already.
-func (c *Conn) drain() {
+// discardArrived reads what the peer sent behind its close frame, as far as it is here already.
+func (c *Conn) discardArrived() {
 	buf := bufpool.Get(readSize)
 	defer bufpool.Put(buf)
 	p := (*buf)[:cap(*buf)]

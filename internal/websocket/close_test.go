@@ -29,7 +29,8 @@ func TestCloseAnswered(t *testing.T) {
 			}
 			p.want(t, closing(GoingAway, "server shutting down"))
 			// What was under way is not delivered, not answered, and does not keep the connection.
-			p.send(t, text("late"), mk(9, "late"), part(1, "la"), mk(0, "te"), part(2, "never ended"), mk(10, ""), closing(3333, "mine"))
+			p.send(t, text("late"), mk(9, "late"), part(1, "la"), mk(0, "te"),
+				part(2, "never ended"), mk(10, ""), closing(3333, "mine"))
 			p.wantEnd(t)
 			r := <-done
 			if e := closedWith(t, r.err, GoingAway, false); e.Reason != "server shutting down" || e.Unwrap() != nil {
@@ -194,7 +195,8 @@ func TestPeerCloses(t *testing.T) {
 // A connection that just ends is not a CloseError.
 func TestEndWithoutClose(t *testing.T) {
 	for _, kind := range kinds {
-		for _, first := range [][]byte{nil, {fin | 1}, text("hello").masked()[:8], part(1, "hello").masked(), announce(2, 500_000)} {
+		for _, first := range [][]byte{nil, {fin | 1}, text("hello").masked()[:8],
+			part(1, "hello").masked(), announce(2, 500_000)} {
 			c, p := connect(t, kind, nil)
 			done := receive(c)
 			if len(first) > 0 {
@@ -315,7 +317,7 @@ func TestServerClosesFirst(t *testing.T) {
 				t.Fatalf("got %v, %v", f, err)
 			}
 			for end := time.Now().Add(busy); time.Now().Before(end); {
-				<-time.After(quiet / 2)
+				<-time.After(quietTime / 2)
 				p.sendBytes(t, make([]byte, 1000))
 			}
 			start := time.Now()

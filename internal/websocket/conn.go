@@ -12,10 +12,11 @@ import (
 
 // A Conn is a WebSocket connection. One goroutine at a time may read; any number may write and close.
 //
-// Most connections rest most of the time, so what they do not need then is in an input or a plight, which come and go.
+// Most connections rest most of the time, so what they do not need then is in an input or a coldState, which come and
+// go.
 //
 // Lock order: mu is a leaf and never held over a system call. The right to write is not a lock but the field busy, so
-// that whoever only has a control frame to send can leave it in owed instead of waiting.
+// that a sender of a control frame alone can leave it in owed instead of waiting.
 type Conn struct {
 	nc     net.Conn
 	raw    syscall.RawConn // the descriptor beneath, if system calls may be made on it; otherwise nil
@@ -27,21 +28,21 @@ type Conn struct {
 	mayWait bool   // for rawRead: wait if there is nothing to read
 	dirty   bool   // this goroutine has queued a control frame that may not be on its way yet
 	timed   bool   // nc has a read deadline, maybe of an earlier message
-	over    bool   // Read has failed, see plight
+	over    bool   // Read has failed, see coldState
 	burst   bool   // much arrived at once the last time
 	asks    bool   // Read asks before it makes room for a large message, see Ask
 	since   uint16 // bytes that were read since the last wait, or enough for a burst
 	in      *input
 	rawRead func(fd uintptr) bool
 
-	marks  atomic.Uint32 // for all, see below
-	busy   bool          // some goroutine has the right to write; this and what follows is guarded by mu
-	ended  bool          // nc is closed, or about to be
-	gone   bool          // nc is closed
-	pongs  uint8         // answers to pings in owed
-	mu     sync.Mutex
-	owed   *[]byte // borrowed; goes out before anything else, ends at the end of a frame; nil if empty
-	plight *plight // nil as long as there is none
+	marks atomic.Uint32 // for all, see below
+	busy  bool          // some goroutine has the right to write; this and what follows is guarded by mu
+	ended bool          // nc is closed, or about to be
+	gone  bool          // nc is closed
+	pongs uint8         // answers to pings in owed
+	mu    sync.Mutex
+	owed  *[]byte    // borrowed; goes out before anything else, ends at the end of a frame; nil if empty
+	cold  *coldState // nil as long as there is none
 }
 
 // The marks of a Conn.
@@ -78,8 +79,8 @@ type input struct {
 
 var inputs = sync.Pool{New: func() any { return new(input) }}
 
-// A plight is what few connections have, or have for long. It is guarded by mu.
-type plight struct {
+// A coldState is what few connections have, or have for long. It is guarded by mu.
+type coldState struct {
 	turn     chan struct{} // closed when owed is taken or busy ends; nil if nobody waits for that
 	writeErr error         // why nothing can be written any more
 	own      *CloseError   // what Close said, or what we said to a violation
@@ -89,22 +90,22 @@ type plight struct {
 	readErr  error         // what Read returns from now on
 }
 
-// trouble is the plight to be changed. It needs mu.
-func (c *Conn) trouble() *plight {
-	if c.plight == nil {
-		c.plight = new(plight)
+// ensureCold returns cold to be changed. It needs mu.
+func (c *Conn) ensureCold() *coldState {
+	if c.cold == nil {
+		c.cold = new(coldState)
 	}
-	return c.plight
+	return c.cold
 }
 
-var noPlight plight
+var zeroCold coldState
 
-// state is the plight to be read. It needs mu.
-func (c *Conn) state() *plight {
-	if c.plight == nil {
-		return &noPlight
+// coldOrZero returns cold to be read. It needs mu.
+func (c *Conn) coldOrZero() *coldState {
+	if c.cold == nil {
+		return &zeroCold
 	}
-	return c.plight
+	return c.cold
 }
 
 const (
@@ -132,9 +133,9 @@ func newConn(nc net.Conn, leftOver *[]byte, opts *Options) *Conn {
 func (c *Conn) NetConn() net.Conn { return c.nc }
 
 // Buffered reports whether Read has a message at hand from the last system call, so that it will return that at once.
-// It is false before a close frame and before what breaks the protocol (bad UTF-8 excepted), so whoever answers many
-// messages with one write, when Buffered is false, has answered all before Read closes, and does not keep an answer
-// back until the rest of some other message comes. It belongs to the goroutine that reads.
+// It is false before a close frame and before what breaks the protocol (bad UTF-8 excepted), so a caller that answers
+// many messages with one write, when Buffered is false, has answered all before Read closes, and does not keep an
+// answer back until the rest of some other message comes. It belongs to the goroutine that reads.
 func (c *Conn) Buffered() bool {
 	if !c.unread() || c.closing() {
 		return false
@@ -172,9 +173,9 @@ func (c *Conn) inside() bool { return c.in != nil && c.in.op != 0 }
 // unread reports whether there is input in the read buffer.
 func (c *Conn) unread() bool { return c.in != nil && c.in.buf != nil && int(c.in.pos) < len(*c.in.buf) }
 
-// release gives the read buffer back, and with it all of the input unless a message or a header has begun. Unread bytes
-// are lost.
-func (c *Conn) release() {
+// freeBuffer gives the read buffer back, and with it all of the input unless a message or a header has begun. Unread
+// bytes are lost.
+func (c *Conn) freeBuffer() {
 	in := c.in
 	if in == nil {
 		return
@@ -182,12 +183,12 @@ func (c *Conn) release() {
 	bufpool.Put(in.buf)
 	in.buf, in.pos = nil, 0
 	if in.op == 0 && in.stashed == 0 && !in.inside {
-		c.drop()
+		c.freeInput()
 	}
 }
 
-// drop gives the input back, without its buffer.
-func (c *Conn) drop() {
+// freeInput gives the input back, without its buffer.
+func (c *Conn) freeInput() {
 	*c.in = input{}
 	inputs.Put(c.in)
 	c.in = nil

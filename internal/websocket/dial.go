@@ -2,6 +2,7 @@ package websocket
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/tls"
@@ -102,7 +103,7 @@ func Dial(ctx context.Context, u *url.URL, opts *DialOptions) (*Conn, *http.Resp
 	if err := d.prepare(u); err != nil {
 		return nil, nil, fmt.Errorf("websocket: dial: %w", err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, or(opts.HandshakeTimeout, defaultHandshakeTimeout))
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(max(opts.HandshakeTimeout, 0), defaultHandshakeTimeout))
 	defer cancel()
 	c, res, err := d.dial(ctx)
 	var refused *HandshakeRefusedError
@@ -264,7 +265,7 @@ func (d *dialer) dial(ctx context.Context) (*Conn, *http.Response, error) {
 	stop := context.AfterFunc(ctx, func() { base.Close() })
 	c, res, err := d.handshake(ctx, base, proxy, target)
 	if !stop() && err == nil {
-		c.release()
+		c.freeBuffer()
 		err = ctx.Err()
 	}
 	if err != nil {
@@ -312,7 +313,8 @@ func address(u *url.URL) string {
 }
 
 // handshake makes a Conn of a fresh connection.
-func (d *dialer) handshake(ctx context.Context, nc net.Conn, proxy *url.URL, target string) (*Conn, *http.Response, error) {
+func (d *dialer) handshake(ctx context.Context, nc net.Conn,
+	proxy *url.URL, target string) (*Conn, *http.Response, error) {
 	var err error
 	if proxy != nil {
 		if nc, err = d.tunnel(ctx, nc, proxy, target); err != nil {

@@ -161,7 +161,8 @@ func TestDialProxy(t *testing.T) {
 					TLS:     &tls.Config{RootCAs: roots},
 					NetDial: to(p.Addr().String()),
 					Proxy: func(r *http.Request) (*url.URL, error) {
-						if want := map[bool]string{false: "http", true: "https"}[encrypted]; r.URL.Scheme != want || r.URL.Host != u.Host || r.URL.User != nil {
+						if want := map[bool]string{false: "http", true: "https"}[encrypted]; r.URL.Scheme != want ||
+							r.URL.Host != u.Host || r.URL.User != nil {
 							t.Errorf("proxy was asked for %v", r.URL)
 						}
 						return url.Parse(row.scheme + "://" + row.user + "p.example")
@@ -173,7 +174,8 @@ func TestDialProxy(t *testing.T) {
 				if asked := <-p.asked; asked != row.asked {
 					t.Errorf("asked for %q, want %q", asked, row.asked)
 				}
-				if r := <-got; r.Header.Get("Proxy-Authorization") != "" || r.Header.Get("Authorization") != "Basic dTpzZWNyZXQ=" {
+				if r := <-got; r.Header.Get("Proxy-Authorization") != "" ||
+					r.Header.Get("Authorization") != "Basic dTpzZWNyZXQ=" {
 					t.Errorf("the server got %v", r.Header)
 				}
 				greet(t, c)
@@ -191,9 +193,13 @@ func TestDialProxyRefused(t *testing.T) {
 		name, proxy, answer string
 		status              int
 	}{
-		{"407", "http://me:secret@p.example", "HTTP/1.1 407 x\r\nProxy-Authenticate: Basic\r\nContent-Length: 4\r\n\r\nauth", 407},
+		{"407", "http://me:secret@p.example",
+			"HTTP/1.1 407 x\r\nProxy-Authenticate: Basic\r\nContent-Length: 4\r\n\r\nauth", 407},
 		{"502", "http://p.example", "HTTP/1.1 502 x\r\nContent-Length: 4\r\n\r\nauth", 502},
-		{"302", "http://p.example", "HTTP/1.1 302 x\r\nLocation: http://other.example/\r\nContent-Length: 4\r\n\r\nauth", 302},
+		{
+			"302", "http://p.example", "HTTP/1.1 302 x\r\nLocation: http://other.example/\r\nContent-Length: " +
+				"4\r\n\r\nauth", 302,
+		},
 		{"101", "http://p.example", "HTTP/1.1 101 x\r\n\r\n", 101},
 		{"early data", "http://p.example", "HTTP/1.1 200 x\r\n\r\nearly", 0},
 		{"endless header", "http://p.example", "HTTP/1.1 200 x\r\nX: " + strings.Repeat("x", 200_000), 0},
@@ -232,7 +238,8 @@ func TestDialProxyRefused(t *testing.T) {
 					t.Errorf("got %v", err)
 				case errors.As(err, &refused) != (row.status != 0):
 					t.Errorf("got %v", err)
-				case refused != nil && (!refused.Proxy || refused.Status != row.status || row.status > 101 && string(refused.Body) != "auth"):
+				case refused != nil && (!refused.Proxy || refused.Status != row.status ||
+					row.status > 101 && string(refused.Body) != "auth"):
 					t.Errorf("got %+v", refused)
 				}
 			})

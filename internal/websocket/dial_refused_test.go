@@ -56,7 +56,8 @@ func dialFake(t testing.TB, answer string) (*Conn, *http.Response, <-chan []fram
 	})
 	if err == nil {
 		t.Cleanup(c.Abort)
-	} else if strings.Contains(err.Error(), "secret") || len(err.Error()) > 300 || strings.ContainsAny(err.Error(), "\r\n\x00") {
+	} else if strings.Contains(err.Error(), "secret") ||
+		len(err.Error()) > 300 || strings.ContainsAny(err.Error(), "\r\n\x00") {
 		t.Errorf("error says %q", err)
 	}
 	return c, res, done, err
@@ -77,29 +78,50 @@ func TestDialRefused(t *testing.T) {
 	}{
 		{"200", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", 200, "hello", "status 200"},
 		{"200 with everything", "HTTP/1.1 200 OK\r\n" + upgrading + accepting + "\r\n{close}", 200, "", "status 200"},
-		{"302", "HTTP/1.1 302 Found\r\nLocation: ws://evil.example/\r\nContent-Length: 0\r\n\r\n", 302, "", "status 302"},
-		{"307 to a file", "HTTP/1.1 307 Temporary Redirect\r\nLocation: file:///etc/passwd\r\nContent-Length: 0\r\n\r\n", 307, "", "status 307"},
+		{"302", "HTTP/1.1 302 Found\r\nLocation: ws://evil.example/\r\nContent-Length: 0\r\n\r\n",
+			302, "", "status 302"},
+		{
+			"307 to a file", "HTTP/1.1 307 Temporary Redirect\r\nLocation: file:///etc/passwd\r\nContent-Length: " +
+				"0\r\n\r\n", 307, "", "status 307",
+		},
 		{"400 of Engine.IO", "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: application/json\r\n\r\n" +
-			`{"code":0,"message":"Transport unknown"}{close}`, 400, `{"code":0,"message":"Transport unknown"}`, "status 400"},
-		{"401", "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic\r\nContent-Length: 2\r\n\r\nno", 401, "no", "status 401"},
-		{"chunked", "HTTP/1.1 503 Service Unavailable\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n3\r\ndef\r\n0\r\n\r\n", 503, "abcdef", "status 503"},
-		{"broken chunks", "HTTP/1.1 503 x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nzzz\r\n", 503, "abc", "status 503"},
-		{"long body", "HTTP/1.1 500 x\r\nContent-Length: 100000\r\n\r\n" + strings.Repeat("b", 100_000), 500, strings.Repeat("b", 1024), "status 500"},
-		{"body that stops", "HTTP/1.1 500 x\r\nContent-Length: 100000\r\n\r\nonly this", 500, "only this", "status 500"},
+			`{"code":0,"message":"Transport unknown"}{close}`, 400,
+			`{"code":0,"message":"Transport unknown"}`, "status 400"},
+		{"401", "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic\r\nContent-Length: 2\r\n\r\nno",
+			401, "no", "status 401"},
+		{
+			"chunked", "HTTP/1.1 503 Service Unavailable\r\nTransfer-Encoding: " +
+				"chunked\r\n\r\n3\r\nabc\r\n3\r\ndef\r\n0\r\n\r\n", 503, "abcdef", "status 503",
+		},
+		{"broken chunks", "HTTP/1.1 503 x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nzzz\r\n",
+			503, "abc", "status 503"},
+		{"long body", "HTTP/1.1 500 x\r\nContent-Length: 100000\r\n\r\n" + strings.Repeat("b", 100_000),
+			500, strings.Repeat("b", 1024), "status 500"},
+		{"body that stops", "HTTP/1.1 500 x\r\nContent-Length: 100000\r\n\r\nonly this",
+			500, "only this", "status 500"},
 		{"body without an end", "HTTP/1.1 500 x\r\n\r\nonly this", 500, "only this", "status 500"},
-		{"100 before", "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", 404, "", "status 404"},
-		{"wrong key", switching + upgrading + "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n", 101, "", "wrong Sec-WebSocket-Accept"},
-		{"key in other case", switching + upgrading + "Sec-WebSocket-Accept: ={accept}\r\n\r\n", 101, "", "wrong Sec-WebSocket-Accept"},
+		{"100 before", "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n",
+			404, "", "status 404"},
+		{"wrong key", switching + upgrading + "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n",
+			101, "", "wrong Sec-WebSocket-Accept"},
+		{"key in other case", switching + upgrading + "Sec-WebSocket-Accept: ={accept}\r\n\r\n",
+			101, "", "wrong Sec-WebSocket-Accept"},
 		{"no key", switching + upgrading + "\r\n", 101, "", "wrong Sec-WebSocket-Accept"},
 		{"two keys", switching + upgrading + accepting + accepting + "\r\n", 101, "", "wrong Sec-WebSocket-Accept"},
 		{"no upgrade", switching + "Connection: Upgrade\r\n" + accepting + "\r\n", 101, "", "without Upgrade"},
-		{"other upgrade", switching + "Connection: Upgrade\r\nUpgrade: h2c\r\n" + accepting + "\r\n", 101, "", "without Upgrade"},
+		{"other upgrade", switching + "Connection: Upgrade\r\nUpgrade: h2c\r\n" + accepting + "\r\n",
+			101, "", "without Upgrade"},
 		{"no connection", switching + "Upgrade: websocket\r\n" + accepting + "\r\n", 101, "", "without Connection"},
-		{"connection: close", switching + "Upgrade: websocket\r\nConnection: close\r\n" + accepting + "\r\n", 101, "", "without Connection"},
-		{"extension", switching + upgrading + accepting + "Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n", 101, "", "extension"},
-		{"subprotocol", switching + upgrading + accepting + "Sec-WebSocket-Protocol: other\r\n\r\n", 101, "", "subprotocol"},
-		{"empty subprotocol", switching + upgrading + accepting + "Sec-WebSocket-Protocol: \r\n\r\n", 101, "", "subprotocol"},
-		{"two subprotocols", switching + upgrading + accepting + "Sec-WebSocket-Protocol: chat\r\nSec-WebSocket-Protocol: chat\r\n\r\n", 101, "", "subprotocol"},
+		{"connection: close", switching + "Upgrade: websocket\r\nConnection: close\r\n" + accepting + "\r\n",
+			101, "", "without Connection"},
+		{"extension", switching + upgrading + accepting + "Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n",
+			101, "", "extension"},
+		{"subprotocol", switching + upgrading + accepting + "Sec-WebSocket-Protocol: other\r\n\r\n",
+			101, "", "subprotocol"},
+		{"empty subprotocol", switching + upgrading + accepting + "Sec-WebSocket-Protocol: \r\n\r\n",
+			101, "", "subprotocol"},
+		{"two subprotocols", switching + upgrading + accepting +
+			"Sec-WebSocket-Protocol: chat\r\nSec-WebSocket-Protocol: chat\r\n\r\n", 101, "", "subprotocol"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -109,7 +131,8 @@ func TestDialRefused(t *testing.T) {
 				if !errors.As(err, &refused) || res != nil {
 					t.Fatalf("got %v", err)
 				}
-				if refused.Status != row.status || string(refused.Body) != row.body || refused.Proxy || !strings.Contains(err.Error(), row.text) {
+				if refused.Status != row.status || string(refused.Body) != row.body ||
+					refused.Proxy || !strings.Contains(err.Error(), row.text) {
 					t.Errorf("got %v, body %q", err, refused.Body)
 				}
 				if row.status == 302 && refused.Header.Get("Location") == "" {
@@ -190,7 +213,8 @@ func TestDialAccepted(t *testing.T) {
 	frames := string(AppendFrame(AppendFrame(nil, Text, []byte("first")), Binary, bytes.Repeat([]byte("x"), 5000)))
 	for _, answer := range []string{
 		switching + upgrading + accepting + "\r\n",
-		"HTTP/1.1 101 \r\nUPGRADE: WebSocket\r\nconnection: keep-alive, upgrade\r\nsec-websocket-accept:   {accept}  \r\n\r\n",
+		"HTTP/1.1 101 \r\nUPGRADE: WebSocket\r\nconnection: keep-alive, upgrade\r\nsec-websocket-accept:   {accept} " +
+			" \r\n\r\n",
 		switching + upgrading + accepting + "Sec-WebSocket-Protocol: chat\r\nSet-Cookie: a=b\r\n\r\n",
 		"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + switching + upgrading + accepting + "\r\n",
 		switching + upgrading + accepting + "Content-Length: 5\r\n\r\n",
@@ -269,11 +293,13 @@ func TestDialClosedAtOnce(t *testing.T) {
 
 // An answer's header does not make more memory than it is long, and a refusal keeps no more than its header and a KiB.
 func FuzzDialResponse(f *testing.F) {
-	f.Add("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n\x81\x01a")
+	f.Add("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: " +
+		"{accept}\r\n\r\n\x81\x01a")
 	f.Add(switching + upgrading + "Sec-WebSocket-Protocol: chat\r\n" + accepting + "\r\n\x81")
 	f.Add("HTTP/1.1 302 Found\r\nLocation: /\r\n\r\n")
 	f.Add("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.0 400 x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n")
-	f.Add("HTTP/1.1 101 Switching Protocols\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\n\x81\x01a")
+	f.Add("HTTP/1.1 101 Switching Protocols\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: " +
+		"{accept}\r\n\n\x81\x01a")
 	f.Add("\r\n\r\n")
 	f.Fuzz(func(t *testing.T, answer string) {
 		d := dialer{opts: &DialOptions{Subprotocols: []string{"chat"}}}
@@ -288,7 +314,8 @@ func FuzzDialResponse(f *testing.F) {
 		}
 		if err != nil {
 			var refused *HandshakeRefusedError
-			if c != nil || res != nil || len(err.Error()) > 700 || errors.As(err, &refused) && len(refused.Body) > maxRefusal {
+			if c != nil || res != nil || len(err.Error()) > 700 ||
+				errors.As(err, &refused) && len(refused.Body) > maxRefusal {
 				t.Fatalf("%v", err)
 			}
 			return
@@ -299,7 +326,8 @@ func FuzzDialResponse(f *testing.F) {
 			rest, ok = other, true
 		}
 		head := strings.ToLower(in)
-		if !ok || !strings.Contains(in, acceptKey(d.key)) || !strings.Contains(head, "websocket") || res.StatusCode != 101 {
+		if !ok || !strings.Contains(in, acceptKey(d.key)) ||
+			!strings.Contains(head, "websocket") || res.StatusCode != 101 {
 			t.Fatalf("accepted %q", in)
 		}
 		r := <-receive(c)

@@ -96,7 +96,8 @@ func TestDial(t *testing.T) {
 		u, s, got := echoServer(t, encrypted)
 		u.User = url.UserPassword("me", "secret")
 		opts := &DialOptions{
-			Options:      Options{Header: http.Header{"Cookie": {"x=y", "z=1"}, "X-More": {" v "}, "Upgrade": {"no"}, "host": {"no"}}},
+			Options: Options{Header: http.Header{"Cookie": {"x=y", "z=1"},
+				"X-More": {" v "}, "Upgrade": {"no"}, "host": {"no"}}},
 			Host:         "other.example",
 			Subprotocols: []string{"one", "two"},
 		}
@@ -111,15 +112,18 @@ func TestDial(t *testing.T) {
 		if (c.raw != nil) != (!encrypted && haveRaw) {
 			t.Errorf("raw access is %v", c.raw != nil)
 		}
-		if res.StatusCode != 101 || len(res.Cookies()) != 1 || res.Header.Get("Sec-WebSocket-Protocol") != "two" || (res.TLS != nil) != encrypted {
+		if res.StatusCode != 101 || len(res.Cookies()) != 1 ||
+			res.Header.Get("Sec-WebSocket-Protocol") != "two" || (res.TLS != nil) != encrypted {
 			t.Errorf("answer %v", res)
 		}
 		if encrypted && res.TLS.NegotiatedProtocol != "http/1.1" {
 			t.Errorf("negotiated %q", res.TLS.NegotiatedProtocol)
 		}
 		r := <-got
-		if r.Host != "other.example" || r.RequestURI != "/socket.io/?EIO=4&transport=websocket" || r.Header.Get("X-More") != "v" ||
-			!slices.Equal(r.Header["Cookie"], []string{"x=y", "z=1"}) || len(r.Header["Upgrade"]) != 1 || r.Header["Host"] != nil {
+		if r.Host != "other.example" || r.RequestURI != "/socket.io/?EIO=4&transport=websocket" ||
+			r.Header.Get("X-More") != "v" ||
+			!slices.Equal(r.Header["Cookie"], []string{"x=y", "z=1"}) ||
+			len(r.Header["Upgrade"]) != 1 || r.Header["Host"] != nil {
 			t.Errorf("request %v %v", r.RequestURI, r.Header)
 		}
 		if name, password, _ := r.BasicAuth(); name != "me" || password != "secret" {
@@ -180,12 +184,17 @@ func TestDialArguments(t *testing.T) {
 		u    *url.URL
 		opts *DialOptions
 	}{
-		{nil, nil}, {&url.URL{}, nil}, {parse(t, "ftp://host/"), nil}, {parse(t, "file:///etc"), nil}, {parse(t, "ws:///path"), nil},
-		{parse(t, "ws:opaque"), nil}, {&url.URL{Scheme: "ws", Host: "a b"}, nil}, {&url.URL{Scheme: "ws", Host: "a\r\nX: y"}, nil},
-		{&url.URL{Scheme: "ws", Host: "b\u00fccher.example"}, nil}, {&url.URL{Scheme: "ws", Host: "h", RawQuery: "a\r\nX: y"}, nil},
+		{nil, nil}, {&url.URL{}, nil}, {parse(t, "ftp://host/"), nil},
+		{parse(t, "file:///etc"), nil}, {parse(t, "ws:///path"), nil},
+		{parse(t, "ws:opaque"), nil}, {&url.URL{Scheme: "ws", Host: "a b"}, nil},
+		{&url.URL{Scheme: "ws", Host: "a\r\nX: y"}, nil},
+		{&url.URL{Scheme: "ws", Host: "b\u00fccher.example"}, nil},
+		{&url.URL{Scheme: "ws", Host: "h", RawQuery: "a\r\nX: y"}, nil},
 		{&url.URL{Scheme: "ws", Host: "h", RawQuery: "a b"}, nil}, {&url.URL{Scheme: "ws", Host: ":80"}, nil},
-		{ok, header("X Y", "z")}, {ok, header("", "z")}, {ok, header("X", "a\r\nb: c")}, {ok, header("X", "a\x00")}, {ok, header("Host", "a b")},
-		{ok, &DialOptions{Host: "a\r\nb: c"}}, {ok, &DialOptions{Subprotocols: []string{"a b"}}}, {ok, &DialOptions{Subprotocols: []string{""}}},
+		{ok, header("X Y", "z")}, {ok, header("", "z")}, {ok, header("X", "a\r\nb: c")},
+		{ok, header("X", "a\x00")}, {ok, header("Host", "a b")},
+		{ok, &DialOptions{Host: "a\r\nb: c"}}, {ok, &DialOptions{Subprotocols: []string{"a b"}}},
+		{ok, &DialOptions{Subprotocols: []string{""}}},
 		{ok, &DialOptions{Subprotocols: []string{"a", "a"}}},
 	} {
 		if row.opts == nil {
@@ -382,7 +391,8 @@ func TestDialEnds(t *testing.T) {
 					if !errors.Is(err, want) {
 						t.Errorf("got %v, want %v", err, want)
 					}
-					took := map[string]time.Duration{"cancel": 0, "deadline": 3 * time.Second, "timeout": 10 * time.Second}[how]
+					took := map[string]time.Duration{"cancel": 0,
+						"deadline": 3 * time.Second, "timeout": 10 * time.Second}[how]
 					if d := time.Since(start); d != took {
 						t.Errorf("took %v", d)
 					}

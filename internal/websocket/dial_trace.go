@@ -19,7 +19,7 @@ func (d *dialer) onConn(target string, nc net.Conn) {
 	}
 }
 
-// onRequest shows the handshake to whoever wants to see it. What it returns is that request, for the answer.
+// onRequest shows the handshake to the trace, if there is one. What it returns is that request, for the answer.
 func (d *dialer) onRequest() *http.Request {
 	req := &http.Request{Method: http.MethodGet, URL: d.url, Host: d.url.Host}
 	if d.opts.OnRequest == nil && d.opts.OnResponse == nil {

@@ -17,11 +17,14 @@ func TestDialTrace(t *testing.T) {
 		var seen []string
 		note := func(format string, args ...any) { seen = append(seen, fmt.Sprintf(format, args...)) }
 		ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{
-			GetConn:              func(addr string) { note("get %v", addr == u.Host) },
-			ConnectStart:         func(_, addr string) { note("connect %v", addr == u.Host) },
-			ConnectDone:          func(_, _ string, err error) { note("connected %v", err) },
-			TLSHandshakeStart:    func() { note("tls") },
-			TLSHandshakeDone:     func(s tls.ConnectionState, err error) { note("tls %v %v", s.HandshakeComplete, err) },
+			GetConn:           func(addr string) { note("get %v", addr == u.Host) },
+			ConnectStart:      func(_, addr string) { note("connect %v", addr == u.Host) },
+			ConnectDone:       func(_, _ string, err error) { note("connected %v", err) },
+			TLSHandshakeStart: func() { note("tls") },
+			TLSHandshakeDone: func(s tls.ConnectionState,
+				err error) {
+				note("tls %v %v", s.HandshakeComplete, err)
+			},
 			GotConn:              func(i httptrace.GotConnInfo) { note("got %v", i.Conn != nil) },
 			WroteHeaders:         func() { note("headers") },
 			WroteRequest:         func(i httptrace.WroteRequestInfo) { note("wrote %v", i.Err) },
@@ -30,7 +33,8 @@ func TestDialTrace(t *testing.T) {
 		o := &DialOptions{
 			Options: Options{Header: http.Header{"X-Token": {"a"}}},
 			OnRequest: func(r *http.Request) {
-				note("request %s %s %v %s", r.Method, r.Host, len(r.Header.Get("Sec-Websocket-Key")) == 24, r.Header.Get("X-Token"))
+				note("request %s %s %v %s", r.Method, r.Host,
+					len(r.Header.Get("Sec-Websocket-Key")) == 24, r.Header.Get("X-Token"))
 			},
 			OnResponse: func(r *http.Request, res *http.Response) {
 				note("response %d %s %s", res.StatusCode, r.URL.Path, res.Header.Get("Set-Cookie"))
@@ -41,7 +45,8 @@ func TestDialTrace(t *testing.T) {
 			o.TLS = srv.Client().Transport.(*http.Transport).TLSClientConfig
 			want += "tls; tls true <nil>; "
 		}
-		want += "got true; request GET " + u.Host + " true a; headers; wrote <nil>; first byte; response 101 /socket.io/ a=b"
+		want += "got true; request GET " + u.Host +
+			" true a; headers; wrote <nil>; first byte; response 101 /socket.io/ a=b"
 		c, _, err := Dial(ctx, u, o)
 		if err != nil {
 			t.Fatal(err)

@@ -16,10 +16,11 @@ const (
 	noSignal = syscall.MSG_NOSIGNAL
 )
 
-// readFD reads once. Again tells that nothing is there yet.
+// readFD reads once. Again tells that nothing has come yet.
 func readFD(fd uintptr, p []byte) (n int, again bool, err error) {
 	for {
-		r, _, errno := syscall.RawSyscall6(syscall.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), dontWait, 0, 0)
+		r, _, errno := syscall.RawSyscall6(syscall.SYS_RECVFROM, fd,
+			uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), dontWait, 0, 0)
 		switch errno {
 		case 0:
 			return int(r), false, nil
@@ -35,7 +36,8 @@ func readFD(fd uintptr, p []byte) (n int, again bool, err error) {
 // writeFD writes what the kernel takes.
 func writeFD(fd uintptr, p []byte) (n int, err error) {
 	for n < len(p) {
-		r, _, errno := syscall.RawSyscall6(syscall.SYS_SENDTO, fd, uintptr(unsafe.Pointer(&p[n])), uintptr(len(p)-n), dontWait|noSignal, 0, 0)
+		r, _, errno := syscall.RawSyscall6(syscall.SYS_SENDTO, fd,
+			uintptr(unsafe.Pointer(&p[n])), uintptr(len(p)-n), dontWait|noSignal, 0, 0)
 		switch errno {
 		case 0:
 			n += int(r)

@@ -4,7 +4,7 @@ package websocket
 
 import "syscall"
 
-// readFD reads once. Again tells that nothing is there yet.
+// readFD reads once. Again tells that nothing has come yet.
 func readFD(fd uintptr, p []byte) (n int, again bool, err error) {
 	for {
 		n, err = syscall.Read(int(fd), p)

@@ -26,7 +26,7 @@ type header struct {
 func (h header) control() bool { return h.op >= opClose }
 
 // parseHeader reads the header of a frame of the peer from the front of b, and tells its size: 0 if b does not hold all
-// of it yet. What is wrong is reported as soon as the byte that shows it is there. Inside tells that a message has
+// of it yet. What is wrong is reported as soon as the byte that shows it has come. Inside tells that a message has
 // begun and not ended, room how many bytes the message may still take, client that we are the client.
 func parseHeader(b []byte, inside bool, room int64, client bool) (h header, n int, err error) {
 	if len(b) < 2 {

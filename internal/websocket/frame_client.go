@@ -10,8 +10,8 @@ import (
 // are not changed and must not lie in the room behind dst. It may be called from any goroutine and allocates nothing
 // but what dst lacks.
 //
-// The keys come from the generator of the runtime, which is ChaCha8 seeded by the operating system, so that whoever
-// supplies the payload can't foresee them (RFC 6455 5.3), and which costs a connection no memory.
+// The keys come from the generator of the runtime, which is ChaCha8 seeded by the operating system, so that the
+// author of the payload can't foresee them (RFC 6455 5.3), and which costs a connection no memory.
 func AppendMasked(dst []byte, op Opcode, payload ...[]byte) []byte {
 	n := 0
 	for _, p := range payload {

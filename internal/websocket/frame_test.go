@@ -171,7 +171,8 @@ func TestCloseErrorText(t *testing.T) {
 		{&CloseError{}, "websocket: closed without a status"},
 		{&CloseError{Received: true}, "websocket: closed by the peer without a status"},
 		{&CloseError{Status: 1001, Received: true}, "websocket: closed by the peer with status 1001"},
-		{&CloseError{Status: 1001, Reason: "a\nb", Received: true}, `websocket: closed by the peer with status 1001 "a\nb"`},
+		{&CloseError{Status: 1001, Reason: "a\nb", Received: true},
+			`websocket: closed by the peer with status 1001 "a\nb"`},
 		{&CloseError{Status: 1002, Reason: "unmasked frame"}, "websocket: closed with status 1002: unmasked frame"},
 	} {
 		if got := c.err.Error(); got != c.want {

@@ -73,7 +73,8 @@ func FuzzHandshakeHeaders(f *testing.F) {
 			t.Fatalf("%v: %q", err, nc.wrote)
 		}
 		for k := range res.Header {
-			if k != "Connection" && k != "Upgrade" && k != "Sec-Websocket-Accept" && k != http.CanonicalHeaderKey(name) {
+			if k != "Connection" && k != "Upgrade" &&
+				k != "Sec-Websocket-Accept" && k != http.CanonicalHeaderKey(name) {
 				t.Errorf("header %q in %q", k, nc.wrote)
 			}
 		}

@@ -2,6 +2,7 @@ package websocket
 
 import (
 	"bufio"
+	"cmp"
 	"crypto/sha1"
 	"encoding/base64"
 	"fmt"
@@ -30,8 +31,8 @@ func IsUpgrade(r *http.Request) bool {
 	return hasToken(r.Header["Connection"], "upgrade") && hasToken(r.Header["Upgrade"], "websocket")
 }
 
-// Check says why r can't be upgraded, or nil. It writes nothing. The Origin header is not looked at: who may connect is
-// the caller's policy.
+// Check says why r can't be upgraded, or nil. It writes nothing. The Origin header is not looked at: which origins may
+// connect is the caller's policy.
 func Check(r *http.Request) *HandshakeError {
 	bad := func(msg string) *HandshakeError { return &HandshakeError{Code: http.StatusBadRequest, Msg: msg} }
 	switch {
@@ -154,7 +155,8 @@ func Upgrade(w http.ResponseWriter, r *http.Request, opts *Options) (*Conn, erro
 	return takeOver(w, *buf, opts)
 }
 
-// takeOver hijacks the connection and writes the answer. It is not part of Upgrade for the sake of the stack.
+// takeOver hijacks the connection and writes the answer. It is not part of Upgrade, so that less is on the
+// stack of net/http's goroutine; see docs/memory.md.
 //
 // The ResponseWriter may be a middleware's, and what it gives away a connection of anybody's: if one panics, the
 // connection is closed and the panic an error.
@@ -166,7 +168,7 @@ func takeOver(w http.ResponseWriter, answer []byte, opts *Options) (c *Conn, err
 			return
 		}
 		if nc != nil {
-			discard(nc)
+			closeQuietly(nc)
 		}
 		if v := recover(); v != nil {
 			c, err = nil, fmt.Errorf("websocket: hijack: %w: panic: %v", http.ErrNotSupported, v)
@@ -180,7 +182,7 @@ func takeOver(w http.ResponseWriter, answer []byte, opts *Options) (c *Conn, err
 	nc.SetDeadline(time.Time{})
 	Tune(nc, opts.UserTimeout, opts.MaxUnread)
 	c = newConn(nc, leftOver(rw), opts)
-	err = c.send(answer, or(opts.HandshakeTimeout, defaultHandshakeTimeout))
+	err = c.send(answer, cmp.Or(max(opts.HandshakeTimeout, 0), defaultHandshakeTimeout))
 	if err != nil {
 		c.Abort()
 		c, err = nil, fmt.Errorf("websocket: write handshake: %w", err)
@@ -189,8 +191,8 @@ func takeOver(w http.ResponseWriter, answer []byte, opts *Options) (c *Conn, err
 	return c, err
 }
 
-// discard closes a connection that may panic.
-func discard(nc net.Conn) {
+// closeQuietly closes a connection that may panic.
+func closeQuietly(nc net.Conn) {
 	defer func() { _ = recover() }()
 	nc.Close()
 }
@@ -206,7 +208,7 @@ func hijack(w http.ResponseWriter) (net.Conn, *bufio.ReadWriter, error) {
 		case http.Hijacker:
 			nc, rw, err := t.Hijack()
 			if err != nil && nc != nil {
-				discard(nc)
+				closeQuietly(nc)
 			}
 			if err == nil && nc == nil {
 				err = fmt.Errorf("%w: Hijack of %T returned no connection", http.ErrNotSupported, w)

@@ -117,7 +117,8 @@ func TestHandshake(t *testing.T) {
 	rows := []row{
 		{"plain", request(), 101},
 		{"W-13 lower-case names", lower, 101},
-		{"more tokens", request("-Connection", "Connection: keep-alive, UPGRADE", "-Upgrade", "Upgrade: foo, WebSocket"), 101},
+		{"more tokens", request("-Connection", "Connection: keep-alive, UPGRADE",
+			"-Upgrade", "Upgrade: foo, WebSocket"), 101},
 		{"two Connection lines", request("Connection: keep-alive"), 101},
 		{"W-1 no key", request("-Sec-WebSocket-Key"), 400},
 		{"W-1 short key", request("-Sec-WebSocket-Key", "Sec-WebSocket-Key: dGhlIHNhbXBsZQ=="), 400},
@@ -140,7 +141,8 @@ func TestHandshake(t *testing.T) {
 	for i, h := range hostile {
 		rows = append(rows, row{fmt.Sprint("T-5, T-6 hostile ", i), request(h), 101})
 	}
-	addr := serve(t, echoHandler(&Options{Header: http.Header{"X-More": {"a", "b\r\nX-Evil: c"}, "Upgrade": {"h2c"}, "Content-Length": {"5"}}}))
+	addr := serve(t, echoHandler(&Options{Header: http.Header{"X-More": {"a", "b\r\nX-Evil: c"},
+		"Upgrade": {"h2c"}, "Content-Length": {"5"}}}))
 	for _, r := range rows {
 		t.Run(r.name, func(t *testing.T) {
 			p := dial(t, addr)
@@ -190,7 +192,8 @@ func TestIsUpgrade(t *testing.T) {
 
 func TestSubprotocols(t *testing.T) {
 	for line, want := range map[string]string{
-		"": "", "a": "[a]", "a, b ,c": "[a b c]", "a,,b": "[]", "a b": "[]", "a" + strings.Repeat(" ", 8000) + "b": "[]",
+		"": "", "a": "[a]", "a, b ,c": "[a b c]", "a,,b": "[]",
+		"a b": "[]", "a" + strings.Repeat(" ", 8000) + "b": "[]",
 		strings.Repeat("a,", 200) + "a": "[]", "a\x00b": "[]",
 	} {
 		r := &http.Request{Header: http.Header{}}
@@ -226,7 +229,8 @@ func TestUpgradeThroughUnwrap(t *testing.T) {
 
 func TestUpgradeWithoutHijacker(t *testing.T) {
 	r := httptest.NewRequest("GET", "/", nil)
-	r.Header = http.Header{"Connection": {"Upgrade"}, "Upgrade": {"websocket"}, "Sec-Websocket-Version": {"13"}, "Sec-Websocket-Key": {sampleKey}}
+	r.Header = http.Header{"Connection": {"Upgrade"}, "Upgrade": {"websocket"},
+		"Sec-Websocket-Version": {"13"}, "Sec-Websocket-Key": {sampleKey}}
 	w := httptest.NewRecorder()
 	if _, err := Upgrade(w, r, nil); !errors.Is(err, http.ErrNotSupported) {
 		t.Errorf("got %v", err)
@@ -238,11 +242,13 @@ func TestUpgradeWithoutHijacker(t *testing.T) {
 
 // U-13: frames that come in one segment with the request, or byte by byte, are read as frames.
 func TestPipelinedFrames(t *testing.T) {
-	many := []frame{text(strings.Repeat("x", 3000)), mk(2, "\x00\x01"), mk(9, "p"), part(1, "one"), mk(0, "two"), text(strings.Repeat("y", 100_000))}
+	many := []frame{text(strings.Repeat("x", 3000)), mk(2, "\x00\x01"),
+		mk(9, "p"), part(1, "one"), mk(0, "two"), text(strings.Repeat("y", 100_000))}
 	back := []frame{many[0], many[1], mk(10, "p"), text("onetwo"), many[5]}
 	addr := serve(t, echoHandler(nil))
 	all := append([]byte(request()), stream(many...)...)
-	for _, first := range []int{len(request()), len(request()) + 1, len(request()) + 7, len(request()) + 3500, len(all)} {
+	for _, first := range []int{len(request()), len(request()) + 1,
+		len(request()) + 7, len(request()) + 3500, len(all)} {
 		p := dial(t, addr)
 		p.sendBytes(t, all[:first])
 		if first < len(all) && first > len(request())+10 {
@@ -287,7 +293,8 @@ func TestPipelinedBehindRefusal(t *testing.T) {
 	addr := serve(t, echoHandler(nil))
 	p := dial(t, addr)
 	go func() { // ends with the connection
-		p.Write(append([]byte(request("-Sec-WebSocket-Key", "Connection: close")), bytes.Repeat([]byte("x"), 64<<10)...))
+		p.Write(append([]byte(request("-Sec-WebSocket-Key", "Connection: close")),
+			bytes.Repeat([]byte("x"), 64<<10)...))
 	}()
 	if res := p.answer(t); res.StatusCode != 400 {
 		t.Fatal(res.Status)
@@ -298,7 +305,8 @@ func TestPipelinedBehindRefusal(t *testing.T) {
 func TestDeadlinesAreCleared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := memnet.Listen()
-		s := &http.Server{Handler: echoHandler(nil), ReadTimeout: time.Second, WriteTimeout: time.Second, IdleTimeout: time.Second}
+		s := &http.Server{Handler: echoHandler(nil), ReadTimeout: time.Second,
+			WriteTimeout: time.Second, IdleTimeout: time.Second}
 		served := make(chan error)
 		go func() { served <- s.Serve(l) }() // ends with Close
 		nc, err := l.Dial(context.Background())
@@ -325,7 +333,8 @@ func TestHandshakeWriteTimeout(t *testing.T) {
 		client, server := net.Pipe()
 		defer client.Close()
 		r := httptest.NewRequest("GET", "/", nil)
-		r.Header = http.Header{"Connection": {"Upgrade"}, "Upgrade": {"websocket"}, "Sec-Websocket-Version": {"13"}, "Sec-Websocket-Key": {sampleKey}}
+		r.Header = http.Header{"Connection": {"Upgrade"}, "Upgrade": {"websocket"},
+			"Sec-Websocket-Version": {"13"}, "Sec-Websocket-Key": {sampleKey}}
 		begun := time.Now()
 		_, err := Upgrade(&hijackTo{nc: server}, r, nil)
 		if err == nil || time.Since(begun) != 10*time.Second {

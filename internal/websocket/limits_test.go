@@ -38,12 +38,16 @@ var nastyFrames = []struct {
 	{"F-13 sum near 2^63", append(part(2, "x").masked(), announce(0, 1<<63-1)...), MessageTooBig, ErrMessageTooBig},
 	{"F-14 1,000,001", announce(2, 1_000_001), MessageTooBig, ErrMessageTooBig},
 	{"F-14 without mask", announce(2, 1_000_001)[:10], MessageTooBig, ErrMessageTooBig},
-	{"F-27 two of 600,000", stream(part(1, strings.Repeat("a", 600_000)), mk(0, strings.Repeat("b", 600_000))), MessageTooBig, ErrMessageTooBig},
+	{"F-27 two of 600,000", stream(part(1, strings.Repeat("a", 600_000)), mk(0, strings.Repeat("b", 600_000))),
+		MessageTooBig, ErrMessageTooBig},
 	{"F-13 one too many", stream(part(1, strings.Repeat("a", 999_999)), mk(0, "bc")), MessageTooBig, ErrMessageTooBig},
-	{"F-24 empty continuations", stream(append([]frame{part(1, "")}, slices.Repeat([]frame{part(0, "")}, 20_000)...)...), PolicyViolation, ErrTooManyFragments},
-	{"F-25 one-byte fragments", stream(append([]frame{part(2, "")}, slices.Repeat([]frame{part(0, "x")}, 20_000)...)...), PolicyViolation, ErrTooManyFragments},
+	{"F-24 empty continuations", stream(append([]frame{part(1, "")},
+		slices.Repeat([]frame{part(0, "")}, 20_000)...)...), PolicyViolation, ErrTooManyFragments},
+	{"F-25 one-byte fragments", stream(append([]frame{part(2, "")},
+		slices.Repeat([]frame{part(0, "x")}, 20_000)...)...), PolicyViolation, ErrTooManyFragments},
 	{"F-32 RSV1 on a continuation", stream(part(1, "a"), frame{fin | 0x40, nil}), ProtocolError, nil},
-	{"control frame with a 16-bit length", append([]byte{fin | 9, maskBit | 126, 0, 5, 1, 2, 3, 4}, "hello"...), ProtocolError, nil},
+	{"control frame with a 16-bit length",
+		append([]byte{fin | 9, maskBit | 126, 0, 5, 1, 2, 3, 4}, "hello"...), ProtocolError, nil},
 }
 
 // Each answer comes whole although the peer goes on sending, as a reset would hide it, and the reader learns the same.
@@ -65,7 +69,8 @@ func TestNastyFrames(t *testing.T) {
 				if row.cause != nil && !errors.Is(e, row.cause) || row.cause == nil && e.Unwrap() != nil {
 					t.Errorf("cause is %v", e.Unwrap())
 				}
-				if (e.Reason == "") != (row.status == MessageTooBig) || len(e.Reason) > 40 || e.Reason != string(f.payload[2:]) {
+				if (e.Reason == "") != (row.status == MessageTooBig) ||
+					len(e.Reason) > 40 || e.Reason != string(f.payload[2:]) {
 					t.Errorf("reason is %q, sent %q", e.Reason, f.payload[2:])
 				}
 				if _, _, again := c.Read(); again != error(e) {
@@ -99,13 +104,15 @@ func TestLimitsAreInclusive(t *testing.T) {
 	go func() { // ends with the connection
 		p.Write(text(full).masked())
 		p.Write(stream(part(1, full[:400_000]), mk(0, full[400_000:])))
-		p.Write(stream(append(append([]frame{part(2, "")}, slices.Repeat([]frame{part(0, "x")}, 16_382)...), mk(0, "y"))...))
+		p.Write(stream(append(append([]frame{part(2, "")}, slices.Repeat([]frame{part(0, "x")}, 16_382)...),
+			mk(0, "y"))...))
 		p.Write(closing(1000, "").masked())
 	}()
 	p.want(t, closing(1000, ""))
 	r := <-done
 	closedWith(t, r.err, 1000, true)
-	if len(r.messages) != 3 || !r.messages[0].equal(text(full)) || !r.messages[1].equal(text(full)) || len(r.messages[2].payload) != 16_383 {
+	if len(r.messages) != 3 || !r.messages[0].equal(text(full)) ||
+		!r.messages[1].equal(text(full)) || len(r.messages[2].payload) != 16_383 {
 		t.Errorf("%d messages", len(r.messages))
 	}
 }
@@ -159,7 +166,8 @@ func TestMessageTimeout(t *testing.T) {
 // F-26 on a descriptor, in real time.
 func TestMessageTimeoutTCP(t *testing.T) {
 	for name, send := range map[string][]byte{
-		"header": {fin | 1}, "payload": append(announce(2, 500_000), make([]byte, 100_000)...), "fragment": part(1, "hello").masked(),
+		"header": {fin | 1}, "payload": append(announce(2, 500_000), make([]byte, 100_000)...),
+		"fragment": part(1, "hello").masked(),
 	} {
 		t.Run(name, func(t *testing.T) {
 			c, p := connect(t, "tcp", &Options{MessageTimeout: 50 * time.Millisecond})
@@ -196,7 +204,8 @@ func TestSlowMessages(t *testing.T) {
 
 // The deadline of one message does not count for the next, nor that of a ping for the message behind it.
 func TestDeadlinesDoNotAddUp(t *testing.T) {
-	for name, first := range map[string]frame{"message": text("first"), "ping": mk(9, "first"), "fragments": part(1, "fi")} {
+	for name, first := range map[string]frame{"message": text("first"),
+		"ping": mk(9, "first"), "fragments": part(1, "fi")} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c, p := connect(t, "pipe", nil)

@@ -43,7 +43,8 @@ func modelOf(client bool, in []byte) (messages, sent []frame, end Status, receiv
 		code, isFin, n := first&15, first&128 != 0, uint64(second&127)
 		known := code <= 2 || code >= 8 && code <= 10
 		switch {
-		case first&0x70 != 0, !known, second&128 == 0 != client, code == 0 && op == 0, (code == 1 || code == 2) && op != 0,
+		case first&0x70 != 0, !known, second&128 == 0 != client,
+			code == 0 && op == 0, (code == 1 || code == 2) && op != 0,
 			code >= 8 && (!isFin || n > 125):
 			return fail(1002)
 		}
@@ -290,10 +291,12 @@ func TestAgainstModel(t *testing.T) {
 func splitFrames() (all [][]byte) {
 	for _, n := range []int{0, 1, 2, 7, 125, 126, 300} {
 		s := strings.Repeat("\u00e4\u20ac", n)[:n/5*5]
-		all = append(all, text(s).masked(), mk(2, strings.Repeat("\xff", n)).masked(), mk(9, s[:min(len(s), 125)]).masked())
+		all = append(all, text(s).masked(), mk(2, strings.Repeat("\xff", n)).masked(),
+			mk(9, s[:min(len(s), 125)]).masked())
 		all = append(all, stream(part(1, s), mk(9, "between"), mk(0, s)))
 	}
-	for _, f := range []frame{closing(1000, "bye"), mk(8, ""), mk(8, "x"), closing(1005, ""), text("\xff\xff"), part(9, ""), mk(3, "")} {
+	for _, f := range []frame{closing(1000, "bye"), mk(8, ""), mk(8, "x"),
+		closing(1005, ""), text("\xff\xff"), part(9, ""), mk(3, "")} {
 		all = append(all, f.masked())
 	}
 	return append(all, announce(2, 1<<63+1), announce(1, 1<<62), announce(1, 5000))
@@ -317,7 +320,8 @@ func TestSplitAtEveryByteTCP(t *testing.T) {
 	waiting := make(chan struct{}, 1)
 	testWait = func(*Conn) { waiting <- struct{}{} } // once per connection, as the deadline stays
 	defer func() { testWait = nil }()
-	for _, f := range []frame{text("hello"), mk(2, strings.Repeat("m", 130)), mk(9, "ping"), mk(1, ""), text(strings.Repeat("l", 66_000))} {
+	for _, f := range []frame{text("hello"), mk(2, strings.Repeat("m", 130)),
+		mk(9, "ping"), mk(1, ""), text(strings.Repeat("l", 66_000))} {
 		b, want := f.masked(), f
 		if f.first == fin|9 {
 			want.first = fin | 10

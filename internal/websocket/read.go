@@ -36,12 +36,12 @@ func (c *Conn) Read() (Opcode, []byte, error) {
 	if c.over {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		return 0, nil, c.plight.readErr
+		return 0, nil, c.cold.readErr
 	}
 	op, p, err := c.next()
 	if err != nil {
 		if err != ErrRoom { // as it is, never wrapped
-			err = c.failed(err)
+			err = c.readEnded(err)
 		} else {
 			c.pausing()
 		}
@@ -51,7 +51,7 @@ func (c *Conn) Read() (Opcode, []byte, error) {
 		c.setDeadline(time.Time{})
 	}
 	if !c.unread() {
-		c.release()
+		c.freeBuffer()
 	}
 	if c.dirty {
 		c.dirty = false
@@ -60,8 +60,8 @@ func (c *Conn) Read() (Opcode, []byte, error) {
 	return op, p, nil
 }
 
-// failed is Read when there is nothing more to be read.
-func (c *Conn) failed(err error) error {
+// readEnded is Read when there is nothing more to be read.
+func (c *Conn) readEnded(err error) error {
 	more := false
 	if c.in != nil {
 		more = c.in.more
@@ -69,15 +69,15 @@ func (c *Conn) failed(err error) error {
 			c.count(0)
 		}
 		bufpool.Put(c.in.buf)
-		c.drop()
+		c.freeInput()
 	}
 	if c.timed {
 		c.setDeadline(time.Time{})
 	}
-	err = c.end(err, more)
+	err = c.closeRead(err, more)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.trouble().readErr, c.over = err, true
+	c.ensureCold().readErr, c.over = err, true
 	return err
 }
 
@@ -160,7 +160,8 @@ func (c *Conn) data(h header) (msg []byte, ok bool, err error) {
 		}
 	}
 	if in.fragment++; in.fragment > c.limits.maxFragments {
-		return nil, false, &CloseError{Status: PolicyViolation, Reason: "too many fragments", cause: ErrTooManyFragments}
+		return nil, false, &CloseError{Status: PolicyViolation,
+			Reason: "too many fragments", cause: ErrTooManyFragments}
 	}
 	if err := c.payload(h); err != nil || !h.fin {
 		return nil, false, err
@@ -307,7 +308,7 @@ func (c *Conn) count(n int) {
 	more := n - c.in.counted
 	c.in.counted = n
 	c.mu.Lock()
-	c.trouble().reading = n
+	c.ensureCold().reading = n
 	c.mu.Unlock()
 	if k := c.limits.counters; k != nil {
 		k.Reading.Add(int64(more))
@@ -321,7 +322,7 @@ func (c *Conn) count(n int) {
 func (c *Conn) Reading() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.state().reading
+	return c.coldOrZero().reading
 }
 
 // discard reads over the payload of a data frame.
@@ -504,7 +505,7 @@ func (c *Conn) tryRead(fd uintptr) bool {
 	in.more = n == len(p)
 	switch {
 	case again:
-		c.release()
+		c.freeBuffer()
 		c.burst, c.since = c.since >= readSize, 0
 		return !c.mayWait
 	case err != nil:

@@ -19,8 +19,10 @@ func TestAskForRoom(t *testing.T) {
 		go func() { // ends with the connection
 			p.Write(text(small).masked())
 			p.Write(text(big).masked())
-			p.Write(stream(part(2, big[:100_000]), mk(9, "in between"), part(0, big[100_000:200_000]), mk(0, big[200_000:])))
-			p.Write(stream(append(append([]frame{part(2, "")}, slices.Repeat([]frame{part(0, small[:100])}, 5_000)...), mk(0, "y"))...))
+			p.Write(stream(part(2, big[:100_000]), mk(9, "in between"),
+				part(0, big[100_000:200_000]), mk(0, big[200_000:])))
+			p.Write(stream(append(append([]frame{part(2, "")}, slices.Repeat([]frame{part(0, small[:100])}, 5_000)...),
+				mk(0, "y"))...))
 			p.Write(closing(1000, "").masked())
 		}()
 		want := []string{small, big, big, strings.Repeat(small[:100], 5_000) + "y"}

@@ -76,7 +76,8 @@ func TestWriteOfAProcessThatStoodStill(t *testing.T) {
 					t.Errorf("%v, %d bytes", err, got.Len())
 				}
 				begun := time.Now()
-				if err := c.WriteFrames(whole); !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(begun) != 15*time.Second {
+				if err := c.WriteFrames(whole); !errors.Is(err, os.ErrDeadlineExceeded) ||
+					time.Since(begun) != 15*time.Second {
 					t.Errorf("a peer that does not read: %v after %v", err, time.Since(begun))
 				}
 			})

@@ -5,8 +5,8 @@
 // for readability and borrows a buffer only once there is something to read; elsewhere (TLS, net.Pipe, other in-memory
 // connections) it waits in a read of a few bytes. One system call then takes as many frames as have come.
 //
-// Nothing is allocated because a header announces it: memory for a message grows with the bytes that arrived. Whoever
-// breaks the protocol or a limit is told so in a close frame, and Read returns the same as a [CloseError].
+// Nothing is allocated because a header announces it: memory for a message grows with the bytes that arrived. A peer
+// that breaks the protocol or a limit is told so in a close frame, and Read returns the same as a [CloseError].
 //
 // The reader never waits for a writer: what it has to send itself (pongs, close frames) it writes if the kernel takes
 // it, and leaves it to the writer at work, or to a goroutine that lives until it is out, if not.
@@ -23,6 +23,7 @@
 package websocket
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -118,11 +119,12 @@ func (o *Options) limits() *limits {
 		o = new(Options)
 	}
 	l := limits{
-		maxMessage:     min(or(o.MaxMessage, defaultMaxMessage), math.MaxInt/2), // an int, of 32 bits on some machines
-		maxFragments:   int32(or(min(o.MaxFragments, 1<<30), defaultMaxFragments)),
-		messageTimeout: or(o.MessageTimeout, defaultMessageTimeout),
-		writeTimeout:   or(o.WriteTimeout, defaultWriteTimeout),
-		closeTimeout:   or(o.CloseTimeout, defaultCloseTimeout),
+		// an int, of 32 bits on some machines
+		maxMessage:     min(cmp.Or(max(o.MaxMessage, 0), defaultMaxMessage), math.MaxInt/2),
+		maxFragments:   int32(cmp.Or(max(min(o.MaxFragments, 1<<30), 0), defaultMaxFragments)),
+		messageTimeout: cmp.Or(max(o.MessageTimeout, 0), defaultMessageTimeout),
+		writeTimeout:   cmp.Or(max(o.WriteTimeout, 0), defaultWriteTimeout),
+		closeTimeout:   cmp.Or(max(o.CloseTimeout, 0), defaultCloseTimeout),
 		counters:       o.Counters,
 	}
 	if last := lastLimits.Load(); last != nil && *last == l {
@@ -132,14 +134,6 @@ func (o *Options) limits() *limits {
 	*kept = l
 	lastLimits.Store(kept)
 	return kept
-}
-
-// or is v, or the default if v is not positive.
-func or[T int | int64 | time.Duration](v, def T) T {
-	if v <= 0 {
-		return def
-	}
-	return v
 }
 
 // A CloseError is how a connection ended with a close frame. Received tells whether the peer said it or we did. Read

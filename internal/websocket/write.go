@@ -41,7 +41,7 @@ func (c *Conn) WriteFrames(bufs ...[]byte) error {
 	if err != nil {
 		return err
 	}
-	return c.leave(c.gather(owed, bufs))
+	return c.release(c.gather(owed, bufs))
 }
 
 // TryWriteFrames writes what the kernel takes without blocking, and reports whether that was all. The buffer, which
@@ -71,7 +71,7 @@ func (c *Conn) TryWriteFrames(buf []byte) (all bool, err error) {
 	n, err := c.try(p)
 	if err != nil {
 		bufpool.Put(owed)
-		return false, c.leave(err)
+		return false, c.release(err)
 	}
 	c.mu.Lock()
 	if n < len(p) {
@@ -102,7 +102,7 @@ func (c *Conn) Owed() int {
 // writable says why nothing may be written. Closing writes the close frame itself, which nothing else may follow.
 // It needs mu.
 func (c *Conn) writable(closing bool) error {
-	p := c.state()
+	p := c.coldOrZero()
 	switch {
 	case p.writeErr != nil:
 		return p.writeErr
@@ -133,13 +133,13 @@ func (c *Conn) acquire(closing bool) (owed *[]byte, err error) {
 	}
 }
 
-// leave gives the right to write back, when all that was queued meanwhile is out too. It takes the outcome of the
+// release gives the right to write back, when all that was queued meanwhile is out too. It takes the outcome of the
 // caller's own write and returns that of all.
-func (c *Conn) leave(err error) error {
+func (c *Conn) release(err error) error {
 	for {
 		if err != nil {
 			err = fmt.Errorf("websocket: write: %w", err)
-			c.fail(err)
+			c.closeWriteFailed(err)
 		}
 		c.mu.Lock()
 		owed := c.collect()
@@ -198,7 +198,7 @@ func (c *Conn) stop() {
 
 // wait returns what is closed when owed is taken or the writer at work is done.
 func (c *Conn) wait() chan struct{} {
-	p := c.trouble()
+	p := c.ensureCold()
 	if p.turn == nil {
 		p.turn = make(chan struct{})
 	}
@@ -206,7 +206,7 @@ func (c *Conn) wait() chan struct{} {
 }
 
 func (c *Conn) wake() {
-	if p := c.plight; p != nil && p.turn != nil {
+	if p := c.cold; p != nil && p.turn != nil {
 		close(p.turn)
 		p.turn = nil
 	}
@@ -230,7 +230,7 @@ func (c *Conn) push() (more bool) {
 	c.busy = true
 	if c.raw == nil {
 		c.mu.Unlock()
-		go c.leave(nil) // owned by the Conn; ends when nothing is owed, at the latest by write deadline or Abort
+		go c.release(nil) // owned by the Conn; ends when nothing is owed, at the latest by write deadline or Abort
 		return false
 	}
 	owed := c.collect()
@@ -241,12 +241,12 @@ func (c *Conn) push() (more bool) {
 		c.oweFirst((*owed)[n:])
 		c.mu.Unlock()
 		bufpool.Put(owed)
-		go c.leave(nil) // as above
+		go c.release(nil) // as above
 		return false
 	}
 	bufpool.Put(owed)
 	if err != nil {
-		c.leave(err)
+		c.release(err)
 		return false
 	}
 	c.mu.Lock()
@@ -276,7 +276,7 @@ func (c *Conn) pong(payload []byte) error {
 		}
 		turn := c.wait()
 		c.mu.Unlock()
-		c.kick() // the writer, whoever that is, wakes us when it takes them
+		c.kick() // the goroutine that writes wakes us when it takes them
 		if late == nil {
 			late, due = time.After(pongWait), time.Now().Add(pongWait)
 		}
@@ -405,7 +405,7 @@ func (c *Conn) send(p []byte, timeout time.Duration) error {
 // tookPart takes note that the peer has taken a part of a long write.
 func (c *Conn) tookPart() {
 	c.mu.Lock()
-	c.trouble().taken = time.Now()
+	c.ensureCold().taken = time.Now()
 	c.mu.Unlock()
 }
 
@@ -413,7 +413,7 @@ func (c *Conn) tookPart() {
 func (c *Conn) Taken() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.state().taken
+	return c.coldOrZero().taken
 }
 
 // lateBy reports whether a write ended at its deadline because this process stood still then: the peer may have made

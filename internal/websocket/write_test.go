@@ -64,11 +64,13 @@ func TestWriteFramesOfAllSizes(t *testing.T) {
 func TestWriteFramesLeavesBuffersAlone(t *testing.T) {
 	c, p := connect(t, "tcp", nil)
 	go io.Copy(io.Discard, p) // ends with the connection
-	bufs := [][]byte{[]byte("small"), bytes.Repeat([]byte("L"), 100_000), []byte("tail"), bytes.Repeat([]byte("M"), 50_000)}
+	bufs := [][]byte{[]byte("small"), bytes.Repeat([]byte("L"), 100_000),
+		[]byte("tail"), bytes.Repeat([]byte("M"), 50_000)}
 	if err := c.WriteFrames(bufs...); err != nil {
 		t.Fatal(err)
 	}
-	if string(bufs[0]) != "small" || len(bufs[1]) != 100_000 || string(bufs[2]) != "tail" || len(bufs[3]) != 50_000 || bufs[1][99_999] != 'L' {
+	if string(bufs[0]) != "small" || len(bufs[1]) != 100_000 ||
+		string(bufs[2]) != "tail" || len(bufs[3]) != 50_000 || bufs[1][99_999] != 'L' {
 		t.Error("buffers were changed")
 	}
 }

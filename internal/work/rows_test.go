@@ -101,8 +101,11 @@ func rows() []row {
 func numberRows() (rows []row) {
 	// The last one is the middle of two floats, but for a digit that strconv needs all digits to see.
 	for _, number := range []string{
-		"5e-324", "1e-320", "1e-45", "1e309", "1e400", "-1.5e-29", "2.2250738585072011e-308", "9007199254740993", "16777217", "16777217e10", "8388608.5", "316883569695492e29", "5296372164769368063299e28", "0.1", "1e99999999999999999999",
-		"12345678901234567890e-300", "1.7976931348623157081452742373170435e308", "4.4501477170144022721148195934182639518696390927032913e-308",
+		"5e-324", "1e-320", "1e-45", "1e309", "1e400", "-1.5e-29", "2.2250738585072011e-308", "9007199254740993",
+		"16777217", "16777217e10", "8388608.5", "316883569695492e29",
+		"5296372164769368063299e28", "0.1", "1e99999999999999999999",
+		"12345678901234567890e-300", "1.7976931348623157081452742373170435e308",
+		"4.4501477170144022721148195934182639518696390927032913e-308",
 	} {
 		rows = append(rows,
 			row{number + " into any", repeat(number), untyped},
@@ -112,7 +115,8 @@ func numberRows() (rows []row) {
 			row{number + " into a string's float", repeat(`{"x":"` + number + `"}`), into[[]quoted]},
 			row{number + " beside interfaces", repeat(`{"X":` + number + `,"A":` + number + `}`), into[[]mixed]},
 			row{number + " as the number of an attachment", repeat(`{"num":` + number + `}`), attached},
-			row{number + " beside a mutex", func(n int) string { return `{"X":` + repeat(number)(n) + `}` }, into[*odd]},
+			row{number + " beside a mutex",
+				func(n int) string { return `{"X":` + repeat(number)(n) + `}` }, into[*odd]},
 		)
 	}
 	return append(rows,
@@ -126,8 +130,10 @@ func numberRows() (rows []row) {
 		row{"zeros, then 5", func(n int) string { return "0." + strings.Repeat("0", n) + "5e100" }, untyped},
 		row{"digits of an exponent", func(n int) string { return "1e" + strings.Repeat("9", n) }, untyped},
 		row{"zeros of an exponent", func(n int) string { return "1e-" + strings.Repeat("0", n) + "324" }, untyped},
-		row{"digits as an event's name", func(n int) string { return strings.Repeat("1", n) }, func(text string) { use(`2[`+text+`]`, nil) }},
-		row{"digits as an id", func(n int) string { return strings.Repeat("1", n) }, func(text string) { use(`2`+text+`["x"]`, nil) }},
+		row{"digits as an event's name", func(n int) string { return strings.Repeat("1", n) },
+			func(text string) { use(`2[`+text+`]`, nil) }},
+		row{"digits as an id", func(n int) string { return strings.Repeat("1", n) },
+			func(text string) { use(`2`+text+`["x"]`, nil) }},
 		row{"digits into an int", func(n int) string { return strings.Repeat("1", n) }, into[int]},
 	)
 }
@@ -159,10 +165,15 @@ func textRows() []row {
 		{"many keys into a struct", keys, into[numbers]},
 		{"many keys beside a mutex", keys, into[odd]},
 		{"the same key", func(n int) string { return `{` + strings.Repeat(`"x":1,`, n/6) + `"x":1}` }, untyped},
-		{"the same key into a struct", func(n int) string { return `{` + strings.Repeat(`"x":1,`, n/6) + `"x":1}` }, into[numbers]},
-		{"the same list into a struct", func(n int) string { return `{` + strings.Repeat(`"X":[1],`, n/8) + `"X":[1]}` }, into[odd]},
+		{"the same key into a struct", func(n int) string { return `{` + strings.Repeat(`"x":1,`, n/6) + `"x":1}` },
+			into[numbers]},
+		{"the same list into a struct", func(n int) string {
+			return `{` +
+				strings.Repeat(`"X":[1],`, n/8) + `"X":[1]}`
+		}, into[odd]},
 		{"a long key", func(n int) string { return `{"` + strings.Repeat("k", n) + `":0}` }, into[numbers]},
-		{"a long key of escapes", func(n int) string { return `{"` + strings.Repeat(`\u0078`, n/6) + `":0}` }, into[numbers]},
+		{"a long key of escapes", func(n int) string { return `{"` + strings.Repeat(`\u0078`, n/6) + `":0}` },
+			into[numbers]},
 		{"what does not fit below a long key", longKey("1"), into[odd]},
 		{"what does not fit below a long key, without a mutex", longKey("1"), into[struct{ M map[string][]string }]},
 		{"floats that do not fit below a long key", longKey("1e309"), into[struct {
@@ -182,7 +193,8 @@ func textRows() []row {
 		{"blanks", func(n int) string { return strings.Repeat(" ", n) + "1" }, untyped},
 		{"placeholders", repeat(`{"_placeholder":true,"num":0}`), attached},
 		{"escaped keys of placeholders", repeat(`{"\u005fplaceholder":true,"num":0}`), attached},
-		{"what might be keys of placeholders", repeat(`{"\u005f\u005f\u005f\u005f\u005f\u005f\u005f\u005f\u005f\u005f\u005f\u005f":1}`), attached},
+		{"what might be keys of placeholders",
+			repeat(`{"\u005f\u005f\u005f\u005f\u005f\u005f\u005f\u005f\u005f\u005f\u005f\u005f":1}`), attached},
 		{"numbers of one placeholder", func(n int) string {
 			return `{"_placeholder":true,` + strings.Repeat(`"num":0,`, n/8) + `"num":0}`
 		}, attached},
@@ -200,7 +212,8 @@ func frameRows() []row {
 	return []row{
 		{"polling: messages without data", plain("4\x1e"), payload},
 		{"polling: noops", plain("6\x1e"), payload},
-		{"polling: base64", func(n int) string { return strings.TrimSuffix(strings.Repeat("bQUJD\x1e", n/6), "\x1e") }, payload},
+		{"polling: base64", func(n int) string { return strings.TrimSuffix(strings.Repeat("bQUJD\x1e", n/6), "\x1e") },
+			payload},
 		{"polling: one base64", func(n int) string { return "b" + strings.Repeat("QUJD", n/4) }, payload},
 		{"polling: separators", plain("\x1e"), payload},
 		{"open packet: unknown keys", func(n int) string {
@@ -212,7 +225,8 @@ func frameRows() []row {
 		{"open packet: intervals", func(n int) string {
 			return `{"sid":"x"` + strings.Repeat(`,"pingInterval":1`, n/17) + `,"pingTimeout":1}`
 		}, open},
-		{"open packet: intervals that do not fit", func(n int) string { return `{"pingInterval":[` + strings.Repeat(`5e-324,`, n/7) + `1]}` }, open},
+		{"open packet: intervals that do not fit",
+			func(n int) string { return `{"pingInterval":[` + strings.Repeat(`5e-324,`, n/7) + `1]}` }, open},
 		{"websocket: empty messages", frames(websocket.Text, ""), read},
 		{"websocket: small messages", frames(websocket.Text, "4x"), read},
 		{"websocket: pings", frames(ping, ""), read},
@@ -249,7 +263,8 @@ func read(text string) {
 	client, server := memnet.Pipe(len(text) + 1<<20)
 	r := httptest.NewRequest("GET", "/", nil)
 	r.Header = http.Header{
-		"Connection": {"Upgrade"}, "Upgrade": {"websocket"}, "Sec-Websocket-Version": {"13"}, "Sec-Websocket-Key": {"dGhlIHNhbXBsZSBub25jZQ=="},
+		"Connection": {"Upgrade"}, "Upgrade": {"websocket"}, "Sec-Websocket-Version": {"13"},
+		"Sec-Websocket-Key": {"dGhlIHNhbXBsZSBub25jZQ=="},
 	}
 	c, err := websocket.Upgrade(&hijacked{nc: server}, r, &websocket.Options{MaxMessage: 10 << 20})
 	if err != nil {

@@ -15,8 +15,10 @@ import (
 )
 
 // counted are the packages whose statements are counted: the decoders, and what they call.
-const counted = "sio.example/socketio/parser,sio.example/socketio/engineio/packet,sio.example/socketio/internal/websocket," +
-	"github.com/go-json-experiment/json,github.com/go-json-experiment/json/jsontext,github.com/go-json-experiment/json/v1," +
+const counted = "sio.example/socketio/parser,sio.example/socketio/engineio/packet," +
+	"sio.example/socketio/internal/websocket," +
+	"github.com/go-json-experiment/json,github.com/go-json-experiment/json/jsontext," +
+	"github.com/go-json-experiment/json/v1," +
 	"github.com/go-json-experiment/json/internal/jsonwire,encoding/json,encoding/json/v2,encoding/json/jsontext," +
 	"encoding/json/internal/jsonwire,strconv,internal/strconv,math/big,encoding/base64,unicode/utf8,bytes,strings,bufio"
 
@@ -123,6 +125,7 @@ func tellTimes(t *testing.T) {
 		r.use(r.text(1000))
 		start := time.Now()
 		r.use(text)
-		t.Logf("%-70s %6.1f ms for a megabyte", r.name, float64(time.Since(start).Microseconds())/1000*1e6/float64(len(text)))
+		t.Logf("%-70s %6.1f ms for a megabyte", r.name,
+			float64(time.Since(start).Microseconds())/1000*1e6/float64(len(text)))
 	}
 }

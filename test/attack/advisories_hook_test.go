@@ -76,8 +76,10 @@ var originRows = []row{
 		host := e.Addr
 		for _, origin := range []string{
 			"http://evil.example", "https://" + host + ".evil.example", "http://evil" + host, "http://" + host + "0",
-			"http://127.0.0.1", "http://localhost", "null", "file://", "chrome-extension://" + host, "ws://" + host, host, "//" + host, "",
-			"http://" + host + "@evil.example", "http://evil.example/" + host, "http://evil.example?" + host, "http://" + host + ", http://evil.example",
+			"http://127.0.0.1", "http://localhost", "null", "file://",
+			"chrome-extension://" + host, "ws://" + host, host, "//" + host, "",
+			"http://" + host + "@evil.example", "http://evil.example/" + host,
+			"http://evil.example?" + host, "http://" + host + ", http://evil.example",
 		} {
 			header := handshakeHeader(http.Header{"Origin": {origin}})
 			e.handshakeAnswer(e.request("GET", e.URL("websocket", ""), header, nil, 403, foreign))
@@ -98,7 +100,8 @@ var originRows = []row{
 		e.frameBlameless()
 	}},
 	{id: "T-36c", opts: func(o *socketio.Options) {
-		o.Engine.CORS = &engineio.CORSOptions{Origins: []string{"https://a.example", "http://b.example:81"}, Credentials: true}
+		o.Engine.CORS = &engineio.CORSOptions{Origins: []string{"https://a.example", "http://b.example:81"},
+			Credentials: true}
 	}, run: func(e *env) {
 		for _, origin := range []string{"https://a.example", "http://b.example:81", "http://" + e.Addr} {
 			header := e.handshakeAccepted(handshakeHeader(http.Header{"Origin": {origin}}))
@@ -108,7 +111,8 @@ var originRows = []row{
 			}
 		}
 		for _, origin := range []string{
-			"http://a.example", "https://a.example:443", "https://a.example:444", "https://A.example", "https://a.example.evil.example",
+			"http://a.example", "https://a.example:443", "https://a.example:444",
+			"https://A.example", "https://a.example.evil.example",
 			"https://evil-a.example", "https://a.example/", "http://b.example", "null",
 		} {
 			header := handshakeHeader(http.Header{"Origin": {origin}})
@@ -123,7 +127,8 @@ var originRows = []row{
 		e.handshakeAccepted(handshakeHeader(http.Header{"Origin": {"http://evil.example"}}))
 		e.mu.Lock()
 		defer e.mu.Unlock()
-		if n := bytes.Count(e.logs.Bytes(), []byte("level=WARN")); n != 1 || !bytes.Contains(e.logs.Bytes(), []byte("AllowAnyOrigin")) {
+		if n := bytes.Count(e.logs.Bytes(), []byte("level=WARN")); n != 1 ||
+			!bytes.Contains(e.logs.Bytes(), []byte("AllowAnyOrigin")) {
 			e.Errorf("%d warnings", n)
 		}
 	}, warns: true},
@@ -161,7 +166,8 @@ func (h *advisoryHooks) options(o *socketio.Options) {
 func (h *advisoryHooks) calls(e *env, what string, asked, first, others int64) {
 	e.Helper()
 	if a, f, o := h.asked.Swap(0), h.first.Swap(0), h.others.Swap(0); a != asked || f != first || o != others {
-		e.Errorf("%s: AllowRequest was called %d times, Headers %d and %d; want %d, %d and %d", what, a, f, o, asked, first, others)
+		e.Errorf("%s: AllowRequest was called %d times, Headers %d and %d; want %d, %d and %d",
+			what, a, f, o, asked, first, others)
 	}
 }
 

@@ -267,7 +267,8 @@ var memoryRows = []row{
 				e.Fatal(err)
 			}
 			e.later(func() { _ = c.Close() })
-			fmt.Fprintf(c, "POST %s HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 1000000\r\n\r\n4", e.URL("polling", s.SID))
+			fmt.Fprintf(c, "POST %s HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 1000000\r\n\r\n4",
+				e.URL("polling", s.SID))
 			// That is said when the body is waited for.
 			answer := make([]byte, len("HTTP/1.1 100 Continue\r\n\r\n"))
 			if _, err := io.ReadFull(c, answer); err != nil || !bytes.HasPrefix(answer, []byte("HTTP/1.1 100")) {
@@ -297,7 +298,8 @@ var memoryRows = []row{
 		if n := grown(); n > 1<<20 {
 			e.Errorf("the heap has grown by %d bytes", n)
 		}
-		wait(e.T, "the goroutines", func() bool { return runtime.NumGoroutine() <= goroutines }, func() string { return "" })
+		wait(e.T, "the goroutines", func() bool { return runtime.NumGoroutine() <= goroutines },
+			func() string { return "" })
 		if n := e.io.Stats().Rejected[engineio.RejectWebSocketPong]; n != 100_000 {
 			e.Errorf("%d pong frames counted", n)
 		}
@@ -384,13 +386,15 @@ var headRows = []row{
 	// limit of this http.Server, and of MaxAuth, a million above.
 	{id: "T-5", opts: func(o *socketio.Options) { o.MaxAuth = 1 << 20 }, run: func(e *env) {
 		for _, n := range []int{8 << 10, 200_000} {
-			header := e.handshakeAccepted(handshakeHeader(http.Header{"Sec-Websocket-Protocol": {"a" + strings.Repeat(" ", n) + "b"}}))
+			header := e.handshakeAccepted(handshakeHeader(http.Header{"Sec-Websocket-Protocol": {"a" +
+				strings.Repeat(" ", n) + "b"}}))
 			if got, ok := header["Sec-Websocket-Protocol"]; ok {
 				e.Errorf("answered with %q", got)
 			}
 		}
 		lines := handshakeLines + "Sec-WebSocket-Protocol: a" + strings.Repeat(" ", 1<<20) + "b\r\n"
-		if line := e.raw("GET /socket.io/" + webSocket + " HTTP/1.1\r\nHost: x\r\n" + lines + "\r\n"); !strings.HasPrefix(line, "HTTP/1.1 431") {
+		if line := e.raw("GET /socket.io/" + webSocket + " HTTP/1.1\r\nHost: x\r\n" +
+			lines + "\r\n"); !strings.HasPrefix(line, "HTTP/1.1 431") {
 			e.Errorf("answer %q", line)
 		}
 	}},
@@ -413,7 +417,8 @@ var headRows = []row{
 		for _, n := range []int{400, 1000, 5000} {
 			many := strings.Repeat("X-Header: a\r\n", n)
 			for _, lines := range []string{many + handshakeLines, handshakeLines + many} {
-				if line := e.raw("GET /socket.io/" + webSocket + " HTTP/1.1\r\nHost: x\r\n" + lines + "\r\n"); !strings.HasPrefix(line, "HTTP/1.1 101") &&
+				if line := e.raw("GET /socket.io/" + webSocket + " HTTP/1.1\r\nHost: x\r\n" +
+					lines + "\r\n"); !strings.HasPrefix(line, "HTTP/1.1 101") &&
 					!(n > 500 && strings.HasPrefix(line, "HTTP/1.1 431")) {
 					e.Errorf("%d headers: answer %q", n, line)
 				}
@@ -422,8 +427,10 @@ var headRows = []row{
 	}},
 	{id: "T-12b", run: func(e *env) {
 		many := strings.Repeat("X-Header: a\r\n", 50_000)
-		for _, lines := range []string{many + handshakeLines, handshakeLines + many, handshakeLines + "X: " + strings.Repeat("x", 1<<20) + "\r\n"} {
-			if line := e.raw("GET /socket.io/" + webSocket + " HTTP/1.1\r\nHost: x\r\n" + lines + "\r\n"); !strings.HasPrefix(line, "HTTP/1.1 431") {
+		for _, lines := range []string{many + handshakeLines, handshakeLines + many,
+			handshakeLines + "X: " + strings.Repeat("x", 1<<20) + "\r\n"} {
+			if line := e.raw("GET /socket.io/" + webSocket + " HTTP/1.1\r\nHost: x\r\n" +
+				lines + "\r\n"); !strings.HasPrefix(line, "HTTP/1.1 431") {
 				e.Errorf("answer %q", line)
 			}
 		}
@@ -438,7 +445,8 @@ var headRows = []row{
 			e.Fatal(err)
 		}
 		defer c.Close()
-		text := "GET /socket.io/" + webSocket + " HTTP/1.1\r\nHost: x\r\n" + strings.Repeat("X-Header: a\r\n", 400) + handshakeLines + "\r\n"
+		text := "GET /socket.io/" + webSocket + " HTTP/1.1\r\nHost: x\r\n" +
+			strings.Repeat("X-Header: a\r\n", 400) + handshakeLines + "\r\n"
 		for _, b := range []byte(text) {
 			if _, err := c.Write([]byte{b}); err != nil {
 				e.Fatal(err)
@@ -511,7 +519,8 @@ var resetRows = []row{
 			wire.Request("GET", e.URL("websocket", "unknown"), e.Addr, wire.UpgradeHeader(), nil),
 			wire.Request("GET", e.URL("websocket", ""), e.Addr, noKey, nil),
 			wire.Request("GET", e.URL("websocket", s.SID), e.Addr, version, nil),
-			wire.Request("GET", strings.Replace(e.URL("websocket", s.SID), "EIO=4", "EIO=3", 1), e.Addr, wire.UpgradeHeader(), nil),
+			wire.Request("GET", strings.Replace(e.URL("websocket", s.SID), "EIO=4", "EIO=3", 1),
+				e.Addr, wire.UpgradeHeader(), nil),
 			wire.Request("POST", e.URL("websocket", ""), e.Addr, wire.UpgradeHeader(), make([]byte, 8<<10)),
 			wire.Request("GET", e.URL("polling", s.SID), e.Addr, wire.UpgradeHeader(), nil),
 		}

@@ -104,7 +104,8 @@ func runRow(t *testing.T, r row) {
 
 func start(t *testing.T, change func(*socketio.Options)) *env {
 	e := &env{T: t, victims: make(map[string]*victim), changed: make(chan struct{})}
-	o := &socketio.Options{Logger: slog.New(slog.NewTextHandler(locked{e}, &slog.HandlerOptions{Level: slog.LevelDebug}))}
+	o := &socketio.Options{Logger: slog.New(slog.NewTextHandler(locked{e},
+		&slog.HandlerOptions{Level: slog.LevelDebug}))}
 	if change != nil {
 		change(o)
 	}
@@ -116,7 +117,8 @@ func start(t *testing.T, change func(*socketio.Options)) *env {
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/socket.io/", e.io)
-	hs := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: 256 << 10, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, 0)}
+	hs := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second,
+		MaxHeaderBytes: 256 << 10, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, 0)}
 	done := make(chan struct{})
 	go func() { // owned by the env; ends when stop closes the server
 		defer close(done)
@@ -155,8 +157,18 @@ func (e *env) app() {
 func (e *env) watch(s *socketio.Socket) {
 	v := new(victim)
 	e.update(func() { e.victims[s.ID()] = v })
-	s.OnDisconnecting(func(r socketio.DisconnectReason) { e.update(func() { v.disconnecting = append(v.disconnecting, r) }) })
-	s.OnDisconnect(func(r socketio.DisconnectReason) { e.update(func() { v.disconnected = append(v.disconnected, r) }) })
+	s.OnDisconnecting(func(r socketio.DisconnectReason) {
+		e.update(func() {
+			v.disconnecting = append(v.disconnecting,
+				r)
+		})
+	})
+	s.OnDisconnect(func(r socketio.DisconnectReason) {
+		e.update(func() {
+			v.disconnected = append(v.disconnected,
+				r)
+		})
+	})
 	s.OnAny(func(_ context.Context, ev *socketio.Event) {
 		args := "binary"
 		if !ev.Args.HasBinary() {
@@ -345,7 +357,8 @@ func (e *env) checkVictims(reason socketio.DisconnectReason) {
 	for id, v := range e.victims {
 		want := []socketio.DisconnectReason{reason}
 		if v.attacked && (!slices.Equal(v.disconnecting, want) || !slices.Equal(v.disconnected, want)) {
-			e.Errorf("socket %s: disconnecting %q, disconnect %q; want %q once each", id, v.disconnecting, v.disconnected, reason)
+			e.Errorf("socket %s: disconnecting %q, disconnect %q; want %q once each",
+				id, v.disconnecting, v.disconnected, reason)
 		}
 	}
 }
@@ -372,7 +385,8 @@ func (e *env) checkLogs(warns bool) {
 	for line := range bytes.Lines(e.logs.Bytes()) {
 		cure := bytes.Contains(line, []byte(" cure=")) // of a set-up, as what was refused may come of one; once each
 		_, level, _ := bytes.Cut(line, []byte(" "))    // behind the time; further on it may be in a name
-		if bytes.HasPrefix(level, []byte("level=ERROR")) || !warns && !cure && bytes.HasPrefix(level, []byte("level=WARN")) {
+		if bytes.HasPrefix(level, []byte("level=ERROR")) || !warns &&
+			!cure && bytes.HasPrefix(level, []byte("level=WARN")) {
 			e.Errorf("logged: %s", line)
 		}
 		if len(line) > 4096 {

@@ -30,26 +30,36 @@ const (
 // Attachment numbers are judged at the header (B-13 to B-18): one that is wrong will not become right, so no attachment
 // is waited for.
 var binaryRows = slices.Concat(
-	refusedPackets("B-2", socketio.RejectParse, txts(head1, `42["x"]`), txts(head1, `42/admin,["x"]`), txts(head1, `430[]`), txts(head1, head1)),
+	refusedPackets("B-2", socketio.RejectParse, txts(head1, `42["x"]`),
+		txts(head1, `42/admin,["x"]`), txts(head1, `430[]`), txts(head1, head1)),
 	refusedPackets("B-3", socketio.RejectParse, []wire.Packet{wire.Bin([]byte("a"))}, []wire.Packet{wire.Bin(nil)},
 		withBins(`461-9[`+mark0+`]`, "a", "one too many")),
 	refusedEach("B-4", socketio.RejectParse, `450-["x"]`, `460-1["x"]`, `450-["x",`+mark0+`]`),
-	refusedEach("B-6", socketio.RejectParse, `4511-["x"]`, `451000000000-["x"]`, `45`+strings.Repeat("9", 400)+`-["x"]`, `4611-1[]`),
-	refusedEach("B-7", socketio.RejectParse, `45-1-["x"]`, `451.5-["x"]`, `45["x"]`, `45-["x"]`, `451`, `45`, `451["x"]`, `46`),
-	refusedEach("B-8", socketio.RejectParse, `451e1-["x"]`, `450x1-["x"]`, `45 1-["x"]`, `451 -["x"]`, `4501-["x"]`, `45+1-["x"]`),
+	refusedEach("B-6", socketio.RejectParse, `4511-["x"]`, `451000000000-["x"]`,
+		`45`+strings.Repeat("9", 400)+`-["x"]`, `4611-1[]`),
+	refusedEach("B-7", socketio.RejectParse, `45-1-["x"]`, `451.5-["x"]`,
+		`45["x"]`, `45-["x"]`, `451`, `45`, `451["x"]`, `46`),
+	refusedEach("B-8", socketio.RejectParse, `451e1-["x"]`, `450x1-["x"]`,
+		`45 1-["x"]`, `451 -["x"]`, `4501-["x"]`, `45+1-["x"]`),
 	refusedEach("B-12", socketio.RejectParse, `451-`, `451-/admin,`, `451-1`, `461-1`, `451-{}`, `451-[]`, `451- `),
-	refusedEach("B-13", socketio.RejectParse, `451-["x",{"_placeholder":true,"num":1}]`, `452-["x",`+mark0+`,{"_placeholder":true,"num":2}]`,
-		`451-["x",{"_placeholder":true,"num":4294967296}]`, `451-["x",{"_placeholder":true,"num":1e400}]`, `461-1[{"_placeholder":true,"num":9}]`),
+	refusedEach("B-13", socketio.RejectParse, `451-["x",{"_placeholder":true,"num":1}]`,
+		`452-["x",`+mark0+`,{"_placeholder":true,"num":2}]`,
+		`451-["x",{"_placeholder":true,"num":4294967296}]`,
+		`451-["x",{"_placeholder":true,"num":1e400}]`, `461-1[{"_placeholder":true,"num":9}]`),
 	refusedEach("B-14", socketio.RejectParse, `451-["x",{"_placeholder":true,"num":-1}]`),
-	refusedEach("B-15", socketio.RejectParse, `451-["x",{"_placeholder":true,"num":"splice"}]`, `451-["x",{"_placeholder":true,"num":"0"}]`),
+	refusedEach("B-15", socketio.RejectParse, `451-["x",{"_placeholder":true,"num":"splice"}]`,
+		`451-["x",{"_placeholder":true,"num":"0"}]`),
 	refusedEach("B-16", socketio.RejectParse, `451-["x",{"_placeholder":true,"num":0.5}]`),
-	refusedEach("B-17", socketio.RejectParse, `451-["x",{"_placeholder":true,"num":null}]`, `451-["x",{"_placeholder":true,"num":[0]}]`),
-	refusedEach("B-18", socketio.RejectParse, `451-["x",{"_placeholder":true}]`, `451-["x",[1,{"a":{"_placeholder":true}}]]`),
+	refusedEach("B-17", socketio.RejectParse, `451-["x",{"_placeholder":true,"num":null}]`,
+		`451-["x",{"_placeholder":true,"num":[0]}]`),
+	refusedEach("B-18", socketio.RejectParse, `451-["x",{"_placeholder":true}]`,
+		`451-["x",[1,{"a":{"_placeholder":true}}]]`),
 	refusedEach("B-22", socketio.RejectParse, `451-[`+mark0+`]`, `451-[`+mark0+`,"x"]`),
 	refusedPackets("B-25", socketio.RejectParse, txts(head1, `41`), txts(head1, `41/admin,`), txts(head1, `40/admin,`)),
 	refusedEach("B-29", socketio.RejectParse, `451-["x",`+strings.Repeat(`[`, 5000)+mark0+strings.Repeat(`]`, 5000)+`]`,
 		`451-["x",`+strings.Repeat(`{"a":`, 999)+mark0+strings.Repeat(`}`, 999)+`]`),
-	refusedEarly("B-31", socketio.RejectViolation, head1, `461-0[`+mark0+`]`, `451-/admin,["x",`+mark0+`]`, `4510-["x"]`),
+	refusedEarly("B-31", socketio.RejectViolation, head1,
+		`461-0[`+mark0+`]`, `451-/admin,["x",`+mark0+`]`, `4510-["x"]`),
 	binaryValueRows, binaryBudgetRows, binaryOutRows,
 )
 
@@ -71,17 +81,21 @@ var binaryValueRows = []row{
 			for i := range all {
 				all[i] = byte(i)
 			}
-			e.says(s, withBins(`451-["echo",`+mark0+`]`, string(all)), withBins(`451-["echo",`+mark0+`]`, string(all))...)
+			e.says(s, withBins(`451-["echo",`+mark0+`]`, string(all)),
+				withBins(`451-["echo",`+mark0+`]`, string(all))...)
 			e.says(s, withBins(`451-7["echo",`+mark0+`]`, "a"), withBins(`461-7[`+mark0+`]`, "a")...)
-			e.says(s, withBins(`451-7["bytes",`+mark0+`]`, string(all)), txts(`437["`+base64.StdEncoding.EncodeToString(all)+`"]`)...)
+			e.says(s, withBins(`451-7["bytes",`+mark0+`]`, string(all)),
+				txts(`437["`+base64.StdEncoding.EncodeToString(all)+`"]`)...)
 			e.alive(s)
 		})
 	}},
 	{id: "B-1-order", run: func(e *env) { // the members may come in any order, with others among them, and escaped
 		e.both(func(s *wire.Session) {
 			for _, mark := range []string{
-				`{"num":0,"_placeholder":true}`, `{"_placeholder":true,"num":0,"more":[` + mark1 + `]}`, `{"\u005fplaceholder":true,"n\u0075m":0}`,
-				`{ "_placeholder" : true , "num" : 0.0e1 }`, `{"_placeholder":false,"_placeholder":true,"num":5,"num":0}`,
+				`{"num":0,"_placeholder":true}`, `{"_placeholder":true,"num":0,"more":[` + mark1 + `]}`,
+				`{"\u005fplaceholder":true,"n\u0075m":0}`,
+				`{ "_placeholder" : true , "num" : 0.0e1 }`,
+				`{"_placeholder":false,"_placeholder":true,"num":5,"num":0}`,
 			} {
 				e.says(s, withBins(`451-["echo",`+mark+`]`, "a"), withBins(`451-["echo",`+mark0+`]`, "a")...)
 			}
@@ -116,7 +130,8 @@ var binaryValueRows = []row{
 	}},
 	{id: "B-19-relayed", run: func(e *env) { // the bytes go out once, too
 		e.both(func(s *wire.Session) {
-			e.says(s, withBins(`451-["echo",`+mark0+`,[`+mark0+`]]`, "abc"), withBins(`451-["echo",`+mark0+`,[`+mark0+`]]`, "abc")...)
+			e.says(s, withBins(`451-["echo",`+mark0+`,[`+mark0+`]]`, "abc"),
+				withBins(`451-["echo",`+mark0+`,[`+mark0+`]]`, "abc")...)
 			e.alive(s)
 		})
 	}},
@@ -124,7 +139,8 @@ var binaryValueRows = []row{
 		e.both(func(s *wire.Session) {
 			e.update(func() { e.heard = nil })
 			e.says(s, withBins(`451-["x",1]`, "dropped"))
-			e.says(s, withBins(`452-["echo",`+mark1+`]`, "dropped", "kept"), withBins(`451-["echo",`+mark0+`]`, "kept")...)
+			e.says(s, withBins(`452-["echo",`+mark1+`]`, "dropped", "kept"),
+				withBins(`451-["echo",`+mark0+`]`, "kept")...)
 			e.hears(heard{"x", `[1]`}, heard{"echo", "binary"})
 			e.alive(s)
 		})
@@ -135,7 +151,8 @@ var binaryValueRows = []row{
 			e.says(s, txts(`42["x",`+mark0+`]`))
 			e.hears(heard{"x", `[{"_placeholder":true,"num":0}]`})
 			e.says(s, txts(`42["echo",`+mark0+`]`), txts(`42["echo",`+mark0+`]`)...)
-			e.says(s, txts(`427["echo",{"_placeholder":true,"num":"splice"}]`), txts(`437[{"_placeholder":true,"num":"splice"}]`)...)
+			e.says(s, txts(`427["echo",{"_placeholder":true,"num":"splice"}]`),
+				txts(`437[{"_placeholder":true,"num":"splice"}]`)...)
 		})
 	}},
 	{id: "B-26a", run: func(e *env) { // what is no message may come between
@@ -145,26 +162,27 @@ var binaryValueRows = []row{
 			e.alive(s)
 		})
 	}},
-	{id: "B-26b", opts: func(o *socketio.Options) { o.Engine.PingInterval = 100 * time.Millisecond }, run: func(e *env) {
-		e.both(func(s *wire.Session) {
-			s.NoPong = true
-			ps := withBins(`452-["echo",`+mark0+`,`+mark1+`]`, "a", "b")
-			for i := range ps {
-				if err := s.Send(ps[i]); err != nil {
-					e.Fatal(err)
+	{id: "B-26b", opts: func(o *socketio.Options) { o.Engine.PingInterval = 100 * time.Millisecond },
+		run: func(e *env) {
+			e.both(func(s *wire.Session) {
+				s.NoPong = true
+				ps := withBins(`452-["echo",`+mark0+`,`+mark1+`]`, "a", "b")
+				for i := range ps {
+					if err := s.Send(ps[i]); err != nil {
+						e.Fatal(err)
+					}
+					if i == len(ps)-1 {
+						break
+					}
+					if _, err := s.Expect(`2`); err != nil {
+						e.Fatal(err)
+					}
+					e.says(s, txts(`3`))
 				}
-				if i == len(ps)-1 {
-					break
-				}
-				if _, err := s.Expect(`2`); err != nil {
-					e.Fatal(err)
-				}
-				e.says(s, txts(`3`))
-			}
-			s.NoPong = false
-			e.says(s, nil, ps...)
-		})
-	}},
+				s.NoPong = false
+				e.says(s, nil, ps...)
+			})
+		}},
 	{id: "B-27", run: func(e *env) {
 		hearBytes(e)
 		e.both(func(s *wire.Session) {
@@ -219,7 +237,8 @@ var binaryValueRows = []row{
 			e.update(func() { e.heard = nil })
 			for _, mark := range []string{
 				`{"_placeholder":1,"num":0}`, `{"_placeholder":"true","num":"splice"}`, `{"_placeholder":null,"num":0}`,
-				`{"_placeholder":{},"num":9}`, `{"_placeholder":true,"_placeholder":false,"num":9}`, `{"_Placeholder":true,"num":9}`,
+				`{"_placeholder":{},"num":9}`, `{"_placeholder":true,"_placeholder":false,"num":9}`,
+				`{"_Placeholder":true,"num":9}`,
 			} {
 				e.says(s, withBins(`451-["echo",`+mark+`]`, "a"), txts(`42["echo",`+mark+`]`)...)
 			}
@@ -360,7 +379,10 @@ var binaryOutRows = []row{
 			return begin + strings.Repeat("b", n-len(begin)-2) + `"]`
 		}
 		e.post(s, nil, body(1_000_000), 200)
-		e.until("the events", func() bool { return len(e.heard) == 2 && e.heard[0] == heard{"x", "binary"} && e.heard[1].name == "y" })
+		e.until("the events", func() bool {
+			return len(e.heard) == 2 &&
+				e.heard[0] == heard{"x", "binary"} && e.heard[1].name == "y"
+		})
 		e.request("POST", e.URL("polling", s.SID), nil, []byte(body(1_000_001)), 413, "")
 	}, reject: engineio.RejectBodySize, reason: socketio.ReasonTransportError},
 	{id: "B-33b", run: func(e *env) { // what the server answers keeps to it too, though base64 is longer
@@ -399,7 +421,8 @@ var binaryOutRows = []row{
 		e.both(func(s *wire.Session) {
 			var send []wire.Packet
 			for i := range 20 {
-				send = append(send, withBins(fmt.Sprintf(`451-["echo",%d,%s]`, i, mark0), strings.Repeat(string(rune('a'+i)), i))...)
+				send = append(send, withBins(fmt.Sprintf(`451-["echo",%d,%s]`, i, mark0),
+					strings.Repeat(string(rune('a'+i)), i))...)
 				send = append(send, wire.Txt(fmt.Sprintf(`42["echo",%d]`, i)))
 			}
 			e.says(s, send, send...)

@@ -19,7 +19,8 @@ var ackRows = []row{
 	{id: "P-21", run: func(e *env) {
 		e.both(func(s *wire.Session) {
 			// Leading zeros mean nothing.
-			e.says(s, txts(`420["echo",1]`, `42007["echo",2]`, `429007199254740991["echo"]`), txts(`430[1]`, `437[2]`, `439007199254740991[]`)...)
+			e.says(s, txts(`420["echo",1]`, `42007["echo",2]`, `429007199254740991["echo"]`),
+				txts(`430[1]`, `437[2]`, `439007199254740991[]`)...)
 			e.says(s, txts(`4200["echo"]`, `421000000000000000["echo"]`), txts(`430[]`, `431000000000000000[]`)...)
 		})
 	}},
@@ -121,7 +122,12 @@ var ackRows = []row{
 			ask("answer")
 		})
 	}},
-	{id: "P-29a", run: func(e *env) { e.both(func(s *wire.Session) { answerTwice(context.Background(), func() {}, e, s) }) }},
+	{id: "P-29a", run: func(e *env) {
+		e.both(func(s *wire.Session) {
+			answerTwice(context.Background(),
+				func() {}, e, s)
+		})
+	}},
 	{id: "P-29b", run: func(e *env) {
 		e.both(func(s *wire.Session) {
 			for range 5 {

@@ -59,7 +59,10 @@ var namespaceRows = []row{
 		})
 	}},
 	{id: "P-38b", run: func(e *env) { // middleware refuses; 1,000
-		e.io.OfFunc(func(context.Context, string, socketio.Args) bool { return true }).Use(func(context.Context, *socketio.Socket) error {
+		e.io.OfFunc(func(context.Context, string,
+			socketio.Args) bool {
+			return true
+		}).Use(func(context.Context, *socketio.Socket) error {
 			return &socketio.ConnectError{Message: "no"}
 		})
 		overTime(e, 10, func(s *wire.Session, names []string) {
@@ -70,7 +73,10 @@ var namespaceRows = []row{
 		})
 	}, reject: socketio.RejectMiddleware, times: 1000},
 	{id: "P-38c", run: func(e *env) { // the client goes while middleware hangs; 1,000
-		e.io.OfFunc(func(context.Context, string, socketio.Args) bool { return true }).Use(func(ctx context.Context, _ *socketio.Socket) error {
+		e.io.OfFunc(func(context.Context, string,
+			socketio.Args) bool {
+			return true
+		}).Use(func(ctx context.Context, _ *socketio.Socket) error {
 			<-ctx.Done()
 			return ctx.Err()
 		})
@@ -104,8 +110,10 @@ var namespaceRows = []row{
 
 // oddNamespaces are none of ours.
 var oddNamespaces = []string{
-	"/a b", `/"quoted"`, `/\`, "/%0a", "/%61dmin", "/..", "/../admin", "/admin/", "/ADMIN", "/admin?a=b", "/?a=b", "/#", "//", "/a/../admin",
-	"/admin\x00", "/a\r\nlevel=ERROR", "/\x1b[31m", "/\x7f", "/\u202e\u2028", "/__proto__", "/ünï", "/" + strings.Repeat("n", 1023),
+	"/a b", `/"quoted"`, `/\`, "/%0a", "/%61dmin", "/..", "/../admin",
+	"/admin/", "/ADMIN", "/admin?a=b", "/?a=b", "/#", "//", "/a/../admin",
+	"/admin\x00", "/a\r\nlevel=ERROR", "/\x1b[31m", "/\x7f", "/\u202e\u2028",
+	"/__proto__", "/ünï", "/" + strings.Repeat("n", 1023),
 }
 
 // overTime has clients, one after the other, do something with a hundred names each, and go. Nothing may be left.
@@ -196,7 +204,8 @@ var logRows = []row{
 			return ev.Bind(new(struct{ A int }))
 		})
 		e.both(func(s *wire.Session) {
-			for _, text := range []string{evilText, evilText + strings.Repeat("x", 900_000), strings.Repeat("\x1b\n", 50_000)} {
+			for _, text := range []string{evilText,
+				evilText + strings.Repeat("x", 900_000), strings.Repeat("\x1b\n", 50_000)} {
 				if err := s.Emit(names[0], text); err != nil {
 					e.Fatal(err)
 				}
@@ -212,7 +221,10 @@ var logRows = []row{
 		e.checkLines("socketio: error", 10)
 	}, warns: true},
 	{id: "P-42b", run: func(e *env) {
-		parent := e.io.OfFunc(func(_ context.Context, name string, _ socketio.Args) bool { return strings.HasPrefix(name, "/evil") })
+		parent := e.io.OfFunc(func(_ context.Context, name string,
+			_ socketio.Args) bool {
+			return strings.HasPrefix(name, "/evil")
+		})
 		parent.Handle("x", func(context.Context, *socketio.Socket, *socketio.Event) error { return errors.New("no") })
 		e.both(func(s *wire.Session) {
 			name := "/evil" + evilText

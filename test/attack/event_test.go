@@ -22,36 +22,48 @@ import (
 var eventRows = slices.Concat(
 	refusedEarly("P-1", socketio.RejectViolation, `42["x"]`, `430[]`, `43`, `41`, `41/admin,`, `44{"message":"x"}`),
 	refusedEarly("P-2-main-", socketio.RejectParse, `40[]`, `40"x"`, `40{`, `40null`),
-	refusedEach("P-2-admin-", socketio.RejectParse, `40/admin,[]`, `40/admin,"x"`, `40/admin,{`, `40/admin,null`, `40/admin,1{}`),
+	refusedEach("P-2-admin-", socketio.RejectParse, `40/admin,[]`,
+		`40/admin,"x"`, `40/admin,{`, `40/admin,null`, `40/admin,1{}`),
 	refusedEach("P-5", socketio.RejectParse, `42{}`, `42"x"`, `42[]`, `42[null]`, `42[true]`, `42[{}]`, `42[["x"]]`),
 	refusedEach("P-6", socketio.RejectParse, `42`, `420`, `42/,`, `42 `),
 	refusedEach("P-7-infinite", socketio.RejectParse, `42[1e400]`), // there is no such name
 	refusedEach("P-8", socketio.RejectParse, `42[{"toString":"x"}]`),
-	refusedEach("P-9", socketio.RejectParse, `42["connect"]`, `42["connect_error"]`, `42["disconnect"]`, `42["disconnecting"]`,
-		`42["newListener"]`, `42["removeListener"]`, `42["\u0063onnect"]`, `451-["disconnect",{"_placeholder":true,"num":0}]`),
-	refusedEach("P-13", socketio.RejectParse, `42["x"]trailing`, `42["x"],`, `42["x"`, `42["x",`, `42["x",]`, `42[`, `42["x`,
+	refusedEach("P-9", socketio.RejectParse, `42["connect"]`,
+		`42["connect_error"]`, `42["disconnect"]`, `42["disconnecting"]`,
+		`42["newListener"]`, `42["removeListener"]`, `42["\u0063onnect"]`,
+		`451-["disconnect",{"_placeholder":true,"num":0}]`),
+	refusedEach("P-13", socketio.RejectParse, `42["x"]trailing`,
+		`42["x"],`, `42["x"`, `42["x",`, `42["x",]`, `42[`, `42["x`,
 		`42["x",NaN]`, `42["x",Infinity]`, `42["x",undefined]`, `42["x",nul]`, `42['x']`, `42["x",'y']`, `42["x"/**/]`,
-		"42[\"x\",//\n]", "42[\"x\",\"a\nb\"]", `42["x","\x41"]`, `42["x","\u12"]`, `42["x",01]`, `42["x",+1]`, `42["x",.5]`,
+		"42[\"x\",//\n]", "42[\"x\",\"a\nb\"]", `42["x","\x41"]`,
+		`42["x","\u12"]`, `42["x",01]`, `42["x",+1]`, `42["x",.5]`,
 		`42["x",0x10]`, `42["x",{a:1}]`, "42\ufeff[\"x\"]", `40/admin,{}{}`),
 	refusedEach("P-17", socketio.RejectParse,
-		`42["x",`+nested(1000, `[`, `]`)+`]`, `42["x",`+nested(9_000, `[`, `]`)+`]`, `42["x",`+nested(100_000, `[`, `]`)+`]`,
+		`42["x",`+nested(1000, `[`, `]`)+`]`, `42["x",`+nested(9_000, `[`, `]`)+`]`,
+		`42["x",`+nested(100_000, `[`, `]`)+`]`,
 		`42["x",`+nested(499_990, `[`, `]`)+`]`, `42["x",`+strings.Repeat(`[`, 900_000),
-		`42["x",`+nested(1000, `{"a":`, `}`)+`]`, `42["x",`+nested(9_000, `{"a":`, `}`)+`]`, `42["x",`+nested(100_000, `{"a":`, `}`)+`]`,
+		`42["x",`+nested(1000, `{"a":`, `}`)+`]`, `42["x",`+nested(9_000, `{"a":`, `}`)+`]`,
+		`42["x",`+nested(100_000, `{"a":`, `}`)+`]`,
 		`40/admin,`+nested(1001, `{"a":`, `}`), `430[`+nested(1000, `[`, `]`)+`]`),
-	refusedEach("P-18", socketio.RejectParse, `42["x"`+strings.Repeat(`,1`, 10_001)+`]`, `42["x"`+strings.Repeat(`,1`, 50_000)+`]`,
+	refusedEach("P-18", socketio.RejectParse, `42["x"`+strings.Repeat(`,1`, 10_001)+`]`,
+		`42["x"`+strings.Repeat(`,1`, 50_000)+`]`,
 		`42["x"`+strings.Repeat(`,1`, 400_000)+`]`, `430[1`+strings.Repeat(`,1`, 10_000)+`]`),
-	refusedEach("P-22", socketio.RejectParse, `42`+strings.Repeat("9", 20)+`["x"]`, `42`+strings.Repeat("9", 400)+`["x"]`,
+	refusedEach("P-22", socketio.RejectParse, `42`+strings.Repeat("9", 20)+`["x"]`,
+		`42`+strings.Repeat("9", 400)+`["x"]`,
 		`429007199254740992["x"]`, `42`+strings.Repeat("0", 16)+`1["x"]`, `43`+strings.Repeat("9", 20)+`[]`),
-	refusedEach("P-23", socketio.RejectParse, `42-1["x"]`, `421.5["x"]`, `42 1["x"]`, `421 2["x"]`, `421e1["x"]`, `42+1["x"]`),
+	refusedEach("P-23", socketio.RejectParse, `42-1["x"]`, `421.5["x"]`,
+		`42 1["x"]`, `421 2["x"]`, `421e1["x"]`, `42+1["x"]`),
 	refusedEach("P-28", socketio.RejectParse, `430{}`, `430"x"`, `430null`, `43{}`, `430[`),
 	refusedEach("P-30", socketio.RejectParse, `41{}`, `41[]`, `41null`, `41 `, `415`),
 	refusedEach("P-32", socketio.RejectViolation, `42/admin,["x"]`, `41/admin,`, `43/admin,0[]`, `42/nope,["x"]`,
 		`451-/admin,["x",{"_placeholder":true,"num":0}]`, `461-/admin,0[{"_placeholder":true,"num":0}]`),
 	refusedPackets("P-33", socketio.RejectViolation, txts(`40/slow,`, `42/slow,["x"]`), txts(`40/slow,`, `41/slow,`),
 		txts(`40/slow,`, `43/slow,0[]`), txts(`40/slow,`, `451-/slow,["x",{"_placeholder":true,"num":0}]`)),
-	refusedEach("P-34-error-", socketio.RejectViolation, `44{"message":"x"}`, `44"x"`, `44`, `44/admin,{"message":"x"}`),
+	refusedEach("P-34-error-", socketio.RejectViolation,
+		`44{"message":"x"}`, `44"x"`, `44`, `44/admin,{"message":"x"}`),
 	refusedEach("P-34", socketio.RejectParse, `47`, `48["x"]`, `4x`, `4`, `4 2["x"]`, `44[]`),
-	refusedEach("P-35-long-", socketio.RejectParse, `40/`+strings.Repeat("n", 1024)+`,`, `40/`+strings.Repeat("n", 100_000)+`,`,
+	refusedEach("P-35-long-", socketio.RejectParse,
+		`40/`+strings.Repeat("n", 1024)+`,`, `40/`+strings.Repeat("n", 100_000)+`,`,
 		`42/`+strings.Repeat("n", 100_000)+`,["x"]`),
 	connectRows, eventNameRows, valueRows, ackRows, namespaceRows, timeoutRows, logRows,
 )
@@ -69,13 +81,14 @@ func refusedEach(id, label string, texts ...string) []row {
 
 // refusedPackets are the same with several packets, of which the last one is wrong.
 func refusedPackets(id, label string, lists ...[]wire.Packet) []row {
-	return numbered(id, lists, row{reject: label, times: 2, reason: violationReason(label)}, func(e *env, send []wire.Packet) {
-		for _, transport := range transports {
-			e.refuses(e.connect(transport), label, send...)
-		}
-		e.checkVictims(violationReason(label))
-		e.hears()
-	})
+	return numbered(id, lists, row{reject: label, times: 2, reason: violationReason(label)},
+		func(e *env, send []wire.Packet) {
+			for _, transport := range transports {
+				e.refuses(e.connect(transport), label, send...)
+			}
+			e.checkVictims(violationReason(label))
+			e.hears()
+		})
 }
 
 // refusedEarly are rows in which a client that is in no namespace does so; it never has a socket.
@@ -322,7 +335,8 @@ var eventNameRows = []row{
 		})
 	}},
 	{id: "P-10", run: func(e *env) {
-		names := []string{"__proto__", "constructor", "hasOwnProperty", "toString", "", "a\x00b", strings.Repeat("n", 900_000)}
+		names := []string{"__proto__", "constructor", "hasOwnProperty",
+			"toString", "", "a\x00b", strings.Repeat("n", 900_000)}
 		calls := make(map[string]string) // of the handler, the last character of the events' names
 		for _, name := range append(names, "a", "*", "n", "echo\x00") {
 			e.io.Handle(name, func(_ context.Context, _ *socketio.Socket, ev *socketio.Event) error {
@@ -427,7 +441,8 @@ var valueRows = []row{
 		e.both(func(s *wire.Session) {
 			e.says(s, txts(`42["echo",`+numbers+`]`), txts(`42["echo",`+numbers+`]`)...)
 			e.says(s, txts(`427["numbers",`+numbers+`]`),
-				wire.Txt(`437["[+Inf -Inf -0 9.007199254740992e+15 +Inf 0]",[false,false,false,true],9007199254740993]`))
+				wire.Txt(`437["[+Inf -Inf -0 9.007199254740992e+15 +Inf 0]",[false,false,false,true],`+
+					`9007199254740993]`))
 		})
 	}},
 	{id: "P-15", run: func(e *env) {
@@ -455,7 +470,8 @@ var valueRows = []row{
 			return s.Emit("decoded", values...)
 		})
 		e.both(func(s *wire.Session) {
-			for _, deep := range []string{nested(999, `[`, `]`), nested(999, `{"a":`, `}`), nested(499, `[{"a":`, `}]`)} {
+			for _, deep := range []string{nested(999, `[`, `]`),
+				nested(999, `{"a":`, `}`), nested(499, `[{"a":`, `}]`)} {
 				e.says(s, txts(`42["echo",`+deep+`]`), txts(`42["echo",`+deep+`]`)...)
 				e.says(s, txts(`42["decode",`+deep+`]`), txts(`42["decoded",`+deep+`]`)...)
 				e.says(s, txts(`427["echo",`+deep+`]`), txts(`437[`+deep+`]`)...)

@@ -198,17 +198,26 @@ var frameRows = slices.Concat([]row{
 		frameRSV(4, frameOf(wire.Text, frameHello)), frameRSV(7, frameOf(wire.Binary, "x")),
 	)...),
 	frameBroken("F-3", frameEach(
-		frameOf(3, frameHello), frameOf(4, frameHello), frameOf(5, frameHello), frameOf(6, frameHello), frameOf(7, frameHello),
+		frameOf(3, frameHello), frameOf(4, frameHello), frameOf(5, frameHello),
+		frameOf(6, frameHello), frameOf(7, frameHello),
 		frameOf(11, ""), frameOf(12, ""), frameOf(13, ""), frameOf(14, ""), frameOf(15, ""),
 	)...),
 	frameBroken("F-4a", frameControls(func(opcode byte) wire.Frame { return framePart(frameOf(opcode, "")) })...),
-	frameBroken("F-4b", frameControls(func(opcode byte) wire.Frame { return frameOf(opcode, strings.Repeat("\x03", 126)) })...),
-	frameBroken("F-4c", frameControls(func(opcode byte) wire.Frame { return frameClaims(1<<40, frameOf(opcode, "")) })...),
-	frameBroken("F-5a", frameEach(frameOf(wire.Continuation, frameHello), framePart(frameOf(wire.Continuation, frameHello)))...),
+	frameBroken("F-4b", frameControls(func(opcode byte) wire.Frame {
+		return frameOf(opcode,
+			strings.Repeat("\x03", 126))
+	})...),
+	frameBroken("F-4c", frameControls(func(opcode byte) wire.Frame {
+		return frameClaims(1<<40,
+			frameOf(opcode, ""))
+	})...),
+	frameBroken("F-5a", frameEach(frameOf(wire.Continuation, frameHello),
+		framePart(frameOf(wire.Continuation, frameHello)))...),
 	frameBroken("F-5b",
 		[]wire.Frame{framePart(frameOf(wire.Text, "42")), frameOf(wire.Text, frameHello)},
 		[]wire.Frame{framePart(frameOf(wire.Text, "42")), frameOf(wire.Ping, ""), frameOf(wire.Binary, "x")},
-		[]wire.Frame{framePart(frameOf(wire.Binary, "x")), framePart(frameOf(wire.Continuation, "x")), frameOf(wire.Text, frameHello)},
+		[]wire.Frame{framePart(frameOf(wire.Binary, "x")),
+			framePart(frameOf(wire.Continuation, "x")), frameOf(wire.Text, frameHello)},
 	),
 	frameBroken("F-6a", frameEach(frameOf(wire.CloseFrame, "\x03"))...),
 	frameBroken("F-6b", frameStatuses(0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 65535)...),
@@ -318,7 +327,8 @@ var frameLengthRows = []row{
 		e.frameCounted(engineio.RejectWebSocket, uint64(len(frameOverflow)+3))
 	}, reject: engineio.RejectWebSocket, times: len(frameOverflow) + 3},
 	frameViolation("F-12", 1009, engineio.RejectMessageSize, frameEach(
-		frameClaims(math.MaxInt64, frameOf(wire.Text, "4")), frameClaims(1<<40, frameOf(wire.Binary, "x")), frameClaims(1<<32, frameOf(wire.Text, "")),
+		frameClaims(math.MaxInt64, frameOf(wire.Text, "4")),
+		frameClaims(1<<40, frameOf(wire.Binary, "x")), frameClaims(1<<32, frameOf(wire.Text, "")),
 	)...),
 	frameViolation("F-13a", 1009, engineio.RejectMessageSize,
 		[]wire.Frame{framePart(frameOf(wire.Text, "4")), frameClaims(math.MaxInt64, frameOf(wire.Continuation, ""))},
@@ -366,7 +376,8 @@ var frameTextRows = []row{
 		frameClaims(900_000, frameOf(wire.Text, "42[\"\xc0")),
 	)...),
 	frameViolation("F-15c", 1007, engineio.RejectWebSocket,
-		[]wire.Frame{framePart(frameOf(wire.Text, "42[\"\xe2")), frameOf(wire.Ping, ""), framePart(frameOf(wire.Continuation, "\xe2"))},
+		[]wire.Frame{framePart(frameOf(wire.Text, "42[\"\xe2")),
+			frameOf(wire.Ping, ""), framePart(frameOf(wire.Continuation, "\xe2"))},
 		[]wire.Frame{framePart(frameOf(wire.Text, frameHello+"\xe2\x82")), frameOf(wire.Continuation, "")},
 	),
 	{id: "F-16", run: func(e *env) {
@@ -494,9 +505,11 @@ var frameControlRows = []row{
 
 var frameFragmentRows = []row{
 	frameViolation("F-24", 1008, engineio.RejectWebSocketLimit, append(
-		[]wire.Frame{framePart(frameOf(wire.Text, ""))}, slices.Repeat([]wire.Frame{framePart(frameOf(wire.Continuation, ""))}, 20_000)...,
+		[]wire.Frame{framePart(frameOf(wire.Text, ""))},
+		slices.Repeat([]wire.Frame{framePart(frameOf(wire.Continuation, ""))}, 20_000)...,
 	)),
-	frameViolation("F-25a", 1008, engineio.RejectWebSocketLimit, frameFragments(event(20_000), 1), frameFragments(event(16_385), 1)),
+	frameViolation("F-25a", 1008, engineio.RejectWebSocketLimit,
+		frameFragments(event(20_000), 1), frameFragments(event(16_385), 1)),
 	{id: "F-25b", run: func(e *env) {
 		s := e.connect("websocket")
 		e.frameSend(s, frameFragments(event(16_384), 1)...)

@@ -132,7 +132,8 @@ const (
 var unchanged = http.Header{}
 
 var handshakeRows = slices.Concat([]row{
-	handshakeRefused("W-1a", webSocket, 400, "Bad request", engineio.RejectHandshake, http.Header{"Sec-Websocket-Key": nil}),
+	handshakeRefused("W-1a", webSocket, 400, "Bad request",
+		engineio.RejectHandshake, http.Header{"Sec-Websocket-Key": nil}),
 	handshakeRefused("W-1b", webSocket, 400, "Bad request", engineio.RejectHandshake,
 		handshakeKeys("", "x", "dGhlIHNhbXBsZSBub25j", wire.Key+"AAAA")...),
 	// Not base64, and base64 of 17 and 18 bytes.
@@ -145,7 +146,8 @@ var handshakeRows = slices.Concat([]row{
 		lines := strings.Replace(handshakeLines, "13", "8", 1)
 		text := e.rawAnswer("GET /socket.io/" + webSocket + " HTTP/1.1\r\nHost: x\r\n" + lines + "\r\n")
 		for _, want := range []string{
-			"HTTP/1.1 426 ", "\nUpgrade: websocket\r", "\nConnection: Upgrade\r", "\nConnection: close\r", "\nSec-Websocket-Version: 13\r",
+			"HTTP/1.1 426 ", "\nUpgrade: websocket\r", "\nConnection: Upgrade\r",
+			"\nConnection: close\r", "\nSec-Websocket-Version: 13\r",
 		} {
 			if !strings.Contains(text, want) {
 				e.Errorf("answer %q, without %q", text, want)
@@ -159,19 +161,23 @@ var handshakeRows = slices.Concat([]row{
 	// What does not ask for a WebSocket is an ordinary request for a transport that needs an upgrade, see H-6.
 	{id: "W-4", run: func(e *env) {
 		for _, change := range []http.Header{
-			{"Upgrade": {"foo"}}, {"Upgrade": nil}, {"Upgrade": {"websocketx"}}, {"Connection": {"keep-alive"}}, {"Connection": nil},
+			{"Upgrade": {"foo"}}, {"Upgrade": nil}, {"Upgrade": {"websocketx"}},
+			{"Connection": {"keep-alive"}}, {"Connection": nil},
 		} {
 			e.request("GET", "/socket.io/"+webSocket, handshakeHeader(change), nil, 400, code3U)
 		}
 	}, reject: engineio.RejectHandshake, times: 5},
 	{id: "W-5", run: func(e *env) {
-		e.handshakeAnswer(e.request("POST", "/socket.io/"+webSocket, wire.UpgradeHeader(), nil, 400, "Bad handshake method"))
-		e.handshakeAnswer(e.request("PUT", "/socket.io/"+webSocket, wire.UpgradeHeader(), nil, 400, "Bad handshake method"))
+		e.handshakeAnswer(e.request("POST", "/socket.io/"+webSocket,
+			wire.UpgradeHeader(), nil, 400, "Bad handshake method"))
+		e.handshakeAnswer(e.request("PUT", "/socket.io/"+webSocket,
+			wire.UpgradeHeader(), nil, 400, "Bad handshake method"))
 	}, reject: engineio.RejectHandshakeMethod, times: 2},
 	// Of a session that upgrades too: polling lives.
 	{id: "W-5b", run: func(e *env) {
 		s := e.connect("polling")
-		e.handshakeAnswer(e.request("POST", e.URL("websocket", s.SID), wire.UpgradeHeader(), nil, 400, "Bad handshake method"))
+		e.handshakeAnswer(e.request("POST", e.URL("websocket", s.SID),
+			wire.UpgradeHeader(), nil, 400, "Bad handshake method"))
 		e.alive(s)
 	}, reject: engineio.RejectHandshakeMethod},
 	// Somebody else's path, and one below ours.
@@ -208,7 +214,8 @@ var handshakeRows = slices.Concat([]row{
 			e.Fatal(err)
 		}
 		defer c.Close()
-		if _, err := c.Write(wire.Request("GET", e.URL("websocket", ""), e.Addr, wire.UpgradeHeader(), nil)); err != nil {
+		if _, err := c.Write(wire.Request("GET", e.URL("websocket", ""),
+			e.Addr, wire.UpgradeHeader(), nil)); err != nil {
 			e.Fatal(err)
 		}
 		e.settle(func() bool { return e.io.Stats().Rejected[engineio.RejectPingTimeout] == 1 })
@@ -284,7 +291,8 @@ var offerRows = []row{
 		}
 	}},
 	{id: "W-12c", run: func(e *env) {
-		for _, offer := range []string{"chat", "chat, superchat", "sio, sio", "", ",", "a b", "\"", strings.Repeat("a,", 10_000)} {
+		for _, offer := range []string{"chat", "chat, superchat",
+			"sio, sio", "", ",", "a b", "\"", strings.Repeat("a,", 10_000)} {
 			e.offer("Sec-Websocket-Protocol", offer)
 		}
 	}},
@@ -301,7 +309,8 @@ func (e *env) offer(name, value string) {
 
 var headerRows = []row{
 	handshakeRefused("W-13a", webSocket, 400, "Bad request", engineio.RejectHandshake,
-		handshakeTwice(wire.Key, wire.Key), handshakeTwice(wire.Key, ""), http.Header{"Sec-Websocket-Key": {wire.Key + ", " + wire.Key}}),
+		handshakeTwice(wire.Key, wire.Key), handshakeTwice(wire.Key, ""),
+		http.Header{"Sec-Websocket-Key": {wire.Key + ", " + wire.Key}}),
 	{id: "W-13b", run: func(e *env) {
 		for _, host := range []string{"", "Host: a\r\nHost: b\r\n", "Host: a b\r\n", "Host: a/b\x00\r\n"} {
 			line := e.raw("GET /socket.io/" + webSocket + " HTTP/1.1\r\n" + host + handshakeLines + "\r\n")
@@ -336,7 +345,8 @@ var headerRows = []row{
 	{id: "W-13e", run: func(e *env) {
 		ping := wire.Frame{Opcode: wire.Ping, Payload: []byte("behind")}.Append(nil)
 		for _, head := range []string{fmt.Sprintf("Content-Length: %d\r\n", len(ping)), "Content-Length: 0\r\n"} {
-			in := e.pipelined("GET /socket.io/" + webSocket + " HTTP/1.1\r\nHost: x\r\n" + head + handshakeLines + "\r\n" + string(ping))
+			in := e.pipelined("GET /socket.io/" + webSocket +
+				" HTTP/1.1\r\nHost: x\r\n" + head + handshakeLines + "\r\n" + string(ping))
 			for f := (wire.Frame{}); f.Opcode != wire.Pong; {
 				var err error
 				if f, err = wire.ReadFrame(in); err != nil {
@@ -369,7 +379,8 @@ var headerRows = []row{
 const handshakeAccept = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 
 // handshakeLines are the headers of a lawful handshake but for Host.
-const handshakeLines = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " + wire.Key + "\r\n"
+const handshakeLines = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " +
+	wire.Key + "\r\n"
 
 // handshakeKeyLine puts the key right, in which letters do differ.
 func handshakeKeyLine(lines string) string {

@@ -24,8 +24,9 @@ const (
 	code3   = `{"code":3,"message":"Bad request"}`
 	foreign = "Forbidden: this origin is not allowed: is it in CORS.Origins, does a proxy pass Host on?"
 	// Without an Upgrade header.
-	code3U = `{"code":3,"message":"Bad request","reason":"transport=websocket without an Upgrade header: does a proxy not pass it on?"}`
-	code5  = `{"code":5,"message":"Unsupported protocol version"}`
+	code3U = `{"code":3,"message":"Bad request","reason":"transport=websocket without an Upgrade header: does a ` +
+		`proxy not pass it on?"}`
+	code5 = `{"code":5,"message":"Unsupported protocol version"}`
 )
 
 // get is a request without session and its answer. An empty want is not compared.
@@ -101,7 +102,8 @@ var httpRows = []row{
 	{id: "H-3a", run: get("?EIO=4&transport=__proto__", 400, code0), reject: engineio.RejectTransport},
 	{id: "H-3b", run: get("?EIO=4&transport=constructor", 400, code0), reject: engineio.RejectTransport},
 	{id: "H-4", run: get("?EIO=4&transport=webtransport", 400, code0), reject: engineio.RejectTransport},
-	{id: "H-5", run: get("?EIO=4&transport=polling&transport=websocket", 400, code3U), reject: engineio.RejectHandshake},
+	{id: "H-5", run: get("?EIO=4&transport=polling&transport=websocket", 400, code3U),
+		reject: engineio.RejectHandshake},
 	{id: "H-6", run: get("?EIO=4&transport=websocket", 400, code3U), reject: engineio.RejectHandshake},
 	{id: "H-7a", run: get(polling+"&sid=unknown", 400, code1), reject: engineio.RejectSession},
 	{id: "H-7b", run: get(polling+"&sid=__proto__", 400, code1), reject: engineio.RejectSession},
@@ -126,7 +128,8 @@ var httpRows = []row{
 		e.alive(s)
 	}, reject: engineio.RejectMethod, times: 5},
 	{id: "H-11", run: func(e *env) {
-		line := e.raw("GET /socket.io/" + polling + " HTTP/1.1\r\nHost: x\r\nOrigin: http://a\x01b\r\nConnection: close\r\n\r\n")
+		line := e.raw("GET /socket.io/" + polling +
+			" HTTP/1.1\r\nHost: x\r\nOrigin: http://a\x01b\r\nConnection: close\r\n\r\n")
 		if !strings.HasPrefix(line, "HTTP/1.1 400") {
 			e.Errorf("answer %q", line)
 		}
@@ -155,7 +158,8 @@ var httpRows = []row{
 		}
 	}},
 	{id: "H-15", run: func(e *env) { e.request("GET", "/socket.ioX/"+polling, nil, nil, 404, "") }},
-	{id: "H-16", run: func(e *env) { e.request("GET", "/socket.io/anything"+polling, nil, nil, 404, "") }, reject: engineio.RejectPath},
+	{id: "H-16", run: func(e *env) { e.request("GET", "/socket.io/anything"+polling, nil, nil, 404, "") },
+		reject: engineio.RejectPath},
 	{id: "H-17a", run: func(e *env) {
 		header := make(http.Header)
 		for i := range 400 { // net/http takes 500 since Go 1.27, and more before
@@ -164,7 +168,8 @@ var httpRows = []row{
 		e.request("GET", "/socket.io/"+polling, header, nil, 200, "")
 	}},
 	{id: "H-17b", run: func(e *env) {
-		line := e.raw("GET /socket.io/" + polling + " HTTP/1.1\r\nHost: x\r\nX: " + strings.Repeat("x", 1<<20) + "\r\n\r\n")
+		line := e.raw("GET /socket.io/" + polling + " HTTP/1.1\r\nHost: x\r\nX: " +
+			strings.Repeat("x", 1<<20) + "\r\n\r\n")
 		if !strings.HasPrefix(line, "HTTP/1.1 431") {
 			e.Errorf("answer %q", line)
 		}
@@ -174,7 +179,8 @@ var httpRows = []row{
 	}, reject: engineio.RejectSession},
 	{id: "H-19", run: func(e *env) {
 		s := e.connect("polling")
-		line := e.raw("POST " + e.URL("polling", s.SID) + " HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n" +
+		line := e.raw("POST " + e.URL("polling", s.SID) +
+			" HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n" +
 			"5\r\n42[\"x\r\n2\r\n\"]\r\n0\r\n\r\n")
 		if !strings.HasPrefix(line, "HTTP/1.1 200") {
 			e.Errorf("answer %q", line)
@@ -199,7 +205,8 @@ var httpRows = []row{
 	{id: "H-22", run: func(e *env) {
 		s := e.connect("polling")
 		body := event(1_000_001)
-		line := e.raw(fmt.Sprintf("POST %s HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", e.URL("polling", s.SID), len(body), body))
+		line := e.raw(fmt.Sprintf("POST %s HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: "+
+			"chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", e.URL("polling", s.SID), len(body), body))
 		if !strings.HasPrefix(line, "HTTP/1.1 413") {
 			e.Errorf("answer %q", line)
 		}
@@ -207,7 +214,8 @@ var httpRows = []row{
 	}, reject: engineio.RejectBodySize, reason: socketio.ReasonTransportError},
 	{id: "H-23", run: func(e *env) {
 		s := e.connect("polling")
-		line := e.raw("POST " + e.URL("polling", s.SID) + " HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000000\r\n\r\n42")
+		line := e.raw("POST " + e.URL("polling", s.SID) +
+			" HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000000\r\n\r\n42")
 		if !strings.HasPrefix(line, "HTTP/1.1 413") {
 			e.Errorf("answer %q", line)
 		}
@@ -226,12 +234,15 @@ var httpRows = []row{
 	{id: "H-25a", run: func(e *env) {
 		s := e.connect("polling")
 		// A chunk may be announced like this and still end in time; it is the limit of the body that counts.
-		c := e.slow("POST " + e.URL("polling", s.SID) + " HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nFFFFFFFFFFFFFFFF\r\n42")
+		c := e.slow("POST " + e.URL("polling", s.SID) +
+			" HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nFFFFFFFFFFFFFFFF\r\n42")
 		c.Close()
 	}, reject: engineio.RejectPostAborted, reason: socketio.ReasonTransportError},
 	{id: "H-25b", run: func(e *env) {
 		s := e.connect("polling")
-		line := e.raw("POST " + e.URL("polling", s.SID) + " HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1;" + strings.Repeat("x", 1<<20) + "\r\n4\r\n0\r\n\r\n")
+		line := e.raw("POST " + e.URL("polling", s.SID) +
+			" HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1;" +
+			strings.Repeat("x", 1<<20) + "\r\n4\r\n0\r\n\r\n")
 		if !strings.HasPrefix(line, "HTTP/1.1 4") {
 			e.Errorf("answer %q", line)
 		}
@@ -242,7 +253,8 @@ var httpRows = []row{
 		for _, b := range []byte(event(200_000)) {
 			fmt.Fprintf(&body, "1\r\n%c\r\n", b)
 		}
-		line := e.raw("POST " + e.URL("polling", s.SID) + " HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" + body.String() + "0\r\n\r\n")
+		line := e.raw("POST " + e.URL("polling", s.SID) +
+			" HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" + body.String() + "0\r\n\r\n")
 		if !strings.HasPrefix(line, "HTTP/1.1 200") && !strings.HasPrefix(line, "HTTP/1.1 400") {
 			e.Errorf("answer %q", line)
 		}
@@ -269,7 +281,8 @@ var httpRows = []row{
 	}, reject: engineio.RejectSession},
 	{id: "H-28", run: func(e *env) {
 		s := e.connect("polling")
-		e.request("POST", e.URL("polling", s.SID), http.Header{"Content-Encoding": {"gzip"}}, []byte("\x1f\x8b"), 415, "")
+		e.request("POST", e.URL("polling", s.SID),
+			http.Header{"Content-Encoding": {"gzip"}}, []byte("\x1f\x8b"), 415, "")
 		e.alive(s)
 	}, reject: engineio.RejectContentEncoding},
 	// The 408 after PingTimeout and 5 s is tested on virtual time in engineio; here the heartbeat is the shorter limit.
@@ -328,7 +341,8 @@ var httpRows = []row{
 	{id: "H-35", run: func(e *env) {
 		// JSONP is not supported: the parameter means nothing, and the answer is no script.
 		res := e.request("GET", "/socket.io/"+polling+"&j=%3Cscript%3E7", nil, nil, 200, "")
-		if !bytes.HasPrefix(res.Body, []byte("0{")) || res.Header.Get("X-Content-Type-Options") != "nosniff" && !strings.HasPrefix(res.Header.Get("Content-Type"), "text/plain") {
+		if !bytes.HasPrefix(res.Body, []byte("0{")) || res.Header.Get("X-Content-Type-Options") != "nosniff" &&
+			!strings.HasPrefix(res.Header.Get("Content-Type"), "text/plain") {
 			e.Errorf("answer %v %q", res.Header, res.Body)
 		}
 	}},

@@ -34,11 +34,15 @@ var packetRows = []row{
 		upgradeAnswer(e, get, "1")
 		e.gone(s.SID)
 	}, reject: engineio.RejectPayload, reason: socketio.ReasonParseError},
-	{id: "E-2a", run: packetRefusedAfter(`42["x"]` + "\x1e"), reject: engineio.RejectPayload, reason: socketio.ReasonParseError},
-	{id: "E-2b", run: packetRefusedAfter(`42["x"]` + "\x1e\x1e" + `42["y"]`), reject: engineio.RejectPayload, reason: socketio.ReasonParseError},
-	{id: "E-2c", run: packetRefusedAfter(`42["x"]` + "\x1e9\x1e" + `42["y"]`), reject: engineio.RejectPayload, reason: socketio.ReasonParseError},
+	{id: "E-2a", run: packetRefusedAfter(`42["x"]` + "\x1e"),
+		reject: engineio.RejectPayload, reason: socketio.ReasonParseError},
+	{id: "E-2b", run: packetRefusedAfter(`42["x"]` + "\x1e\x1e" + `42["y"]`),
+		reject: engineio.RejectPayload, reason: socketio.ReasonParseError},
+	{id: "E-2c", run: packetRefusedAfter(`42["x"]` + "\x1e9\x1e" + `42["y"]`),
+		reject: engineio.RejectPayload, reason: socketio.ReasonParseError},
 	{id: "E-3a", run: packetNoSocketIO("4"), reject: socketio.RejectParse, reason: socketio.ReasonParseError},
-	{id: "E-3b", run: packetClosed(wire.Txt("4"), 1002, "parse error"), reject: socketio.RejectParse, reason: socketio.ReasonParseError},
+	{id: "E-3b", run: packetClosed(wire.Txt("4"), 1002, "parse error"),
+		reject: socketio.RejectParse, reason: socketio.ReasonParseError},
 	{id: "E-4a", run: func(e *env) { // 100,000 times, not 10⁶
 		packetPongs(e, e.connect("polling"), func(s *wire.Session) {
 			e.post(s, nil, strings.Repeat("3\x1e", packetMany-1)+"3", 200)
@@ -46,13 +50,15 @@ var packetRows = []row{
 	}, reject: engineio.RejectPong, times: packetMany},
 	{id: "E-4b", run: func(e *env) {
 		packetPongs(e, e.connect("websocket"), func(s *wire.Session) {
-			if err := s.WebSocket().WriteRaw(bytes.Repeat(wire.Frame{Opcode: wire.Text, Payload: []byte("3")}.Append(nil), packetMany)); err != nil {
+			if err := s.WebSocket().WriteRaw(bytes.Repeat(wire.Frame{Opcode: wire.Text,
+				Payload: []byte("3")}.Append(nil), packetMany)); err != nil {
 				e.Fatal(err)
 			}
 		})
 	}, reject: engineio.RejectPong, times: packetMany},
 	{id: "E-5a", run: packetRefused("2"), reject: engineio.RejectHeartbeat, reason: socketio.ReasonTransportError},
-	{id: "E-5b", run: packetClosed(wire.Txt("2"), 1002, "invalid heartbeat direction"), reject: engineio.RejectHeartbeat, reason: socketio.ReasonTransportError},
+	{id: "E-5b", run: packetClosed(wire.Txt("2"), 1002, "invalid heartbeat direction"),
+		reject: engineio.RejectHeartbeat, reason: socketio.ReasonTransportError},
 	{id: "E-6", run: func(e *env) {
 		s := e.connect("polling")
 		e.post(s, nil, "5\x1e0{\"sid\":\"x\"}\x1e6", 200)
@@ -92,16 +98,24 @@ var packetRows = []row{
 		e.alive(s)
 	}},
 	{id: "E-10b", run: packetFullInbox},
-	{id: "E-11a", run: packetRefused(`42["` + "\xff" + `"]`), reject: engineio.RejectPayload, reason: socketio.ReasonParseError},
-	{id: "E-11b", run: packetRefused(`42["` + "\xed\xa0\x80" + `"]`), reject: engineio.RejectPayload, reason: socketio.ReasonParseError},
-	{id: "E-11c", run: packetRefusedAfter(`42["x"]` + "\x1e4\xe2\x1e4\x82\xac"), reject: engineio.RejectPayload, reason: socketio.ReasonParseError},
-	{id: "E-11d", run: packetClosed(wire.Txt(`42["`+"\xff"+`"]`), 1007, "text is not UTF-8"), reject: engineio.RejectWebSocket, reason: socketio.ReasonTransportError},
+	{id: "E-11a", run: packetRefused(`42["` + "\xff" + `"]`),
+		reject: engineio.RejectPayload, reason: socketio.ReasonParseError},
+	{id: "E-11b", run: packetRefused(`42["` + "\xed\xa0\x80" + `"]`),
+		reject: engineio.RejectPayload, reason: socketio.ReasonParseError},
+	{id: "E-11c", run: packetRefusedAfter(`42["x"]` + "\x1e4\xe2\x1e4\x82\xac"),
+		reject: engineio.RejectPayload, reason: socketio.ReasonParseError},
+	{id: "E-11d", run: packetClosed(wire.Txt(`42["`+"\xff"+`"]`), 1007, "text is not UTF-8"),
+		reject: engineio.RejectWebSocket, reason: socketio.ReasonTransportError},
 	{id: "E-12", run: packetChunks},
-	{id: "E-13a", run: packetClosed(wire.Txt(""), 1002, "malformed packet"), reject: engineio.RejectPacket, reason: socketio.ReasonParseError},
-	{id: "E-13b", run: packetClosed(wire.Txt("9"), 1002, "malformed packet"), reject: engineio.RejectPacket, reason: socketio.ReasonParseError},
-	{id: "E-13c", run: packetClosed(wire.Txt("bAQID"), 1002, "malformed packet"), reject: engineio.RejectPacket, reason: socketio.ReasonParseError},
+	{id: "E-13a", run: packetClosed(wire.Txt(""), 1002, "malformed packet"),
+		reject: engineio.RejectPacket, reason: socketio.ReasonParseError},
+	{id: "E-13b", run: packetClosed(wire.Txt("9"), 1002, "malformed packet"),
+		reject: engineio.RejectPacket, reason: socketio.ReasonParseError},
+	{id: "E-13c", run: packetClosed(wire.Txt("bAQID"), 1002, "malformed packet"),
+		reject: engineio.RejectPacket, reason: socketio.ReasonParseError},
 	{id: "E-13d", run: packetBase64}, // a client that asked for text only may send b…
-	{id: "E-14", run: packetClosed(wire.Txt("2probe"), 1002, "invalid heartbeat direction"), reject: engineio.RejectHeartbeat, reason: socketio.ReasonTransportError},
+	{id: "E-14", run: packetClosed(wire.Txt("2probe"), 1002, "invalid heartbeat direction"),
+		reject: engineio.RejectHeartbeat, reason: socketio.ReasonTransportError},
 	{id: "E-15", run: packetClosed(wire.Txt("1"), 1000, "transport close"), reason: socketio.ReasonTransportClose},
 	{id: "E-16", run: func(e *env) {
 		s := e.connect("websocket")
@@ -349,7 +363,8 @@ func packetBase64(e *env) {
 	const head = `451-["echo",{"_placeholder":true,"num":0}]`
 	upgradeSend(e, ws, head, "bAQID")
 	upgradeWant(e, ws, head, "bAQID")
-	if err := ws.Write(wire.Frame{Opcode: wire.Text, Payload: []byte(head)}, wire.Frame{Opcode: wire.Binary, Payload: []byte{4}}); err != nil {
+	if err := ws.Write(wire.Frame{Opcode: wire.Text, Payload: []byte(head)},
+		wire.Frame{Opcode: wire.Binary, Payload: []byte{4}}); err != nil {
 		e.Fatal(err)
 	}
 	upgradeWant(e, ws, head, "bBA==")     // a binary frame is understood too
@@ -362,7 +377,8 @@ func packetBase64(e *env) {
 
 // packetPieces are what random payloads are made of beside random bytes.
 var packetPieces = []string{
-	"\x1e", "4", "2", "3", "6", "5", "b", "bAQID", "0{", "\xff", "\xe2\x82", "é", `42["x"]`, `40`, `41`, `451-["x",{"_placeholder":true,"num":0}]`,
+	"\x1e", "4", "2", "3", "6", "5", "b", "bAQID", "0{", "\xff", "\xe2\x82",
+	"é", `42["x"]`, `40`, `41`, `451-["x",{"_placeholder":true,"num":0}]`,
 	"40/admin,", `43[]`, `42/admin,1["echo"]`, "1", "9", "\x00",
 }
 

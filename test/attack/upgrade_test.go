@@ -92,8 +92,10 @@ var upgradeRows = slices.Concat([]row{
 		packetCloses(e, upgradeOpen(e, s), 1002, "no upgrade possible")
 		e.alive(s)
 	}, reject: engineio.RejectUpgrade},
-	{id: "U-7a", run: upgradeLost(func(e *env, ws *wire.WebSocket) { _ = ws.Close() }), reject: engineio.RejectUpgradeLost},
-	{id: "U-7b", run: upgradeLost(func(e *env, ws *wire.WebSocket) { _ = ws.Reset() }), reject: engineio.RejectUpgradeLost},
+	{id: "U-7a", run: upgradeLost(func(e *env, ws *wire.WebSocket) { _ = ws.Close() }),
+		reject: engineio.RejectUpgradeLost},
+	{id: "U-7b", run: upgradeLost(func(e *env, ws *wire.WebSocket) { _ = ws.Reset() }),
+		reject: engineio.RejectUpgradeLost},
 	{id: "U-7c", run: upgradeLost(func(e *env, ws *wire.WebSocket) {
 		upgradeSend(e, ws, "2probe")
 		upgradeWant(e, ws, "3probe")
@@ -162,7 +164,8 @@ var upgradeRows = slices.Concat([]row{
 			e.Errorf("close %d %q, %v", status, reason, err)
 		}
 	}, reject: engineio.RejectWebSocket},
-	{id: "U-14a", run: upgradeRefusedWithMore("?EIO=4&transport=websocket&sid=unknown"), reject: engineio.RejectSession},
+	{id: "U-14a", run: upgradeRefusedWithMore("?EIO=4&transport=websocket&sid=unknown"),
+		reject: engineio.RejectSession},
 	{id: "U-14b", run: upgradeRefusedWithMore("?EIO=4&transport=foobar"), reject: engineio.RejectTransport},
 	{id: "U-15", run: func(e *env) {
 		s := e.connect("polling")

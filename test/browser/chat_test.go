@@ -99,7 +99,8 @@ func picture(t *testing.T, from, to *page) {
 		chromedp.Click(chromedp.CSS(`[data-testid=send-button]`)),
 	)
 	const last = `[...document.querySelectorAll("[data-testid=picture]")].at(-1)`
-	to.until(fmt.Sprintf(`document.querySelectorAll("[data-testid=picture]").length > %d && %s.naturalWidth > 0`, before, last))
+	to.until(fmt.Sprintf(`document.querySelectorAll("[data-testid=picture]").length > %d && %s.naturalWidth > 0`,
+		before, last))
 	got := eval[string](to, `(async () => {
 		const data = await blobs.get(`+last+`.src).arrayBuffer();
 		const sum = new Uint8Array(await crypto.subtle.digest("SHA-256", data));

@@ -100,7 +100,8 @@ func (s *ourServer) connected(nsp string, sock *socketio.Socket) {
 		"drop":      func(*socketio.Event) error { sock.Conn().Close(); return nil },
 		"transport": func(e *socketio.Event) error { return e.Ack(sock.Conn().Transport()) },
 		"garbage": func(*socketio.Event) error {
-			return sock.Conn().Send(engineio.SendOptions{}, engineio.Prepare(engineio.Message{Data: []byte("9garbage")}))
+			return sock.Conn().Send(engineio.SendOptions{},
+				engineio.Prepare(engineio.Message{Data: []byte("9garbage")}))
 		},
 	} {
 		sock.On(name, func(_ context.Context, e *socketio.Event) error { return h(e) })

@@ -28,16 +28,18 @@ var breaking = []scenario{
 	{name: "attempts and delays", play: attempts, options: func(o *peerOptions, _ *serverOptions) {
 		o.ReconnectionAttempts, o.ReconnectionDelay, o.ReconnectionDelayMax = 4, 40, 100
 	}},
-	{name: "no reconnection", play: noReconnection, options: func(o *peerOptions, _ *serverOptions) { o.Reconnection = false }},
+	{name: "no reconnection", play: noReconnection,
+		options: func(o *peerOptions, _ *serverOptions) { o.Reconnection = false }},
 	{name: "leaving while it reconnects", play: leaveWhileReconnecting},
 	{name: "polite restart of the server", play: restarted(true)},
 	{name: "sudden restart of the server", play: restarted(false)},
 	{name: "ping timeout", play: pingTimeout, only: notTryAll, options: func(_ *peerOptions, s *serverOptions) {
 		s.PingInterval, s.PingTimeout = 200, 700
 	}},
-	{name: "nothing arrives at the server", play: mute, only: notTryAll, options: func(_ *peerOptions, s *serverOptions) {
-		s.PingInterval, s.PingTimeout = 600, 500
-	}},
+	{name: "nothing arrives at the server", play: mute, only: notTryAll,
+		options: func(_ *peerOptions, s *serverOptions) {
+			s.PingInterval, s.PingTimeout = 600, 500
+		}},
 	{
 		name: "upgrade remembered", play: remembered,
 		only:    func(m mode) bool { return m.upgrades },

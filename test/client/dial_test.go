@@ -55,7 +55,8 @@ func dialing(t *testing.T, m mode, proxy *faultproxy.Proxy, srv server) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := s.EmitWithAck(t.Context(), "echo", "hi", []byte("bytes")); err != nil || entry("", values(got)) != entry("", []any{"hi", []byte("bytes")}) {
+	if got, err := s.EmitWithAck(t.Context(), "echo", "hi", []byte("bytes")); err != nil ||
+		entry("", values(got)) != entry("", []any{"hi", []byte("bytes")}) {
 		t.Errorf("echo: %v, %v", got, err)
 	}
 	if err := s.Close(); err != nil {

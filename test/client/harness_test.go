@@ -28,7 +28,8 @@ var modes = []mode{
 	{name: "polling", client: []string{"polling"}, lands: "polling"},
 	{name: "websocket", client: []string{"websocket"}, lands: "websocket"},
 	{name: "upgrade", client: []string{"polling", "websocket"}, lands: "websocket", upgrades: true},
-	{name: "tryall", client: []string{"websocket", "polling"}, server: []string{"polling"}, tryAll: true, lands: "polling"},
+	{name: "tryall", client: []string{"websocket", "polling"},
+		server: []string{"polling"}, tryAll: true, lands: "polling"},
 }
 
 // lost is the reason that the client gives when its connection breaks while nothing is sent.
@@ -158,7 +159,8 @@ func (r *run) nothingElse() {
 		if got := r.peer.record(r.T, source, r.seen[source], 0, 0); len(got) > 0 {
 			r.Errorf("client, record of %q: unexpected %q", source, got)
 		}
-		if got := r.srv.record(r.T, source, r.heard[source], 0, 0); len(got) > 0 && !strings.HasSuffix(source, " gone") {
+		if got := r.srv.record(r.T, source, r.heard[source], 0, 0); len(got) > 0 &&
+			!strings.HasSuffix(source, " gone") {
 			r.Errorf("server, record of %q: unexpected %q", source, got)
 		}
 	}

@@ -74,7 +74,8 @@ func TestHangingUp(t *testing.T) {
 				before := take(t)
 				srv := sd.start(t, 0, serverOptions{})
 				front := hangUp(srv.addr())
-				p := k.make(t, front.URL, peerOptions{Transports: []string{"polling"}, Reconnection: true, Timeout: 20000})
+				p := k.make(t, front.URL,
+					peerOptions{Transports: []string{"polling"}, Reconnection: true, Timeout: 20000})
 				p.open(t, "/", socketOptions{})
 				p.connect(t, "/")
 				want := []string{entry("connect")}

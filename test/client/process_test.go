@@ -66,7 +66,8 @@ func survive(t *testing.T, m mode, command []string, signal syscall.Signal) {
 	r.expect("/ acks", `one ["one"]`, `two ["two"]`, `three ["three"]`)
 	goodbye := signal == syscall.SIGTERM // which a server may say, or not
 	reason := r.peer.record(t, "/", 2, 1, patience)
-	if len(reason) == 0 || reason[0] != "disconnect "+r.lost() && (!goodbye || reason[0] != "disconnect transport close") {
+	if len(reason) == 0 || reason[0] != "disconnect "+r.lost() &&
+		(!goodbye || reason[0] != "disconnect transport close") {
 		t.Errorf("after %v: %q", signal, reason)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)

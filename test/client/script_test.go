@@ -21,7 +21,8 @@ type script struct {
 
 func startScript(t *testing.T, name string) *script {
 	t.Helper()
-	s := program.Start(t, []string{"NODE_PATH=" + program.Modules()}, program.Node(t), filepath.Join(program.Root(), "client", name))
+	s := program.Start(t, []string{"NODE_PATH=" + program.Modules()},
+		program.Node(t), filepath.Join(program.Root(), "client", name))
 	return &script{t: t, url: s.URL, http: &http.Client{
 		Transport: &http.Transport{DisableKeepAlives: true}, // leaves nothing behind that would be counted
 		Timeout:   2 * patience,
@@ -61,7 +62,8 @@ func (s *script) call(t *testing.T, command string, args arguments, out any) {
 func (s *script) record(t *testing.T, id int, source string, from, count int, limit time.Duration) []string {
 	t.Helper()
 	var entries [][]any
-	s.call(t, "record", arguments{"id": id, "source": source, "from": from, "count": count, "ms": limit.Milliseconds()}, &entries)
+	s.call(t, "record", arguments{"id": id, "source": source, "from": from, "count": count, "ms": limit.Milliseconds()},
+		&entries)
 	out := make([]string, len(entries))
 	for i, e := range entries {
 		what, _ := e[0].(string)

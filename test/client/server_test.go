@@ -12,7 +12,8 @@ type serverOptions struct {
 	PingInterval int      `json:"pingInterval,omitempty"`
 	PingTimeout  int      `json:"pingTimeout,omitempty"`
 	Recovery     bool     `json:"recovery,omitempty"`
-	KeepAlive    int      `json:"keepAlive,omitempty"` // how long an idle connection is kept; default as the server has it
+	// KeepAlive is how long an idle connection is kept; default as the server has it.
+	KeepAlive int `json:"keepAlive,omitempty"`
 }
 
 // A server runs the application of the scenarios: see official_server.js.

@@ -14,13 +14,15 @@ var talking = []scenario{
 	{name: "connect, talk and leave", play: connectTalkLeave},
 	{name: "values of all types", play: valuesOfAllTypes},
 	{name: "in order through the upgrade", play: inOrder},
-	{name: "in order over a slow network", play: inOrderSlowly, only: func(m mode) bool { return m.upgrades || m.name == "polling" }},
+	{name: "in order over a slow network", play: inOrderSlowly,
+		only: func(m mode) bool { return m.upgrades || m.name == "polling" }},
 	{name: "namespaces", play: namespaces},
 	{name: "gate", play: gate},
 	{name: "gate alone", play: gateAlone},
 	{name: "connect twice", play: connectTwice, skip: func(t *testing.T, k kind, _ side) {
 		if !k.ours {
-			t.Skip("the official client sends CONNECT once more if told to connect while it does, which ends the session")
+			t.Skip("the official client sends CONNECT once more if told to connect while it does, which ends the " +
+				"session")
 		}
 	}},
 	{name: "close of the manager", play: closeManager},
@@ -68,7 +70,8 @@ func valuesOfAllTypes(r *run) {
 		{map[string]any{"a": []any{map[string]any{"b": nil}, 2}, "": "empty"}},
 		{[]byte{0, 1, 2, 0x1e, 255}},
 		{[]byte{}},
-		{"between", []byte("one"), map[string]any{"deep": []any{1, map[string]any{"two": []byte("two")}}}, []byte("three"), nil},
+		{"between", []byte("one"), map[string]any{"deep": []any{1, map[string]any{"two": []byte("two")}}},
+			[]byte("three"), nil},
 		{bytes.Repeat([]byte{7}, 70_000), strings.Repeat("text ", 14_000)},
 	} {
 		tag := fmt.Sprintf("acked%d", i)

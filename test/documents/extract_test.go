@@ -18,7 +18,8 @@ func repository() string { return filepath.Join(program.Root(), "..") }
 func documents(t *testing.T) []string {
 	t.Helper()
 	var all []string
-	for _, pattern := range []string{"*.md", "docs/*.md", "bench/*.md", "browser/*.md", "examples/*.md", "examples/*/*.md"} {
+	for _, pattern := range []string{"*.md", "docs/*.md", "bench/*.md",
+		"browser/*.md", "examples/*.md", "examples/*/*.md"} {
 		found, err := filepath.Glob(filepath.Join(repository(), filepath.FromSlash(pattern)))
 		if err != nil {
 			t.Fatal(err)
@@ -40,7 +41,8 @@ func documents(t *testing.T) []string {
 var (
 	span = regexp.MustCompile("`([^`]+)`")
 	// command is what a line that somebody could type begins with.
-	command = regexp.MustCompile(`^((go (run|build|test|tool|vet|doc|get|install)|make|sio|npm|npx|grep|curl|git) \S|make$|scripts/\w|\.ci/\w|[A-Z_]+=\S+ \w)`)
+	command = regexp.MustCompile(`^((go (run|build|test|tool|vet|doc|get|install)|make|sio|npm|npx|grep|curl|git) ` +
+		`\S|make$|scripts/\w|\.ci/\w|[A-Z_]+=\S+ \w)`)
 	comment = regexp.MustCompile(`\s+# .*$`)
 )
 
@@ -94,8 +96,10 @@ func shellLines(text string) []string {
 
 func TestShellLines(t *testing.T) {
 	got := shellLines("Say `make`, or `go run\n./x`, not `makes` or `io.Emit`.\n\n```sh\na b  # c\n# d\n```\n\n" +
-		"| `make x` | `go test -run 'A\\|B' ./y` |\n```\n$ sio z '#1'\n{}\n```\n\n    go run ./w\n\nand `scripts/setup`\n")
-	want := []string{"make", "go run ./x", "a b", "make x", "go test -run 'A|B' ./y", "sio z '#1'", "go run ./w", "scripts/setup"}
+		"| `make x` | `go test -run 'A\\|B' ./y` |\n```\n$ sio z '#1'\n{}\n```\n\n    go run ./w" +
+		"\n\nand `scripts/setup`\n")
+	want := []string{"make", "go run ./x", "a b", "make x",
+		"go test -run 'A|B' ./y", "sio z '#1'", "go run ./w", "scripts/setup"}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
@@ -108,16 +112,19 @@ func TestEveryLineHasARow(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		found := slices.DeleteFunc(shellLines(string(text)), func(line string) bool { return slices.Contains(forms, line) })
+		found := slices.DeleteFunc(shellLines(string(text)),
+			func(line string) bool { return slices.Contains(forms, line) })
 		var known []string
 		for _, r := range rows[name] {
 			known = append(known, r.line)
 			if (r.why == "") != (r.instead == "") {
-				t.Errorf("%s: %s: what is not run as it stands needs a reason, and something to run instead", name, r.line)
+				t.Errorf("%s: %s: what is not run as it stands needs a reason, and something to run instead",
+					name, r.line)
 			}
 		}
 		if !slices.Equal(found, known) {
-			t.Errorf("%s has the lines\n\t%s\nand rows has\n\t%s", name, strings.Join(found, "\n\t"), strings.Join(known, "\n\t"))
+			t.Errorf("%s has the lines\n\t%s\nand rows has\n\t%s", name,
+				strings.Join(found, "\n\t"), strings.Join(known, "\n\t"))
 		}
 	}
 }

@@ -26,8 +26,9 @@ const (
 )
 
 var (
-	theDemo = row{line: demo, stays: true, prints: []string{"http://localhost:3000", "two browser windows"}, page: "<title>"}
-	theBot  = row{line: "go run ./examples/bot", server: demo, stays: true, prints: []string{"in the room"}}
+	theDemo = row{line: demo, stays: true,
+		prints: []string{"http://localhost:3000", "two browser windows"}, page: "<title>"}
+	theBot = row{line: "go run ./examples/bot", server: demo, stays: true, prints: []string{"in the room"}}
 )
 
 // forms explain how a command is written, and cannot be typed.
@@ -81,16 +82,20 @@ var rows = map[string][]row{
 		checked("scripts/platforms"),
 		makes("make test", tests),
 		makes("make rename-check", "scripts/test runs it"),
-		{line: "scripts/rename-module", why: "scripts/check-rename runs it, in a copy", instead: "test -x scripts/rename-module"},
+		{line: "scripts/rename-module", why: "scripts/check-rename runs it, in a copy",
+			instead: "test -x scripts/rename-module"},
 		{
 			line: "scripts/protocol-suite eio-protocol ../engine.io-protocol", status: 2,
-			why: "the suites are no part of the project; TestProtocolSuites runs them where they are", instead: "scripts/protocol-suite",
+			why:     "the suites are no part of the project; TestProtocolSuites runs them where they are",
+			instead: "scripts/protocol-suite",
 		},
 		{
 			line: "scripts/protocol-suite sio-protocol ../socket.io-protocol", status: 2,
-			why: "the suites are no part of the project; TestProtocolSuites runs them where they are", instead: "scripts/protocol-suite",
+			why:     "the suites are no part of the project; TestProtocolSuites runs them where they are",
+			instead: "scripts/protocol-suite",
 		},
-		{line: "scripts/autobahn [REPORTS]", why: "it takes an hour and a Python 2", instead: "bash -n scripts/autobahn"},
+		{line: "scripts/autobahn [REPORTS]", why: "it takes an hour and a Python 2",
+			instead: "bash -n scripts/autobahn"},
 		{
 			line: "go test ./client -run 'Sweep|Storm' -sweep", why: long,
 			instead: "go test ./client -sweep -list 'Sweep|Storm'", prints: []string{"Test"},
@@ -110,13 +115,15 @@ var rows = map[string][]row{
 			line: "sio connect localhost:3000", server: "example",
 			prints: []string{
 				"connected to /", "← hello", `> echo 1 "two" {"a":[1,2]}`, `← echo 1 "two" {"a":[1,2]}`,
-				`> echo "hi" ?`, `← ack #1 "hi"`, `> ask "what"`, `← question "what"`, `> /ack "because" 42`, `← answered "because" 42`,
+				`> echo "hi" ?`, `← ack #1 "hi"`, `> ask "what"`, `← question "what"`,
+				`> /ack "because" 42`, `← answered "because" 42`,
 			},
 		},
 		{line: "sio connect 3000", server: "example", prints: []string{"connected to /"}},
 		{
 			line: "sio connect https://localhost:4443 --ca cert.pem -v", server: "example",
-			prints: []string{"> GET /socket.io/?EIO=4&transport=polling", "TLS 1.3", "HTTP/1.1 200 OK", "→ CONNECT /", "← CONNECT /"},
+			prints: []string{"> GET /socket.io/?EIO=4&transport=polling",
+				"TLS 1.3", "HTTP/1.1 200 OK", "→ CONNECT /", "← CONNECT /"},
 		},
 		{
 			line:   `printf 'login alice ?\nsay hello\n' | sio connect localhost:3000 --linger 2s`,
@@ -127,7 +134,8 @@ var rows = map[string][]row{
 			prints: []string{"the first line of app.log"}, status: 130,
 		},
 		{
-			line: `sio connect localhost:3000 --json | jq 'select(.type == "event") | .args'`, server: "example", needs: "jq",
+			line:   `sio connect localhost:3000 --json | jq 'select(.type == "event") | .args'`,
+			server: "example", needs: "jq",
 			// jq keeps what it writes into a pipe, and the answer comes after "hello"
 			prints: []string{"> echo 1 ?", "^D", "nsp"},
 		},
@@ -174,11 +182,13 @@ var rows = map[string][]row{
 		profiled,
 		{line: "go tool pprof -top -cum out/profiles/echo-typed-1.cpu", prints: []string{"Showing nodes"}},
 		makes("make micro", long),
-		{line: "go run ./bench/million", why: "it takes minutes and 12 GiB", instead: "go run ./bench/million -n 500 -rooms 10 -rest 1s"},
+		{line: "go run ./bench/million", why: "it takes minutes and 12 GiB",
+			instead: "go run ./bench/million -n 500 -rooms 10 -rest 1s"},
 		{line: "grep -rn AllocsPerRun", prints: []string{"AllocsPerRun"}},
 	},
 	"bench/README.md": {
-		{line: "scripts/setup", why: "it may install packages; make test begins with it", instead: "bash -n scripts/setup"},
+		{line: "scripts/setup", why: "it may install packages; make test begins with it",
+			instead: "bash -n scripts/setup"},
 		makes("make bench", "it takes most of an hour"),
 		{
 			line: "go run ./bench -s echo,idle -peers typed,node,floor -reps 3", why: long,
@@ -191,9 +201,11 @@ var rows = map[string][]row{
 				"-raw out/bench.json -o docs/benchmarks.md || test -s out/bench.json",
 		},
 		{line: "go run ./bench -from out/bench.json -o docs/benchmarks.md"},
-		{line: "go run ./bench -add other='path/to/server --quiet'", why: long, instead: "go run ./bench -add other='path/to/server --quiet' -h"},
+		{line: "go run ./bench -add other='path/to/server --quiet'", why: long,
+			instead: "go run ./bench -add other='path/to/server --quiet' -h"},
 		makes("make bench-check", "it compares speeds, which another test beside it would change"),
-		{line: "go run ./bench -check", why: "it compares speeds, which another test beside it would change", instead: "go run ./bench -check -h"},
+		{line: "go run ./bench -check", why: "it compares speeds, which another test beside it would change",
+			instead: "go run ./bench -check -h"},
 		profiled,
 		{line: "go tool pprof -top out/profiles/echo-typed-1.cpu", prints: []string{"Showing nodes"}},
 		{line: "go tool pprof -top -inuse_space out/profiles/idle-typed-1.heap", prints: []string{"Showing nodes"}},
@@ -204,23 +216,30 @@ var rows = map[string][]row{
 		},
 		{line: "go test ./bench/internal/load", why: tests, instead: "go list ./bench/internal/load"},
 		makes("make bench-million", "it takes minutes and 12 GiB"),
-		{line: "go run ./bench/million -n 100000 -rooms 100", why: long, instead: "go run ./bench/million -n 500 -rooms 100 -rest 1s"},
-		{line: "go run ./bench/million -profile out/profiles", why: long, instead: "go run ./bench/million -profile out/profiles -n 500 -rooms 10 -rest 1s"},
+		{line: "go run ./bench/million -n 100000 -rooms 100", why: long,
+			instead: "go run ./bench/million -n 500 -rooms 100 -rest 1s"},
+		{line: "go run ./bench/million -profile out/profiles", why: long,
+			instead: "go run ./bench/million -profile out/profiles -n 500 -rooms 10 -rest 1s"},
 		makes("make bench-hostile", long),
 		{
 			line: "go run ./bench/hostile -kinds auth,rooms -d 5s", why: "it takes much memory",
-			instead: "go run ./bench/hostile -kinds auth,rooms -d 1s -before 1s -n 1 -honest 2", prints: []string{"| auth", "| rooms"},
+			instead: "go run ./bench/hostile -kinds auth,rooms -d 1s -before 1s -n 1 -honest 2",
+			prints:  []string{"| auth", "| rooms"},
 		},
 		{
-			line: "go run ./bench/hostile -kinds all -limit 64", why: "it is of the machine as it is whether the limit holds",
+			line:    "go run ./bench/hostile -kinds all -limit 64",
+			why:     "it is of the machine as it is whether the limit holds",
 			instead: "go run ./bench/hostile -kinds all -d 1s -before 1s -n 1 -honest 2", prints: []string{"| all"},
 		},
 		makes("make micro", long),
-		{line: "go test -run '^$' -bench Typical ./parser", why: long, instead: "go test -run '^$' -bench Typical -benchtime 1x ./parser", prints: []string{"BenchmarkTypical"}},
+		{line: "go test -run '^$' -bench Typical ./parser", why: long,
+			instead: "go test -run '^$' -bench Typical -benchtime 1x ./parser", prints: []string{"BenchmarkTypical"}},
 	},
 	"browser/README.md": {
-		{line: "npm ci", why: "it needs the network; scripts/setup runs it", instead: "test -s browser/package-lock.json"},
-		{line: "npm run build", why: "its packages are not in the copy", instead: `grep -q '"build":' browser/package.json`},
+		{line: "npm ci", why: "it needs the network; scripts/setup runs it",
+			instead: "test -s browser/package-lock.json"},
+		{line: "npm run build", why: "its packages are not in the copy",
+			instead: `grep -q '"build":' browser/package.json`},
 		{line: "npm test", why: "scripts/test runs it", instead: `grep -q '"test":' browser/package.json`},
 	},
 	"examples/chat/README.md": {theDemo, theBot},
@@ -229,6 +248,7 @@ var rows = map[string][]row{
 // profiled makes the profiles that the lines after it look at.
 var profiled = row{
 	line: "go run ./bench -s echo,idle -peers typed -reps 1 -profile out/profiles", why: long,
-	instead: "go run ./bench -s echo,idle -peers typed -reps 1 -warm 50ms -d 200ms -rest 100ms -profile out/profiles -o out/page.md " +
+	instead: "go run ./bench -s echo,idle -peers typed -reps 1 -warm 50ms -d 200ms -rest 100ms -profile " +
+		"out/profiles -o out/page.md " +
 		"|| test -s out/profiles/idle-typed-1.heap",
 }

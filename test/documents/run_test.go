@@ -283,7 +283,8 @@ func (p *process) end(t *testing.T) int {
 // build fetches what the programs need, while there is a network.
 func build(t *testing.T) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", os.DevNull, "./examples/...", "./cmd/sio/...", "./bench/...")
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-o",
+		os.DevNull, "./examples/...", "./cmd/sio/...", "./bench/...")
 	cmd.Dir = repository()
 	if text, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, text)

@@ -31,7 +31,10 @@ func (w *plainWriter) WriteHeader(code int) {
 }
 
 func plain(h http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h.ServeHTTP(&plainWriter{ResponseWriter: w}, r) })
+	return http.HandlerFunc(func(w http.ResponseWriter,
+		r *http.Request) {
+		h.ServeHTTP(&plainWriter{ResponseWriter: w}, r)
+	})
 }
 
 func inGin(io http.Handler) http.Handler {
@@ -78,7 +81,8 @@ func TestFrameworks(t *testing.T) {
 				defer io.Close()
 				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 				defer cancel()
-				s, err := client.Dial(ctx, srv.URL, &client.Options{Engine: engineio.DialOptions{Transports: transports}})
+				s, err := client.Dial(ctx, srv.URL,
+					&client.Options{Engine: engineio.DialOptions{Transports: transports}})
 				if !c.webSocket && len(transports) > 0 && transports[0] == "websocket" {
 					if err == nil {
 						s.Close()

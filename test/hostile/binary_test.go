@@ -26,15 +26,18 @@ const (
 // Binary attachments. B-23's allocations are tested by the parser's TestHeaderAllocatesNothingForWhatItAnnounces, and
 // B-24's budget to the byte by its TestBytesOfAttachments. Attachment numbers are judged at the header (B-13 to B-18).
 var binaryRows = slices.Concat(
-	refusedPackets("B-2", txts(head1, `42["x"]`), txts(head1, `42/admin,["x"]`), txts(head1, `430[]`), txts(head1, head1)),
-	refusedPackets("B-3", []wire.Packet{wire.Bin([]byte("a"))}, []wire.Packet{wire.Bin(nil)}, withBins(`461-9[`+mark0+`]`, "a", "one too many")),
+	refusedPackets("B-2", txts(head1, `42["x"]`), txts(head1, `42/admin,["x"]`),
+		txts(head1, `430[]`), txts(head1, head1)),
+	refusedPackets("B-3", []wire.Packet{wire.Bin([]byte("a"))},
+		[]wire.Packet{wire.Bin(nil)}, withBins(`461-9[`+mark0+`]`, "a", "one too many")),
 	refused("B-4", `450-["x"]`, `460-1["x"]`, `450-["x",`+mark0+`]`),
 	refused("B-6", `4511-["x"]`, `451000000000-["x"]`, `45`+strings.Repeat("9", 400)+`-["x"]`, `4611-1[]`),
 	refused("B-7", `45-1-["x"]`, `451.5-["x"]`, `45["x"]`, `45-["x"]`, `451`, `45`, `451["x"]`, `46`),
 	refused("B-8", `451e1-["x"]`, `450x1-["x"]`, `45 1-["x"]`, `451 -["x"]`, `4501-["x"]`, `45+1-["x"]`),
 	refused("B-12", `451-`, `451-/admin,`, `451-1`, `461-1`, `451-{}`, `451-[]`, `451- `),
 	refused("B-13", `451-["x",{"_placeholder":true,"num":1}]`, `452-["x",`+mark0+`,{"_placeholder":true,"num":2}]`,
-		`451-["x",{"_placeholder":true,"num":4294967296}]`, `451-["x",{"_placeholder":true,"num":1e400}]`, `461-1[{"_placeholder":true,"num":9}]`),
+		`451-["x",{"_placeholder":true,"num":4294967296}]`,
+		`451-["x",{"_placeholder":true,"num":1e400}]`, `461-1[{"_placeholder":true,"num":9}]`),
 	refused("B-14", `451-["x",{"_placeholder":true,"num":-1}]`),
 	refused("B-15", `451-["x",{"_placeholder":true,"num":"splice"}]`, `451-["x",{"_placeholder":true,"num":"0"}]`),
 	refused("B-16", `451-["x",{"_placeholder":true,"num":0.5}]`),
@@ -85,7 +88,8 @@ var binaryTaken = []row{
 		echoed(s, `451-["echo",`+mark0+`]`, string(all))
 		relays(s, withBins(`451-7["echo",`+mark0+`]`, "a"), withBins(`461-7[`+mark0+`]`, "a")...)
 		for _, mark := range []string{
-			`{"num":0,"_placeholder":true}`, `{"_placeholder":true,"num":0,"more":[` + mark1 + `]}`, `{"\u005fplaceholder":true,"n\u0075m":0}`,
+			`{"num":0,"_placeholder":true}`, `{"_placeholder":true,"num":0,"more":[` + mark1 + `]}`,
+			`{"\u005fplaceholder":true,"n\u0075m":0}`,
 			`{ "_placeholder" : true , "num" : 0.0e1 }`, `{"_placeholder":false,"_placeholder":true,"num":5,"num":0}`,
 		} {
 			relays(s, withBins(`451-["echo",`+mark+`]`, "a"), withBins(`451-["echo",`+mark0+`]`, "a")...)
@@ -111,9 +115,11 @@ var binaryTaken = []row{
 		relays(s, withBins(`451-7["twice",`+mark0+`,`+mark0+`]`, "abc"), txts(`437["abc","abc",3]`)...)
 		echoed(s, `451-["echo",`+mark0+`,[`+mark0+`]]`, "abc")
 	}},
-	{id: "B-20", run: func(_ *env, s *session) { s.say(withBins(`451-["x",1]`, "dropped")...) }, heard: []heard{{"x", "[1]"}}},
+	{id: "B-20", run: func(_ *env, s *session) { s.say(withBins(`451-["x",1]`, "dropped")...) },
+		heard: []heard{{"x", "[1]"}}},
 	{id: "B-21", any: true, run: func(_ *env, s *session) {
-		relays(s, txts(`427["echo",{"_placeholder":true,"num":"splice"}]`), txts(`437[{"_placeholder":true,"num":"splice"}]`)...)
+		relays(s, txts(`427["echo",{"_placeholder":true,"num":"splice"}]`),
+			txts(`437[{"_placeholder":true,"num":"splice"}]`)...)
 	}},
 	{id: "B-26", any: true, run: func(_ *env, s *session) { // what is no message may come between
 		ps := withBins(`452-["echo",`+mark0+`,`+mark1+`]`, "a", "b")
@@ -124,7 +130,8 @@ var binaryTaken = []row{
 	{id: "B-27", any: true, run: func(_ *env, s *session) { echoed(s, `451-["echo",`+mark0+`]`, "") }},
 	{id: "B-28", run: func(e *env, s *session) {
 		id, done := e.ask(context.Background(), s, e.s, "42")
-		s.say(slices.Concat(withBins(`461-999[`+mark0+`]`, "a"), withBins(`461-[`+mark0+`]`, "a"), withBins(`461-`+id+`["x",`+mark0+`]`, "b"),
+		s.say(slices.Concat(withBins(`461-999[`+mark0+`]`, "a"),
+			withBins(`461-[`+mark0+`]`, "a"), withBins(`461-`+id+`["x",`+mark0+`]`, "b"),
 			withBins(`461-`+id+`[`+mark0+`]`, "too late"), txts(`42["x"]`))...)
 		done.wants(e.T, "[x [98]] <nil>")
 		e.until("the event", func() bool { return len(e.heard) == 1 })
@@ -136,7 +143,8 @@ var binaryTaken = []row{
 	{id: "B-30", any: true, run: func(_ *env, s *session) {
 		for _, mark := range []string{
 			`{"_placeholder":1,"num":0}`, `{"_placeholder":"true","num":"splice"}`, `{"_placeholder":null,"num":0}`,
-			`{"_placeholder":{},"num":9}`, `{"_placeholder":true,"_placeholder":false,"num":9}`, `{"_Placeholder":true,"num":9}`,
+			`{"_placeholder":{},"num":9}`, `{"_placeholder":true,"_placeholder":false,"num":9}`,
+			`{"_Placeholder":true,"num":9}`,
 		} {
 			relays(s, withBins(`451-["echo",`+mark+`]`, "a"), txts(`42["echo",`+mark+`]`)...)
 		}
@@ -178,7 +186,8 @@ var binaryTaken = []row{
 			if _, err := fmt.Sscanf(p.String(), `452-["b",%d,%d,`, &g, &i); err == nil {
 				a, errA := s.next()
 				b, errB := s.next()
-				if errA != nil || errB != nil || !bytes.Equal(a.Data, []byte{byte(g), byte(i)}) || string(b.Data) != "second" {
+				if errA != nil || errB != nil ||
+					!bytes.Equal(a.Data, []byte{byte(g), byte(i)}) || string(b.Data) != "second" {
 					e.Fatalf("attachments %v %v, %v %v", a, errA, b, errB)
 				}
 			} else if _, err := fmt.Sscanf(p.String(), `42["t",%d,%d]`, &g, &i); err == nil {
@@ -197,12 +206,13 @@ var binaryTaken = []row{
 
 // binaryBudgetRows are about what is held for a packet that is not complete.
 var binaryBudgetRows = []row{
-	{id: "B-24", opts: func(o *client.Options) { o.Parser = parser.JSON(&parser.JSONOptions{MaxBytes: 200_000}) }, run: func(_ *env, s *session) {
-		part := strings.Repeat("a", 70_000)
-		for _, p := range withBins(`4510-["y"]`, part, part, part) {
-			s.say(p)
-		}
-	}, reason: client.ReasonParseError, status: 1002},
+	{id: "B-24", opts: func(o *client.Options) { o.Parser = parser.JSON(&parser.JSONOptions{MaxBytes: 200_000}) },
+		run: func(_ *env, s *session) {
+			part := strings.Repeat("a", 70_000)
+			for _, p := range withBins(`4510-["y"]`, part, part, part) {
+				s.say(p)
+			}
+		}, reason: client.ReasonParseError, status: 1002},
 	{id: "B-24-goes", run: func(_ *env, s *session) { // what was held goes with the connection
 		for _, p := range withBins(`4510-["y"]`, strings.Repeat("a", 500_000), strings.Repeat("a", 500_000)) {
 			s.say(p)
@@ -217,7 +227,8 @@ func TestMaxPayload(t *testing.T) {
 	e := start(t, row{}, "polling")
 	const limit = 10_000
 	e.srv.open = func(sid string) string {
-		return fmt.Sprintf(`{"sid":"%s","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":%d}`, sid, limit)
+		return fmt.Sprintf(`{"sid":"%s","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":%d}`,
+			sid, limit)
 	}
 	e.srv.hostile = 1
 	var mu sync.Mutex

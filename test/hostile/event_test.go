@@ -24,21 +24,26 @@ var eventRows = slices.Concat(
 		`42["newListener"]`, `42["removeListener"]`, `42["\u0063onnect"]`, `451-["disconnect",`+mark0+`]`),
 	refused("P-13", `42["x"]trailing`, `42["x"],`, `42["x"`, `42["x",`, `42["x",]`, `42[`, `42["x`,
 		`42["x",NaN]`, `42["x",Infinity]`, `42["x",undefined]`, `42["x",nul]`, `42['x']`, `42["x",'y']`, `42["x"/**/]`,
-		"42[\"x\",//\n]", "42[\"x\",\"a\nb\"]", `42["x","\x41"]`, `42["x","\u12"]`, `42["x",01]`, `42["x",+1]`, `42["x",.5]`,
+		"42[\"x\",//\n]", "42[\"x\",\"a\nb\"]", `42["x","\x41"]`,
+		`42["x","\u12"]`, `42["x",01]`, `42["x",+1]`, `42["x",.5]`,
 		`42["x",0x10]`, `42["x",{a:1}]`, "42\ufeff[\"x\"]", `40{"sid":"a"}{}`),
 	refused("P-17",
-		`42["x",`+nested(1000, `[`, `]`)+`]`, `42["x",`+nested(9_000, `[`, `]`)+`]`, `42["x",`+nested(100_000, `[`, `]`)+`]`,
+		`42["x",`+nested(1000, `[`, `]`)+`]`, `42["x",`+nested(9_000, `[`, `]`)+`]`,
+		`42["x",`+nested(100_000, `[`, `]`)+`]`,
 		`42["x",`+nested(499_990, `[`, `]`)+`]`, `42["x",`+strings.Repeat(`[`, 900_000),
-		`42["x",`+nested(1000, `{"a":`, `}`)+`]`, `42["x",`+nested(9_000, `{"a":`, `}`)+`]`, `42["x",`+nested(100_000, `{"a":`, `}`)+`]`,
+		`42["x",`+nested(1000, `{"a":`, `}`)+`]`, `42["x",`+nested(9_000, `{"a":`, `}`)+`]`,
+		`42["x",`+nested(100_000, `{"a":`, `}`)+`]`,
 		`40/admin,`+nested(1001, `{"a":`, `}`), `430[`+nested(1000, `[`, `]`)+`]`, `44`+nested(1001, `{"a":`, `}`)),
-	refused("P-18", `42["x"`+strings.Repeat(`,1`, 10_001)+`]`, `42["x"`+strings.Repeat(`,1`, 400_000)+`]`, `430[1`+strings.Repeat(`,1`, 10_000)+`]`),
+	refused("P-18", `42["x"`+strings.Repeat(`,1`, 10_001)+`]`,
+		`42["x"`+strings.Repeat(`,1`, 400_000)+`]`, `430[1`+strings.Repeat(`,1`, 10_000)+`]`),
 	refused("P-22", `42`+strings.Repeat("9", 20)+`["x"]`, `42`+strings.Repeat("9", 400)+`["x"]`,
 		`429007199254740992["x"]`, `42`+strings.Repeat("0", 16)+`1["x"]`, `43`+strings.Repeat("9", 20)+`[]`),
 	refused("P-23", `42-1["x"]`, `421.5["x"]`, `42 1["x"]`, `421 2["x"]`, `421e1["x"]`, `42+1["x"]`),
 	refused("P-28", `430{}`, `430"x"`, `430null`, `43{}`, `430[`),
 	refused("P-30", `41{}`, `41[]`, `41null`, `41 `, `415`),
 	refused("P-34", `47`, `48["x"]`, `4x`, `4`, `4 2["x"]`, `44[]`, `44null`, `44{`),
-	refused("P-35", `40/`+strings.Repeat("n", 1024)+`,`, `40/`+strings.Repeat("n", 100_000)+`,`, `42/`+strings.Repeat("n", 100_000)+`,["x"]`),
+	refused("P-35", `40/`+strings.Repeat("n", 1024)+`,`,
+		`40/`+strings.Repeat("n", 100_000)+`,`, `42/`+strings.Repeat("n", 100_000)+`,["x"]`),
 	earlyRows, ignoredRows, nameRows, valueRows, ackRows, disconnectRows,
 )
 
@@ -91,25 +96,36 @@ func early(id string, like row, lists ...[]wire.Packet) []row {
 // earlyRows are about what comes before the answer to CONNECT, or instead of it.
 var earlyRows = slices.Concat(
 	// What a client can't know of is not for it; events wait for the connection, as in the official client.
-	early("P-1", row{}, txts(`430[]`, `43`, `4399["x"]`, `40{"sid":"a"}`), txts(`41/admin,`, `40/admin,{"sid":"b"}`, `40{"sid":"a"}`),
+	early("P-1", row{}, txts(`430[]`, `43`, `4399["x"]`, `40{"sid":"a"}`),
+		txts(`41/admin,`, `40/admin,{"sid":"b"}`, `40{"sid":"a"}`),
 		append(withBins(`461-0[`+mark0+`]`, "a"), txts(`40{"sid":"a"}`)...)),
-	early("P-1-event", row{any: true}, txts(`42["x"]`, `40{"sid":"a"}`), append(withBins(head1, "a"), txts(`40{"sid":"a"}`)...)),
-	early("P-2", row{any: true, lenient: true, warns: true}, txts(`40[]`), txts(`40"x"`), txts(`40{`), txts(`40null`), txts(`40/admin,[]`)),
-	early("P-2-no-id", row{says: true, refuse: "no id"}, txts(`40`), txts(`40{}`), txts(`40{"sid":5}`), txts(`40{"sid":""}`), txts(`40{"sid":null}`)),
-	early("P-2-pid", row{}, txts(`40{"sid":"a","pid":5}`), txts(`40{"sid":"a","pid":{}}`), txts(`40{"sid":"a","pid":null,"more":[]}`)),
-	early("P-34-refused", row{says: true, refuse: "no"}, txts(`44{"message":"no"}`), txts(`44"no"`), txts(`44{"message":"no","data":`+nested(900, `[`, `]`)+`}`)),
-	early("P-34-odd", row{says: true, refused: true}, txts(`44{}`), txts(`44{"message":5}`), txts(`44{"message":null}`), txts(`44{"message":{"a":1}}`), txts(`44`)),
+	early("P-1-event", row{any: true}, txts(`42["x"]`, `40{"sid":"a"}`),
+		append(withBins(head1, "a"), txts(`40{"sid":"a"}`)...)),
+	early("P-2", row{any: true, lenient: true, warns: true}, txts(`40[]`),
+		txts(`40"x"`), txts(`40{`), txts(`40null`), txts(`40/admin,[]`)),
+	early("P-2-no-id", row{says: true, refuse: "no id"}, txts(`40`), txts(`40{}`),
+		txts(`40{"sid":5}`), txts(`40{"sid":""}`), txts(`40{"sid":null}`)),
+	early("P-2-pid", row{}, txts(`40{"sid":"a","pid":5}`),
+		txts(`40{"sid":"a","pid":{}}`), txts(`40{"sid":"a","pid":null,"more":[]}`)),
+	early("P-34-refused", row{says: true, refuse: "no"}, txts(`44{"message":"no"}`),
+		txts(`44"no"`), txts(`44{"message":"no","data":`+nested(900, `[`, `]`)+`}`)),
+	early("P-34-odd", row{says: true, refused: true}, txts(`44{}`), txts(`44{"message":5}`),
+		txts(`44{"message":null}`), txts(`44{"message":{"a":1}}`), txts(`44`)),
 	early("P-34-bad", row{lenient: true, warns: true}, txts(`44[]`), txts(`44null`), txts(`44{`)),
-	early("P-42", row{says: true, refuse: "m"}, txts(`44{"message":"\u001b[31m\r\nlevel=ERROR\u0000 m"}`), txts(`44{"message":"`+strings.Repeat("m", 1_000_000)+`"}`)),
+	early("P-42", row{says: true, refuse: "m"}, txts(`44{"message":"\u001b[31m\r\nlevel=ERROR\u0000 m"}`),
+		txts(`44{"message":"`+strings.Repeat("m", 1_000_000)+`"}`)),
 )
 
 // ignoredRows are about other namespaces, and about what can't be meant.
 var ignoredRows = slices.Concat(
-	ignored("P-3", txts(`40/nope,{"sid":"x"}`), txts(`44/nope,{"message":"Invalid namespace"}`), txts(`40/nope`), txts(`44/nope,"x"`), txts(`44{"message":"x"}`), txts(`44"x"`)),
+	ignored("P-3", txts(`40/nope,{"sid":"x"}`), txts(`44/nope,{"message":"Invalid namespace"}`),
+		txts(`40/nope`), txts(`44/nope,"x"`), txts(`44{"message":"x"}`), txts(`44"x"`)),
 	ignored("P-26", txts(`4399[]`), txts(`43[]`), txts(`43`), txts(`4399`)),
-	ignored("P-32", txts(`42/admin,["y"]`), txts(`41/admin,`), txts(`43/admin,0[]`), withBins(`451-/admin,["y",`+mark0+`]`, "a"),
+	ignored("P-32", txts(`42/admin,["y"]`), txts(`41/admin,`),
+		txts(`43/admin,0[]`), withBins(`451-/admin,["y",`+mark0+`]`, "a"),
 		withBins(`461-/admin,0[`+mark0+`]`, "a")),
-	ignored("P-35-odd", txts("42/\x1b[31m\r\n\x00,[\"y\"]"), txts(`42/"%0a..?a=b,["y"]`), txts(`41/`+strings.Repeat("n", 1000)+`,`)),
+	ignored("P-35-odd", txts("42/\x1b[31m\r\n\x00,[\"y\"]"),
+		txts(`42/"%0a..?a=b,["y"]`), txts(`41/`+strings.Repeat("n", 1000)+`,`)),
 	[]row{
 		// The first answer counts; there is one connection, whatever the server says.
 		{id: "P-4", run: func(e *env, s *session) {
@@ -135,7 +151,8 @@ var ignoredRows = slices.Concat(
 			s.say(txts(`42["x"]`)...)
 			e.until("the event", func() bool { return len(e.heard) == 1 })
 			if calls.Load() != 1 || admin.Connected() || admin.Active() {
-				e.Errorf("disconnected %d times, connected %v, active %v", calls.Load(), admin.Connected(), admin.Active())
+				e.Errorf("disconnected %d times, connected %v, active %v",
+					calls.Load(), admin.Connected(), admin.Active())
 			}
 		}, heard: []heard{{"x", "[]"}}},
 	},
@@ -145,7 +162,8 @@ var ignoredRows = slices.Concat(
 var nameRows = []row{
 	{id: "P-7", run: func(_ *env, s *session) { s.say(txts(`42[1,2]`)...) }, heard: []heard{{"1", "[2]"}}},
 	{id: "P-10", run: func(e *env, s *session) {
-		names := []string{`__proto__`, `constructor`, `hasOwnProperty`, ``, `a\u0000b`, `\u001b[31m\r\nlevel=ERROR`, strings.Repeat("n", 900_000)}
+		names := []string{`__proto__`, `constructor`, `hasOwnProperty`, ``,
+			`a\u0000b`, `\u001b[31m\r\nlevel=ERROR`, strings.Repeat("n", 900_000)}
 		for _, name := range names {
 			s.say(txts(`42["` + name + `"]`)...)
 		}
@@ -184,7 +202,8 @@ var valueRows = []row{
 	}, any: true},
 	{id: "P-15", run: func(_ *env, s *session) { s.say(txts(`42["x","a\ud800b","\udc00","\ud83d\ude00"]`)...) },
 		heard: []heard{{"x", `["a` + "\ufffd" + `b","` + "\ufffd" + `","😀"]`}}},
-	{id: "P-16", run: func(_ *env, s *session) { s.say(txts(`42["x",{"a":1,"b":0,"a":{"c":2}}]`)...) }, heard: []heard{{"x", `[{"a":{"c":2},"b":0}]`}}},
+	{id: "P-16", run: func(_ *env, s *session) { s.say(txts(`42["x",{"a":1,"b":0,"a":{"c":2}}]`)...) },
+		heard: []heard{{"x", `[{"a":{"c":2},"b":0}]`}}},
 	{id: "P-17-relayed", run: func(_ *env, s *session) {
 		for _, deep := range []string{nested(999, `[`, `]`), nested(999, `{"a":`, `}`), nested(499, `[{"a":`, `}]`)} {
 			s.say(txts(`427["echo",` + deep + `]`)...)
@@ -196,7 +215,8 @@ var valueRows = []row{
 	{id: "P-18-accepted", run: func(_ *env, s *session) {
 		s.say(txts(`42["x"` + strings.Repeat(`,1`, 10_000) + `]`)...)
 	}, heard: []heard{{"x", `[1` + strings.Repeat(`,1`, 9_999) + `]`}}},
-	{id: "P-19", alloc: 128 << 20, run: func(e *env, s *session) { // both take much more memory than text, and less than they may
+	{id: "P-19", alloc: 128 << 20, run: func(e *env,
+		s *session) { // both take much more memory than text, and less than they may
 		list := `[` + strings.Repeat(`[],`, 100_000) + `0]`
 		maps := `[` + strings.Repeat(`{"a":{}},`, 40_000) + `0]`
 		s.say(txts(`42["x",`+list+`]`, `42["x",`+maps+`]`)...)
@@ -208,7 +228,8 @@ var valueRows = []row{
 }
 
 // ask emits an event and returns the id it wants the acknowledgement by, and what comes of it.
-func (e *env) ask(ctx context.Context, s *session, sock *client.Socket, prefix string, args ...any) (id string, settled *settled) {
+func (e *env) ask(ctx context.Context, s *session, sock *client.Socket,
+	prefix string, args ...any) (id string, settled *settled) {
 	e.Helper()
 	settled = newSettled()
 	if err := sock.EmitFunc(ctx, settled.settle, "ask", args...); err != nil {
@@ -302,7 +323,8 @@ var ackRows = []row{
 		done.wants(e.T, client.ErrDisconnected.Error())
 		done.once(e.T)
 	}, reason: client.ReasonServerDisconnect},
-	{id: "P-29-wrong", run: func(e *env, s *session) { // and an acknowledgement that is none settles nothing but by that
+	{id: "P-29-wrong", run: func(e *env,
+		s *session) { // and an acknowledgement that is none settles nothing but by that
 		id, done := e.ask(context.Background(), s, e.s, "42")
 		s.say(txts(`43` + id + `{}`)...)
 		done.wants(e.T, client.ErrDisconnected.Error())
@@ -323,11 +345,13 @@ var disconnectRows = []row{
 		if e.m.Engine().ID() != s.sid {
 			e.Error("the connection has not stayed")
 		}
-		if !slices.Contains(e.heard, heard{"before", "[]"}) || !slices.Contains(e.heard, heard{"theirs", "[]"}) || len(e.heard) != 2 {
+		if !slices.Contains(e.heard, heard{"before", "[]"}) ||
+			!slices.Contains(e.heard, heard{"theirs", "[]"}) || len(e.heard) != 2 {
 			e.Errorf("heard %v", e.heard)
 		}
 	}, reason: client.ReasonServerDisconnect, any: true},
-	{id: "P-31-alone", run: func(_ *env, s *session) { s.say(txts(`41`, `42["after"]`)...) }, reason: client.ReasonServerDisconnect},
+	{id: "P-31-alone", run: func(_ *env, s *session) { s.say(txts(`41`, `42["after"]`)...) },
+		reason: client.ReasonServerDisconnect},
 }
 
 // TestNoAnswerToConnect is row P-40: the server says nothing to CONNECT.

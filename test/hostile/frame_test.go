@@ -103,7 +103,8 @@ func bigHeard(n int) heard { return heard{"big", "[" + event(n)[len(`42["big",`)
 
 var frameRows = slices.Concat(
 	frameBroken("F-1", frameEach(
-		frameMasked(frameOf(wire.Text, frameHello)), frameMasked(frameOf(wire.Binary, "x")), frameMasked(frameOf(wire.Ping, "")),
+		frameMasked(frameOf(wire.Text, frameHello)),
+		frameMasked(frameOf(wire.Binary, "x")), frameMasked(frameOf(wire.Ping, "")),
 		frameMasked(frameOf(wire.CloseFrame, "")),
 	)...),
 	frameBroken("F-2", frameEach(
@@ -111,17 +112,29 @@ var frameRows = slices.Concat(
 		frameRSV(4, frameOf(wire.Text, frameHello)), frameRSV(7, frameOf(wire.Binary, "x")),
 	)...),
 	frameBroken("F-3", frameEach(
-		frameOf(3, frameHello), frameOf(4, frameHello), frameOf(5, frameHello), frameOf(6, frameHello), frameOf(7, frameHello),
+		frameOf(3, frameHello), frameOf(4, frameHello), frameOf(5, frameHello),
+		frameOf(6, frameHello), frameOf(7, frameHello),
 		frameOf(11, ""), frameOf(12, ""), frameOf(13, ""), frameOf(14, ""), frameOf(15, ""),
 	)...),
-	frameBroken("F-4-fragment", frameControls(func(opcode byte) wire.Frame { return framePart(frameOf(opcode, "")) })...),
-	frameBroken("F-4-long", frameControls(func(opcode byte) wire.Frame { return frameOf(opcode, strings.Repeat("\x03", 126)) })...),
-	frameBroken("F-4-huge", frameControls(func(opcode byte) wire.Frame { return frameClaims(1<<40, frameOf(opcode, "")) })...),
-	frameBroken("F-5-start", frameEach(frameOf(wire.Continuation, frameHello), framePart(frameOf(wire.Continuation, frameHello)))...),
+	frameBroken("F-4-fragment", frameControls(func(opcode byte) wire.Frame {
+		return framePart(frameOf(opcode,
+			""))
+	})...),
+	frameBroken("F-4-long", frameControls(func(opcode byte) wire.Frame {
+		return frameOf(opcode,
+			strings.Repeat("\x03", 126))
+	})...),
+	frameBroken("F-4-huge", frameControls(func(opcode byte) wire.Frame {
+		return frameClaims(1<<40,
+			frameOf(opcode, ""))
+	})...),
+	frameBroken("F-5-start", frameEach(frameOf(wire.Continuation, frameHello),
+		framePart(frameOf(wire.Continuation, frameHello)))...),
 	frameBroken("F-5-within",
 		[]wire.Frame{framePart(frameOf(wire.Text, "42")), frameOf(wire.Text, frameHello)},
 		[]wire.Frame{framePart(frameOf(wire.Text, "42")), frameOf(wire.Ping, ""), frameOf(wire.Binary, "x")},
-		[]wire.Frame{framePart(frameOf(wire.Binary, "x")), framePart(frameOf(wire.Continuation, "x")), frameOf(wire.Text, frameHello)},
+		[]wire.Frame{framePart(frameOf(wire.Binary, "x")),
+			framePart(frameOf(wire.Continuation, "x")), frameOf(wire.Text, frameHello)},
 	),
 	frameBroken("F-6-byte", frameEach(frameOf(wire.CloseFrame, "\x03"))...),
 	frameBroken("F-6-status", frameStatuses(0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 65535)...),
@@ -150,7 +163,8 @@ var frameCloseRows = slices.Concat(
 		[]wire.Frame{frameClose(1000, ""), frameClose(1002, ""), frameOf(wire.CloseFrame, "\x03")},
 	),
 	[]row{
-		{id: "F-10-cut", on: sockets, run: func(_ *env, s *session) { _ = s.ws.Close() }, reason: client.ReasonTransportClose},
+		{id: "F-10-cut", on: sockets, run: func(_ *env, s *session) { _ = s.ws.Close() },
+			reason: client.ReasonTransportClose},
 		{id: "F-10-within", on: sockets, run: func(_ *env, s *session) { // half a frame is no event
 			s.bytes(frameOf(wire.Text, `42["hello","cut"]`).Append(nil)[:12])
 			_ = s.ws.Close()
@@ -176,15 +190,18 @@ var frameLengthRows = slices.Concat(
 			s.send(ping)
 		}, reason: client.ReasonTransportError, status: 1002, heard: []heard{{"x", "[]"}, {"x", "[]"}}},
 	},
-	lettered("F-11", row{on: websocket, reason: client.ReasonTransportError, status: 1002}, func(_ *env, s *session, i int) {
-		s.bytes(frameOverflow[:i])
-		s.bytes(frameOverflow[i:])
-	}, 0, 1, 2, 3, 9, 10),
+	lettered("F-11", row{on: websocket, reason: client.ReasonTransportError, status: 1002},
+		func(_ *env, s *session, i int) {
+			s.bytes(frameOverflow[:i])
+			s.bytes(frameOverflow[i:])
+		}, 0, 1, 2, 3, 9, 10),
 	frameBroken("F-11-more", frameEach(
-		frameClaims(1<<63, frameOf(wire.Text, "")), frameClaims(1<<63+1, frameOf(wire.Text, "")), frameClaims(math.MaxUint64, frameOf(wire.Text, "")),
+		frameClaims(1<<63, frameOf(wire.Text, "")), frameClaims(1<<63+1, frameOf(wire.Text, "")),
+		frameClaims(math.MaxUint64, frameOf(wire.Text, "")),
 	)...),
 	frameViolation("F-12", 1009, frameEach(
-		frameClaims(math.MaxInt64, frameOf(wire.Text, "4")), frameClaims(1<<40, frameOf(wire.Binary, "x")), frameClaims(1<<32, frameOf(wire.Text, "")),
+		frameClaims(math.MaxInt64, frameOf(wire.Text, "4")),
+		frameClaims(1<<40, frameOf(wire.Binary, "x")), frameClaims(1<<32, frameOf(wire.Text, "")),
 	)...),
 	frameViolation("F-13", 1009,
 		[]wire.Frame{framePart(frameOf(wire.Text, "4")), frameClaims(math.MaxInt64, frameOf(wire.Continuation, ""))},
@@ -199,13 +216,15 @@ var frameLengthRows = slices.Concat(
 	)...),
 	[]row{
 		// The default is 100 MiB, of which nothing is allocated before it comes.
-		{id: "F-14-default", on: sockets, run: func(_ *env, s *session) { s.send(frameClaims(100<<20+1, frameOf(wire.Text, "4"))) },
+		{id: "F-14-default", on: sockets,
+			run:    func(_ *env, s *session) { s.send(frameClaims(100<<20+1, frameOf(wire.Text, "4"))) },
 			reason: client.ReasonTransportError, status: 1009},
 		{id: "F-14-waits", on: sockets, run: func(_ *env, s *session) {
 			s.send(frameClaims(99_000_000, frameOf(wire.Text, `42["x"`)))
 			_ = s.ws.Close()
 		}, reason: client.ReasonTransportClose},
-		{id: "F-14-fits", on: sockets, opts: megabyte, run: func(_ *env, s *session) { s.send(frameOf(wire.Text, event(1_000_000))) },
+		{id: "F-14-fits", on: sockets, opts: megabyte,
+			run:   func(_ *env, s *session) { s.send(frameOf(wire.Text, event(1_000_000))) },
 			heard: []heard{bigHeard(1_000_000)}},
 	},
 	frameViolation("F-27", 1009, frameFragments(event(1_200_000), 600_000)),
@@ -232,7 +251,8 @@ var frameTextRows = slices.Concat(
 		frameClaims(900_000, frameOf(wire.Text, "42[\"\xc0")),
 	)...),
 	frameViolation("F-15-fragments", 1007,
-		[]wire.Frame{framePart(frameOf(wire.Text, "42[\"\xe2")), frameOf(wire.Ping, ""), framePart(frameOf(wire.Continuation, "\xe2"))},
+		[]wire.Frame{framePart(frameOf(wire.Text, "42[\"\xe2")),
+			frameOf(wire.Ping, ""), framePart(frameOf(wire.Continuation, "\xe2"))},
 		[]wire.Frame{framePart(frameOf(wire.Text, frameHello+"\xe2\x82")), frameOf(wire.Continuation, "")},
 	),
 	[]row{
@@ -336,7 +356,8 @@ func frameDeaf(e *env) {
 
 var frameFragmentRows = slices.Concat(
 	frameViolation("F-24", 1008, append(
-		[]wire.Frame{framePart(frameOf(wire.Text, ""))}, slices.Repeat([]wire.Frame{framePart(frameOf(wire.Continuation, ""))}, 20_000)...,
+		[]wire.Frame{framePart(frameOf(wire.Text, ""))},
+		slices.Repeat([]wire.Frame{framePart(frameOf(wire.Continuation, ""))}, 20_000)...,
 	)),
 	frameViolation("F-25", 1008, frameFragments(event(20_000), 1), frameFragments(event(16_385), 1)),
 	[]row{
@@ -349,7 +370,8 @@ var frameFragmentRows = slices.Concat(
 				if sid != "session1" {
 					return lawfulOpening(sid)
 				}
-				return fmt.Sprintf(`{"sid":"%s","upgrades":[],"pingInterval":300,"pingTimeout":200,"maxPayload":1000000}`, sid)
+				return fmt.Sprintf(`{"sid":"%s","upgrades":[],"pingInterval":300,"pingTimeout":200,`+
+					`"maxPayload":1000000}`, sid)
 			}
 			e.srv.wg.Go(func() { // ends with what it has to say
 				s := e.srv.first()

@@ -13,12 +13,14 @@ import (
 // TestDialMalformed and TestDialBadFrames of internal/websocket.
 var handshakeRows = slices.Concat(
 	// W-1: the key; W-4: the upgrade; W-12: what was not offered; W-13: headers that come twice.
-	answered("W-1", "Sec-WebSocket-Accept", websocket, 101, without("Sec-WebSocket-Accept"), with("Sec-WebSocket-Accept", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="),
+	answered("W-1", "Sec-WebSocket-Accept", websocket, 101, without("Sec-WebSocket-Accept"),
+		with("Sec-WebSocket-Accept", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="),
 		with("Sec-WebSocket-Accept", "")),
 	answered("W-4", "Upgrade", websocket, 101, without("Upgrade"), with("Upgrade", "foo"), with("Upgrade", "h2c")),
 	answered("W-4-connection", "Connection", websocket, 101, without("Connection"), with("Connection", "close")),
 	answered("W-12", "extension", websocket, 101, more("Sec-WebSocket-Extensions: permessage-deflate"),
-		more("Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover"), more("Sec-WebSocket-Extensions: x")),
+		more("Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover"),
+		more("Sec-WebSocket-Extensions: x")),
 	answered("W-12-protocol", "subprotocol", websocket, 101, more("Sec-WebSocket-Protocol: chat")),
 	answered("W-13", "Sec-WebSocket-Accept", websocket, 101, func(r *http.Request) string {
 		return strings.Replace(switching(r), "\r\n\r\n", "\r\nSec-WebSocket-Accept: "+accept(r)+"\r\n\r\n", 1)
@@ -30,12 +32,15 @@ var handshakeRows = slices.Concat(
 		plain(400, "\x1b[31m", `{"code":5,"message":"Unsupported protocol version\u001b[31m"}`)),
 	answered("W-9", "status 403", both, 403, plain(403, "Forbidden", `{"code":4,"message":"Forbidden"}`)),
 	answered("W-9-busy", "status 503", both, 503, plain(503, "Busy\r\nRetry-After: 99999999", "")),
-	answered("W-9-other", "status", both, 0, plain(204, "No Content", ""), plain(206, "Partial Content", `0`+lawfulOpening("a")),
-		plain(299, "", `0`+lawfulOpening("a")), plain(304, "Not Modified", ""), plain(401, "No\r\nWWW-Authenticate: Basic", ""), plain(599, "", "")),
+	answered("W-9-other", "status", both, 0, plain(204, "No Content", ""),
+		plain(206, "Partial Content", `0`+lawfulOpening("a")),
+		plain(299, "", `0`+lawfulOpening("a")), plain(304, "Not Modified", ""),
+		plain(401, "No\r\nWWW-Authenticate: Basic", ""), plain(599, "", "")),
 	// W-7: 101 to a poll is no answer.
 	answered("W-7", "", polling, 0, switching),
 	// W-10: the connection is cut, politely or not, before anything is said.
-	answered("W-10", "error", both, 0, func(*http.Request) string { return "" }, func(*http.Request) string { return "HTTP/1.1 2" }),
+	answered("W-10", "error", both, 0, func(*http.Request) string { return "" },
+		func(*http.Request) string { return "HTTP/1.1 2" }),
 	[]row{{id: "W-10-reset", refuse: "error", begin: func(e *env) {
 		e.srv.instead(func(c *conn, _ *http.Request) { reset(c) })
 	}}, {id: "W-10-101", on: websocket, refuse: "websocket error", begin: func(e *env) { // N-7, once
@@ -45,7 +50,8 @@ var handshakeRows = slices.Concat(
 		})
 	}}, {id: "W-13-lower", on: websocket, begin: func(e *env) {
 		e.srv.instead(func(c *conn, r *http.Request) {
-			_ = c.say("HTTP/1.1 101 \r\nupgrade: WebSocket\r\nconnection: keep-alive, upgrade\r\nsec-websocket-accept:   " + accept(r) + "  \r\n\r\n")
+			_ = c.say("HTTP/1.1 101 \r\nupgrade: WebSocket\r\nconnection: keep-alive, " +
+				"upgrade\r\nsec-websocket-accept:   " + accept(r) + "  \r\n\r\n")
 			e.srv.session("websocket").websocket(c, true)
 		})
 	}}},

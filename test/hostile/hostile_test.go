@@ -105,7 +105,8 @@ type witness struct {
 func watch(t *testing.T) *witness {
 	srv := listen(t)
 	srv.open = func(sid string) string { // it is not pinged
-		return fmt.Sprintf(`{"sid":"%s","upgrades":["websocket"],"pingInterval":1000000000,"pingTimeout":20000,"maxPayload":1000000}`, sid)
+		return fmt.Sprintf(`{"sid":"%s","upgrades":["websocket"],"pingInterval":1000000000,"pingTimeout":20000,`+
+			`"maxPayload":1000000}`, sid)
 	}
 	s, err := client.Dial(t.Context(), srv.url(), &client.Options{})
 	if err != nil {
@@ -113,7 +114,8 @@ func watch(t *testing.T) *witness {
 	}
 	t.Cleanup(func() { shutdown(t, s.Manager()) })
 	w := &witness{s, s.ID()}
-	wait(t, "the witness's upgrade", func() bool { return s.Manager().Engine().Transport() == "websocket" }, func() string { return "" })
+	wait(t, "the witness's upgrade", func() bool { return s.Manager().Engine().Transport() == "websocket" },
+		func() string { return "" })
 	w.unharmed(t)
 	return w
 }
@@ -200,7 +202,8 @@ func runRow(t *testing.T, r row, transport string) {
 	shutdown(t, e.m)
 	e.srv.close()
 	e.checkLogs()
-	wait(t, "the descriptors to be closed", func() bool { return openFiles(t) <= descriptors }, func() string { return "" })
+	wait(t, "the descriptors to be closed",
+		func() bool { return openFiles(t) <= descriptors }, func() string { return "" })
 	wait(t, "the goroutines to end", func() bool { return runtime.NumGoroutine() <= goroutines }, stacks)
 }
 
@@ -305,7 +308,8 @@ func (e *env) connect() *session {
 	s.join("/")
 	e.until("the connection", func() bool { return e.connects == 1 })
 	if e.transport == "upgraded" { // to the client as well
-		wait(e.T, "the upgrade", func() bool { return e.m.Engine().Transport() == "websocket" }, func() string { return "" })
+		wait(e.T, "the upgrade", func() bool { return e.m.Engine().Transport() == "websocket" },
+			func() string { return "" })
 	}
 	return s
 }
@@ -447,7 +451,8 @@ func (e *env) checkLogs() {
 	defer e.mu.Unlock()
 	for line := range bytes.Lines(e.logs.Bytes()) {
 		level := logLevel.FindSubmatch(line) // not what somebody wrote into a text
-		if level == nil || string(level[1]) == "ERROR" || !e.warns && e.reason != client.ReasonParseError && string(level[1]) == "WARN" {
+		if level == nil || string(level[1]) == "ERROR" || !e.warns &&
+			e.reason != client.ReasonParseError && string(level[1]) == "WARN" {
 			e.Errorf("logged: %s", line)
 		}
 		if len(line) > 4096 {

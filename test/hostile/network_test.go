@@ -49,15 +49,18 @@ func stranger(t *testing.T) (addr string) {
 
 // redirect is one by the server to the target.
 func redirect(status int, target string) string {
-	return fmt.Sprintf("HTTP/1.1 %d Moved\r\nLocation: %s\r\nSet-Cookie: moved=1\r\nContent-Length: 0\r\n\r\n", status, target)
+	return fmt.Sprintf("HTTP/1.1 %d Moved\r\nLocation: %s\r\nSet-Cookie: moved=1\r\nContent-Length: 0\r\n\r\n",
+		status, target)
 }
 
 // TestRedirects is row N-5: none is followed, wherever it leads and whatever it comes to.
 func TestRedirects(t *testing.T) {
 	other := stranger(t)
 	targets := []string{
-		"/socket.io/?EIO=4&transport=polling", "http://" + other + "/socket.io/", "//" + other + "/", "https://" + other + "/", "ws://" + other + "/",
-		"file:///etc/passwd", "javascript:alert(1)", "", "http://user:secret@" + other + "/", "\x00", "http://[::1", strings.Repeat("/", 10_000),
+		"/socket.io/?EIO=4&transport=polling", "http://" + other + "/socket.io/",
+		"//" + other + "/", "https://" + other + "/", "ws://" + other + "/",
+		"file:///etc/passwd", "javascript:alert(1)", "", "http://user:secret@" + other + "/",
+		"\x00", "http://[::1", strings.Repeat("/", 10_000),
 	}
 	for i, target := range targets {
 		for _, status := range []int{301, 302, 303, 307, 308} {
@@ -74,8 +77,10 @@ func TestRedirects(t *testing.T) {
 				t.Run(fmt.Sprintf("%d-%d/%s", i, status, transport), func(t *testing.T) { runRow(t, r, transport) })
 			}
 			if status == 302 || status == 307 {
-				t.Run(fmt.Sprintf("%d-%d/later", i, status), func(t *testing.T) { runRow(t, laterRedirect(status, target, http.MethodGet), "polling") })
-				t.Run(fmt.Sprintf("%d-%d/post", i, status), func(t *testing.T) { runRow(t, laterRedirect(status, target, http.MethodPost), "polling") })
+				t.Run(fmt.Sprintf("%d-%d/later", i, status),
+					func(t *testing.T) { runRow(t, laterRedirect(status, target, http.MethodGet), "polling") })
+				t.Run(fmt.Sprintf("%d-%d/post", i, status),
+					func(t *testing.T) { runRow(t, laterRedirect(status, target, http.MethodPost), "polling") })
 			}
 		}
 	}
@@ -116,7 +121,8 @@ func TestRedirectsThatAreWanted(t *testing.T) {
 	opts := &client.Options{DisableReconnection: true}
 	opts.Engine.Transports = polling
 	opts.Engine.Header = http.Header{"Authorization": {"Bearer secret"}, "X-Token": {"secret"}, "Cookie": {"a=secret"}}
-	hc := &http.Client{Transport: &http.Transport{}, CheckRedirect: func(*http.Request, []*http.Request) error { return nil }}
+	hc := &http.Client{Transport: &http.Transport{},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return nil }}
 	defer hc.CloseIdleConnections()
 	opts.Engine.HTTPClient = hc
 	m := client.NewManager(first.url(), opts)
@@ -255,7 +261,8 @@ func TestProxies(t *testing.T) {
 						e.srv.take = func(c *conn, r *http.Request) bool { return httpProxy(c, r, right) }
 					}
 					e.srv.mu.Unlock()
-					proxy := &url.URL{Scheme: scheme, Host: e.srv.l.Addr().String(), User: url.UserPassword(user, password)}
+					proxy := &url.URL{Scheme: scheme, Host: e.srv.l.Addr().String(),
+						User: url.UserPassword(user, password)}
 					if !known {
 						proxy.User = url.UserPassword(user, "wrong"+password)
 					}
@@ -294,7 +301,8 @@ func httpProxy(c *conn, r *http.Request, right string) bool {
 	}
 	switch {
 	case r.Header.Get("Proxy-Authorization") != right:
-		_ = c.say("HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic realm=\"" + r.Header.Get("Proxy-Authorization") +
+		_ = c.say("HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic realm=\"" +
+			r.Header.Get("Proxy-Authorization") +
 			"\"\r\nContent-Length: 0\r\n\r\n")
 		return true
 	case r.Method != http.MethodConnect:
@@ -357,8 +365,10 @@ func TestProxyFromEnvironment(t *testing.T) {
 			}
 			proxy.mu.Unlock()
 			cmd := exec.Command(os.Args[0], "-test.run=^TestProxyFromEnvironment$", "-test.v")
-			cmd.Env = append(slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.Contains(strings.ToLower(v), "_proxy=") }),
-				"HOSTILE_TARGET="+srv.l.Addr().String(), "HTTP_PROXY=http://user:secret@"+proxy.l.Addr().String(), "NO_PROXY="+c.none)
+			cmd.Env = append(slices.DeleteFunc(os.Environ(),
+				func(v string) bool { return strings.Contains(strings.ToLower(v), "_proxy=") }),
+				"HOSTILE_TARGET="+srv.l.Addr().String(),
+				"HTTP_PROXY=http://user:secret@"+proxy.l.Addr().String(), "NO_PROXY="+c.none)
 			out, err := cmd.CombinedOutput()
 			if err != nil || strings.Contains(string(out), "secret") {
 				t.Errorf("%v\n%s", err, out)

@@ -26,7 +26,8 @@ func TestOfflineFlood(t *testing.T) {
 		{"refuse", client.SocketOptions{}, 0, 65_536},
 		{"refuse-bytes", client.SocketOptions{MaxBufferBytes: 100_000}, 0, -1},
 		{"refuse-packets", client.SocketOptions{MaxBufferPackets: 1000}, 0, 1000},
-		{"drop-oldest", client.SocketOptions{MaxBufferPackets: 1000, BufferPolicy: client.BufferDropOldest}, offlineMany - 1000, 1000},
+		{"drop-oldest", client.SocketOptions{MaxBufferPackets: 1000, BufferPolicy: client.BufferDropOldest},
+			offlineMany - 1000, 1000},
 		{"nothing", client.SocketOptions{BufferPolicy: client.BufferNothing}, 0, 0},
 		{"retries", client.SocketOptions{MaxBufferPackets: 1000, Retries: 1}, 0, 1000},
 	} {
@@ -47,7 +48,8 @@ func offlineFlood(t *testing.T, opts client.SocketOptions, first, kept int) {
 	for i := range offlineMany {
 		switch err := e.s.Emit("n", i); {
 		case err == nil:
-		case errors.Is(err, client.ErrBufferFull), opts.BufferPolicy == client.BufferNothing && errors.Is(err, client.ErrDisconnected):
+		case errors.Is(err, client.ErrBufferFull),
+			opts.BufferPolicy == client.BufferNothing && errors.Is(err, client.ErrDisconnected):
 			refused++
 		default:
 			t.Fatalf("Emit: %v", err)
@@ -188,7 +190,8 @@ func TestServerNeverPings(t *testing.T) {
 					if sid != "session1" {
 						return lawfulOpening(sid)
 					}
-					return fmt.Sprintf(`{"sid":"%s","upgrades":["websocket"],"pingInterval":2000,"pingTimeout":1000,"maxPayload":1000000}`, sid)
+					return fmt.Sprintf(`{"sid":"%s","upgrades":["websocket"],"pingInterval":2000,"pingTimeout":1000,`+
+						`"maxPayload":1000000}`, sid)
 				}
 			}, reason: client.ReasonPingTimeout}, transport)
 		})

@@ -17,19 +17,28 @@ import (
 // The first answer of a server: N-2 (what is in the open packet) and N-4 (how long an answer is, here and later).
 var openRows = slices.Concat(
 	openRefused("N-2", "server error",
-		`0`, `0{}`, `0[]`, `0null`, `0"x"`, `0{`, `0{"sid":"a"}`, `40`, `4hello`, `6`, `1`, `3probe`, ` 0{}`, `<html></html>`, `9`,
-		opening(`"sid":""`), opening(`"sid":5`), opening(`"sid":null`), opening(`"sid":["a"]`), opening(`"sid":"`+strings.Repeat("s", 100_000)+`"`),
-		opening(`"pingInterval":0`), opening(`"pingInterval":-1`), opening(`"pingInterval":1000000000000000000`), opening(`"pingInterval":1e400`),
-		opening(`"pingInterval":"25000"`), opening(`"pingInterval":1.5`), opening(`"pingInterval":null`), opening(`"pingInterval":{}`),
-		opening(`"pingTimeout":0`), opening(`"pingTimeout":-1`), opening(`"pingTimeout":1000000000000000000`), opening(`"pingTimeout":"x"`),
-		opening(`"maxPayload":-1`), opening(`"maxPayload":1e400`), opening(`"maxPayload":"x"`), opening(`"maxPayload":99999999999999999999`),
+		`0`, `0{}`, `0[]`, `0null`, `0"x"`, `0{`, `0{"sid":"a"}`, `40`,
+		`4hello`, `6`, `1`, `3probe`, ` 0{}`, `<html></html>`, `9`,
+		opening(`"sid":""`), opening(`"sid":5`), opening(`"sid":null`),
+		opening(`"sid":["a"]`), opening(`"sid":"`+strings.Repeat("s", 100_000)+`"`),
+		opening(`"pingInterval":0`), opening(`"pingInterval":-1`),
+		opening(`"pingInterval":1000000000000000000`), opening(`"pingInterval":1e400`),
+		opening(`"pingInterval":"25000"`), opening(`"pingInterval":1.5`),
+		opening(`"pingInterval":null`), opening(`"pingInterval":{}`),
+		opening(`"pingTimeout":0`), opening(`"pingTimeout":-1`),
+		opening(`"pingTimeout":1000000000000000000`), opening(`"pingTimeout":"x"`),
+		opening(`"maxPayload":-1`), opening(`"maxPayload":1e400`),
+		opening(`"maxPayload":"x"`), opening(`"maxPayload":99999999999999999999`),
 		opening(`"upgrades":"websocket"`), opening(`"upgrades":[1]`), opening(`"upgrades":{}`),
-		opening(`"more":`+nested(20_000, `[`, `]`)), opening(`"more":"`+strings.Repeat("x", 200_000)+`"`), opening(`"a":1`)+"{}",
+		opening(`"more":`+nested(20_000, `[`, `]`)),
+		opening(`"more":"`+strings.Repeat("x", 200_000)+`"`), opening(`"a":1`)+"{}",
 	),
 	openRefused("N-2-empty", "server error", ""),
 	openTaken("N-2-taken",
-		opening(`"maxPayload":0`), opening(`"maxPayload":1`), opening(`"upgrades":["webtransport","file:///","websocket","websocket",""]`),
-		opening(`"more":[{"__proto__":1}]`), opening(`"sid":"first","sid":"session1"`), opening(`"sid":"session1&t=\r\nX: y #é\u0000"`),
+		opening(`"maxPayload":0`), opening(`"maxPayload":1`),
+		opening(`"upgrades":["webtransport","file:///","websocket","websocket",""]`),
+		opening(`"more":[{"__proto__":1}]`), opening(`"sid":"first","sid":"session1"`),
+		opening(`"sid":"session1&t=\r\nX: y #é\u0000"`),
 		opening(`"upgrades":null`), opening(`"pingInterval":2147483647,"pingTimeout":2147483647`),
 	),
 	openFrames, openLong, openLongLater,
@@ -209,24 +218,27 @@ var openLong = func() (all []row) {
 			e.srv.instead(func(c *conn, _ *http.Request) { a.write(c) })
 		}})
 	}
-	return append(all, row{id: "N-4-silent", opts: func(o *client.Options) { o.ConnectTimeout = 2 * time.Second }, refuse: "", lenient: true, begin: func(e *env) {
-		e.srv.instead(func(c *conn, _ *http.Request) { c.wait() })
-	}}, row{id: "N-4-drip", opts: func(o *client.Options) { o.ConnectTimeout = 2 * time.Second }, refuse: "", lenient: true, begin: func(e *env) {
-		e.srv.instead(func(c *conn, _ *http.Request) {
-			tick := time.NewTicker(5 * time.Millisecond)
-			defer tick.Stop()
-			for c.say("H") == nil {
-				<-tick.C
-			}
-		})
-	}})
+	return append(all, row{id: "N-4-silent", opts: func(o *client.Options) { o.ConnectTimeout = 2 * time.Second },
+		refuse: "", lenient: true, begin: func(e *env) {
+			e.srv.instead(func(c *conn, _ *http.Request) { c.wait() })
+		}}, row{id: "N-4-drip", opts: func(o *client.Options) { o.ConnectTimeout = 2 * time.Second },
+		refuse: "", lenient: true, begin: func(e *env) {
+			e.srv.instead(func(c *conn, _ *http.Request) {
+				tick := time.NewTicker(5 * time.Millisecond)
+				defer tick.Stop()
+				for c.say("H") == nil {
+					<-tick.C
+				}
+			})
+		}})
 }()
 
 // bomb is made before a row's clock runs: that takes a second, and on a busy machine many.
 var bomb = sync.OnceValue(func() string { return gzipped(64 << 20) })
 
 var bodies = map[string]bool{
-	"announced": true, "chunked": true, "tiny-chunks": true, "until-the-end": true, "noops": true, "gzip": true, "huge-chunk": true, "no-chunk": true,
+	"announced": true, "chunked": true, "tiny-chunks": true, "until-the-end": true,
+	"noops": true, "gzip": true, "huge-chunk": true, "no-chunk": true,
 	"short": true, "negative": true,
 }
 

@@ -39,9 +39,10 @@ func packetRefused(id string, bodies ...string) []row {
 
 // packetRefusedAfter are the same with an event before what is wrong; that is delivered, as the official client does.
 func packetRefusedAfter(id string, bodies ...string) []row {
-	return lettered(id, row{on: polling, reason: client.ReasonParseError, heard: []heard{{"x", "[]"}}}, func(_ *env, s *session, body string) {
-		s.body(body)
-	}, bodies...)
+	return lettered(id, row{on: polling, reason: client.ReasonParseError, heard: []heard{{"x", "[]"}}},
+		func(_ *env, s *session, body string) {
+			s.body(body)
+		}, bodies...)
 }
 
 // packetFrames are rows in which a text frame holds no packet.
@@ -78,7 +79,8 @@ func packetNumbers(n int) (all []heard) {
 
 var packetOddities = []row{
 	{id: "E-6", run: func(e *env, s *session) { // a second handshake changes nothing
-		s.say(txts("5", `0{"sid":"other","upgrades":[],"pingInterval":1,"pingTimeout":1,"maxPayload":1}`, "6", "0", "0{", "5probe", "3probe")...)
+		s.say(txts("5", `0{"sid":"other","upgrades":[],"pingInterval":1,"pingTimeout":1,"maxPayload":1}`,
+			"6", "0", "0{", "5probe", "3probe")...)
 		s.say(txts(`42["x"]`)...)
 		e.until("the event", func() bool { return len(e.heard) == 1 })
 		if e.m.Engine().ID() != s.sid || e.m.Engine().Handshake().MaxPayload != 1_000_000 {
@@ -89,7 +91,8 @@ var packetOddities = []row{
 	{id: "E-7", on: polling, run: func(_ *env, s *session) {
 		s.body(`42["before"]` + "\x1e1\x1e" + `42["after"]`)
 	}, reason: client.ReasonTransportClose, heard: []heard{{"before", "[]"}}},
-	{id: "E-7-bad", on: polling, run: func(_ *env, s *session) { s.body("1\x1ewhatever") }, reason: client.ReasonTransportClose},
+	{id: "E-7-bad", on: polling, run: func(_ *env, s *session) { s.body("1\x1ewhatever") },
+		reason: client.ReasonTransportClose},
 	{id: "E-12", on: polling, run: packetChunks, any: true},
 	{id: "E-14", run: func(e *env, s *session) {
 		for _, ping := range txts("2probe", "2"+strings.Repeat("x", 100_000)) {
@@ -100,7 +103,8 @@ var packetOddities = []row{
 		}
 		s.say(txts(`42["x"]`)...)
 	}, heard: []heard{{"x", "[]"}}},
-	{id: "E-15", on: sockets, run: func(_ *env, s *session) { s.say(txts("1", `42["after"]`)...) }, reason: client.ReasonTransportClose},
+	{id: "E-15", on: sockets, run: func(_ *env, s *session) { s.say(txts("1", `42["after"]`)...) },
+		reason: client.ReasonTransportClose},
 }
 
 // packetChunks: how an answer is cut into chunks and segments changes nothing.
@@ -133,7 +137,8 @@ func packetChunks(e *env, s *session) {
 
 // packetPieces are what random input is made of beside random bytes.
 var packetPieces = []string{
-	"\x1e", "4", "2", "3", "6", "5", "b", "bAQID", "0{", "\xff", "\xe2\x82", "é", `42["x"]`, `40{"sid":"y"}`, `40`, `451-["x",{"_placeholder":true,"num":0}]`,
+	"\x1e", "4", "2", "3", "6", "5", "b", "bAQID", "0{", "\xff", "\xe2\x82", "é",
+	`42["x"]`, `40{"sid":"y"}`, `40`, `451-["x",{"_placeholder":true,"num":0}]`,
 	"40/admin,", `43[]`, `430[1]`, `42/admin,1["echo"]`, `427["echo",1]`, `44{"message":"no"}`, "1", "9", "\x00",
 }
 
@@ -174,7 +179,10 @@ func TestRandom(t *testing.T) {
 // it for.
 func packetRandom(t *testing.T, srv *server, transport string, r *rand.Rand) {
 	opts := &client.Options{DisableReconnection: true}
-	opts.OnError = func(_ context.Context, _ *client.Socket, _ *client.Event, err error) { t.Errorf("OnError: %v", err) }
+	opts.OnError = func(_ context.Context, _ *client.Socket,
+		_ *client.Event, err error) {
+		t.Errorf("OnError: %v", err)
+	}
 	if transport != "upgraded" {
 		opts.Engine.Transports = []string{transport}
 	}

@@ -214,7 +214,8 @@ func (s *server) opening(sid string) string {
 }
 
 func lawfulOpening(sid string) string {
-	return fmt.Sprintf(`{"sid":"%s","upgrades":["websocket"],"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000}`, sid)
+	return fmt.Sprintf(`{"sid":"%s","upgrades":["websocket"],"pingInterval":25000,"pingTimeout":20000,`+
+		`"maxPayload":1000000}`, sid)
 }
 
 func httpAnswer(status int, body string) string {
@@ -224,7 +225,8 @@ func httpAnswer(status int, body string) string {
 
 // switching is the lawful answer to a handshake.
 func switching(r *http.Request) string {
-	return "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: " + accept(r) + "\r\n\r\n"
+	return "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: " +
+		accept(r) + "\r\n\r\n"
 }
 
 // accept is the right Sec-WebSocket-Accept.
@@ -239,7 +241,8 @@ func (s *server) session(transport string) *session {
 	defer s.mu.Unlock()
 	s.opened++
 	sess := &session{
-		srv: s, sid: fmt.Sprintf("session%d", s.opened), out: make(chan string), instead: make(chan func(c *conn)), gone: make(chan struct{}),
+		srv: s, sid: fmt.Sprintf("session%d", s.opened), out: make(chan string),
+		instead: make(chan func(c *conn)), gone: make(chan struct{}),
 		upgrading: make(chan struct{}), upgraded: make(chan struct{}), changed: make(chan struct{}),
 	}
 	s.sessions[sess.sid] = sess

@@ -25,22 +25,26 @@ var upgradeRows = slices.Concat(
 			return "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
 		},
 		func(r *http.Request) string {
-			return strings.ReplaceAll(switching(r), "\r\n\r\n", "\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n")
+			return strings.ReplaceAll(switching(r), "\r\n\r\n",
+				"\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n")
 		},
 		func(r *http.Request) string { return "\x00\x01garbage\r\n\r\n" },
 		func(r *http.Request) string { return "" },
 		func(r *http.Request) string { return "HTTP/1.1 101 Swit" }),
 	// What is no answer to the probe.
 	upgradeFails("U-3", frameEach(
-		message("3"), message("3nope"), message("6"), message("5"), message("2probe"), message(`42["hello"]`), message("1"), message(""), message("9"),
+		message("3"), message("3nope"), message("6"), message("5"), message("2probe"),
+		message(`42["hello"]`), message("1"), message(""), message("9"),
 		message(`0{"sid":"other"}`), frameOf(wire.Binary, "3probe"), frameOf(wire.Binary, ""),
 		frameMasked(message("3probe")), frameRSV(4, message("3probe")), frameOf(3, "3probe"),
-		frameClaims(1<<62, message("3probe")), frameOf(wire.Text, "3\xff"), frameClose(1000, ""), frameClose(1011, "busy"),
+		frameClaims(1<<62, message("3probe")), frameOf(wire.Text, "3\xff"),
+		frameClose(1000, ""), frameClose(1011, "busy"),
 	)...),
 	// Right behind the answer to the probe, before the client has sent its 5 or while it does.
 	upgradeRaces("U-4", frameEach(frameMasked(message(`42["hello"]`)), frameOf(5, ""), frameClose(1000, ""))...),
 	[]row{
-		{id: "U-2", on: polling, opts: upgrading, begin: func(e *env) { upgradeSays(e, false, message("3probe"), message("3probe")) }},
+		{id: "U-2", on: polling, opts: upgrading,
+			begin: func(e *env) { upgradeSays(e, false, message("3probe"), message("3probe")) }},
 		{id: "U-7-cut", on: polling, opts: upgrading, begin: func(e *env) { upgradeSays(e, true) }},
 		{id: "U-10", on: polling, opts: func(o *client.Options) { // the server is silent
 			upgrading(o)

@@ -29,7 +29,8 @@ func TestClients(t *testing.T) {
 				t.Run(name, func(t *testing.T) {
 					t.Parallel()
 					drive(t, node, filepath.Join(here, "driver.js"), map[string]any{
-						"server": server.command, "client": client, "transport": transport, "ours": server.name == "ours",
+						"server": server.command, "client": client,
+						"transport": transport, "ours": server.name == "ours",
 					})
 				})
 			}

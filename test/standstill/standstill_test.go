@@ -178,7 +178,8 @@ func TestStoppedServer(t *testing.T) {
 		t.Skip("takes half a minute")
 	}
 	server := program.Start(t, []string{serverEnv + "=" + timeout.String()}, os.Args[0])
-	s := &standstill{T: t, server: server, target: wire.Target{Addr: server.Addr(), Timeout: *timeout + *stop + program.Deadline}}
+	s := &standstill{T: t, server: server,
+		target: wire.Target{Addr: server.Addr(), Timeout: *timeout + *stop + program.Deadline}}
 	s.fill()
 	if n := s.wait(); n > 0 {
 		t.Fatalf("%d ended before anything happened", n)

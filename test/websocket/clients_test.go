@@ -214,7 +214,8 @@ func serveEcho(c *websocket.Conn) error {
 		}
 		var status websocket.Status
 		var reason string
-		if n, _ := fmt.Sscanf(string(p[:min(len(p), 100)]), "close %d %s", &status, &reason); n == 2 && op == websocket.Text {
+		if n, _ := fmt.Sscanf(string(p[:min(len(p), 100)]), "close %d %s", &status, &reason); n == 2 &&
+			op == websocket.Text {
 			c.Close(status, reason)
 			continue
 		}

@@ -47,7 +47,8 @@ func thirds(p []byte) [][]byte {
 
 func gorillaDialed(t *testing.T, encrypted bool) dialed {
 	return goDialed(t, encrypted, func(w http.ResponseWriter, r *http.Request) error {
-		up := gorilla.Upgrader{Subprotocols: []string{"two"}, WriteBufferSize: 512, CheckOrigin: func(*http.Request) bool { return true }}
+		up := gorilla.Upgrader{Subprotocols: []string{"two"}, WriteBufferSize: 512,
+			CheckOrigin: func(*http.Request) bool { return true }}
 		c, err := up.Upgrade(w, r, nil)
 		if err != nil {
 			return err
@@ -71,7 +72,8 @@ func gorillaDialed(t *testing.T, encrypted bool) dialed {
 			}
 			switch name, n, reason := command(kind == gorilla.BinaryMessage, p); name {
 			case "close":
-				err = c.WriteControl(gorilla.CloseMessage, gorilla.FormatCloseMessage(n, reason), time.Now().Add(patience))
+				err = c.WriteControl(gorilla.CloseMessage,
+					gorilla.FormatCloseMessage(n, reason), time.Now().Add(patience))
 			case "abort":
 				return closed{1006, ""}
 			case "ping":
@@ -136,7 +138,10 @@ func coderDialed(t *testing.T, encrypted bool) dialed {
 // goDialed serves with net/http.
 func goDialed(t *testing.T, encrypted bool, serve func(http.ResponseWriter, *http.Request) error) dialed {
 	ends := make(chan error, 10)
-	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { ends <- serve(w, r) }))
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter,
+		r *http.Request) {
+		ends <- serve(w, r)
+	}))
 	d := dialed{ends: func() (e closed, err error) {
 		err = <-ends
 		if errors.As(err, &e) {
@@ -179,7 +184,8 @@ func parse(t *testing.T, s string) *url.URL {
 
 // eachServer runs a test with our client connected to each server, plain and encrypted.
 func eachServer(t *testing.T, opts websocket.Options, test func(t *testing.T, c *websocket.Conn, d dialed)) {
-	for name, start := range map[string]func(*testing.T, bool) dialed{"gorilla": gorillaDialed, "coder": coderDialed, "ws": wsDialed} {
+	for name, start := range map[string]func(*testing.T,
+		bool) dialed{"gorilla": gorillaDialed, "coder": coderDialed, "ws": wsDialed} {
 		for _, encrypted := range []bool{false, true} {
 			if encrypted && name == "ws" {
 				continue // it has no certificate

@@ -294,13 +294,16 @@ func faults() []fault {
 		{name: "length of 2^63-1", send: longHeader(2, 1<<63-1), ours: 1009, differ: lazy},
 		{name: "length of 2^40", send: longHeader(2, 1<<40), ours: 1009, differ: lazy},
 		{name: "one byte too long", send: frameBytes(fin|2, strings.Repeat("x", maxMessage+1)), ours: 1009},
-		{name: "sum too long", send: append(frameBytes(2, strings.Repeat("x", maxMessage)), frameBytes(fin, "y")...), ours: 1009},
+		{name: "sum too long", send: append(frameBytes(2, strings.Repeat("x", maxMessage)), frameBytes(fin, "y")...),
+			ours: 1009},
 		{name: "not UTF-8", send: frameBytes(fin|1, "a\xff"), ours: 1007, differ: lax},
 		{name: "cut rune", send: frameBytes(fin|1, "a\xe2\x82"), ours: 1007, differ: lax},
 		{name: "surrogate", send: frameBytes(fin|1, "\xed\xa0\x80"), ours: 1007, differ: lax},
 		{name: "overlong", send: frameBytes(fin|1, "\xc0\xaf"), ours: 1007, differ: lax},
-		{name: "cut rune in fragments", send: append(frameBytes(1, "\xe2"), frameBytes(fin, "\x82")...), ours: 1007, differ: lax},
-		{name: "close reason not UTF-8", send: code(1000, "\xff"), ours: 1007, differ: map[string]int{"gorilla": 1002, "coder": 1000}},
+		{name: "cut rune in fragments", send: append(frameBytes(1, "\xe2"), frameBytes(fin, "\x82")...),
+			ours: 1007, differ: lax},
+		{name: "close reason not UTF-8", send: code(1000, "\xff"),
+			ours: 1007, differ: map[string]int{"gorilla": 1002, "coder": 1000}},
 	}
 	for _, op := range []byte{3, 4, 5, 6, 7, 11, 12, 13, 14, 15} {
 		all = append(all, fault{name: fmt.Sprint("opcode ", op), send: frameBytes(fin|op, ""), ours: 1002})
@@ -329,7 +332,8 @@ func TestServersAgreeOnFaults(t *testing.T) {
 			theirs := servers[name](t)
 			r := rand.New(rand.NewPCG(seed, 0))
 			for _, f := range faults() {
-				in := slices.Concat(validStream(r), f.send, frameBytes(fin|8, "\x03\xe8"), bytes.Repeat([]byte("x"), 10))
+				in := slices.Concat(validStream(r), f.send,
+					frameBytes(fin|8, "\x03\xe8"), bytes.Repeat([]byte("x"), 10))
 				cut := pieces(r, in)
 				a := play(t, ours, cut...)
 				if a.end != f.ours {

@@ -153,7 +153,8 @@ func (s *session) send(b *batch, text []byte) {
 }
 
 func openPacket(sid string) []byte {
-	return fmt.Appendf(nil, `0{"sid":"%s","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000}`, sid)
+	return fmt.Appendf(nil, `0{"sid":"%s","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000}`,
+		sid)
 }
 
 // packet handles one Engine.IO packet.

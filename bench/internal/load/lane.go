@@ -136,7 +136,8 @@ func (r *receiver) take(g *generator, op byte, p []byte) {
 		}
 	}
 	r.headed = false
-	if r.want < r.lane.sent && (op == wsframe.Binary) == (r.header != nil) && (bytes.Equal(p, r.expect.text) || r.swapped(p)) {
+	if r.want < r.lane.sent && (op == wsframe.Binary) == (r.header != nil) &&
+		(bytes.Equal(p, r.expect.text) || r.swapped(p)) {
 		r.arrived(g, r.want)
 		r.want++
 		r.expect.next()
@@ -252,5 +253,6 @@ func sameJSON(a, b []byte) bool {
 	headA, argsA := splitPacket(a)
 	headB, argsB := splitPacket(b)
 	var x, y any
-	return bytes.Equal(headA, headB) && json.Unmarshal(argsA, &x) == nil && json.Unmarshal(argsB, &y) == nil && reflect.DeepEqual(x, y)
+	return bytes.Equal(headA, headB) && json.Unmarshal(argsA, &x) == nil &&
+		json.Unmarshal(argsB, &y) == nil && reflect.DeepEqual(x, y)
 }

@@ -107,7 +107,8 @@ func (l *liar) serve(c *liarConn) {
 	if err != nil {
 		return
 	}
-	fmt.Fprintf(c.conn, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\n", wsAccept)
+	fmt.Fprintf(c.conn, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: "+
+		"Upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\n", wsAccept)
 	if request.Header.Get("Sec-WebSocket-Key") != wsKey {
 		return
 	}

@@ -115,7 +115,8 @@ func Run(ctx context.Context, t Target, cfg Config) (*Result, error) {
 		cfg.Drain = 5 * time.Second
 	}
 	if cfg.Window > ring || cfg.Connections < 1 {
-		return nil, fmt.Errorf("load: %d connections, %d outstanding: want at least 1 and at most %d", cfg.Connections, cfg.Window, ring)
+		return nil, fmt.Errorf("load: %d connections, %d outstanding: want at least 1 and at most %d",
+			cfg.Connections, cfg.Window, ring)
 	}
 	l, err := newLoop(ctx)
 	if err != nil {

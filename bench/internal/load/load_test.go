@@ -21,7 +21,8 @@ func drive(t *testing.T, l *liar, name string, connections int) *Result {
 	}
 	s.Connections = connections
 	r, err := Run(t.Context(), Target{Port: l.port(), PID: os.Getpid()}, Config{
-		Scenario: s, Warm: 50 * time.Millisecond, Duration: 500 * time.Millisecond, Rest: 30 * time.Millisecond, Drain: drain,
+		Scenario: s, Warm: 50 * time.Millisecond, Duration: 500 * time.Millisecond,
+		Rest: 30 * time.Millisecond, Drain: drain,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -45,7 +46,8 @@ func TestHonest(t *testing.T) {
 			l := newLiar(t)
 			l.answer = honest
 			r := drive(t, l, name, 3)
-			if r.Faults.Total() != 0 || r.Messages == 0 || r.Rate <= 0 || r.Latency.P50 <= 0 || r.Latency.P99 < r.Latency.P50 || r.PSS == 0 {
+			if r.Faults.Total() != 0 || r.Messages == 0 || r.Rate <= 0 ||
+				r.Latency.P50 <= 0 || r.Latency.P99 < r.Latency.P50 || r.PSS == 0 {
 				t.Errorf("%+v", r)
 			}
 		})
@@ -215,10 +217,13 @@ func TestLiesAboutAttachments(t *testing.T) {
 		at  int // from when
 		lie func(op byte, text string) []reply
 	}{
-		"contents":  {1, func(op byte, text string) []reply { return []reply{{op, text[:1000] + "x" + text[1001:]}} }},
-		"shorter":   {1, func(op byte, text string) []reply { return []reply{{op, text[:1000]}} }},
-		"as text":   {1, func(_ byte, text string) []reply { return []reply{{wsframe.Text, text}} }},
-		"header":    {0, func(op byte, text string) []reply { return []reply{{op, strings.Replace(text, "echo", "ecco", 1)}} }},
+		"contents": {1, func(op byte, text string) []reply { return []reply{{op, text[:1000] + "x" + text[1001:]}} }},
+		"shorter":  {1, func(op byte, text string) []reply { return []reply{{op, text[:1000]}} }},
+		"as text":  {1, func(_ byte, text string) []reply { return []reply{{wsframe.Text, text}} }},
+		"header": {0, func(op byte, text string) []reply {
+			return []reply{{op,
+				strings.Replace(text, "echo", "ecco", 1)}}
+		}},
 		"no header": {0, func(byte, string) []reply { return nil }},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -35,7 +35,8 @@ func (p *poller) ready(i int) (fd int, readable, writable bool) {
 }
 
 func (p *poller) add(fd int) error {
-	return syscall.EpollCtl(p.fd, syscall.EPOLL_CTL_ADD, fd, &syscall.EpollEvent{Events: syscall.EPOLLIN, Fd: int32(fd)})
+	return syscall.EpollCtl(p.fd, syscall.EPOLL_CTL_ADD, fd,
+		&syscall.EpollEvent{Events: syscall.EPOLLIN, Fd: int32(fd)})
 }
 
 // wantWrite also waits until fd takes more.

@@ -92,7 +92,8 @@ func freePort() (int, error) {
 
 // Target is the process as the target of a run.
 func (p *Process) Target() Target {
-	return Target{Port: p.Port, PID: p.cmd.Process.Pid, Collect: func() error { return p.cmd.Process.Signal(syscall.SIGUSR2) }}
+	return Target{Port: p.Port, PID: p.cmd.Process.Pid,
+		Collect: func() error { return p.cmd.Process.Signal(syscall.SIGUSR2) }}
 }
 
 // Stop asks the process to end, kills it if it does not, and waits until it has ended.

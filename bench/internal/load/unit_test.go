@@ -81,10 +81,12 @@ func TestNextResponse(t *testing.T) {
 			t.Fatalf("%q: body %q, error %v", answer[:cut], body, err)
 		}
 	}
-	if body, rest, err := nextResponse([]byte(answer + "more")); string(body) != "hello" || string(rest) != "more" || err != nil {
+	if body, rest, err := nextResponse([]byte(answer + "more")); string(body) != "hello" ||
+		string(rest) != "more" || err != nil {
 		t.Errorf("body %q, rest %q, error %v", body, rest, err)
 	}
-	for _, bad := range []string{"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"} {
+	for _, bad := range []string{"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"} {
 		if _, _, err := nextResponse([]byte(bad)); err == nil {
 			t.Errorf("%q was taken", bad)
 		}

@@ -51,9 +51,10 @@ var (
 )
 
 func newWebSockets(g *generator, h handler) *webSockets {
-	return &webSockets{g: g, handler: h, request: fmt.Appendf(nil, "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\n"+
-		"Host: 127.0.0.1:%d\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"+
-		"Sec-WebSocket-Key: %s\r\n\r\n", g.target.Port, wsKey)}
+	return &webSockets{g: g, handler: h,
+		request: fmt.Appendf(nil, "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\n"+
+			"Host: 127.0.0.1:%d\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"+
+			"Sec-WebSocket-Key: %s\r\n\r\n", g.target.Port, wsKey)}
 }
 
 // dial begins to open a connection.

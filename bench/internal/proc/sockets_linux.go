@@ -54,7 +54,8 @@ func askDiag(fd int, family byte) error {
 	body := request[syscall.NLMSG_HDRLEN:]
 	body[0], body[1], body[2] = family, syscall.IPPROTO_TCP, 1<<(inetDiagSkmeminfo-1)
 	binary.NativeEndian.PutUint32(body[4:], allTCPStates)
-	return os.NewSyscallError("sendto", syscall.Sendto(fd, request, 0, &syscall.SockaddrNetlink{Family: syscall.AF_NETLINK}))
+	return os.NewSyscallError("sendto", syscall.Sendto(fd, request,
+		0, &syscall.SockaddrNetlink{Family: syscall.AF_NETLINK}))
 }
 
 // readDiag calls each with every answer to a request.

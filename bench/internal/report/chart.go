@@ -59,7 +59,8 @@ func (r *Report) Chart(w io.Writer) error {
 		}
 	}
 	height := topMargin + len(scenarios)*rowHeight + bottom
-	c.printf(`<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %d %d" role="img" aria-labelledby="t d">`+"\n",
+	c.printf(`<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %d %d" role="img" `+
+		`aria-labelledby="t d">`+"\n",
 		chartWidth, height, chartWidth, height)
 	c.printf("<title id=\"t\">What a message costs, as a share of what it costs socket.io on Node</title>\n")
 	c.printf("<desc id=\"d\">")
@@ -69,10 +70,12 @@ func (r *Report) Chart(w io.Writer) error {
 		}
 	}
 	c.printf("</desc>\n<style>%s</style>\n", chartStyle)
-	c.printf(`<rect class="paper" width="%d" height="%d" rx="8"/><rect class="frame" x=".5" y=".5" width="%d" height="%d" rx="8"/>`+"\n",
+	c.printf(`<rect class="paper" width="%d" height="%d" rx="8"/><rect class="frame" x=".5" y=".5" width="%d" `+
+		`height="%d" rx="8"/>`+"\n",
 		chartWidth, height, chartWidth-1, height-1)
 	c.text(24, 34, "title", "What a message costs, beside socket.io on Node")
-	c.text(24, 56, "soft", "Server CPU for each message; idle: memory for each connection. Shorter is better. "+r.runs())
+	c.text(24, 56, "soft", "Server CPU for each message; idle: memory for each connection. Shorter is better. "+
+		r.runs())
 	c.legend()
 	c.axis(len(scenarios))
 	c.text(plotLeft+plotWidth+52, topMargin-17, "soft small end", "of Node")
@@ -80,7 +83,8 @@ func (r *Report) Chart(w io.Writer) error {
 	for i, s := range scenarios {
 		c.row(topMargin+i*rowHeight, s.Name)
 	}
-	c.text(24, height-18, "soft small", fmt.Sprintf("%s, %d cores, %s. Thin lines: smallest and largest ratio.", r.Machine.CPU, r.Machine.Cores, r.Date))
+	c.text(24, height-18, "soft small", fmt.Sprintf("%s, %d cores, %s. Thin lines: smallest and largest ratio.",
+		r.Machine.CPU, r.Machine.Cores, r.Date))
 	c.printf("</svg>\n")
 	_, err := w.Write(c.b.Bytes())
 	return err
@@ -143,7 +147,8 @@ func (c *chart) axis(rows int) {
 			class = "one"
 		}
 		x := c.x(ratio)
-		c.printf(`<line class="%s" x1="%.1f" y1="%d" x2="%.1f" y2="%d"/>`, class, x, topMargin-10, x, topMargin+rows*rowHeight-6)
+		c.printf(`<line class="%s" x1="%.1f" y1="%d" x2="%.1f" y2="%d"/>`,
+			class, x, topMargin-10, x, topMargin+rows*rowHeight-6)
 		label := fmt.Sprintf("%.2f", ratio)
 		switch i {
 		case 0:
@@ -161,22 +166,27 @@ func (c *chart) row(y int, scenario string) {
 	middle := y + barHeight/2
 	c.text(24, middle+5, "name", scenario)
 	if node.N > 0 {
-		c.printf(`<rect class="node" x="%d" y="%d" width="%.1f" height="%d" rx="3"/>`+"\n", plotLeft, y, c.x(1)-plotLeft, barHeight)
+		c.printf(`<rect class="node" x="%d" y="%d" width="%.1f" height="%d" rx="3"/>`+"\n",
+			plotLeft, y, c.x(1)-plotLeft, barHeight)
 	}
 	if ours.N > 0 {
-		c.printf(`<rect class="ours" x="%d" y="%d" width="%.1f" height="%d" rx="3"><title>%s: %.2f of Node (%.2f to %.2f)</title></rect>`+"\n",
+		c.printf(`<rect class="ours" x="%d" y="%d" width="%.1f" height="%d" rx="3"><title>%s: %.2f of Node (%.2f to `+
+			`%.2f)</title></rect>`+"\n",
 			plotLeft, y, c.x(ours.Median)-plotLeft, barHeight, scenario, ours.Median, ours.Min, ours.Max)
 	}
 	if any := r.Ratio(scenario, Any, Node); any.N > 0 {
-		c.printf(`<rect class="any" x="%d" y="%d" width="%.1f" height="%d" rx="2"><title>%s, any: %.2f of Node</title></rect>`+"\n",
+		c.printf(`<rect class="any" x="%d" y="%d" width="%.1f" height="%d" rx="2"><title>%s, any: %.2f of `+
+			`Node</title></rect>`+"\n",
 			plotLeft, y+barHeight+2, c.x(any.Median)-plotLeft, thinHeight, scenario, any.Median)
 	}
 	if ours.N > 1 {
-		c.printf(`<line class="range" x1="%.1f" y1="%d" x2="%.1f" y2="%d"/>`+"\n", c.x(ours.Min), middle, c.x(ours.Max), middle)
+		c.printf(`<line class="range" x1="%.1f" y1="%d" x2="%.1f" y2="%d"/>`+"\n",
+			c.x(ours.Min), middle, c.x(ours.Max), middle)
 	}
 	for _, column := range []string{"gorilla", Model, Floor} {
 		if ratio := r.Ratio(scenario, column, Node); ratio.N > 0 {
-			c.mark(column, c.x(ratio.Median), middle, fmt.Sprintf("%s, %s: %.2f of Node", scenario, column, ratio.Median))
+			c.mark(column, c.x(ratio.Median), middle,
+				fmt.Sprintf("%s, %s: %.2f of Node", scenario, column, ratio.Median))
 		}
 	}
 	c.values(middle+5, scenario, ours, node)
@@ -205,7 +215,8 @@ func (c *chart) mark(column string, x float64, y int, title string) {
 		c.printf(`<rect class="mark floor" x="%.1f" y="%d" width="4" height="%d" rx="1.5">`, x-2, y-10, 20)
 		c.printf("<title>%s</title></rect>\n", title)
 	case Model:
-		c.printf(`<path class="mark model" d="M%.1f %d l%d %d l%d %d l%d %d z">`, x, y-r-1, r+1, r+1, -r-1, r+1, -r-1, -r-1)
+		c.printf(`<path class="mark model" d="M%.1f %d l%d %d l%d %d l%d %d z">`,
+			x, y-r-1, r+1, r+1, -r-1, r+1, -r-1, -r-1)
 		c.printf("<title>%s</title></path>\n", title)
 	default:
 		c.printf(`<circle class="mark gorilla" cx="%.1f" cy="%d" r="%d">`, x, y, r)

@@ -48,11 +48,14 @@ func (p *page) head(cells ...string) {
 
 func (p *page) intro(chart string) {
 	p.printf("# Benchmarks\n\n")
-	p.printf("What a message costs the server, beside the official server and beside what hand-written servers without\n" +
-		"Socket.IO need for the same bytes. `go run ./bench` made this page; [bench](../bench/README.md) says how to repeat\n" +
+	p.printf("What a message costs the server, beside the official server and beside what hand-written servers " +
+		"without\n" +
+		"Socket.IO need for the same bytes. `go run ./bench` made this page; [bench](../bench/README.md) says how " +
+		"to repeat\n" +
 		"it, and what the scenarios are.\n\n")
 	p.printf("![What a message costs, as a share of what it costs socket.io on Node](%s)\n\n", chart)
-	p.printf("The figure that holds is the CPU time of the server for each message, as the kernel counts it. All servers are\n"+
+	p.printf("The figure that holds is the CPU time of the server for each message, as the kernel counts it. All "+
+		"servers are\n"+
 		"run in turn, each time in a fresh process; ratios are taken within one repetition.\n"+
 		"%s In parentheses stand the smallest and the largest.\n"+
 		"Times depend on the machine: compare ratios, not times of two pages.\n\n", p.r.runs())
@@ -61,7 +64,8 @@ func (p *page) intro(chart string) {
 
 func (p *page) machine() {
 	m := p.r.Machine
-	p.printf("Measured on %s: %s, %d cores, %s, %s, over the loopback interface", p.r.Date, m.CPU, m.Cores, m.Memory, m.System)
+	p.printf("Measured on %s: %s, %d cores, %s, %s, over the loopback interface",
+		p.r.Date, m.CPU, m.Cores, m.Memory, m.System)
 	if m.Load != "" {
 		p.printf("; load average before the first run %s", m.Load)
 	}
@@ -73,7 +77,8 @@ func (p *page) targets() {
 	if !p.r.has(Typed) {
 		return
 	}
-	p.printf("## Targets\n\nFor handlers that declare their types. *Node* is socket.io on Node, *floor* a hand-written server that\n" +
+	p.printf("## Targets\n\nFor handlers that declare their types. *Node* is socket.io on Node, *floor* a " +
+		"hand-written server that\n" +
 		"decodes no JSON, *model* the floor with typed `encoding/json`.\n\n")
 	p.head("scenario", "ours", "Node", "of Node", "target", "met", "compared with", "ratio", "target", "met")
 	met, all := 0, 0
@@ -98,7 +103,8 @@ func (p *page) targets() {
 			factor(ratio.Median, ratio.N), fmt.Sprintf("≤ %.2f", t.Node), count(reached(ratio, t.Node)),
 		}
 		if t.Base == "" {
-			cells = append(cells, "-", cost(t.Scenario, ours.Median), "≤ "+cost(t.Scenario, t.Bytes), count(reached(ours, t.Bytes)))
+			cells = append(cells, "-", cost(t.Scenario, ours.Median),
+				"≤ "+cost(t.Scenario, t.Bytes), count(reached(ours, t.Bytes)))
 		} else {
 			other := p.r.Ratio(t.Scenario, Typed, t.Base)
 			base := p.r.Summary(t.Scenario, t.Base, Cost)
@@ -181,7 +187,8 @@ func (p *page) each(cell func(s load.Scenario, column string) string) {
 }
 
 func (p *page) costs() {
-	p.printf("## Server CPU for each message\n\nMicroseconds; of idle connections KiB of user space for each, after a collection.\n\n")
+	p.printf("## Server CPU for each message\n\nMicroseconds; of idle connections KiB of user space for each, after " +
+		"a collection.\n\n")
 	p.head(p.titles("scenario")...)
 	p.each(func(s load.Scenario, column string) string {
 		form := micros
@@ -198,7 +205,8 @@ func (p *page) costs() {
 		}
 		p.row(s.Name, load, "one "+s.Unit)
 	}
-	p.printf("\n`echo`, `ack` and `binary` flatter everyone, since the client writes several messages at once; `echonb` and\n" +
+	p.printf("\n`echo`, `ack` and `binary` flatter everyone, since the client writes several messages at once; " +
+		"`echonb` and\n" +
 		"`echo1` are everyday figures.\n\n")
 }
 
@@ -231,7 +239,8 @@ func (p *page) idle() {
 	if !any {
 		return
 	}
-	p.printf("## Idle connections\n\nProportional set size (PSS) of the process; the kernel adds about 4 KiB for its end of each connection.\n\n")
+	p.printf("## Idle connections\n\nProportional set size (PSS) of the process; the kernel adds about 4 KiB for " +
+		"its end of each connection.\n\n")
 	p.head(p.titles("")...)
 	for _, f := range figures {
 		cells := []string{f.name}
@@ -245,8 +254,10 @@ func (p *page) idle() {
 
 // speed is what depends most on the machine.
 func (p *page) speed() {
-	p.printf("## Messages a second, and latency\n\nOnly indicative: client and server share the cores, and the client is as fast as the server lets it be. Thousands of\n" +
-		"messages a second; below, the median and the 99th percentile of the latency in milliseconds, and what the load\n" +
+	p.printf("## Messages a second, and latency\n\nOnly indicative: client and server share the cores, and the " +
+		"client is as fast as the server lets it be. Thousands of\n" +
+		"messages a second; below, the median and the 99th percentile of the latency in milliseconds, and what the " +
+		"load\n" +
 		"generator itself used for each message in microseconds.\n\n")
 	p.head(p.titles("scenario")...)
 	median := func(s load.Scenario, column string, figure func(*load.Result) float64) string {
@@ -278,16 +289,19 @@ func (p *page) method() {
 	for _, c := range p.r.Columns {
 		p.printf("- **%s**: %s\n", c.Title, c.About)
 	}
-	p.printf("\nEach run had %s to warm up and %s that counted. The load generator is one thread with its own event loop and\n"+
+	p.printf("\nEach run had %s to warm up and %s that counted. The load generator is one thread with its own event "+
+		"loop and\n"+
 		"framing; it checks ids, order and contents of all that comes back. The server's CPU is utime and stime of\n"+
-		"`/proc/PID/stat` over the window; memory is PSS of `/proc/PID/smaps_rollup`. Compression is off.\n\n", p.r.Warm, p.r.Duration)
+		"`/proc/PID/stat` over the window; memory is PSS of `/proc/PID/smaps_rollup`. Compression is off.\n\n",
+		p.r.Warm, p.r.Duration)
 }
 
 func (p *page) wrong() {
 	runs := p.r.Wrong()
 	p.printf("## What was wrong\n\n")
 	if len(runs) == 0 {
-		p.printf("Nothing: in %d runs no message was lost, came twice, in another order or with other contents, and no connection\n"+
+		p.printf("Nothing: in %d runs no message was lost, came twice, in another order or with other contents, and "+
+			"no connection\n"+
 			"ended too early or too late.\n", len(p.r.Measurements))
 		return
 	}

@@ -16,12 +16,15 @@ import (
 func sample() *Report {
 	r := &Report{
 		Date: "2026-01-02", Repetitions: 2, Warm: "1s", Duration: "3s",
-		Machine: Machine{CPU: "Some <CPU> & Co", Cores: 2, Memory: "8 GiB", System: "Linux 6", Load: "0.10", Tools: []string{"Go 1.26", "Node 20"}},
-		Columns: []Column{{Typed, "this server", "ours"}, {Any, "any", "ours too"}, {Node, "Node", "official"}, {Floor, "floor", "low"}, {Model, "model", "good"}},
+		Machine: Machine{CPU: "Some <CPU> & Co", Cores: 2, Memory: "8 GiB",
+			System: "Linux 6", Load: "0.10", Tools: []string{"Go 1.26", "Node 20"}},
+		Columns: []Column{{Typed, "this server", "ours"}, {Any, "any", "ours too"},
+			{Node, "Node", "official"}, {Floor, "floor", "low"}, {Model, "model", "good"}},
 	}
 	add := func(rep int, scenario, column string, cpu float64) {
 		r.Measurements = append(r.Measurements, Measurement{Repetition: rep, Scenario: scenario, Column: column,
-			Result: &load.Result{Scenario: scenario, ServerCPU: cpu, Messages: 100, Rate: 1000, Latency: load.Latency{P50: 10, P99: 20}}})
+			Result: &load.Result{Scenario: scenario, ServerCPU: cpu, Messages: 100,
+				Rate: 1000, Latency: load.Latency{P50: 10, P99: 20}}})
 	}
 	add(1, "echo", Typed, 2)
 	add(1, "echo", Any, 4)
@@ -35,7 +38,8 @@ func sample() *Report {
 	add(1, "connect", Floor, 100)
 	for column, bytes := range map[string]float64{Typed: 4096, Node: 16384} {
 		r.Measurements = append(r.Measurements, Measurement{Repetition: 1, Scenario: "idle", Column: column,
-			Result: &load.Result{Scenario: "idle", Connections: 10000, Messages: 10000, Idle: &load.Idle{Fresh: 8192, Settled: bytes, CPU: 0.001}}})
+			Result: &load.Result{Scenario: "idle", Connections: 10000, Messages: 10000,
+				Idle: &load.Idle{Fresh: 8192, Settled: bytes, CPU: 0.001}}})
 	}
 	return r
 }
@@ -75,7 +79,8 @@ func TestMarkdown(t *testing.T) {
 		"Some <CPU> & Co, 2 cores, 8 GiB, Linux 6",
 		"Go 1.26, Node 20",
 		"| idle | 4.00 KiB | 16.0 KiB | 0.25 | ≤ 0.30 | yes | - | 4.00 KiB | ≤ 4.70 KiB | yes |",
-		"| connect | 300 µs | 400 µs | 0.75 | ≤ 0.25 | no, 200 % over | floor 100 µs | 3.00 | ≤ 1.30 | no, 131 % over |",
+		"| connect | 300 µs | 400 µs | 0.75 | ≤ 0.25 | no, 200 % over | floor 100 µs | 3.00 | ≤ 1.30 | no, " +
+			"131 % over |",
 		"| echo | 4.00 µs | 15.0 µs | 0.25 | ≤ 0.22 | no, 14 % over | model 8.00 µs | 0.50 | ≤ 1.00 | yes |",
 		"3 of 6 targets are met.",
 		"| echo | 4.00 (2.00–6.00) | 4.00 | 15.0 (10.0–20.0) | - | 8.00 (4.00–12.0) |",
@@ -104,7 +109,8 @@ func TestMarkdown(t *testing.T) {
 func TestWrong(t *testing.T) {
 	r := sample()
 	r.Measurements[0].Result.Faults = load.Faults{Lost: 3, Misordered: 1, First: []string{"message 7 `x`\nlate"}}
-	r.Measurements = append(r.Measurements, Measurement{Repetition: 1, Scenario: "echo", Column: Floor, Error: "no server"})
+	r.Measurements = append(r.Measurements,
+		Measurement{Repetition: 1, Scenario: "echo", Column: Floor, Error: "no server"})
 	page := markdown(t, r)
 	for _, want := range []string{
 		"repetition 1, echo, typed: `1 misordered, 3 lost; first: message 7 'x' late`",
@@ -146,7 +152,8 @@ func TestChart(t *testing.T) {
 			t.Errorf("%s: not a number", name)
 		}
 		if name == "full" {
-			for _, want := range []string{"echo: 0.25 of Node (0.20 to 0.30)", "Some &lt;CPU&gt; &amp; Co", "prefers-color-scheme: dark", ">4.00 KiB<"} {
+			for _, want := range []string{"echo: 0.25 of Node (0.20 to 0.30)",
+				"Some &lt;CPU&gt; &amp; Co", "prefers-color-scheme: dark", ">4.00 KiB<"} {
 				if !strings.Contains(b.String(), want) {
 					t.Errorf("the chart lacks %q", want)
 				}
@@ -161,7 +168,8 @@ func TestTargets(t *testing.T) {
 		t.Errorf("%d targets, %d scenarios", len(Targets), len(load.Scenarios))
 	}
 	for i, target := range Targets {
-		if target.Scenario != load.Scenarios[i].Name || target.Node <= 0 || (target.Base == "") != (target.Bytes > 0) || (target.Base == "") != (target.Ratio == 0) {
+		if target.Scenario != load.Scenarios[i].Name || target.Node <= 0 ||
+			(target.Base == "") != (target.Bytes > 0) || (target.Base == "") != (target.Ratio == 0) {
 			t.Errorf("%+v", target)
 		}
 	}

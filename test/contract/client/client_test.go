@@ -81,11 +81,13 @@ func TestOptions(t *testing.T) {
 		t.Fatal(err)
 	}
 	if e := m.Engine; e.Path != "/p/" || !reflect.DeepEqual(e.Transports, []string{"websocket", "polling"}) ||
-		!e.DisableUpgrade || !e.TryAllTransports || e.Query.Encode() != "a=1&b=true&n=1000000" || e.Header.Get("X-A") != "b" {
+		!e.DisableUpgrade || !e.TryAllTransports ||
+		e.Query.Encode() != "a=1&b=true&n=1000000" || e.Header.Get("X-A") != "b" {
 		t.Errorf("engine options are %+v", e)
 	}
 	if m.ConnectTimeout != 1500*time.Millisecond || !m.DisableReconnection || m.ReconnectionAttempts != 3 ||
-		m.ReconnectionDelay != 10*time.Millisecond || m.ReconnectionDelayMax != 20500*time.Microsecond || m.RandomizationFactor >= 0 {
+		m.ReconnectionDelay != 10*time.Millisecond ||
+		m.ReconnectionDelayMax != 20500*time.Microsecond || m.RandomizationFactor >= 0 {
 		t.Errorf("manager options are %+v", m)
 	}
 	s, err := o.socket()
@@ -94,7 +96,8 @@ func TestOptions(t *testing.T) {
 	}
 
 	defaults, err := options(t, `{"timeout":false,"reconnectionAttempts":null}`).manager()
-	if err != nil || defaults.ConnectTimeout >= 0 || defaults.ReconnectionAttempts != 0 || defaults.DisableReconnection ||
+	if err != nil || defaults.ConnectTimeout >= 0 ||
+		defaults.ReconnectionAttempts != 0 || defaults.DisableReconnection ||
 		defaults.Engine.DisableUpgrade || defaults.RandomizationFactor != 0 {
 		t.Errorf("defaults are %+v, %v", defaults, err)
 	}
@@ -144,7 +147,8 @@ func TestAddress(t *testing.T) {
 			t.Errorf("%q and %q differ", a.key, b.key)
 		}
 	}
-	for _, other := range [][3]string{{"http://h", "http://h:81", `{}`}, {"http://h", "https://h", `{}`}, {"http://h", "http://h", `{"path":"/q"}`}} {
+	for _, other := range [][3]string{{"http://h", "http://h:81", `{}`},
+		{"http://h", "https://h", `{}`}, {"http://h", "http://h", `{"path":"/q"}`}} {
 		if a, b := read(other[0], `{}`), read(other[1], other[2]); a.key == b.key {
 			t.Errorf("%v share %q", other, a.key)
 		}
@@ -191,7 +195,8 @@ func TestDescribe(t *testing.T) {
 		data    any
 	}{
 		{&client.ConnectError{Message: "no", Data: map[string]any{"code": 1}}, "no", map[string]any{"code": 1.0}},
-		{fmt.Errorf("client: connect: %w", &client.ConnectError{Message: "Invalid namespace"}), "Invalid namespace", nil},
+		{fmt.Errorf("client: connect: %w", &client.ConnectError{Message: "Invalid namespace"}),
+			"Invalid namespace", nil},
 		{fmt.Errorf("client: connect: %w", context.DeadlineExceeded), "timeout", nil},
 		{&engineio.ClientError{Transport: "polling", Message: "xhr poll error", Status: 404}, "xhr poll error", nil},
 		{errors.New("other"), "other", nil},

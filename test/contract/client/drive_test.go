@@ -200,8 +200,10 @@ func events(t *testing.T, d *driver, url string) {
 	d.forget("event") // none comes before the connect line
 	d.want(`{"type":"event","id":"a","event":"hello","args":[{"nsp":"/","auth":{"user":"x"}}]}`)
 
-	d.do(`{"cmd":"emit","id":"a","event":"echo","args":[1,"x",null,true,{"b":[{"$bin":"AQID"}]},{"$bin":"/w=="}],"ack":"t1"}`)
-	d.want(`{"type":"ack","id":"a","ack":"t1","err":null,"args":[1,"x",null,true,{"b":[{"$bin":"AQID"}]},{"$bin":"/w=="}]}`)
+	d.do(`{"cmd":"emit","id":"a","event":"echo","args":[1,"x",null,true,{"b":[{"$bin":"AQID"}]},{"$bin":"/w=="}],` +
+		`"ack":"t1"}`)
+	d.want(`{"type":"ack","id":"a","ack":"t1","err":null,"args":[1,"x",null,true,{"b":[{"$bin":"AQID"}]},` +
+		`{"$bin":"/w=="}]}`)
 	d.do(`{"cmd":"emit","id":"a","event":"echo","args":[{"$bin":""}]}`)
 	d.want(`{"type":"event","id":"a","event":"echo","args":[{"$bin":""}]}`)
 	d.do(`{"cmd":"emit","id":"a","event":"echo","compress":false}`)
@@ -237,14 +239,16 @@ func events(t *testing.T, d *driver, url string) {
 
 // connections: namespaces, sharing, auth, reconnection, by hand.
 func connections(t *testing.T, d *driver, url string) {
-	d.do(`{"cmd":"open","id":"m","url":"%s","opts":{"transports":["polling"],"reconnectionDelay":10,"randomizationFactor":0,"auth":{"$fn":"counter","prefix":"k"}}}`, url)
+	d.do(`{"cmd":"open","id":"m","url":"%s","opts":{"transports":["polling"],"reconnectionDelay":10,`+
+		`"randomizationFactor":0,"auth":{"$fn":"counter","prefix":"k"}}}`, url)
 	d.want(`{"type":"connect","id":"m","transport":"polling"}`)
 	d.want(`{"type":"event","id":"m","event":"hello","args":[{"nsp":"/","auth":{"token":"k1"}}]}`)
 	d.do(`{"cmd":"open","id":"n","url":"%s/admin"}`, url)
 	d.want(`{"type":"connect","id":"n","transport":"polling"}`) // the options of m count: it is the same connection
 	d.do(`{"cmd":"emit","id":"m","event":"count","ack":1}`)
 	d.want(`{"type":"ack","ack":1,"args":[1]}`)
-	for i, more := range []string{`"url":"%s"`, `"url":"%s/dyn-1","opts":{"forceNew":true}`} { // the same namespace; forceNew
+	for i, more := range []string{`"url":"%s"`,
+		`"url":"%s/dyn-1","opts":{"forceNew":true}`} { // the same namespace; forceNew
 		d.do(`{"cmd":"open","id":"more%d",`+more+`}`, i, url)
 		d.want(fmt.Sprintf(`{"type":"connect","id":"more%d"}`, i))
 		d.do(`{"cmd":"emit","id":"m","event":"count","ack":"more%d"}`, i)
@@ -271,7 +275,8 @@ func connections(t *testing.T, d *driver, url string) {
 	d.do(`{"cmd":"disconnect","id":"n"}`)
 	d.want(`{"type":"disconnect","id":"n","reason":"io client disconnect"}`)
 	d.do(`{"cmd":"state","id":"m","tag":2}`)
-	line := d.want(`{"type":"state","id":"m","tag":2,"connected":true,"active":true,"recovered":false,"transport":"polling"}`)
+	line := d.want(`{"type":"state","id":"m","tag":2,"connected":true,"active":true,"recovered":false,` +
+		`"transport":"polling"}`)
 	if sid, _ := line["sid"].(string); sid == "" {
 		t.Errorf("the state line is %v", line)
 	}
@@ -311,7 +316,8 @@ func failures(t *testing.T, d *driver, url string) {
 	d.do(`{"cmd":"open","id":"s","url":"http://%s","opts":{"timeout":20,"reconnection":false}}`, silent.Addr())
 	d.want(`{"type":"connect_error","id":"s","message":"timeout","data":null}`)
 
-	d.do(`{"cmd":"open","id":"later","url":"%s","opts":{"autoConnect":false,"forceNew":true,"auth":{"$fn":"counter","prefix":"k"}}}`, url)
+	d.do(`{"cmd":"open","id":"later","url":"%s","opts":{"autoConnect":false,"forceNew":true,"auth":{"$fn":"counter",`+
+		`"prefix":"k"}}}`, url)
 	d.do(`{"cmd":"emit","id":"later","event":"connect_error","args":[]}`)
 	d.want(`{"type":"error","cmd":"emit","id":"later"}`)
 	d.do(`{"cmd":"emit","id":"later","event":"x","args":[{"$bin":"?"}]}`)

@@ -250,7 +250,8 @@ func (p *program) emitAck(s *socket, c *command, args []any) error {
 // emitNowhere is a volatile emit without a connection: the official client drops the event, and its timeout passes.
 func (p *program) emitNowhere(s *socket, c *command) error {
 	if c.Timeout > 0 {
-		time.AfterFunc(milliseconds(c.Timeout), func() { p.printAck(s, c.Ack, parser.Args{}, context.DeadlineExceeded) })
+		time.AfterFunc(milliseconds(c.Timeout),
+			func() { p.printAck(s, c.Ack, parser.Args{}, context.DeadlineExceeded) })
 	}
 	return nil
 }

@@ -315,7 +315,8 @@ func TestCutAtByte(t *testing.T) {
 						}
 					}
 					got, err := io.ReadAll(to)
-					if string(got) != text[:n] || how == faultproxy.Finish && err != nil || how == faultproxy.Reset && !isReset(err) {
+					if string(got) != text[:n] || how == faultproxy.Finish &&
+						err != nil || how == faultproxy.Reset && !isReset(err) {
 						t.Errorf("read %q, %v; want %q", got, err, text[:n])
 					}
 					<-done
