@@ -543,15 +543,6 @@ func (s *server) encodeInto(l *packetScratch) error {
 	return nil
 }
 
-// encodable reports why p can't be encoded. Each member of a broadcast with acknowledgements has an id of its own, so
-// that the packet is encoded for each; that it can't be must not look as if nobody had answered.
-func (s *server) encodable(p *parser.Packet) error {
-	l := newScratch()
-	defer l.free()
-	l.packet = *p
-	return s.encodeInto(l)
-}
-
 var frameSlices = sync.Pool{New: func() any {
 	s := make([]parser.Frame, 0, 4)
 	return &s

@@ -268,7 +268,7 @@ func TestEmptyChildrenGo(t *testing.T) {
 	for _, keep := range []bool{false, true} {
 		t.Run(fmt.Sprintf("keep %v", keep), func(t *testing.T) {
 			var closed atomic.Int64
-			opts := &socketio.Options{KeepEmptyChildren: keep, Adapter: func(ns adapter.Local) (adapter.Adapter, error) {
+			opts := &socketio.Options{KeepEmptyChildren: keep, Adapter: func(_ context.Context, ns adapter.Local) (adapter.Adapter, error) {
 				return closeCounter{adapter.New(ns), &closed}, nil
 			}}
 			bubble(t, opts, func(t *testing.T, f *fixture) {
@@ -403,14 +403,14 @@ func TestManyNamespacesOverTime(t *testing.T) {
 }
 
 func TestAdapterFails(t *testing.T) {
-	opts := &socketio.Options{Adapter: func(ns adapter.Local) (adapter.Adapter, error) {
+	opts := &socketio.Options{Adapter: func(ctx context.Context, ns adapter.Local) (adapter.Adapter, error) {
 		switch ns.Name() {
 		case "/bad":
 			return nil, errors.New("no redis")
 		case "/worse":
 			panic("boom")
 		}
-		return adapter.NewMemory(ns)
+		return adapter.NewMemory(ctx, ns)
 	}}
 	bubble(t, opts, func(t *testing.T, f *fixture) {
 		c := f.dial()
@@ -434,11 +434,11 @@ func TestAdapterFails(t *testing.T) {
 
 // A factory may take its time. Meanwhile connections to other namespaces go on.
 func TestSlowAdapter(t *testing.T) {
-	opts := &socketio.Options{Adapter: func(ns adapter.Local) (adapter.Adapter, error) {
+	opts := &socketio.Options{Adapter: func(ctx context.Context, ns adapter.Local) (adapter.Adapter, error) {
 		if ns.Name() != "/" {
 			advance(10 * time.Second)
 		}
-		return adapter.NewMemory(ns)
+		return adapter.NewMemory(ctx, ns)
 	}}
 	bubble(t, opts, func(t *testing.T, f *fixture) {
 		f.OfFunc(matcher("^/dyn$"))
@@ -483,9 +483,9 @@ func TestServerSideEmit(t *testing.T) {
 // What comes from other nodes reaches the listeners.
 func TestServerSideReceive(t *testing.T) {
 	var local adapter.Local
-	opts := &socketio.Options{Adapter: func(ns adapter.Local) (adapter.Adapter, error) {
+	opts := &socketio.Options{Adapter: func(ctx context.Context, ns adapter.Local) (adapter.Adapter, error) {
 		local = ns
-		return adapter.NewMemory(ns)
+		return adapter.NewMemory(ctx, ns)
 	}}
 	bubble(t, opts, func(t *testing.T, f *fixture) {
 		var rec recorder
@@ -533,7 +533,7 @@ func (a panicAdapter) LeaveAll(m adapter.Member) {
 func (a panicAdapter) Close() error { panic("close") }
 
 func TestAdapterPanics(t *testing.T) {
-	opts := &socketio.Options{Adapter: func(ns adapter.Local) (adapter.Adapter, error) {
+	opts := &socketio.Options{Adapter: func(_ context.Context, ns adapter.Local) (adapter.Adapter, error) {
 		return panicAdapter{adapter.New(ns)}, nil
 	}}
 	synctest.Test(t, func(t *testing.T) {

@@ -21,14 +21,14 @@ var mayImport = map[string][]string{
 		"engineio/packet", "internal/websocket", "internal/budget", "internal/bufpool", "internal/deadline",
 		"internal/index", "internal/journal", "internal/ring", "internal/sid", "internal/standstill", "internal/units",
 	},
-	"adapter":             {"parser", "internal/index"},
-	"adapter/adaptertest": {"adapter", "parser"},
+	"adapter":             {"parser", "internal/index", "internal/seal"},
+	"adapter/adaptertest": {"adapter", "parser", "internal/seal"},
 	"browser":             {},
 	// the server
 	".": {
 		"engineio", "parser", "event", "adapter", "browser", "internal/bufpool", "internal/deadline",
 		"internal/dispatch", "internal/index", "internal/journal", "internal/reqhead", "internal/ring",
-		"internal/scratch", "internal/sid", "internal/standstill", "internal/units",
+		"internal/scratch", "internal/seal", "internal/sid", "internal/standstill", "internal/units",
 	},
 	// the client
 	"client": {
@@ -49,6 +49,7 @@ var mayImport = map[string][]string{
 	"internal/bufpool":    {},
 	"internal/budget":     {},
 	"internal/sid":        {},
+	"internal/seal":       {},
 	"internal/index":      {},
 	"internal/journal":    {},
 	"internal/units":      {},
