@@ -141,8 +141,8 @@ func TestPendingAcksAreBounded(t *testing.T) {
 				all, err := f.EmitWithAck(t.Context(), "q")
 				done <- result{all, err}
 			}()
-			c2.expect(`420["q"]`)
-			c2.send(`430[1]`)
+			c2.expect(asked(0, `["q"]`))
+			c2.send(answered(0, `[1]`))
 			if r := <-done; len(r.all) != 1 || !errors.Is(r.err, socketio.ErrTooManyAcks) {
 				t.Errorf("broadcast: %d answers, %v", len(r.all), r.err)
 			}

@@ -3,6 +3,7 @@
 package socketio_test
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"io"
@@ -154,4 +155,54 @@ func benchmarkBroadcast(b *testing.B, clients int) {
 		}
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*clients), "ns/receiver")
+}
+
+// What a broadcast with acknowledgements costs, with clients that answer at once.
+func BenchmarkBroadcastWithAck(b *testing.B) {
+	for _, clients := range []int{1, 10, 100} {
+		b.Run(fmt.Sprint(clients), func(b *testing.B) {
+			server, ln := benchServer(b)
+			for range clients {
+				conn := benchClient(b, ln)
+				go answerAll(conn) // ends when the server closes the connection
+			}
+			p := point{12345, strings.Repeat("0123456789", 7)}
+			b.ReportAllocs()
+			for b.Loop() {
+				answers, err := server.EmitWithAck(context.Background(), "question", p)
+				if err != nil || len(answers) != clients {
+					b.Fatal(len(answers), err)
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*clients), "ns/receiver")
+		})
+	}
+}
+
+// answerAll acknowledges all events, which come in small frames.
+func answerAll(conn net.Conn) {
+	frames := bufio.NewReader(conn)
+	client := new(wsClient)
+	for {
+		header, err := frames.Peek(2)
+		if err != nil {
+			return
+		}
+		n := int(header[1])
+		_, _ = frames.Discard(2)
+		if n == 126 {
+			more := make([]byte, 2)
+			_, _ = io.ReadFull(frames, more)
+			n = int(more[0])<<8 | int(more[1])
+		}
+		text := make([]byte, n)
+		if _, err := io.ReadFull(frames, text); err != nil {
+			return
+		}
+		if id, _, ok := strings.Cut(string(text), "["); ok && strings.HasPrefix(id, "42") {
+			if _, err := conn.Write(client.frame(opText, []byte("43"+id[2:]+"[1]"))); err != nil {
+				return
+			}
+		}
+	}
 }

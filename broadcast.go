@@ -10,6 +10,7 @@ import (
 	"sio.example/socketio/event"
 	"sio.example/socketio/internal/dispatch"
 	"sio.example/socketio/internal/scratch"
+	"sio.example/socketio/internal/seal"
 	"sio.example/socketio/parser"
 )
 
@@ -59,15 +60,15 @@ func (b BroadcastOperator) Compress(on bool) BroadcastOperator {
 	return b
 }
 
-// Emit sends an event. It is encoded once and queued for each; that is never waited for. The error is one of encoding,
-// or the adapter's.
+// Emit sends an event. It is encoded once and queued for each; that is never waited for. The error is one of
+// encoding, or the adapter's.
 func (b BroadcastOperator) Emit(name string, args ...any) error {
 	p, err := b.packet(name, args)
 	if err != nil {
 		return err
 	}
 	if err := b.ns.adapter.Broadcast(p, b.target()); err != nil {
-		return fmt.Errorf("socketio: broadcast: %w", err)
+		return broadcastError(err)
 	}
 	return nil
 }
@@ -80,27 +81,45 @@ func (b BroadcastOperator) EmitWithAck(ctx context.Context, name string, args ..
 	if err != nil {
 		return nil, err
 	}
-	if err := b.ns.srv.encodable(p); err != nil {
-		return nil, err
-	}
 	var all []Args
 	for a, err := range b.ns.adapter.BroadcastWithAck(ctx, p, b.target()) {
 		if err != nil {
-			return all, fmt.Errorf("socketio: broadcast: acknowledgements of %s: %w",
-				dispatch.Plain(name), missingAck(err))
+			return all, broadcastAckError(name, err)
 		}
 		all = append(all, a)
 	}
 	return all, nil
 }
 
-// missingAck is an adapter's error as users branch on it.
-func missingAck(err error) error {
-	if errors.Is(err, adapter.ErrTooManyAcks) {
-		return ErrTooManyAcks
+// broadcastError is an adapter's error as users see it.
+func broadcastError(err error) error {
+	var e *encodeError
+	if errors.As(err, &e) {
+		return e.err
 	}
-	return err
+	return fmt.Errorf("socketio: broadcast: %w", err)
 }
+
+// broadcastAckError is an adapter's error as users branch on it.
+func broadcastAckError(name string, err error) error {
+	var e *encodeError
+	switch {
+	case errors.As(err, &e):
+		return e.err
+	case errors.Is(err, adapter.ErrTooManyAcks):
+		err = ErrTooManyAcks
+	}
+	return fmt.Errorf("socketio: broadcast: acknowledgements of %s: %w", dispatch.Plain(name), err)
+}
+
+// An encodeError has gone through an adapter.
+type encodeError struct{ err error }
+
+// Error is that of err.
+func (e *encodeError) Error() string { return e.err.Error() }
+
+// Unwrap returns err.
+func (e *encodeError) Unwrap() error { return e.err }
 
 // FetchSockets describes the sockets, those of other processes of the cluster too.
 func (b BroadcastOperator) FetchSockets(ctx context.Context) ([]*RemoteSocket, error) {
@@ -145,8 +164,8 @@ func (b BroadcastOperator) onAdapter(what string, fn func(adapter.Adapter) error
 
 var errNoNamespace = errors.New("socketio: operator without a namespace")
 
-// usable reports why nothing can be sent: the namespace has no adapter, or there is no namespace, because the operator
-// is the zero value or was got from a socket for which none has been found yet.
+// usable reports why nothing can be sent: the namespace has no adapter, or there is no namespace, because the
+// operator is the zero value or was got from a socket for which none has been found yet.
 func (b BroadcastOperator) usable() error {
 	if b.ns == nil {
 		return errNoNamespace
@@ -186,33 +205,34 @@ var broadcasts scratch.Pool[broadcast]
 // Name is the namespace's name.
 func (l *local) Name() string { return l.name }
 
+// Sealed makes it the only adapter.Local there is outside of tests.
+func (l *local) Sealed(seal.Mark) {}
+
+// AckID returns an id for a broadcast. They come round after 2^30 of them: a socket that is still waited for with one
+// is not asked with it again.
+func (l *local) AckID() uint64 {
+	return dispatch.SharedAckIDs + uint64(l.ackIDs.Add(1)-1)%dispatch.SharedAckIDs
+}
+
+// Report counts and logs what went wrong with the adapter, and gives it to OnError.
+func (l *local) Report(what string, err error) {
+	err = fmt.Errorf("socketio: adapter of %s: %s: %w", dispatch.Plain(l.name), what, err)
+	_ = l.srv.guard.Contain(func() error { // the goroutine is the adapter's
+		l.srv.reportAdapter(what, err)
+		return nil
+	})
+}
+
 // Encode makes the wire form.
-func (l *local) Encode(p *parser.Packet, to *adapter.Target) (adapter.Encoded, error) {
+func (l *local) Encode(p *parser.Packet, members int) (adapter.Encoded, error) {
 	b := broadcasts.Get()
 	var err error
-	if b.messages, err = l.srv.prepare(b.messages[:0], p, l.expectedReceivers(to)); err != nil {
+	if b.messages, err = l.srv.prepare(b.messages[:0], p, members); err != nil {
 		b.free()
-		return nil, err
+		return nil, &encodeError{err}
 	}
 	b.packet = p
 	return b, nil
-}
-
-// expectedReceivers is about how many sockets a target has.
-func (l *local) expectedReceivers(to *adapter.Target) (n int) {
-	if to == nil || len(to.Rooms) == 0 {
-		l.mu.RLock()
-		defer l.mu.RUnlock()
-		return l.sockets.Len()
-	}
-	a, ok := l.adapter.(interface{ Size(room string) int })
-	if !ok {
-		return 1
-	}
-	for _, room := range to.Rooms[:min(len(to.Rooms), maxInlineFlush)] {
-		n += a.Size(room)
-	}
-	return n
 }
 
 // Flush starts sending what Deliver has queued, and tells the listeners for outgoing events.

@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	socketio "sio.example/socketio"
 	"sio.example/socketio/adapter"
+	"sio.example/socketio/parser"
 )
 
 // crowd connects clients called a, b, c...; the nth is in the room of its name and in "all".
@@ -118,6 +120,10 @@ func TestBroadcastWithAckCannotBeEncoded(t *testing.T) {
 	})
 }
 
+// asked is an event of the n-th broadcast of a namespace that is to be acknowledged, and answered is an acknowledgement.
+func asked(n int, text string) string    { return fmt.Sprint("42", 1<<30+n, text) }
+func answered(n int, text string) string { return fmt.Sprint("43", 1<<30+n, text) }
+
 func TestBroadcastWithAck(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, f *fixture) {
 		clients, s := f.crowd(3)
@@ -142,8 +148,8 @@ func TestBroadcastWithAck(t *testing.T) {
 		}
 		ch := ask(t.Context(), f.To("all"))
 		for i, name := range []string{"c", "a", "b"} {
-			clients[name].expect(`420["ask"]`)
-			clients[name].send(fmt.Sprintf(`430["%s",%d]`, name, i))
+			clients[name].expect(asked(0, `["ask"]`))
+			clients[name].send(answered(0, fmt.Sprintf(`["%s",%d]`, name, i)))
 			synctest.Wait()
 		}
 		if r := <-ch; r.err != nil || !slices.Equal(r.got, []string{"c0", "a1", "b2"}) {
@@ -159,10 +165,11 @@ func TestBroadcastWithAck(t *testing.T) {
 		defer cancel()
 		began := time.Now()
 		ch = ask(ctx, s["c"].Broadcast())
-		clients["a"].expect(`421["ask"]`)
-		clients["a"].send(`431["a"]`)
-		if r := <-ch; !errors.Is(r.err, context.DeadlineExceeded) ||
-			!slices.Equal(r.got, []string{"a"}) || time.Since(began) != time.Second {
+		clients["a"].expect(asked(2, `["ask"]`))
+		clients["a"].send(answered(2, `["a"]`))
+		r := <-ch
+		if !errors.Is(r.err, context.DeadlineExceeded) || !slices.Equal(r.got, []string{"a"}) ||
+			time.Since(began) != time.Second {
 			t.Errorf("got %v after %v", r, time.Since(began))
 		}
 
@@ -204,7 +211,7 @@ func TestFetchSockets(t *testing.T) {
 			t.Errorf("rooms are %q, %v", s["b"].Rooms(), err)
 		}
 		clients["b"].expect(`42["x",1]`)
-		go func() { clients["b"].expect(`420["ask"]`); clients["b"].send(`430["yes"]`) }() // ends at once
+		go func() { clients["b"].expect(asked(0, `["ask"]`)); clients["b"].send(answered(0, `["yes"]`)) }() // ends at once
 		if a, err := b.EmitWithAck(t.Context(), "ask"); err != nil || a.Len() != 1 {
 			t.Errorf("got %v, %v", a, err)
 		}
@@ -213,7 +220,7 @@ func TestFetchSockets(t *testing.T) {
 		if _, err := b.EmitWithAck(ctx, "ask"); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("error is %v", err)
 		}
-		clients["b"].expect(`421["ask"]`)
+		clients["b"].expect(asked(1, `["ask"]`))
 		if err := b.Disconnect(t.Context(), true); err != nil {
 			t.Error(err)
 		}
@@ -284,6 +291,199 @@ func TestMemoryOfBroadcasts(t *testing.T) {
 				t.Errorf("%d bytes are counted, %d wait", got, want)
 			}
 			<-time.After(time.Second)
+		}
+	})
+}
+
+// A countingParser counts what is encoded of the event called ask.
+type countingParser struct {
+	parser.Parser
+	asked *atomic.Int64
+}
+
+func (p countingParser) Encode(dst []parser.Frame, packet *parser.Packet) ([]parser.Frame, error) {
+	if packet.Name == "ask" {
+		p.asked.Add(1)
+	}
+	return p.Parser.Encode(dst, packet)
+}
+
+// One encoding serves all clients, each of which answers for itself.
+func TestBroadcastWithAckIsEncodedOnce(t *testing.T) {
+	var encoded atomic.Int64
+	opts := &socketio.Options{Parser: countingParser{parser.JSON(nil), &encoded}}
+	bubble(t, opts, func(t *testing.T, f *fixture) {
+		clients, _ := f.crowd(10)
+		for _, c := range clients {
+			go func() { // ends at once
+				c.expect(asked(0, `["ask",1]`))
+				c.send(answered(0, `[1]`))
+			}()
+		}
+		all, err := f.EmitWithAck(t.Context(), "ask", 1)
+		if err != nil || len(all) != 10 || encoded.Load() != 1 {
+			t.Errorf("%d answers, %v, encoded %d times", len(all), err, encoded.Load())
+		}
+	})
+}
+
+// What a socket is asked alone and with others has different ids, and each is settled once, whoever answers what and when.
+func TestAcksOfBroadcastsAndSocketsDoNotMix(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, f *fixture) {
+		clients, s := f.crowd(2)
+		type answer struct {
+			all []socketio.Args
+			err error
+		}
+		broadcast, late, alone := make(chan answer, 1), make(chan answer, 1), make(chan answer, 1)
+		ask := func(ctx context.Context, ch chan answer) {
+			all, err := f.To("all").EmitWithAck(ctx, "ask")
+			ch <- answer{all, err}
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		go ask(ctx, late) // ends with ctx
+		synctest.Wait()
+		cancel()
+		if r := <-late; len(r.all) != 0 || !errors.Is(r.err, context.Canceled) {
+			t.Errorf("got %v", r)
+		}
+		go ask(t.Context(), broadcast) // ends with the answers
+		go func() {                    // likewise
+			a, err := s["a"].EmitWithAck(t.Context(), "alone")
+			alone <- answer{[]socketio.Args{a}, err}
+		}()
+		synctest.Wait()
+		for name, c := range clients {
+			c.send(answered(0, `["late"]`), answered(1, `["all"]`), answered(1, `["again"]`), answered(2, `["unknown"]`))
+			if name == "a" {
+				c.send(`430["alone"]`, `430["again"]`)
+			}
+		}
+		for what, ch := range map[string]chan answer{"all": broadcast, "alone": alone} {
+			r := <-ch
+			for _, args := range r.all {
+				var got string
+				if err := args.Bind(&got); err != nil || got != what {
+					t.Errorf("%s: got %q, %v", what, got, err)
+				}
+			}
+			if r.err != nil {
+				t.Errorf("%s: %v", what, r.err)
+			}
+		}
+		synctest.Wait()
+		for name, s := range s {
+			if n := socketio.PendingAcks(s); n != 0 {
+				t.Errorf("%d acknowledgements of %s wait", n, name)
+			}
+		}
+	})
+}
+
+// An askingAdapter asks the members of the namespace when one has joined, and is not connected yet.
+type askingAdapter struct {
+	*adapter.Memory
+	asked chan int
+}
+
+func (a askingAdapter) Join(m adapter.Member, rooms ...string) error {
+	err := a.Memory.Join(m, rooms...)
+	p := &parser.Packet{Type: parser.Event, Namespace: "/", Name: "too early"}
+	for range a.DeliverWithAck(context.Background(), p, adapter.Target{}, func(n int) { a.asked <- n }) {
+		a.asked <- -1
+	}
+	return err
+}
+
+// Who is in its rooms and has no CONNECT yet is not asked: the answer would be waited for that cannot come.
+func TestBroadcastWithAckWaitsForConnect(t *testing.T) {
+	askedMembers := make(chan int, 2)
+	opts := &socketio.Options{Adapter: func(_ context.Context, ns adapter.Local) (adapter.Adapter, error) {
+		return askingAdapter{adapter.New(ns), askedMembers}, nil
+	}}
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, opts)
+		defer f.close()
+		f.join("/") // gets CONNECT first
+		if n := <-askedMembers; n != 0 {
+			t.Errorf("%d members asked", n)
+		}
+	})
+}
+
+// What an adapter reports is counted, logged, and given to OnError.
+func TestAdapterReports(t *testing.T) {
+	var local adapter.Local
+	var rec recorder
+	opts := &socketio.Options{
+		Adapter: func(ctx context.Context, ns adapter.Local) (adapter.Adapter, error) {
+			local = ns
+			return adapter.NewMemory(ctx, ns)
+		},
+		OnError: func(_ context.Context, s *socketio.Socket, e *socketio.Event, err error) {
+			rec.add("%v %v %v", s, e, err)
+			panic("boom")
+		},
+	}
+	bubble(t, opts, func(t *testing.T, f *fixture) {
+		broken := errors.New("broken pipe")
+		local.Report("publish", broken)
+		rec.expect(t, "<nil> <nil> socketio: adapter of /: publish: broken pipe")
+		for range 100 {
+			local.Report("publish", broken)
+		}
+		local.Report("subscribe", broken)
+		synctest.Wait()
+		if n := f.Stats().AdapterErrors; n != 102 {
+			t.Errorf("%d counted", n)
+		}
+		logs := f.logs.String()
+		publish, subscribe := strings.Count(logs, "adapter: publish"), strings.Count(logs, "adapter: subscribe")
+		if publish != 10 || subscribe != 1 {
+			t.Errorf("%d and %d records", publish, subscribe)
+		}
+	})
+}
+
+// A factory that waits is given up, and so are those who wait for it.
+func TestFactoryHasAContext(t *testing.T) {
+	opts := &socketio.Options{
+		ConnectTimeout: 3 * time.Second,
+		Adapter: func(ctx context.Context, ns adapter.Local) (adapter.Adapter, error) {
+			if ns.Name() == "/" {
+				return adapter.NewMemory(ctx, ns)
+			}
+			<-ctx.Done()
+			return nil, ctx.Err()
+		},
+	}
+	bubble(t, opts, func(t *testing.T, f *fixture) {
+		began := time.Now()
+		slow := f.Of("/slow")
+		if err := slow.Emit("x"); !errors.Is(err, context.DeadlineExceeded) || time.Since(began) != 3*time.Second {
+			t.Errorf("%v after %v", err, time.Since(began))
+		}
+		if err := slow.Ready(t.Context()); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("ready: %v", err)
+		}
+		made := make(chan error, 1)
+		go func() { made <- f.Of("/closed").Ready(t.Context()) }() // ends with the server
+		synctest.Wait()
+		_ = f.Close()
+		if err := <-made; !errors.Is(err, context.Canceled) {
+			t.Errorf("after Close: %v", err)
+		}
+	})
+}
+
+func TestReady(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, f *fixture) {
+		if err := f.Ready(t.Context()); err != nil {
+			t.Error(err)
+		}
+		_ = f.Close()
+		if err := f.Ready(t.Context()); !errors.Is(err, adapter.ErrClosed) {
+			t.Errorf("ready after close: %v", err)
 		}
 	})
 }

@@ -511,15 +511,8 @@ func (s *server) encode(l *scratch.Packet) error {
 	return nil
 }
 
-// encodable reports why p can't be encoded. Each member of a broadcast with acknowledgements has an id of its own, so
-// that the packet is encoded for each; that it can't be must not look as if nobody had answered.
-func (s *server) encodable(p *parser.Packet) error {
-	l := scratch.For(*p)
-	defer l.Free()
-	return s.encode(l)
-}
-
-// prepare appends the wire form of p to dst, for about so many sockets.
+// prepare appends the wire form of p to dst, for about so many sockets. A value that can't be encoded is an error, even
+// if it panics when asked.
 func (s *server) prepare(dst []*engineio.Prepared, p *parser.Packet, sockets int) ([]*engineio.Prepared, error) {
 	err := s.guard.Call(func() (err error) {
 		dst, err = scratch.Prepare(dst, s.opts.Parser, p, sockets)

@@ -28,12 +28,12 @@ func (a slowJoin) Join(m adapter.Member, rooms ...string) error {
 // is sent to the rooms from then on reaches it.
 func TestConnectWaitsForRooms(t *testing.T) {
 	var may chan struct{}
-	opts := &socketio.Options{Adapter: func(ns adapter.Local) (adapter.Adapter, error) {
+	opts := &socketio.Options{Adapter: func(ctx context.Context, ns adapter.Local) (adapter.Adapter, error) {
 		if ns.Name() == "/b" {
 			may = make(chan struct{})
 			return slowJoin{adapter.New(ns), may}, nil
 		}
-		return adapter.NewMemory(ns)
+		return adapter.NewMemory(ctx, ns)
 	}}
 	bubble(t, opts, func(t *testing.T, f *fixture) {
 		b := f.Of("/b")
@@ -64,7 +64,7 @@ func TestCloseWhileJoining(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var may chan struct{}
-			opts := &socketio.Options{Adapter: func(ns adapter.Local) (adapter.Adapter, error) {
+			opts := &socketio.Options{Adapter: func(_ context.Context, ns adapter.Local) (adapter.Adapter, error) {
 				may = make(chan struct{})
 				return slowJoin{adapter.New(ns), may}, nil
 			}}
@@ -163,7 +163,7 @@ func TestConnectCannotBeEncodedAndOnErrorHangs(t *testing.T) {
 
 // A factory that returns nothing is one that fails.
 func TestNilAdapter(t *testing.T) {
-	opts := &socketio.Options{Adapter: func(adapter.Local) (adapter.Adapter, error) { return nil, nil }}
+	opts := &socketio.Options{Adapter: func(context.Context, adapter.Local) (adapter.Adapter, error) { return nil, nil }}
 	bubble(t, opts, func(t *testing.T, f *fixture) {
 		if err := f.Emit("x"); err == nil || !strings.Contains(err.Error(), "adapter of /") {
 			t.Errorf("Emit: %v", err)
@@ -179,11 +179,11 @@ func TestOnErrorUsesNamespaceWithoutAdapter(t *testing.T) {
 	var server *fixture
 	emitted := make(chan error, 1)
 	opts := &socketio.Options{
-		Adapter: func(ns adapter.Local) (adapter.Adapter, error) {
+		Adapter: func(ctx context.Context, ns adapter.Local) (adapter.Adapter, error) {
 			if ns.Name() == "/x" {
 				return nil, errors.New("no")
 			}
-			return adapter.NewMemory(ns)
+			return adapter.NewMemory(ctx, ns)
 		},
 		OnError: func(context.Context, *socketio.Socket, *socketio.Event, error) {
 			emitted <- server.Of("/x").Emit("oops")
@@ -213,7 +213,7 @@ func TestCloseWhileAdapterIsMade(t *testing.T) {
 	for _, shutdown := range []bool{false, true} {
 		var release chan struct{}
 		closed := 0
-		opts := &socketio.Options{Adapter: func(ns adapter.Local) (adapter.Adapter, error) {
+		opts := &socketio.Options{Adapter: func(_ context.Context, ns adapter.Local) (adapter.Adapter, error) {
 			if ns.Name() == "/x" {
 				<-release
 			}

@@ -174,12 +174,12 @@ func ExampleBroadcastOperator_EmitWithAck() {
 	fmt.Println(client.connect("/", ""))
 	client.send(`42["call"]`)
 	fmt.Println(client.read())
-	client.send(`430[true]`)
+	client.send(`431073741824[true]`)
 	fmt.Println(client.read())
 
 	// Output:
 	// connected
-	// 420["vote","pizza?"]
+	// 421073741824["vote","pizza?"]
 	// 42["result",[true]]
 }
 

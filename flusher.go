@@ -1,6 +1,9 @@
 package socketio
 
-import "sync"
+import (
+	"slices"
+	"sync"
+)
 
 // A flusher sends what broadcasts have queued, on a goroutine of its own that exists only while there is work. So
 // a broadcast's caller does not wait for a system call a receiver, and broadcasts that come meanwhile go out with the
@@ -19,6 +22,7 @@ const maxInlineFlush = 4
 func (f *flusher) add(reached []*Socket) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.queue = slices.Grow(f.queue, len(reached))
 	for _, s := range reached {
 		if s.conn.inFlusher.CompareAndSwap(false, true) {
 			f.queue = append(f.queue, s.conn)

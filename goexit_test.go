@@ -76,8 +76,8 @@ func (a exitingAdapter) LeaveAll(m adapter.Member) {
 // session ends where it has to, and Shutdown returns.
 func TestGoexitBelowTheHandlers(t *testing.T) {
 	inMemory := func(a exitingAdapter) adapter.Factory {
-		return func(l adapter.Local) (adapter.Adapter, error) {
-			m, err := adapter.NewMemory(l)
+		return func(ctx context.Context, l adapter.Local) (adapter.Adapter, error) {
+			m, err := adapter.NewMemory(ctx, l)
 			a.Adapter = m
 			return a, err
 		}

@@ -22,6 +22,7 @@ type hookSet struct {
 	middleware      []func(ctx context.Context, s *Socket) error
 	eventMiddleware []Middleware
 	onConnection    []func(s *Socket)
+	rooms           []*RoomHooks
 	handlers        map[string][]SocketHandler
 }
 
@@ -65,7 +66,9 @@ func (s *hookSet) clone() *hookSet {
 	for name, all := range handlers {
 		handlers[name] = slices.Clip(all)
 	}
-	return &hookSet{slices.Clip(s.middleware), slices.Clip(s.eventMiddleware), slices.Clip(s.onConnection), handlers}
+	return &hookSet{
+		slices.Clip(s.middleware), slices.Clip(s.eventMiddleware), slices.Clip(s.onConnection), slices.Clip(s.rooms), handlers,
+	}
 }
 
 func (h *hooks) use(mw func(ctx context.Context, s *Socket) error) {
@@ -78,6 +81,17 @@ func (h *hooks) useEvents(mw []Middleware) {
 
 func (h *hooks) onConnection(fn func(s *Socket)) {
 	h.change(func(set *hookSet) { set.onConnection = append(set.onConnection, fn) })
+}
+
+// onRooms adds room hooks, and returns what removes them.
+func (h *hooks) onRooms(r RoomHooks) (off func()) {
+	added := &r // told apart from equal ones
+	h.change(func(set *hookSet) { set.rooms = append(set.rooms, added) })
+	return func() {
+		h.change(func(set *hookSet) {
+			set.rooms = slices.DeleteFunc(slices.Clone(set.rooms), func(other *RoomHooks) bool { return other == added })
+		})
+	}
 }
 
 func (h *hooks) handle(name string, fn SocketHandler) {

@@ -31,6 +31,19 @@ func (s *server) report(ctx context.Context, sock *Socket, e *Event, err error) 
 	}
 }
 
+// reportAdapter logs what an adapter reports, counts it, and gives it to OnError. what is the cause.
+func (s *server) reportAdapter(what string, err error) {
+	s.stats.adapterErrors.Add(1)
+	ctx := context.Background()
+	s.logError(ctx, slog.LevelWarn, "socketio: adapter: "+dispatch.Plain(what), nil, nil, err)
+	if fn := s.opts.OnError; fn != nil {
+		_ = s.guard.Call(func() error {
+			fn(ctx, nil, nil, err)
+			return nil
+		})
+	}
+}
+
 // logError logs err, unless there was much of the same kind before.
 func (s *server) logError(ctx context.Context, level slog.Level, msg string, sock *Socket, e *Event, err error) {
 	if !s.log.Enabled(ctx, level) {

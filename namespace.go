@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"sync"
+	"sync/atomic"
 
 	"sio.example/socketio/adapter"
 	"sio.example/socketio/event"
@@ -28,11 +29,15 @@ type Namespace struct {
 	hooks  hooks
 	remote dispatch.Table[Handler] // OnServerSide
 
-	ready      chan struct{} // closed when the two below are set
-	adapter    adapter.Adapter
-	adapterErr error
-	refs       int       // sockets that use it, connecting ones too; guarded by server.mu
-	closing    sync.Once // of the adapter
+	rooms  roomObserver
+	ackIDs atomic.Uint32 // of broadcasts
+
+	ready         chan struct{} // closed when the three below are set
+	adapter       adapter.Adapter
+	adapterErr    error
+	inlineAdapter bool
+	refs          int       // sockets that use it, connecting ones too; guarded by server.mu
+	closing       sync.Once // of the adapter
 
 	mu      sync.RWMutex
 	sockets index.Index[*Socket] // by id: from shortly before CONNECT until OnDisconnect was called
@@ -42,13 +47,14 @@ type Namespace struct {
 func newNamespace(s *server, name string, p *ParentNamespace) *Namespace {
 	n := &Namespace{srv: s, name: name, parent: p, ready: make(chan struct{}), sockets: index.New((*Socket).ID)}
 	n.BroadcastOperator.ns = n
+	n.rooms.ns = n
 	if p != nil {
 		n.hooks.set.Store(p.hooks.load())
 	}
 	return n
 }
 
-// open makes the adapter, or waits until somebody else has made it. Factories may use a network, so no lock is held.
+// open makes the adapter, or waits until somebody else has made it. Factories are user code, so no lock is held.
 func (n *Namespace) open(mine bool) {
 	if !mine {
 		<-n.ready
@@ -69,8 +75,13 @@ var errNoAdapter = errors.New("the factory returned nil")
 func (n *Namespace) make() {
 	defer close(n.ready)
 	var made adapter.Adapter
+	inline := false
+	ctx, cancel := context.WithTimeout(n.srv.opened, n.srv.opts.ConnectTimeout)
+	defer cancel()
 	err := n.srv.guard.Contain(func() (err error) {
-		made, err = n.srv.opts.Adapter((*local)(n))
+		if made, err = n.srv.opts.Adapter(ctx, (*local)(n)); err == nil && made != nil {
+			inline = adapter.Inline(made)
+		}
 		return err
 	})
 	if err == nil && made == nil {
@@ -80,11 +91,24 @@ func (n *Namespace) make() {
 		n.adapterErr = fmt.Errorf("socketio: adapter of %s: %w", dispatch.Plain(n.name), err)
 		return
 	}
-	n.adapter, n.adapterErr = made, nil
+	n.adapter, n.adapterErr, n.inlineAdapter = made, nil, inline
+	n.rooms.start()
 }
 
-// close closes the adapter. One that is still being made is closed by open, so that a factory which takes long does not
-// hold up Shutdown.
+// Ready returns nil once events that other servers of the cluster emit arrive here: at once with the adapter in
+// memory. A program that is to miss none of them waits before it lets clients in. ctx bounds how long.
+func (n *Namespace) Ready(ctx context.Context) error {
+	if n.adapterErr != nil {
+		return n.adapterErr
+	}
+	if err := n.adapter.Ready(ctx); err != nil {
+		return fmt.Errorf("socketio: adapter of %s: not ready: %w", dispatch.Plain(n.name), err)
+	}
+	return nil
+}
+
+// close closes the adapter. One that is still being made is closed by open, so that a factory which takes long does
+// not hold up Shutdown.
 func (n *Namespace) close() (err error) {
 	select {
 	case <-n.ready:
@@ -104,15 +128,16 @@ func (n *Namespace) Name() string { return n.name }
 
 // Use adds middleware. It decides, in the order it was added and one function after another, whether a socket may
 // connect: an error refuses it. A *ConnectError is sent as it is; any other error is logged and the client gets
-// InternalError. ctx is the socket's context. What middleware emits to the socket arrives before the client learns that
-// it is connected.
+// InternalError. ctx is the socket's context. What middleware emits to the socket arrives before the client learns
+// that it is connected.
 func (n *Namespace) Use(mw func(ctx context.Context, s *Socket) error) { n.hooks.use(mw) }
 
-// UseEvents adds event middleware around the handlers of all events of all sockets, outside of that of Socket.Use. The
-// first one is the outermost. SocketFromContext tells the socket.
+// UseEvents adds event middleware around the handlers of all events of all sockets, outside of that of Socket.Use.
+// The first one is the outermost. SocketFromContext tells the socket.
 func (n *Namespace) UseEvents(mw ...Middleware) { n.hooks.useEvents(mw) }
 
-// OnConnection adds a function that is called for each socket once it is connected, before its first event is handled.
+// OnConnection adds a function that is called for each socket once it is connected, before its first event is
+// handled.
 func (n *Namespace) OnConnection(fn func(s *Socket)) { n.hooks.onConnection(fn) }
 
 // Handle adds a handler for an event of all sockets. It runs after the socket's own listeners of that name. Its error
@@ -148,8 +173,8 @@ func (n *Namespace) ServerSideEmit(name string, args ...any) error {
 	return err
 }
 
-// ServerSideEmitWithAck asks the other servers of the cluster. It returns one answer a server; when ctx is done first,
-// those that have come and an error.
+// ServerSideEmitWithAck asks the other servers of the cluster. It returns one answer a server; when ctx is done
+// first, those that have come and an error.
 func (n *Namespace) ServerSideEmitWithAck(ctx context.Context, name string, args ...any) ([]Args, error) {
 	return n.serverSideEmit(ctx, name, args, true)
 }
@@ -173,7 +198,8 @@ func (n *Namespace) serverSideEmit(ctx context.Context, name string, args []any,
 	return all, nil
 }
 
-// OnServerSide adds a listener for an event that another server of the cluster sent. The returned function removes it.
+// OnServerSide adds a listener for an event that another server of the cluster sent. The returned function removes
+// it.
 func (n *Namespace) OnServerSide(name string, h Handler) (off func()) {
 	return n.remote.Add(name, h, false)
 }

@@ -23,6 +23,10 @@ func (p *ParentNamespace) UseEvents(mw ...Middleware) { p.hooks.useEvents(mw) }
 // OnConnection adds a function that is called for each socket once it is connected; see Namespace.OnConnection.
 func (p *ParentNamespace) OnConnection(fn func(s *Socket)) { p.hooks.onConnection(fn) }
 
+// OnRooms has h called for what happens to rooms of the children that are made from now on; see Namespace.OnRooms. The
+// returned function ends that for those that are made later.
+func (p *ParentNamespace) OnRooms(h *RoomHooks) (off func()) { return p.hooks.onRooms(*h) }
+
 // Handle adds a handler; see Namespace.Handle.
 func (p *ParentNamespace) Handle(name string, h SocketHandler) { p.hooks.handle(name, h) }
 

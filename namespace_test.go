@@ -270,7 +270,7 @@ func TestEmptyChildrenGo(t *testing.T) {
 		t.Run(fmt.Sprintf("keep %v", keep), func(t *testing.T) {
 			var closed atomic.Int64
 			opts := &socketio.Options{KeepEmptyChildren: keep,
-				Adapter: func(ns adapter.Local) (adapter.Adapter, error) {
+				Adapter: func(_ context.Context, ns adapter.Local) (adapter.Adapter, error) {
 					return closeCounter{adapter.New(ns), &closed}, nil
 				}}
 			bubble(t, opts, func(t *testing.T, f *fixture) {
@@ -406,14 +406,14 @@ func TestManyNamespacesOverTime(t *testing.T) {
 }
 
 func TestAdapterFails(t *testing.T) {
-	opts := &socketio.Options{Adapter: func(ns adapter.Local) (adapter.Adapter, error) {
+	opts := &socketio.Options{Adapter: func(ctx context.Context, ns adapter.Local) (adapter.Adapter, error) {
 		switch ns.Name() {
 		case "/bad":
 			return nil, errors.New("no redis")
 		case "/worse":
 			panic("boom")
 		}
-		return adapter.NewMemory(ns)
+		return adapter.NewMemory(ctx, ns)
 	}}
 	bubble(t, opts, func(t *testing.T, f *fixture) {
 		c := f.dial()
@@ -437,11 +437,11 @@ func TestAdapterFails(t *testing.T) {
 
 // A factory may take its time. Meanwhile connections to other namespaces go on.
 func TestSlowAdapter(t *testing.T) {
-	opts := &socketio.Options{Adapter: func(ns adapter.Local) (adapter.Adapter, error) {
+	opts := &socketio.Options{Adapter: func(ctx context.Context, ns adapter.Local) (adapter.Adapter, error) {
 		if ns.Name() != "/" {
 			advance(10 * time.Second)
 		}
-		return adapter.NewMemory(ns)
+		return adapter.NewMemory(ctx, ns)
 	}}
 	bubble(t, opts, func(t *testing.T, f *fixture) {
 		f.OfFunc(matcher("^/dyn$"))
@@ -486,9 +486,9 @@ func TestServerSideEmit(t *testing.T) {
 // What comes from other nodes reaches the listeners.
 func TestServerSideReceive(t *testing.T) {
 	var local adapter.Local
-	opts := &socketio.Options{Adapter: func(ns adapter.Local) (adapter.Adapter, error) {
+	opts := &socketio.Options{Adapter: func(ctx context.Context, ns adapter.Local) (adapter.Adapter, error) {
 		local = ns
-		return adapter.NewMemory(ns)
+		return adapter.NewMemory(ctx, ns)
 	}}
 	bubble(t, opts, func(t *testing.T, f *fixture) {
 		var rec recorder
@@ -536,7 +536,7 @@ func (a panicAdapter) LeaveAll(m adapter.Member) {
 func (a panicAdapter) Close() error { panic("close") }
 
 func TestAdapterPanics(t *testing.T) {
-	opts := &socketio.Options{Adapter: func(ns adapter.Local) (adapter.Adapter, error) {
+	opts := &socketio.Options{Adapter: func(_ context.Context, ns adapter.Local) (adapter.Adapter, error) {
 		return panicAdapter{adapter.New(ns)}, nil
 	}}
 	synctest.Test(t, func(t *testing.T) {

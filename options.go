@@ -26,8 +26,9 @@ type Options struct {
 	// that a packet may have as many attachments as MaxAttachments says, each as large as Engine.MaxPayload.
 	Parser parser.Parser
 
-	// Adapter makes the adapter of each namespace; the default is adapter.NewMemory. If it fails, the error is logged,
-	// the namespace refuses all clients, and its methods return the error.
+	// Adapter makes the adapter of each namespace; the default is adapter.NewMemory. It must not wait for a network: see
+	// adapter.Factory, and Namespace.Ready. Its ctx is done after ConnectTimeout, and when the server is closed. If it
+	// fails, the error is logged, the namespace refuses all clients, and its methods return the error.
 	Adapter adapter.Factory
 
 	// ConnectTimeout closes a connection that has joined no namespace after this time; default 45 s. Middleware that
@@ -84,8 +85,8 @@ type Options struct {
 	// else.
 	Logger *slog.Logger
 
-	// OnError is called after a handler's error, or a panic in any user code, was logged. s and e are nil where there
-	// is none. It must return quickly.
+	// OnError is called after a handler's error, a panic in any user code, or something that an adapter reports was
+	// logged. s and e are nil where there is none. It must return quickly.
 	OnError func(ctx context.Context, s *Socket, e *Event, err error)
 }
 

@@ -23,7 +23,17 @@ func (r *RemoteSocket) Handshake() *Handshake { return r.socket.Handshake }
 func (r *RemoteSocket) Rooms() []string { return r.socket.Rooms }
 
 // Data is what was stored with SetData. For a socket of another process it has gone through an encoding.
-func (r *RemoteSocket) Data() any { return r.socket.Data }
+func (r *RemoteSocket) Data() any {
+	encoded, ok := r.socket.Data.(Args)
+	if !ok {
+		return r.socket.Data
+	}
+	var v any
+	if encoded.Len() == 0 || encoded.Decode(0, &v) != nil {
+		return nil
+	}
+	return v
+}
 
 // Emit sends an event to the socket. That it has gone is no error.
 func (r *RemoteSocket) Emit(name string, args ...any) error { return r.operator().Emit(name, args...) }
@@ -35,12 +45,9 @@ func (r *RemoteSocket) EmitWithAck(ctx context.Context, name string, args ...any
 	if err != nil {
 		return Args{}, err
 	}
-	if err := r.ns.srv.encodable(p); err != nil {
-		return Args{}, err
-	}
 	for a, err := range r.ns.adapter.BroadcastWithAck(ctx, p, r.operator().target()) {
 		if err != nil {
-			return Args{}, ackError(name, missingAck(err))
+			return Args{}, remoteAckError(name, err)
 		}
 		return a, nil
 	}

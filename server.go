@@ -41,6 +41,7 @@ func NewServer(opts *Options) *Server {
 		idle:         make(chan struct{}),
 		partialToken: make(chan struct{}, 1),
 	}
+	s.opened, s.endOpened = context.WithCancel(context.Background())
 	s.initPendingConns()
 	s.guard = dispatch.Guard{DisableRecover: o.DisableRecover, Panics: &s.stats.panics}
 	s.appender, _ = o.Parser.(parser.Appender)
@@ -66,7 +67,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	srv.engine.ServeHTTP(w, r)
 }
 
-// Of returns the namespace called name, and makes it if needed. A leading slash is added. A namespace made by Of lets
+// Of returns the namespace called name, and makes it if needed, without waiting for the other servers of a cluster: for
+// that there is Namespace.Ready. A leading slash is added. A namespace made by Of lets
 // every client in that its middleware lets in, and stays; the functions given to OfFunc are not asked, and the
 // middleware of their parents do not count. So do not use Of to reach what clients make by connecting:
 // ParentNamespace.Child does not make anything.
@@ -108,6 +110,9 @@ type server struct {
 	files         clientFiles
 	flush         flusher
 	start         time.Time
+	roomTellers   roomTellers
+	opened        context.Context // until closeSockets
+	endOpened     context.CancelFunc
 
 	pendingConns pendingConns
 	partialToken chan struct{} // holds one element if a connection has the token; see chargePartial
@@ -271,6 +276,7 @@ func (s *server) closeSockets() {
 	s.mu.Lock()
 	if !s.closed {
 		s.closed = true
+		s.endOpened()
 		if s.liveSockets == 0 {
 			close(s.idle)
 		}
@@ -291,6 +297,15 @@ func (s *server) shutdown(ctx context.Context) error {
 		case <-s.idle: // both at once
 		default:
 			err = s.stillRunning(ctx.Err())
+		}
+	}
+	select {
+	case <-s.roomTellers.idle():
+	case <-ctx.Done():
+		select {
+		case <-s.roomTellers.idle():
+		default:
+			err = errors.Join(err, fmt.Errorf("socketio: shutdown: %w: still running: room hooks", ctx.Err()))
 		}
 	}
 	err = errors.Join(err, s.closeAdapters())

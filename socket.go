@@ -9,7 +9,6 @@ import (
 	"time"
 	"weak"
 
-	"sio.example/socketio/adapter"
 	"sio.example/socketio/engineio"
 	"sio.example/socketio/internal/dispatch"
 	"sio.example/socketio/internal/scratch"
@@ -402,7 +401,7 @@ func (r *runner) connect() {
 // would be some, and so is what the user does about its errors. It is for the reader, and a socket that nobody knows
 // yet.
 func (s *Socket) canConnectInline() bool {
-	if !s.conn.srv.encodesInline || !s.hasMemoryAdapter() {
+	if !s.conn.srv.encodesInline || !s.hasInlineAdapter() {
 		return false
 	}
 	hooks := s.ns().hooks.load()
@@ -412,18 +411,17 @@ func (s *Socket) canConnectInline() bool {
 // canCloseInline reports the same of the end of a socket that was connected. A callback that somebody adds right now
 // comes too late.
 func (s *Socket) canCloseInline() bool {
-	return s.hasMemoryAdapter() && s.onDisconnect.Len() == 0 && s.extra.Load() == nil
+	return s.hasInlineAdapter() && s.onDisconnect.Len() == 0 && s.extra.Load() == nil
 }
 
-// hasMemoryAdapter reports whether the socket's namespace is known and has the default adapter.
-func (s *Socket) hasMemoryAdapter() bool {
+// hasInlineAdapter reports whether the socket's namespace is known and has an adapter that never waits.
+func (s *Socket) hasInlineAdapter() bool {
 	if s.ns() == nil {
 		return false
 	}
 	select {
 	case <-s.ns().ready:
-		_, ok := s.ns().adapter.(*adapter.Memory)
-		return ok
+		return s.ns().inlineAdapter
 	default:
 		return false
 	}

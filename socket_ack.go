@@ -140,24 +140,45 @@ func (s *Socket) emitWithID(id uint64, name string, args []any) error {
 	return s.sendEvent(l, engineio.SendOptions{})
 }
 
-// DeliverWithAck queues a packet with an id of the socket's.
-func (m *member) DeliverWithAck(p *parser.Packet, to *adapter.Target, ack func(Args)) (forget func()) {
-	s := (*Socket)(m)
-	id, err := s.acks.Add(s.conn.srv.opts.MaxPendingAcks, (*ackLender)(s.conn), func(args Args, err error) {
+// DeliverWithAck queues a packet that several sockets are to acknowledge, each by itself.
+func (m *member) DeliverWithAck(
+	e adapter.Encoded, id uint64, to *adapter.Target, ack func(adapter.Member, Args),
+) error {
+	s, b := (*Socket)(m), e.(*broadcast)
+	if !s.Connected() && !s.awaitConnected() {
+		return adapter.ErrGone
+	}
+	err := s.acks.AddShared(id, s.conn.srv.opts.MaxPendingAcks, (*ackLender)(s.conn), func(args Args, err error) {
 		if err == nil {
-			ack(args)
+			ack(m, args)
 		}
 	})
 	switch err {
 	case nil:
 	case dispatch.ErrAcksFull:
-		return nil
-	default: // the adapter will be told that the socket has left
-		return func() {}
+		return adapter.ErrTooManyAcks
+	default:
+		return adapter.ErrGone
 	}
-	l := scratch.For(*p)
-	defer l.Free()
-	l.ID, l.HasID = id, true
-	_ = s.sendEvent(l, sendOptions(to.Flags)) // a client that can't answer is waited for like one that doesn't
-	return func() { s.acks.Forget((*ackLender)(s.conn), id) }
+	o := sendOptions(to.Flags)
+	o.Defer = true
+	if s.conn.eng.Send(o, b.messages...) == nil { // else it is waited for, as one that does not answer
+		b.reached = append(b.reached, s)
+	}
+	return nil
+}
+
+// ForgetAck gives up what DeliverWithAck waits for.
+func (m *member) ForgetAck(id uint64) { (*Socket)(m).acks.Forget((*ackLender)(m.conn), id) }
+
+// remoteAckError is broadcastAckError for one socket.
+func remoteAckError(name string, err error) error {
+	var e *encodeError
+	switch {
+	case errors.As(err, &e):
+		return e.err
+	case errors.Is(err, adapter.ErrTooManyAcks):
+		err = ErrTooManyAcks
+	}
+	return ackError(name, err)
 }

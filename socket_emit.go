@@ -9,6 +9,7 @@ import (
 	"sio.example/socketio/event"
 	"sio.example/socketio/internal/dispatch"
 	"sio.example/socketio/internal/scratch"
+	"sio.example/socketio/internal/seal"
 	"sio.example/socketio/parser"
 )
 
@@ -109,6 +110,9 @@ func (s *Socket) Broadcast() BroadcastOperator {
 type member Socket
 
 var _ adapter.Member = (*member)(nil)
+
+// Sealed makes it the only adapter.Member there is outside of tests.
+func (m *member) Sealed(seal.Mark) {}
 
 // ID is the socket's id.
 func (m *member) ID() string { return m.id }

@@ -326,7 +326,7 @@ func TestTypedEmit(t *testing.T) {
 		if n, err := add.Emit(t.Context(), s, []int{1, 2}); n != 3 || err != nil {
 			t.Errorf("got %d, %v", n, err)
 		}
-		go func() { c.expect(`421["all","x"]`); c.send("431[4]") }() // ends at once
+		go func() { c.expect(asked(0, `["all","x"]`)); c.send(answered(0, `[4]`)) }() // ends at once
 		if n, err := all.EmitAll(t.Context(), f, "x"); !slices.Equal(n, []int{4}) || err != nil {
 			t.Errorf("got %d, %v", n, err)
 		}

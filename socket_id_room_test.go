@@ -46,8 +46,8 @@ func TestRoomCalledByASocketsIDIsAnyRoom(t *testing.T) {
 			}
 			done <- err
 		}()
-		cb.expect(`420["question"]`)
-		cb.send(`430[]`)
+		cb.expect(asked(0, `["question"]`))
+		cb.send(answered(0, `[]`))
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
@@ -134,8 +134,8 @@ func TestOperationsAreVisibleWhenTheyReturn(t *testing.T) {
 			_, err := f.EmitWithAck(t.Context(), "question")
 			done <- err
 		}()
-		clients[2].expect(`420["question"]`)
-		clients[2].send(`430[]`)
+		clients[2].expect(asked(0, `["question"]`))
+		clients[2].send(answered(0, `[]`))
 		if err := <-done; err != nil {
 			t.Errorf("it waited for those who are gone: %v", err)
 		}

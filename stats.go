@@ -18,6 +18,7 @@ type Stats struct {
 	EventsIn      uint64                      // that were put into an inbox
 	EventsOut     uint64                      // one for each socket that a broadcast reached
 	HandlerErrors uint64                      // that handlers returned, and middleware other than *ConnectError
+	AdapterErrors uint64                      // that adapters reported: what could not be published, and the like
 	Panics        uint64                      // of user code, that were recovered
 	Rejected      map[string]uint64           // engine's and ours, see the Reject constants of both packages
 }
@@ -40,6 +41,7 @@ type counters struct {
 	eventsIn      atomic.Uint64
 	eventsOut     atomic.Uint64
 	handlerErrors atomic.Uint64
+	adapterErrors atomic.Uint64
 	panics        atomic.Uint64
 
 	mu          sync.Mutex
@@ -65,8 +67,8 @@ func (c *counters) disconnect(why DisconnectReason) {
 	c.disconnects[why]++
 }
 
-// Stats are the counters at this moment. They are read one after the other while work goes on. The maps hold only what
-// has happened at least once.
+// Stats are the counters at this moment. They are read one after the other while work goes on. The maps hold only
+// what has happened at least once.
 func (s *Server) Stats() Stats {
 	srv := s.srv
 	c := &srv.stats
@@ -75,6 +77,7 @@ func (s *Server) Stats() Stats {
 		EventsIn:      c.eventsIn.Load(),
 		EventsOut:     c.eventsOut.Load(),
 		HandlerErrors: c.handlerErrors.Load(),
+		AdapterErrors: c.adapterErrors.Load(),
 		Panics:        c.panics.Load(),
 		Rejected:      make(map[string]uint64),
 	}

@@ -110,12 +110,12 @@ func TestUserCodeThatMisbehaves(t *testing.T) {
 
 func misbehave(t *testing.T, bad mischief, want string) {
 	f := newFixture(t, &socketio.Options{
-		Adapter: func(l adapter.Local) (adapter.Adapter, error) {
+		Adapter: func(ctx context.Context, l adapter.Local) (adapter.Adapter, error) {
 			if l.Name() == "/dyn" {
 				bad.at("factory")
 				return badAdapter{adapter.New(l), bad}, nil
 			}
-			return adapter.NewMemory(l)
+			return adapter.NewMemory(ctx, l)
 		},
 		Parser:  badParser{parser.JSON(nil), bad},
 		OnError: func(context.Context, *socketio.Socket, *socketio.Event, error) { bad.at("OnError") },

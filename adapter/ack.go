@@ -8,48 +8,85 @@ import (
 	"sio.example/socketio/parser"
 )
 
-// BroadcastWithAck delivers p and collects the acknowledgements; see Adapter. The members are those of the moment when
-// the iteration begins. A member that drops a volatile packet is waited for until ctx is done.
+// BroadcastWithAck delivers p and collects the acknowledgements; see Adapter. The members are those of the moment
+// when the iteration begins. A member that drops a volatile packet is waited for until ctx is done.
 func (a *Memory) BroadcastWithAck(ctx context.Context, p *parser.Packet, to Target) iter.Seq2[parser.Args, error] {
+	return a.DeliverWithAck(ctx, p, to, nil)
+}
+
+// DeliverWithAck is the half of BroadcastWithAck that concerns the members of this node, for adapters that embed
+// Memory. asked, if not nil, is called once, when p has been queued for all of them and before the first result is
+// yielded, with how many were asked: those of whom ErrTooManyAcks is said are not among them. It is not called if the
+// iteration ends before that.
+func (a *Memory) DeliverWithAck(
+	ctx context.Context, p *parser.Packet, to Target, asked func(n int),
+) iter.Seq2[parser.Args, error] {
 	return func(yield func(parser.Args, error) bool) {
 		if err := ctx.Err(); err != nil {
 			yield(parser.Args{}, err)
 			return
 		}
-		w := &ackWait{pending: make(map[Member]func()), wake: make(chan struct{}, 1)}
+		w := &ackWait{id: a.ns.AckID(), wake: make(chan struct{}, 1)}
+		numbered := *p
+		numbered.ID, numbered.HasID = w.id, true
+		e, err := a.ns.Encode(&numbered, a.expect(&to))
+		if err != nil {
+			yield(parser.Args{}, err)
+			return
+		}
 		if !a.waits.add(w) {
+			a.ns.Flush(e)
 			yield(parser.Args{}, ErrClosed)
 			return
 		}
 		defer a.waits.remove(w)
 		defer w.forget()
-		w.deliver(a, p, &to)
+		n := w.deliver(a, e, &to)
+		if asked != nil {
+			asked(n)
+		}
 		w.yield(ctx, a.waits.closed, yield)
 	}
 }
 
-// An ackWait is one broadcast that waits for acknowledgements.
+// An ackWait is one broadcast that waits for acknowledgements. Each member leaves pending once: it answers, or it is
+// lost.
 type ackWait struct {
+	id   uint64
 	wake chan struct{} // holds a token when there is something new for yield
 
 	mu      sync.Mutex
-	pending map[Member]func() // who has not answered, and how to forget its acknowledgement (nil: not delivered yet)
-	results []parser.Args     // not yet yielded
-	missing error             // why a member will not answer: ErrGone or ErrTooManyAcks
-	ended   bool
+	pending map[Member]struct{} // who has not answered
+	results []parser.Args       // not yet yielded
+	missing error               // why a member will not answer: ErrGone or ErrTooManyAcks
 }
 
-func (w *ackWait) deliver(a *Memory, p *parser.Packet, to *Target) {
+// deliver asks the members, and returns how many there are.
+func (w *ackWait) deliver(a *Memory, e Encoded, to *Target) (asked int) {
+	defer a.ns.Flush(e)
 	// Under w.mu, so that leave waits for the snapshot: who is in it and leaves, is found in pending.
 	w.mu.Lock()
-	members := a.Members(to)
+	members := a.members(to)
+	w.pending = make(map[Member]struct{}, len(members))
 	for _, m := range members {
-		w.pending[m] = nil
+		w.pending[m] = struct{}{}
 	}
 	w.mu.Unlock()
+	ack := w.answer
 	for _, m := range members {
-		w.keep(m, m.DeliverWithAck(p, to, func(args parser.Args) { w.answer(m, args) }))
+		switch m.DeliverWithAck(e, w.id, to, ack) {
+		case nil:
+			asked++
+			if !w.waitsFor(m) { // it has answered, or left without the member knowing of what it owes
+				m.ForgetAck(w.id)
+			}
+		case ErrTooManyAcks:
+			w.drop(m, ErrTooManyAcks)
+		default:
+			w.drop(m, nil)
+		}
 	}
+	return asked
 }
 
 func (w *ackWait) yield(ctx context.Context, closed <-chan struct{}, yield func(parser.Args, error) bool) {
@@ -96,27 +133,17 @@ func (w *ackWait) take() (results []parser.Args, complete bool, missing error) {
 	return results, len(w.pending) == 0, w.missing
 }
 
-// keep stores how to forget m's acknowledgement, unless it is settled already.
-func (w *ackWait) keep(m Member, forget func()) {
-	if forget == nil {
-		w.lose(m, ErrTooManyAcks)
-		return
-	}
+func (w *ackWait) waitsFor(m Member) bool {
 	w.mu.Lock()
-	_, pending := w.pending[m]
-	if pending {
-		w.pending[m] = forget
-	}
-	w.mu.Unlock()
-	if !pending {
-		forget()
-	}
+	defer w.mu.Unlock()
+	_, ok := w.pending[m]
+	return ok
 }
 
 func (w *ackWait) answer(m Member, args parser.Args) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if _, ok := w.pending[m]; !ok || w.ended {
+	if _, ok := w.pending[m]; !ok {
 		return
 	}
 	delete(w.pending, m)
@@ -124,33 +151,29 @@ func (w *ackWait) answer(m Member, args parser.Args) {
 	w.signal()
 }
 
-// lose gives m up. The first reason is the one that counts.
-func (w *ackWait) lose(m Member, why error) {
+// drop waits for m no more, and reports whether it did. The first reason is the one that counts; nil is none.
+func (w *ackWait) drop(m Member, why error) bool {
 	w.mu.Lock()
-	forget, ok := w.pending[m]
-	if ok && !w.ended {
-		delete(w.pending, m)
-		if w.missing == nil {
-			w.missing = why
-		}
-		w.signal()
+	defer w.mu.Unlock()
+	if _, ok := w.pending[m]; !ok {
+		return false
 	}
-	w.mu.Unlock()
-	if forget != nil {
-		forget()
+	delete(w.pending, m)
+	if w.missing == nil {
+		w.missing = why
 	}
+	w.signal()
+	return true
 }
 
 // forget ends the wait: nothing is pending any more.
 func (w *ackWait) forget() {
 	w.mu.Lock()
 	pending := w.pending
-	w.pending, w.ended = nil, true
+	w.pending = nil
 	w.mu.Unlock()
-	for _, forget := range pending {
-		if forget != nil {
-			forget()
-		}
+	for m := range pending {
+		m.ForgetAck(w.id)
 	}
 }
 
@@ -198,7 +221,9 @@ func (s *ackWaits) leave(m Member) {
 	}
 	s.mu.Unlock()
 	for _, w := range waits {
-		w.lose(m, ErrGone)
+		if w.drop(m, ErrGone) {
+			m.ForgetAck(w.id)
+		}
 	}
 }
 

@@ -5,14 +5,18 @@ import (
 	"fmt"
 	"testing"
 
+	"sio.example/socketio/internal/seal"
 	"sio.example/socketio/parser"
 )
 
 type fakeLocal struct{ e Encoded }
 
-func (fakeLocal) Name() string                                      { return "/" }
-func (l fakeLocal) Encode(*parser.Packet, *Target) (Encoded, error) { return l.e, nil }
-func (fakeLocal) Flush(Encoded)                                     {}
+func (fakeLocal) Name() string                                  { return "/" }
+func (l fakeLocal) Encode(*parser.Packet, int) (Encoded, error) { return l.e, nil }
+func (fakeLocal) AckID() uint64                                 { return 1 << 30 }
+func (fakeLocal) Flush(Encoded)                                 {}
+func (fakeLocal) Report(string, error)                          {}
+func (fakeLocal) Sealed(seal.Mark)                              {}
 func (fakeLocal) ServerSide(context.Context, string, parser.Args, bool) (parser.Args, error) {
 	return parser.Args{}, nil
 }

@@ -21,16 +21,18 @@ var seed = maphash.MakeSeed()
 // Its methods never wait, so that those that take a ctx only look at it where their comment says so. A room exists
 // while it has members: the last one to leave deletes it.
 //
-// Lock order: membership.mu, then one shard. Broadcasts take any number of shards for reading, in ascending order, and
-// never membership.mu.
+// Lock order: membership.mu, then one shard. Broadcasts take any number of shards for reading, in ascending order,
+// and never membership.mu.
 type Memory struct {
 	ns     Local
 	shards [shards]atomic.Pointer[shard] // made when first needed, since namespaces can be many
 	waits  ackWaits
+	rooms  observers
+	count  atomic.Int64 // members
 }
 
-// A shard holds the rooms and the members of some names. The room that a member has for itself, which is called by its
-// id as it joins one on connecting, costs nothing but a flag of its membership.
+// A shard holds the rooms and the members of some names. The room that a member has for itself, which is called by
+// its id as it joins one on connecting, costs nothing but a flag of its membership.
 type shard struct {
 	mu    sync.RWMutex
 	rooms table[*set[Member]] // never empty ones; without the members for whom it is their own
@@ -85,7 +87,7 @@ func (r room) size() int {
 }
 
 // NewMemory is the Factory of in-memory adapters.
-func NewMemory(ns Local) (Adapter, error) { return New(ns), nil }
+func NewMemory(_ context.Context, ns Local) (Adapter, error) { return New(ns), nil }
 
 // New returns an in-memory adapter. It is for adapters that embed one; NewMemory is the Factory.
 func New(ns Local) *Memory {
@@ -161,7 +163,7 @@ func (a *Memory) Rooms(id string) []string {
 
 // Broadcast delivers p to the target's members; see Adapter. The only error is the one of Local.Encode, as it is.
 func (a *Memory) Broadcast(p *parser.Packet, to Target) error {
-	e, err := a.ns.Encode(p, &to)
+	e, err := a.ns.Encode(p, a.expect(&to))
 	if err != nil {
 		return err
 	}
@@ -178,7 +180,7 @@ func (a *Memory) Deliver(e Encoded, to *Target) {
 
 // Fetch describes the target's members; see Adapter. The error is always nil.
 func (a *Memory) Fetch(_ context.Context, to Target) ([]Socket, error) {
-	members := a.Members(&to)
+	members := a.members(&to)
 	sockets := make([]Socket, len(members))
 	for i, m := range members {
 		sockets[i] = m.Describe()
@@ -188,7 +190,7 @@ func (a *Memory) Fetch(_ context.Context, to Target) ([]Socket, error) {
 
 // JoinAll puts the target's members into rooms; see Adapter. The error is always nil.
 func (a *Memory) JoinAll(_ context.Context, to Target, rooms ...string) error {
-	for _, m := range a.Members(&to) {
+	for _, m := range a.members(&to) {
 		// Not Join: a member that has left since must not come back.
 		if e := a.lookup(m.ID()); e != nil && e.m == m {
 			a.enter(e, rooms)
@@ -199,7 +201,7 @@ func (a *Memory) JoinAll(_ context.Context, to Target, rooms ...string) error {
 
 // LeaveRooms takes the target's members out of rooms; see Adapter. The error is always nil.
 func (a *Memory) LeaveRooms(_ context.Context, to Target, rooms ...string) error {
-	for _, m := range a.Members(&to) {
+	for _, m := range a.members(&to) {
 		if err := a.Leave(m, rooms...); err != nil {
 			return err
 		}
@@ -209,7 +211,7 @@ func (a *Memory) LeaveRooms(_ context.Context, to Target, rooms ...string) error
 
 // DisconnectAll disconnects the target's members; see Adapter. The error is always nil.
 func (a *Memory) DisconnectAll(_ context.Context, to Target, close bool) error {
-	for _, m := range a.Members(&to) {
+	for _, m := range a.members(&to) {
 		m.Disconnect(close)
 	}
 	return nil
@@ -232,15 +234,31 @@ func (a *Memory) HasRoom(room string) bool {
 	return ok
 }
 
-// Size is how many members a room has on this node.
-func (a *Memory) Size(room string) int {
-	s := a.shard(hash(room))
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	r, _ := s.room(room)
-	n := len(r.list())
-	if r.own != nil {
-		n++
+// Ready returns nil, or ErrClosed: there is nobody to wait for.
+func (a *Memory) Ready(context.Context) error {
+	if a.waits.isClosed() {
+		return fmt.Errorf("adapter: ready: %w", ErrClosed)
+	}
+	return nil
+}
+
+// maxExpected is how many rooms are counted to tell about how many members a target has.
+const maxExpected = 4
+
+// expect is about how many members a target has.
+func (a *Memory) expect(to *Target) (n int) {
+	switch {
+	case to.Socket != "":
+		return 1
+	case len(to.Rooms) == 0:
+		return int(a.count.Load())
+	}
+	for _, name := range to.Rooms[:min(len(to.Rooms), maxExpected)] {
+		s := a.shard(hash(name))
+		s.mu.RLock()
+		r, _ := s.room(name)
+		n += r.size()
+		s.mu.RUnlock()
 	}
 	return n
 }
@@ -297,7 +315,18 @@ func (a *Memory) setOwn(e *membership, id string, own bool) {
 	s := a.shard(hash(id))
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	a.setOwnLocked(s, e, id, own)
+}
+
+// setOwnLocked needs the lock of s, the shard of id.
+func (a *Memory) setOwnLocked(s *shard, e *membership, id string, own bool) {
+	if e.own == own {
+		return
+	}
 	e.own = own
+	if all := a.rooms.load(); all != nil {
+		all.tell(id, e.m, own, s.rooms.m[id] == nil)
+	}
 }
 
 func (a *Memory) addTo(name string, m Member) {
@@ -310,6 +339,15 @@ func (a *Memory) addTo(name string, m Member) {
 		s.rooms.put(name, r)
 	}
 	r.add(m)
+	if all := a.rooms.load(); all != nil {
+		all.tell(name, m, true, len(r.list) == 1 && !s.isOwn(name))
+	}
+}
+
+// isOwn reports whether somebody is in the room called by its id, which is name. It needs mu.
+func (s *shard) isOwn(name string) bool {
+	e := s.ids.Get(name)
+	return e != nil && e.own
 }
 
 func (a *Memory) removeFrom(name string, m Member) {
@@ -318,8 +356,12 @@ func (a *Memory) removeFrom(name string, m Member) {
 	defer s.mu.Unlock()
 	r := s.rooms.m[name]
 	r.remove(m)
-	if len(r.list) == 0 {
+	empty := len(r.list) == 0
+	if empty {
 		s.rooms.remove(name)
+	}
+	if all := a.rooms.load(); all != nil {
+		all.tell(name, m, false, empty && !s.isOwn(name))
 	}
 }
 
@@ -345,6 +387,7 @@ func (a *Memory) membership(m Member) *membership {
 	}
 	e := &membership{m: m, pos: int32(len(s.list))}
 	s.ids.Put(e)
+	a.count.Add(1)
 	if n := len(s.list); n == cap(s.list) {
 		s.list = append(make([]Member, 0, n+n/4+1), s.list...) // append would double it
 	}
@@ -358,7 +401,8 @@ func (a *Memory) forgetMember(e *membership) {
 	s := a.shard(hash(id))
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	e.own = false
+	a.setOwnLocked(s, e, id, false)
+	a.count.Add(-1)
 	if last := s.list[len(s.list)-1]; last != e.m {
 		s.ids.Get(last.ID()).pos = e.pos
 	}

@@ -1,13 +1,18 @@
 package adapter
 
 import (
+	"context"
 	"fmt"
 	"testing"
+
+	"sio.example/socketio/parser"
 )
 
 // The sender is a socket, not a room: whoever joined the room called by its id gets what it sends.
 func TestSenderIsNoRoom(t *testing.T) {
-	for _, to := range []Target{{Sender: "a"}, {Rooms: []string{"room"}, Sender: "a"}, {Rooms: []string{"room", "b"}, Sender: "a"}} {
+	for _, to := range []Target{
+		{Sender: "a"}, {Rooms: []string{"room"}, Sender: "a"}, {Rooms: []string{"room", "b"}, Sender: "a"},
+	} {
 		a, b := &fakeMember{id: "a"}, &fakeMember{id: "b"}
 		m := New(fakeLocal{new(int)})
 		_, _ = m.Join(a, "a", "room"), m.Join(b, "b", "room", "a")
@@ -37,8 +42,60 @@ func TestManyExcludedRooms(t *testing.T) {
 		t.Error("a large room was written down for a few receivers")
 	}
 	for _, to := range []Target{{Except: names}, {Rooms: []string{"half 0", "half 1"}, Except: names}} {
-		if n := len(a.Members(&to)); n != 100 {
+		if n := len(a.members(&to)); n != 100 {
 			t.Errorf("%d members left of 200", n)
 		}
 	}
 }
+
+// How many were asked is told once, before the first result; those who cannot be asked are not among them.
+func TestDeliverWithAckTellsHowMany(t *testing.T) {
+	m := New(fakeLocal{new(int)})
+	for i, mute := range []bool{false, true, false} {
+		_ = m.Join(&fakeMember{id: fmt.Sprint("m", i), mute: mute}, "room")
+	}
+	_ = m.Join(&fakeMember{id: "full", full: true}, "room")
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	asked, results := 0, 0
+	var last error
+	for _, err := range m.DeliverWithAck(ctx, &parser.Packet{}, Target{}, func(n int) { asked += n }) {
+		if last = err; err != nil {
+			break
+		}
+		if results++; asked != 3 {
+			t.Errorf("%d asked at result %d, want 3", asked, results)
+		}
+		if results == 2 {
+			cancel()
+		}
+	}
+	if results != 2 || last != context.Canceled {
+		t.Errorf("%d results, %v", results, last)
+	}
+	for range m.DeliverWithAck(t.Context(), &parser.Packet{}, Target{Rooms: []string{"nowhere"}}, func(n int) { asked += 100 + n }) {
+		t.Error("a result of nobody")
+	}
+	if asked != 103 {
+		t.Errorf("not told that nobody was asked: %d", asked)
+	}
+	never := func(int) { t.Error("told though nobody was asked") }
+	for range m.DeliverWithAck(ctx, &parser.Packet{}, Target{}, never) {
+	}
+	_ = m.Close()
+	for range m.DeliverWithAck(t.Context(), &parser.Packet{}, Target{}, never) {
+	}
+}
+
+// What embeds a Memory may wait, unless it says that it does not.
+func TestInline(t *testing.T) {
+	m := New(fakeLocal{})
+	type embedding struct{ *Memory }
+	if !Inline(m) || Inline(embedding{m}) || !Inline(inliner{m}) {
+		t.Error("wrong answer")
+	}
+}
+
+type inliner struct{ *Memory }
+
+func (inliner) Inline() bool { return true }

@@ -66,8 +66,8 @@ func (s *set[T]) remove(v T) bool {
 
 func (s *set[T]) reindex() { s.index = index.NewPlaces(s.list) }
 
-// cut removes element i by moving the last one into its place. It replaces the array by one of half the size, and says
-// so, when three quarters of it are unused.
+// cut removes element i by moving the last one into its place. It replaces the array by one of half the size, and
+// says so, when three quarters of it are unused.
 func cut[T any](list []T, i int) (rest []T, shrunk bool) {
 	var zero T
 	last := len(list) - 1

@@ -8,7 +8,7 @@ import (
 )
 
 func TestMemory(t *testing.T) {
-	adaptertest.Run(t, func(testing.TB, int) []adapter.Factory {
-		return []adapter.Factory{adapter.NewMemory}
+	adaptertest.Run(t, func(testing.TB, int) adaptertest.Cluster {
+		return adaptertest.Cluster{Factories: []adapter.Factory{adapter.NewMemory}}
 	})
 }

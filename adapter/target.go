@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// Members returns a snapshot of the target's members, in no particular order, without those that are leaving.
-func (a *Memory) Members(to *Target) []Member {
+// members returns a snapshot of the target's members, in no particular order, without those that are leaving.
+func (a *Memory) members(to *Target) []Member {
 	var members []Member
 	a.each(to, func(m Member) {
 		if !m.Leaving() {
@@ -84,8 +84,8 @@ func (a *Memory) eachInRooms(to *Target, fn func(Member)) {
 // maxExcluded is how many excluded members are written down.
 const maxExcluded = 16
 
-// eachInNamespace holds one shard after the other, and none of those of the excluded rooms meanwhile: that would be a lock
-// out of order. So it writes down who is excluded, or, if these are many, locks all shards together.
+// eachInNamespace holds one shard after the other, and none of those of the excluded rooms meanwhile: that would be a
+// lock out of order. So it writes down who is excluded, or, if these are many, locks all shards together.
 func (a *Memory) eachInNamespace(except []string, fn func(Member)) {
 	var buf [maxExcluded]Member
 	excluded, ok := a.excluded(buf[:0], except)
@@ -151,8 +151,8 @@ func (a *Memory) eachInAll(names []string, fn func(Member)) {
 	}
 }
 
-// maxSearched is how many rooms are searched for members met before: that costs no memory, but time that grows with the
-// square of their number.
+// maxSearched is how many rooms are searched for members met before: that costs no memory, but time that grows with
+// the square of their number.
 const maxSearched = 8
 
 // An exclusion is who gets nothing.

@@ -71,7 +71,7 @@ func testFlags(t *testing.T, w *world) {
 	}
 	w.broadcast(w.nodes[0], "local", adapter.Target{Flags: adapter.Flags{Local: true}})
 	w.broadcast(w.nodes[0], "local room", adapter.Target{Rooms: []string{"room"}, Flags: adapter.Flags{Local: true}})
-	w.settle()
+	w.settle(adapter.Target{}, adapter.Target{Rooms: []string{"room"}})
 	for _, name := range []string{"local", "local room"} {
 		if got := w.receivers(name); !slices.Equal(got, local) {
 			t.Errorf("%s: received by %v, want %v", name, got, local)
@@ -113,13 +113,19 @@ func testOrder(t *testing.T, w *world) {
 func testEncodeError(t *testing.T, w *world) {
 	w.add("a", "room")
 	w.nodes[0].encode = func(*parser.Packet) error { return errEncode }
-	for _, to := range []adapter.Target{{}, {Rooms: []string{"room"}}, {Rooms: []string{"nowhere"}}} {
+	targets := []adapter.Target{{}, {Rooms: []string{"room"}}, {Rooms: []string{"nowhere"}}}
+	for _, to := range targets {
 		if err := w.nodes[0].Broadcast(event("x"), to); !errors.Is(err, errEncode) {
 			t.Errorf("broadcast to %v: error %v, want the encoder's", to.Rooms, err)
 		}
 	}
+	for _, err := range w.nodes[0].BroadcastWithAck(t.Context(), event("x"), adapter.Target{}) {
+		if !errors.Is(err, errEncode) {
+			t.Errorf("broadcast with acknowledgements: error %v, want the encoder's", err)
+		}
+	}
 	w.nodes[0].encode = nil
-	w.settle()
+	w.settle(targets...)
 	if got := w.receivers("x"); got != nil {
 		t.Errorf("what could not be encoded was received by %v", got)
 	}
@@ -127,17 +133,23 @@ func testEncodeError(t *testing.T, w *world) {
 
 // testFlush counts on the node that sends: others may do without encoding what none of their members is to get.
 func testFlush(t *testing.T, w *world) {
-	w.add("a", "room")
-	w.add("b", "room", "other")
+	w.add("a", "room").answer = yes
+	w.add("b", "room", "other").answer = yes
 	nd := w.nodes[0]
 	for _, to := range []adapter.Target{
-		{}, {Rooms: []string{"room"}}, {Rooms: []string{"nowhere"}}, {Rooms: []string{"room", "other"}}, {Except: []string{"a"}},
+		{}, {Rooms: []string{"room"}}, {Rooms: []string{"nowhere"}}, {Rooms: []string{"room", "other"}},
+		{Except: []string{"a"}},
 	} {
 		encodes, flushes := nd.encodes.Load(), nd.flushes.Load()
 		to.Flags.Local = true
 		w.broadcast(nd, "x", to)
 		if e, f := nd.encodes.Load()-encodes, nd.flushes.Load()-flushes; e != 1 || f != 1 {
 			t.Errorf("to %v except %v: encoded %d times, flushed %d times, want 1 and 1", to.Rooms, to.Except, e, f)
+		}
+		encodes, flushes = nd.encodes.Load(), nd.flushes.Load()
+		_, _ = collect(t, patient(t), nd, to, nil)
+		if e, f := nd.encodes.Load()-encodes, nd.flushes.Load()-flushes; e != 1 || f != 1 {
+			t.Errorf("to %v with acknowledgements: encoded %d times, flushed %d times, want 1 and 1", to.Rooms, e, f)
 		}
 	}
 }

@@ -13,13 +13,13 @@ import (
 
 // TestLinked runs the half of the suite that needs several nodes.
 func TestLinked(t *testing.T) {
-	adaptertest.Run(t, func(_ testing.TB, n int) []adapter.Factory {
+	adaptertest.Run(t, func(_ testing.TB, n int) adaptertest.Cluster {
 		c := new(links)
 		factories := make([]adapter.Factory, n)
 		for i := range factories {
 			factories[i] = c.newAdapter
 		}
-		return factories
+		return adaptertest.Cluster{Factories: factories}
 	})
 }
 
@@ -35,7 +35,7 @@ type linked struct {
 	cluster *links
 }
 
-func (c *links) newAdapter(ns adapter.Local) (adapter.Adapter, error) {
+func (c *links) newAdapter(_ context.Context, ns adapter.Local) (adapter.Adapter, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	l := &linked{Memory: adapter.New(ns), ns: ns, cluster: c}
@@ -73,7 +73,9 @@ func (l *linked) Broadcast(p *parser.Packet, to adapter.Target) error {
 	return nil
 }
 
-func (l *linked) BroadcastWithAck(ctx context.Context, p *parser.Packet, to adapter.Target) iter.Seq2[parser.Args, error] {
+func (l *linked) BroadcastWithAck(
+	ctx context.Context, p *parser.Packet, to adapter.Target,
+) iter.Seq2[parser.Args, error] {
 	type result struct {
 		args parser.Args
 		err  error
@@ -151,7 +153,9 @@ func (l *linked) DisconnectAll(ctx context.Context, to adapter.Target, close boo
 	return nil
 }
 
-func (l *linked) ServerSideEmit(ctx context.Context, name string, args parser.Args, wantAck bool) iter.Seq2[parser.Args, error] {
+func (l *linked) ServerSideEmit(
+	ctx context.Context, name string, args parser.Args, wantAck bool,
+) iter.Seq2[parser.Args, error] {
 	return func(yield func(parser.Args, error) bool) {
 		for _, n := range l.others() {
 			res, err := n.ns.ServerSide(ctx, name, args, wantAck)

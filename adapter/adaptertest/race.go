@@ -173,7 +173,7 @@ func testExactlyOnce(t *testing.T, w *world) {
 	for _, m := range churn {
 		m.join(t)
 	}
-	w.settle()
+	w.settle(targets...)
 	w.copies(slices.Concat(stay, move), names, 1, 1)
 	w.copies([]*member{excepted}, names, 0, 0)
 	w.copies(stay, toOneRoom, 1, 1)
@@ -213,7 +213,7 @@ func testGoneStaysGone(t *testing.T, w *world) {
 	})
 	const n = 2000
 	for i := range n {
-		m := &member{id: fmt.Sprint("m", i%10), node: nd, changed: make(chan struct{})}
+		m := newMember(fmt.Sprint("m", i%10), nd)
 		m.join(t, m.id)
 		m.leaveAll()
 		if got := nd.Rooms(m.id); got != nil {

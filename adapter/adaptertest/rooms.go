@@ -84,7 +84,7 @@ func testJoinTwice(t *testing.T, w *world) {
 
 func testJoinSameID(t *testing.T, w *world) {
 	a := w.add("a", "room")
-	twin := &member{id: "a", node: a.node, changed: make(chan struct{})}
+	twin := newMember("a", a.node)
 	if err := a.node.Join(twin, "room"); !errors.Is(err, adapter.ErrExists) {
 		t.Errorf("join with a taken id: %v, want ErrExists", err)
 	}
@@ -255,7 +255,7 @@ func testClose(t *testing.T, w *world) {
 			t.Errorf("close: %v", err)
 		}
 	}
-	late := &member{id: "late", node: a.node, changed: make(chan struct{})}
+	late := newMember("late", a.node)
 	if err := a.node.Join(late, "room"); !errors.Is(err, adapter.ErrClosed) {
 		t.Errorf("join after close: %v, want ErrClosed", err)
 	}

@@ -8,8 +8,8 @@ import (
 	"sio.example/socketio/parser"
 )
 
-// testSender: a member is known by its id, whether or not it is in the room called by it. It is asked on its own node, as
-// others may know rooms only.
+// testSender: a member is known by its id, whether or not it is in the room called by it. It is asked on its own
+// node, as others may know rooms only.
 func testSender(t *testing.T, w *world) {
 	a := w.add("a", "room")
 	w.add("b", "room")
@@ -18,7 +18,7 @@ func testSender(t *testing.T, w *world) {
 	sees := func(what string, to adapter.Target, want ...string) {
 		t.Helper()
 		w.broadcast(a.node, what, to)
-		w.settle()
+		w.settle(to)
 		if got := w.receivers(what); !slices.Equal(got, want) {
 			t.Errorf("%s: received by %v, want %v", what, got, want)
 		}

@@ -1,6 +1,7 @@
 package adaptertest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"sio.example/socketio/adapter"
+	"sio.example/socketio/internal/seal"
 	"sio.example/socketio/parser"
 )
 
@@ -19,23 +21,27 @@ const patience = 5 * time.Minute
 
 // A world is a cluster of nodes and the members on them.
 type world struct {
-	t       testing.TB
-	nodes   []*node
-	members []*member
-	fences  int
-	sent    int
+	t         testing.TB
+	cluster   Cluster
+	nodes     []*node
+	members   []*member
+	sentinels []*member // one a node: members only while there is a fence
+	fences    int
+	sent      int
 }
 
-func newWorld(t testing.TB, nodes Nodes, n int) *world {
-	w := &world{t: t}
-	for i, factory := range nodes(t, n)[:n] {
+func newWorld(t testing.TB, c Cluster, n int) *world {
+	w := &world{t: t, cluster: c}
+	for i, factory := range c.Factories[:n] {
 		nd := &node{index: i}
-		a, err := factory(nd)
+		nd.ackID.Store(1 << 30)
+		a, err := factory(t.Context(), nd)
 		if err != nil {
 			t.Fatalf("node %d: %v", i, err)
 		}
 		nd.Adapter = a
 		w.nodes = append(w.nodes, nd)
+		w.sentinels = append(w.sentinels, newMember(fmt.Sprint("sentinel ", i), nd))
 		t.Cleanup(func() {
 			if err := a.Close(); err != nil {
 				t.Errorf("node %d: close: %v", i, err)
@@ -50,30 +56,71 @@ func newWorld(t testing.TB, nodes Nodes, n int) *world {
 		}
 		return true
 	})
+	for _, nd := range w.nodes {
+		if err := nd.Ready(patient(t)); err != nil {
+			t.Fatalf("node %d: %v", nd.index, err)
+		}
+	}
 	return w
 }
 
 // add makes a member on the next node in turn and lets it join rooms, and one of its own as a server does.
 func (w *world) add(id string, rooms ...string) *member {
 	w.t.Helper()
-	m := &member{id: id, node: w.nodes[len(w.members)%len(w.nodes)], changed: make(chan struct{})}
+	m := newMember(id, w.nodes[len(w.members)%len(w.nodes)])
 	w.members = append(w.members, m)
 	m.join(w.t, append([]string{id}, rooms...)...)
 	return m
 }
 
-// settle returns when all that was broadcast before has arrived.
-func (w *world) settle() {
+// settle returns when all that was broadcast before to these targets has arrived; without any, to all.
+func (w *world) settle(targets ...adapter.Target) {
 	w.t.Helper()
-	w.fences++
+	if len(targets) == 0 {
+		targets = []adapter.Target{{}}
+	}
+	for _, to := range targets {
+		w.fence(to)
+	}
+}
+
+// fence broadcasts from each node to the target, of which there is a sentinel on each node. That one has it says that
+// the node has also dealt with what came before.
+func (w *world) fence(to adapter.Target) {
+	w.t.Helper()
+	to.Flags, to.Socket = adapter.Flags{}, ""
+	rooms := slices.DeleteFunc(slices.Clone(to.Rooms), func(r string) bool { return slices.Contains(to.Except, r) })
+	if len(rooms) < len(to.Rooms) && len(rooms) == 0 { // nobody is left
+		rooms, to.Except = to.Rooms, nil
+	}
+	for _, s := range w.sentinels {
+		s.join(w.t, rooms...)
+		defer s.node.LeaveAll(s)
+	}
+	waiting := w.sentinels
+	if len(to.Rooms) == 0 && len(to.Except) == 0 && to.Sender == "" {
+		waiting = slices.Concat(waiting, slices.DeleteFunc(slices.Clone(w.members), func(m *member) bool { return !m.present() }))
+	}
 	for _, nd := range w.nodes {
+		w.fences++
 		name := fmt.Sprintf("fence %d of node %d", w.fences, nd.index)
-		w.broadcast(nd, name, adapter.Target{})
-		for _, m := range w.members {
-			if m.present() {
+		arrived := func() bool {
+			return !slices.ContainsFunc(waiting, func(m *member) bool { return m.count(name) == 0 })
+		}
+		w.broadcast(nd, name, to)
+		if !w.cluster.Lossy {
+			for _, m := range waiting {
 				m.await(w.t, name)
 			}
+			continue
 		}
+		eventually(w.t, name, func() bool { // until none of them was lost
+			if arrived() {
+				return true
+			}
+			w.broadcast(nd, name, to)
+			return false
+		})
 	}
 }
 
@@ -104,7 +151,12 @@ func (w *world) sees(what string, to adapter.Target, want ...string) {
 		w.sent++
 		name := fmt.Sprintf("%s, from node %d, broadcast %d", what, nd.index, w.sent)
 		w.broadcast(nd, name, to)
-		w.settle()
+		for _, m := range w.members {
+			if slices.Contains(want, m.id) && m.present() {
+				m.await(w.t, name)
+			}
+		}
+		w.settle(to)
 		if got := w.receivers(name); !slices.Equal(got, want) {
 			w.t.Errorf("%s: received by %v, want %v", name, got, want)
 		}
@@ -120,7 +172,9 @@ func (w *world) eventuallySees(what string, room string, want ...string) {
 			return slices.Equal(ids(w.fetch(nd, adapter.Target{Rooms: []string{room}})), want)
 		})
 	}
-	w.sees(what, adapter.Target{Rooms: []string{room}}, want...)
+	to := adapter.Target{Rooms: []string{room}}
+	w.settle(to) // whom another node has put into the room, it need not reach at once
+	w.sees(what, to, want...)
 }
 
 func (w *world) fetch(nd *node, to adapter.Target) []adapter.Socket {
@@ -163,34 +217,63 @@ func event(name string) *parser.Packet {
 type node struct {
 	adapter.Adapter
 	index int
+	name  string // default: /test
 
 	encode     func(p *parser.Packet) error // hooks of some tests, set before use
 	flush      func()
 	serverSide func(name string, args parser.Args, wantAck bool) (parser.Args, error)
 
-	encodes, flushes atomic.Int64
+	encodes, flushes, ackID atomic.Int64
+
+	mu      sync.Mutex
+	reports []error
 }
 
 // encoded is what this namespace's packets look like to the adapter.
 type encoded struct {
 	name    string
+	id      uint64
+	wire    []parser.Frame
 	copies  int // not atomic: the race detector tells when Deliver is not called from one goroutine
 	flushed bool
 }
 
 var errEncode = errors.New("adaptertest: cannot encode")
 
-func (n *node) Name() string { return "/test" }
+func (n *node) Name() string { return cmp.Or(n.name, "/test") }
 
-func (n *node) Encode(p *parser.Packet, to *adapter.Target) (adapter.Encoded, error) {
+func (n *node) Encode(p *parser.Packet, _ int) (adapter.Encoded, error) {
 	if n.encode != nil {
 		if err := n.encode(p); err != nil {
 			return nil, err
 		}
 	}
 	n.encodes.Add(1)
-	return &encoded{name: p.Name}, nil
+	wire, err := codec.Encode(nil, p)
+	if err != nil {
+		return nil, err
+	}
+	return &encoded{name: p.Name, id: p.ID, wire: wire}, nil
 }
+
+var codec = parser.JSON(nil)
+
+func (n *node) AckID() uint64 { return uint64(n.ackID.Add(1)) }
+
+func (n *node) Report(_ string, err error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.reports = append(n.reports, err)
+}
+
+// reported is how often something went wrong.
+func (n *node) reported() int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return len(n.reports)
+}
+
+func (n *node) Sealed(seal.Mark) {}
 
 func (n *node) Flush(e adapter.Encoded) {
 	enc := e.(*encoded)
@@ -219,17 +302,23 @@ type member struct {
 	describe   func() // hooks of some tests, set before use
 	disconnect func(close bool)
 	answer     func(m *member, name string, ack func(parser.Args)) // default: keep ack for later
+	full       bool                                                // waits for too many acknowledgements already
 
 	mu       sync.Mutex
 	left     bool
 	leaving  atomic.Bool
 	received map[string]int // copies of each event
 	log      []string
-	flags    adapter.Flags // of the last packet
-	acks     map[int]func(parser.Args)
-	nextAck  int
+	wire     []parser.Frame // of the last packet
+	flags    adapter.Flags  // likewise
+	acks     map[uint64]func(parser.Args)
+	asked    []uint64      // ids of acknowledgements
 	closed   []bool        // arguments of Disconnect
 	changed  chan struct{} // closed and replaced at each change
+}
+
+func newMember(id string, nd *node) *member {
+	return &member{id: id, node: nd, changed: make(chan struct{})}
 }
 
 func (m *member) join(t testing.TB, rooms ...string) {
@@ -320,13 +409,13 @@ func (m *member) notify() {
 	m.changed = make(chan struct{})
 }
 
-func (m *member) record(name string, to *adapter.Target) {
+func (m *member) record(enc *encoded, to *adapter.Target) {
 	if m.received == nil {
 		m.received = make(map[string]int)
 	}
-	m.received[name]++
-	m.log = append(m.log, name)
-	m.flags = to.Flags
+	m.received[enc.name]++
+	m.log = append(m.log, enc.name)
+	m.wire, m.flags = enc.wire, to.Flags
 	m.notify()
 }
 
@@ -340,36 +429,53 @@ func (m *member) Deliver(e adapter.Encoded, to *adapter.Target) {
 	enc.copies++
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.record(enc.name, to)
+	m.record(enc, to)
 }
 
-func (m *member) DeliverWithAck(p *parser.Packet, to *adapter.Target, ack func(parser.Args)) (forget func()) {
+func (m *member) DeliverWithAck(
+	e adapter.Encoded, id uint64, to *adapter.Target, ack func(adapter.Member, parser.Args),
+) error {
+	enc := e.(*encoded)
+	if enc.flushed || enc.id != id {
+		panic("adaptertest: delivered after the flush, or with the id of another packet")
+	}
+	enc.copies++
 	m.mu.Lock()
-	id := m.nextAck
-	m.nextAck++
-	if m.acks == nil {
-		m.acks = make(map[int]func(parser.Args))
-	}
-	m.acks[id] = ack
-	m.record(p.Name, to)
-	m.mu.Unlock()
-	forget = func() {
-		m.mu.Lock()
+	if m.left || m.full {
 		defer m.mu.Unlock()
-		delete(m.acks, id)
-		m.notify()
+		if m.full {
+			return adapter.ErrTooManyAcks
+		}
+		return adapter.ErrGone
 	}
+	if m.acks == nil {
+		m.acks = make(map[uint64]func(parser.Args))
+	}
+	m.acks[id] = func(args parser.Args) { ack(m, args) }
+	m.asked = append(m.asked, id)
+	m.record(enc, to)
+	m.mu.Unlock()
 	if m.answer != nil {
-		m.answer(m, p.Name, func(args parser.Args) { forget(); ack(args) })
+		m.answer(m, enc.name, func(args parser.Args) { m.ForgetAck(id); ack(m, args) })
 	}
-	return forget
+	return nil
 }
+
+func (m *member) ForgetAck(id uint64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.acks, id)
+	m.notify()
+}
+
+func (m *member) Sealed(seal.Mark) {}
 
 func (m *member) Describe() adapter.Socket {
 	if m.describe != nil {
 		m.describe()
 	}
-	return adapter.Socket{ID: m.id, Handshake: &adapter.Handshake{Address: "192.0.2.1", URL: "/" + m.id}, Rooms: m.rooms()}
+	h := &adapter.Handshake{Address: "192.0.2.1", URL: "/" + m.id}
+	return adapter.Socket{ID: m.id, Handshake: h, Rooms: m.rooms(), Data: map[string]any{"id": m.id}}
 }
 
 func (m *member) Disconnect(close bool) {

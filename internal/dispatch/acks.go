@@ -15,12 +15,17 @@ var (
 	ErrAcksFull   = errors.New("too many unanswered acknowledgements")
 )
 
-// AckCost is what an acknowledgement that is waited for counts in bytes, beside what its owner says: a little more than
-// it takes.
+// SharedAckIDs is how many ids there are for what one socket asks for itself, from 0 on, and behind them for what
+// several are asked for together. Both ranges end below 2^31, since there are clients that take ids for 32-bit
+// integers: the official one for Java does (socket.io-client-java, IOParser.java).
+const SharedAckIDs = 1 << 30
+
+// AckCost is what an acknowledgement that is waited for counts in bytes, beside what its owner says: a little more
+// than it takes.
 const AckCost = 256
 
-// A Lender has memory for the acknowledgements that the sockets of one connection wait for. It is called with the lock
-// of an Acks held, and must not wait.
+// A Lender has memory for the acknowledgements that the sockets of one connection wait for. It is called with the
+// lock of an Acks held, and must not wait.
 type Lender interface {
 	// Borrow reports whether n bytes more may be held, and counts them if so.
 	Borrow(n int) bool
@@ -35,7 +40,8 @@ const (
 )
 
 // Acks are the acknowledgements that a socket waits for. Each settles exactly once: by Resolve, by Fail, by Close, or
-// silently by Forget. It is one word until the first is added. The zero value is ready; it is safe for concurrent use.
+// silently by Forget. It is one word until the first is added. The zero value is ready; it is safe for concurrent
+// use.
 type Acks[T any] struct {
 	table atomic.Pointer[ackTable[T]]
 }
@@ -76,6 +82,18 @@ func (a *Acks[T]) Add(most int, l Lender, settle func(v T, err error)) (id uint6
 	return a.add(most, l, ack[T]{settle: settle, size: AckCost})
 }
 
+// AddShared is Add with an id that was chosen for several sockets, from SharedAckIDs on. It also fails while an
+// earlier one with this id is waited for.
+func (a *Acks[T]) AddShared(id uint64, most int, l Lender, settle func(v T, err error)) error {
+	t := a.ensureTable()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if _, taken := t.pending[id]; taken {
+		return ErrAcksFull
+	}
+	return t.put(id, most, l, ack[T]{settle: settle, size: AckCost})
+}
+
 // AddQueued is Add for what queues a callback, which counts until Done is called. It is called with a lock held, so
 // that nothing is queued any more when Close has returned; size is that of v, which does not count here. extra is what
 // it takes in bytes beside AckCost.
@@ -88,21 +106,15 @@ func (a *Acks[T]) add(most int, l Lender, e ack[T]) (id uint64, err error) {
 	t := a.ensureTable()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	waiting := len(t.pending) + int(t.queued)
-	switch {
-	case t.closed:
-		return 0, ErrAcksClosed
-	case waiting >= most, !t.borrow(l, e.size) && waiting > 0:
-		return 0, ErrAcksFull
+	for id = t.next; ; id = (id + 1) % SharedAckIDs {
+		if _, taken := t.pending[id]; !taken { // the counter may have come round
+			break
+		}
 	}
-	if t.pending == nil {
-		t.pending = make(map[uint64]ack[T], 1)
+	if err = t.put(id, most, l, e); err != nil {
+		return 0, err
 	}
-	id = t.next
-	t.next++
-	t.pending[id] = e
-	t.bytes += e.size
-	t.peak = max(t.peak, int32(len(t.pending)))
+	t.next = (id + 1) % SharedAckIDs
 	return id, nil
 }
 
@@ -173,8 +185,8 @@ func (a *Acks[T]) Len() int {
 	return len(t.pending)
 }
 
-// Close settles all with err, in the order they were added; Add fails from then on. What is queued for them is queued
-// when it returns.
+// Close settles all with err, in the order they were added, and those with shared ids behind the others; Add fails
+// from then on. What is queued for them is queued when it returns.
 func (a *Acks[T]) Close(l Lender, err error) {
 	t := a.ensureTable()
 	var zero T
@@ -199,6 +211,24 @@ func (a *Acks[T]) Close(l Lender, err error) {
 }
 
 // The following need mu.
+
+// put adds a pending one, unless there is no room for it.
+func (t *ackTable[T]) put(id uint64, most int, l Lender, e ack[T]) error {
+	waiting := len(t.pending) + int(t.queued)
+	switch {
+	case t.closed:
+		return ErrAcksClosed
+	case waiting >= most, !t.borrow(l, e.size) && waiting > 0:
+		return ErrAcksFull
+	}
+	if t.pending == nil {
+		t.pending = make(map[uint64]ack[T], 1)
+	}
+	t.pending[id] = e
+	t.bytes += e.size
+	t.peak = max(t.peak, int32(len(t.pending)))
+	return nil
+}
 
 // take removes a pending one, which still counts.
 func (t *ackTable[T]) take(id uint64) (e ack[T], ok bool) {

@@ -212,7 +212,8 @@ func TestAcksAreLent(t *testing.T) {
 	}
 }
 
-// Once Close has returned nothing is queued any more: it waits for who is just being settled. The others come in order.
+// Once Close has returned nothing is queued any more: it waits for who is just being settled. The others come in
+// order.
 func TestAcksCloseIsLast(t *testing.T) {
 	var a Acks[int]
 	var closed atomic.Bool
@@ -252,5 +253,44 @@ func BenchmarkAcks(b *testing.B) {
 	for range b.N {
 		id, _ := a.Add(many, rich, settle)
 		a.Resolve(rich, id, 1, 1)
+	}
+}
+
+// An id that was chosen for several is one of a range of its own, and cannot wait twice.
+func TestSharedAcks(t *testing.T) {
+	var a Acks[string]
+	var got []string
+	settle := func(v string, err error) { got = append(got, v) }
+	const id = SharedAckIDs + 7
+	if err := a.AddShared(id, many, rich, settle); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.AddShared(id, many, rich, settle); err != ErrAcksFull {
+		t.Errorf("added twice: %v", err)
+	}
+	if err := a.AddShared(id+1, 1, rich, settle); err != ErrAcksFull {
+		t.Errorf("added beyond the limit: %v", err)
+	}
+	if !a.Resolve(rich, id, "yes", 3) || a.Resolve(rich, id, "again", 5) || a.Forget(rich, id) {
+		t.Error("not settled exactly once")
+	}
+	if err := a.AddShared(id, many, rich, settle); err != nil {
+		t.Errorf("added again: %v", err)
+	}
+	a.Close(rich, errors.New("gone"))
+	if err := a.AddShared(id, many, rich, settle); err != ErrAcksClosed || len(got) != 2 {
+		t.Errorf("after Close: %v; settled %q", err, got)
+	}
+}
+
+// Ids stay below those that are shared, and go round without meeting one that waits.
+func TestAckIDsGoRound(t *testing.T) {
+	var a Acks[int]
+	waits, _ := a.Add(many, rich, func(int, error) {})
+	a.table.Load().next = SharedAckIDs - 1
+	last, _ := a.Add(many, rich, func(int, error) {})
+	next, _ := a.Add(many, rich, func(int, error) {})
+	if waits != 0 || last != SharedAckIDs-1 || next != 1 {
+		t.Errorf("ids %d, %d, %d", waits, last, next)
 	}
 }

@@ -57,6 +57,10 @@ function handlers(socket) {
     ack();
   });
   socket.on("to-room", (room, ...args) => socket.to(room).emit("room-msg", room, ...args));
+  socket.on("ask-room", (room, ...args) => {
+    const ack = args.pop();
+    socket.nsp.timeout(200000).to(room).emit("please-ack", ...args, (_, held) => ack(held));
+  });
   socket.on("broadcast", (...args) => socket.broadcast.emit("broadcast", ...args));
   socket.on("drop", () => socket.conn.close());
   socket.on("kick", () => socket.disconnect(false));

@@ -74,6 +74,7 @@ func (a *app) handlers(p place) {
 		"leave":     leave,
 		"to-room":   toRoom,
 		"broadcast": broadcast,
+		"ask-room":  askRoom,
 		"drop": func(_ context.Context, s *socketio.Socket, _ *socketio.Event) error {
 			s.Conn().Close()
 			return nil
@@ -209,6 +210,25 @@ func toRoom(_ context.Context, s *socketio.Socket, e *socketio.Event) error {
 
 func broadcast(_ context.Context, s *socketio.Socket, e *socketio.Event) error {
 	return s.Broadcast().Emit("broadcast", e.Args)
+}
+
+// askRoom asks all members of a room, and answers with the first value of each.
+func askRoom(ctx context.Context, s *socketio.Socket, e *socketio.Event) error {
+	var room string
+	if err := e.Args.Slice(0, 1).Bind(&room); err != nil {
+		return fmt.Errorf("server: ask-room: %w", err)
+	}
+	held, err := s.Namespace().To(room).EmitWithAck(ctx, "please-ack", e.Args.Slice(1, e.Args.Len()))
+	if err != nil {
+		return fmt.Errorf("server: ask-room: %w", err)
+	}
+	answers := make([]any, len(held))
+	for i, args := range held {
+		if err := args.Decode(0, &answers[i]); err != nil {
+			return fmt.Errorf("server: ask-room: %w", err)
+		}
+	}
+	return reply(e, answers)
 }
 
 // serverSide handles the events of other nodes.

@@ -49,6 +49,27 @@ module.exports = [
     },
   },
   {
+    title: "many clients are asked at once, beside what each is asked alone",
+    async body({ clients }) {
+      const sockets = await Promise.all(Array.from({ length: 5 }, () => clients.connected()));
+      await Promise.all(sockets.map((socket) => call(socket, "join", "asked")));
+      for (const [i, socket] of sockets.entries()) {
+        socket.on("please-ack", (kind, value, ack) => ack(kind === "alone" ? [kind, i, value] : [kind, i, value.length]));
+      }
+      for (let round = 0; round < 20; round++) {
+        const alone = sockets.map((socket) => once(socket, "acked"));
+        sockets.forEach((socket) => socket.emit("ask-ack", "alone", round));
+        const [[together]] = await Promise.all([
+          call(sockets[round % 5], "ask-room", "asked", "together", Buffer.alloc(round)),
+          ...alone,
+        ]);
+        assert.deepEqual(together.map(([, i]) => i).sort(), [0, 1, 2, 3, 4]);
+        for (const answer of together) assert.deepEqual([answer[0], answer[2]], ["together", round]);
+        for (const [i, held] of (await Promise.all(alone)).entries()) assert.deepEqual(held, [["alone", i, round]]);
+      }
+    },
+  },
+  {
     title: "five hundred acknowledgements are outstanding and none is mixed up",
     async body({ clients }) {
       const socket = await clients.connected();

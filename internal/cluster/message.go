@@ -1,0 +1,291 @@
+package cluster
+
+import (
+	"encoding/binary"
+	"errors"
+	"math"
+
+	"sio.example/socketio/adapter"
+	"sio.example/socketio/parser"
+)
+
+// A kind says what a message is about.
+type kind byte
+
+const (
+	kindHello     kind = iota + 1 // I am new; say who you are
+	kindHeartbeat                 // Request is the first request that is still waited for
+	kindGoodbye
+	kindBroadcast
+	kindJoin
+	kindLeave
+	kindDisconnect
+	kindEvent  // server-side
+	kindFetch  // requests, which have an id
+	kindAsk    // a broadcast with acknowledgements
+	kindQuery  // a server-side event with an acknowledgement
+	kindCancel // of a request
+
+	kindAsked  // answers: Count members were asked
+	kindAnswer // one result
+	kindDone   // the last answer; Count were sent before
+)
+
+// A message is what nodes exchange. Which fields count depends on the kind.
+type message struct {
+	Kind    kind
+	Node    string // who sent it
+	Seq     uint64 // grows with each message of a node
+	Request uint64 // id of a request of the node that has asked
+	Count   uint64
+	Timeout uint64 // milliseconds that the answer is waited for; 0: unknown
+	Target  adapter.Target
+	Rooms   []string
+	Close   bool
+	Name    string // of a server-side event
+	Error   string
+	Frames  []parser.Frame // a packet
+	Sockets []socketInfo
+}
+
+// A socketInfo is an adapter.Socket on its way.
+type socketInfo struct {
+	ID     string
+	Rooms  []string
+	Frames []parser.Frame // see describe
+}
+
+const version = 1
+
+var errMessage = errors.New("cluster: not a message of this version")
+
+// appendBody appends all but the first three fields: those are known when the message is published.
+func (m *message) appendBody(b []byte) []byte {
+	b = binary.AppendUvarint(b, m.Request)
+	b = binary.AppendUvarint(b, m.Count)
+	b = binary.AppendUvarint(b, m.Timeout)
+	b = appendStrings(b, m.Target.Rooms)
+	b = appendStrings(b, m.Target.Except)
+	b = appendString(b, m.Target.Socket)
+	b = appendString(b, m.Target.Sender)
+	b = append(b, bits(m.Target.Flags.Volatile, m.Target.Flags.NoCompress, m.Close))
+	b = appendStrings(b, m.Rooms)
+	b = appendString(b, m.Name)
+	b = appendString(b, m.Error)
+	b = appendFrames(b, m.Frames)
+	b = binary.AppendUvarint(b, uint64(len(m.Sockets)))
+	for _, s := range m.Sockets {
+		b = appendFrames(appendStrings(appendString(b, s.ID), s.Rooms), s.Frames)
+	}
+	return b
+}
+
+func appendMessage(b []byte, k kind, node string, seq uint64, body []byte) []byte {
+	return append(binary.AppendUvarint(appendString(append(b, version, byte(k)), node), seq), body...)
+}
+
+// parseMessage reads a message. What it returns shares memory with b.
+func parseMessage(b []byte) (*message, error) {
+	r := &reader{b: b}
+	if r.byte() != version {
+		return nil, errMessage
+	}
+	m := &message{Kind: kind(r.byte()), Node: r.string(), Seq: r.uint()}
+	m.Request, m.Count, m.Timeout = r.uint(), r.uint(), r.uint()
+	m.Target = adapter.Target{Rooms: r.strings(), Except: r.strings(), Socket: r.string(), Sender: r.string()}
+	flags := r.byte()
+	m.Target.Flags = adapter.Flags{Volatile: flags&1 != 0, NoCompress: flags&2 != 0}
+	m.Close = flags&4 != 0
+	m.Rooms, m.Name, m.Error = r.strings(), r.string(), r.string()
+	m.Frames = r.frames()
+	for n := r.count(); n > 0; n-- {
+		m.Sockets = append(m.Sockets, socketInfo{ID: r.string(), Rooms: r.strings(), Frames: r.frames()})
+	}
+	if r.bad || len(r.b) > 0 {
+		return nil, errMessage
+	}
+	return m, nil
+}
+
+func bits(flags ...bool) (b byte) {
+	for i, on := range flags {
+		if on {
+			b |= 1 << i
+		}
+	}
+	return b
+}
+
+func appendString(b []byte, s string) []byte {
+	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
+}
+
+func appendStrings(b []byte, all []string) []byte {
+	b = binary.AppendUvarint(b, uint64(len(all)))
+	for _, s := range all {
+		b = appendString(b, s)
+	}
+	return b
+}
+
+func appendFrames(b []byte, frames []parser.Frame) []byte {
+	b = binary.AppendUvarint(b, uint64(len(frames)))
+	for _, f := range frames {
+		b = append(b, bits(f.Binary))
+		b = append(binary.AppendUvarint(b, uint64(len(f.Data))), f.Data...)
+	}
+	return b
+}
+
+// A reader takes a message apart. Once something is wrong all it returns is zero.
+type reader struct {
+	b   []byte
+	bad bool
+}
+
+func (r *reader) take(n uint64) []byte {
+	if r.bad || n > uint64(len(r.b)) {
+		r.bad, r.b = true, nil
+		return nil
+	}
+	taken := r.b[:n:n]
+	r.b = r.b[n:]
+	return taken
+}
+
+func (r *reader) byte() byte {
+	if b := r.take(1); b != nil {
+		return b[0]
+	}
+	return 0
+}
+
+func (r *reader) uint() uint64 {
+	v, n := binary.Uvarint(r.b)
+	if r.bad || n <= 0 {
+		r.bad, r.b = true, nil
+		return 0
+	}
+	r.b = r.b[n:]
+	return v
+}
+
+// count is a number of elements, which take a byte each at least.
+func (r *reader) count() int {
+	n := r.uint()
+	if n > uint64(len(r.b)) {
+		r.bad, r.b = true, nil
+		return 0
+	}
+	return int(n)
+}
+
+func (r *reader) string() string { return string(r.take(r.uint())) }
+
+func (r *reader) strings() (all []string) {
+	for n := r.count(); n > 0 && !r.bad; n-- {
+		all = append(all, r.string())
+	}
+	return all
+}
+
+func (r *reader) frames() (all []parser.Frame) {
+	for n := r.count(); n > 0 && !r.bad; n-- {
+		all = append(all, parser.Frame{Binary: r.byte()&1 != 0, Data: r.take(r.uint())})
+	}
+	return all
+}
+
+// codec makes text and attachments of packets, which keep numbers of any size, and bytes at any depth.
+var codec = parser.JSON(&parser.JSONOptions{
+	MaxAttachments: math.MaxInt32, MaxDepth: 10_000, MaxArguments: math.MaxInt32, MaxNamespace: math.MaxInt32, MaxBytes: math.MaxInt,
+})
+
+func encodePacket(p *parser.Packet) ([]parser.Frame, error) { return codec.Encode(nil, p) }
+
+// encodeArgs wraps values in the packet of an acknowledgement.
+func encodeArgs(args parser.Args) ([]parser.Frame, error) {
+	return encodePacket(&parser.Packet{Type: parser.Ack, HasID: true, Args: args})
+}
+
+func decodePacket(frames []parser.Frame) (*parser.Packet, error) {
+	d := codec.NewDecoder()
+	for i, f := range frames {
+		p, err := d.Add(f)
+		switch {
+		case err != nil:
+			return nil, err
+		case p != nil && i == len(frames)-1:
+			return p, nil
+		}
+	}
+	return nil, errMessage
+}
+
+func decodeArgs(frames []parser.Frame) (parser.Args, error) {
+	p, err := decodePacket(frames)
+	if err != nil {
+		return parser.Args{}, err
+	}
+	return p.Args, nil
+}
+
+// describe makes a socketInfo. Its packet holds the handshake, and auth and data, each behind whether there is one.
+func describe(s *adapter.Socket) (socketInfo, error) {
+	info := socketInfo{ID: s.ID, Rooms: s.Rooms}
+	var h adapter.Handshake
+	if s.Handshake != nil {
+		h = *s.Handshake
+	}
+	auth := h.Auth
+	h.Auth = parser.Args{}
+	data := s.Data
+	if a, ok := data.(parser.Args); ok && a.Len() == 0 {
+		data = nil
+	}
+	args := parser.NewArgs(wireHandshake{
+		h.Headers, h.Time, h.Address, h.XDomain, h.Secure, h.Issued, h.URL, h.Query, s.Handshake != nil,
+	}, auth.Len() > 0, auth, data)
+	var err error
+	info.Frames, err = encodeArgs(args)
+	return info, err
+}
+
+// wireHandshake is an adapter.Handshake without Auth, under names of its own.
+type wireHandshake struct {
+	Headers map[string][]string `json:"headers,omitempty"`
+	Time    string              `json:"time,omitempty"`
+	Address string              `json:"address,omitempty"`
+	XDomain bool                `json:"xdomain,omitempty"`
+	Secure  bool                `json:"secure,omitempty"`
+	Issued  int64               `json:"issued,omitempty"`
+	URL     string              `json:"url,omitempty"`
+	Query   map[string][]string `json:"query,omitempty"`
+	Known   bool                `json:"known,omitempty"`
+}
+
+func (s *socketInfo) socket() (adapter.Socket, error) {
+	args, err := decodeArgs(s.Frames)
+	if err != nil {
+		return adapter.Socket{}, err
+	}
+	if args.Len() < 3 {
+		return adapter.Socket{}, errMessage
+	}
+	var h wireHandshake
+	var hasAuth bool
+	if err := args.Slice(0, 2).Bind(&h, &hasAuth); err != nil {
+		return adapter.Socket{}, err
+	}
+	found := adapter.Socket{ID: s.ID, Rooms: s.Rooms, Data: args.Slice(args.Len()-1, args.Len())}
+	if h.Known {
+		found.Handshake = &adapter.Handshake{
+			Headers: h.Headers, Time: h.Time, Address: h.Address, XDomain: h.XDomain, Secure: h.Secure, Issued: h.Issued,
+			URL: h.URL, Query: h.Query,
+		}
+		if hasAuth {
+			found.Handshake.Auth = args.Slice(2, args.Len()-1)
+		}
+	}
+	return found, nil
+}

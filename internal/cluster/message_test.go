@@ -1,0 +1,100 @@
+package cluster
+
+import (
+	"math"
+	"reflect"
+	"testing"
+
+	"sio.example/socketio/adapter"
+	"sio.example/socketio/parser"
+)
+
+var messages = []message{
+	{},
+	{Request: math.MaxUint64, Count: 3, Timeout: 5000, Close: true, Name: "event", Error: "gone"},
+	{Target: adapter.Target{
+		Rooms: []string{"", "\xff\x00", "room"}, Except: []string{"b"}, Socket: "s", Sender: "t",
+		Flags: adapter.Flags{Volatile: true, NoCompress: true},
+	}, Rooms: []string{"x"}},
+	{Frames: []parser.Frame{{Data: []byte(`2["x"]`)}, {Binary: true, Data: []byte{0, 1}}}},
+	{Sockets: []socketInfo{{ID: "a", Rooms: []string{"a", "b"}, Frames: []parser.Frame{{Data: []byte("30[]")}}}, {ID: "b"}}},
+}
+
+func TestMessagesComeThrough(t *testing.T) {
+	for i, m := range messages {
+		b := appendMessage(nil, kindAsk, "node", 1<<40+uint64(i), m.appendBody(nil))
+		got, err := parseMessage(b)
+		m.Kind, m.Node, m.Seq = kindAsk, "node", 1<<40+uint64(i)
+		if err != nil || !reflect.DeepEqual(*got, m) {
+			t.Errorf("%+v\nbecame %+v, %v", m, got, err)
+		}
+		for n := range b {
+			if _, err := parseMessage(b[:n]); err == nil {
+				t.Errorf("%+v: cut to %d of %d bytes, and no error", m, n, len(b))
+			}
+		}
+		if _, err := parseMessage(append(b, 0)); err == nil {
+			t.Errorf("%+v: followed by a byte, and no error", m)
+		}
+	}
+}
+
+// A FuzzMessage that parses is the same when it is written again, and none takes more memory than its bytes allow.
+func FuzzMessage(f *testing.F) {
+	for _, m := range messages {
+		f.Add(appendMessage(nil, kindAsk, "node", 1, m.appendBody(nil)))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		m, err := parseMessage(b)
+		if err != nil {
+			return
+		}
+		again, err := parseMessage(appendMessage(nil, m.Kind, m.Node, m.Seq, m.appendBody(nil)))
+		if err != nil || !reflect.DeepEqual(m, again) {
+			t.Errorf("%+v\nbecame %+v, %v", m, again, err)
+		}
+		_, _ = decodePacket(m.Frames)
+		for i := range m.Sockets {
+			_, _ = m.Sockets[i].socket()
+		}
+	})
+}
+
+// What is known of a socket comes through, its data and auth exactly.
+func TestSocketsComeThrough(t *testing.T) {
+	data := parser.NewArgs(map[string]any{"id": uint64(math.MaxUint64), "bytes": []byte{1, 2}})
+	auth := parser.NewArgs(map[string]any{"n": int64(1<<53 + 1)})
+	for _, s := range []adapter.Socket{
+		{ID: "a"},
+		{ID: "b", Rooms: []string{"b"}, Data: data, Handshake: &adapter.Handshake{
+			Headers: map[string][]string{"x": {"1", "2"}}, Time: "now", Address: "192.0.2.1", XDomain: true, Secure: true,
+			Issued: 1 << 60, URL: "/?a=b", Query: map[string][]string{"a": {"b"}}, Auth: auth,
+		}},
+	} {
+		info, err := describe(&s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := info.socket()
+		if err != nil {
+			t.Fatal(err)
+		}
+		same := func(what string, got, want parser.Args) {
+			t.Helper()
+			a, _ := encodeArgs(got)
+			b, _ := encodeArgs(want)
+			if !reflect.DeepEqual(a, b) {
+				t.Errorf("%s: %s, want %s", what, a[0].Data, b[0].Data)
+			}
+		}
+		if s.Data != nil {
+			same("data", got.Data.(parser.Args), data)
+			same("auth", got.Handshake.Auth, auth)
+			got.Handshake.Auth, s.Handshake.Auth = parser.Args{}, parser.Args{}
+		}
+		got.Data, s.Data = nil, nil
+		if !reflect.DeepEqual(got, s) {
+			t.Errorf("%+v\nbecame %+v", s, got)
+		}
+	}
+}
