@@ -26,6 +26,7 @@ type app struct {
 	t       *testing.T
 	io      *socketio.Server // nil if there is no more than an engine
 	engine  *engineio.Server
+	session *engineio.Socket // of an engine alone
 	http    *httptest.Server
 	streams string        // where streams are served
 	parked  chan struct{} // gets one when a GET of a session begins to wait
@@ -175,6 +176,21 @@ func (a *app) await(what string, cond func() bool) {
 			a.t.Fatalf("%s did not happen", what)
 		}
 		a.changed.Wait()
+	}
+}
+
+// awaitClosed waits until the server has closed the session.
+func (a *app) awaitClosed() {
+	a.t.Helper()
+	deadline := time.After(patience)
+	again := time.NewTicker(5 * time.Millisecond)
+	defer again.Stop()
+	for a.engine.Count() > 0 {
+		select {
+		case <-again.C:
+		case <-deadline:
+			a.t.Fatal("the session did not end")
+		}
 	}
 }
 

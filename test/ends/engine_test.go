@@ -17,20 +17,12 @@ import (
 func TestEngineEnds(t *testing.T) {
 	all := slices.DeleteFunc(slices.Clone(ends), func(e end) bool { return !e.below })
 	all = append(all, end{
-		name: "Socket.CloseWith",
-		do: func(a *app, _ *peer) {
-			for s := range a.engine.Sockets {
-				s.CloseWith(engineio.ParseError, true, "too much")
-			}
-		},
+		name:   "Socket.CloseWith",
+		do:     func(a *app, _ *peer) { a.session.CloseWith(engineio.ParseError, true, "too much") },
 		closed: engineio.ParseError, told: violates("1008 too much"),
 	}, end{
-		name: "Socket.Close",
-		do: func(a *app, _ *peer) {
-			for s := range a.engine.Sockets {
-				s.Close()
-			}
-		},
+		name:   "Socket.Close",
+		do:     func(a *app, _ *peer) { a.session.Close() },
 		closed: engineio.ForcedClose, told: tells("", "1000"), waits: true,
 	}, end{
 		name:   "Server.Close",
@@ -75,7 +67,7 @@ func (e end) checkEngine(t *testing.T, r route) {
 	opts.Path = "/socket.io/"
 	h := &handler{a: a}
 	server := engineio.NewServer(func(s *engineio.Socket, _ *http.Request) engineio.Handler {
-		h.socket = s
+		h.socket, a.session = s, s
 		return h
 	}, &opts)
 	a.start(server, server)
@@ -85,7 +77,7 @@ func (e end) checkEngine(t *testing.T, r route) {
 
 	e.do(a, p)
 	if r == away && !e.waits || p.hasCut {
-		a.await("the end", func() bool { return len(h.notes) > 0 })
+		a.awaitClosed()
 	}
 	told := p.hear(late)
 	a.await("the end", func() bool { return len(h.notes) > 0 })

@@ -178,7 +178,8 @@ var ends = []end{
 			switch {
 			case p.polls:
 				half := http.Header{"Content-Length": {"99"}}
-				_ = p.post.Write(wire.Request("POST", p.target.URL("polling", p.sid), p.target.Addr, half, []byte(`42["la`)))
+				url := p.target.URL("polling", p.sid)
+				_ = p.post.Write(wire.Request("POST", url, p.target.Addr, half, []byte(`42["la`)))
 				_ = p.post.Close()
 				p.post = p.dial()
 			case p.stream != nil:
@@ -355,7 +356,7 @@ func (e end) check(t *testing.T, r route) {
 
 	e.do(a, p)
 	if r == away && !e.waits || p.hasCut {
-		a.await("the end", func() bool { return len(a.users["/"].notes) >= 2 })
+		a.awaitClosed()
 	}
 	told := p.hear(late)
 	for _, name := range namespaces {
