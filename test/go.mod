@@ -11,6 +11,7 @@ require (
 	github.com/gin-gonic/gin v1.10.0
 	github.com/gorilla/websocket v1.5.3
 	github.com/labstack/echo/v4 v4.13.3
+	golang.org/x/mod v0.41.0
 	sio.example/socketio v0.0.0-00010101000000-000000000000
 )
 

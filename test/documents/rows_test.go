@@ -3,6 +3,7 @@ package documents
 // A row is how a shell line of a document is run.
 type row struct {
 	line string
+	dir  string // where it is run, as seen from the repository
 	// server is what must run meanwhile: a line of the same or another document, which is started if it does not run,
 	// or "example", the server that docs/cli.md talks to. The last one is ended first: all of them want the same port.
 	server string
@@ -50,6 +51,14 @@ var rows = map[string][]row{
 			line: quickstart, stays: true, prints: []string{"http://localhost:3000"},
 			page: "<title>quickstart</title>",
 		},
+		{line: "mkdir ../hello && cd ../hello && go mod init hello"},
+		{line: "cp ../sio/examples/quickstart/main.go .", dir: "../hello"},
+		{line: "go mod edit -require sio.example/socketio@v0.0.0 -replace sio.example/socketio=../sio", dir: "../hello"},
+		{
+			line: "go mod tidy && go run .", dir: "../hello", stays: true, prints: []string{"http://localhost:3000"},
+			page: "<title>quickstart</title>",
+		},
+		{line: "go install ./cmd/sio", why: "it would change this machine", instead: "go build -o sio ./cmd/sio"},
 		theBot,
 		{
 			line: "go run ./cmd/sio connect localhost:3000", server: quickstart,
@@ -81,6 +90,7 @@ var rows = map[string][]row{
 		makes("make test", tests),
 		checked("scripts/platforms"),
 		makes("make test", tests),
+		release("scripts/release VERSION"),
 		makes("make rename-check", "scripts/test runs it"),
 		{line: "scripts/rename-module", why: "scripts/check-rename runs it, in a copy",
 			instead: "test -x scripts/rename-module"},
@@ -96,6 +106,18 @@ var rows = map[string][]row{
 		},
 		{line: "scripts/autobahn [REPORTS]", why: "it takes an hour and a Python 2",
 			instead: "bash -n scripts/autobahn"},
+		makes("make test", tests),
+		makes("make fuzz", long),
+		makes("make bench-check", "it compares speeds, which another test beside it would change"),
+		{line: "scripts/autobahn", why: "it takes an hour and a Python 2", instead: "bash -n scripts/autobahn"},
+		release("scripts/release vX.Y.Z"),
+		release("scripts/release -act vX.Y.Z"),
+		{
+			line: "scripts/rename-module github.com/OWNER/REPOSITORY", why: "scripts/check-rename runs it, in a copy",
+			instead: "test -x scripts/rename-module",
+		},
+		makes("make rename-check", "scripts/test runs it"),
+		{line: "go test ./test/release", why: tests, instead: "go list ./test/release"},
 		{
 			line: "go test ./client -run 'Sweep|Storm' -sweep", why: long,
 			instead: "go test ./client -sweep -list 'Sweep|Storm'", prints: []string{"Test"},
@@ -243,6 +265,11 @@ var rows = map[string][]row{
 		{line: "npm test", why: "scripts/test runs it", instead: `grep -q '"test":' browser/package.json`},
 	},
 	"examples/chat/README.md": {theDemo, theBot},
+}
+
+// release is a line of those about releases.
+func release(line string) row {
+	return row{line: line, status: 1, why: "the copy has no history; test/release runs it", instead: "scripts/release"}
 }
 
 // profiled makes the profiles that the lines after it look at.

@@ -3,12 +3,10 @@ package documents
 import (
 	"bytes"
 	"io"
-	"io/fs"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -45,41 +43,11 @@ func TestLines(t *testing.T) {
 	}
 }
 
-// duplicate copies the repository without what is built or installed.
+// duplicate copies the repository into a folder that is called as the documents call it.
 func duplicate(t *testing.T) string {
 	t.Helper()
-	dir := t.TempDir()
-	err := filepath.WalkDir(repository(), func(file string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		name, err := filepath.Rel(repository(), file)
-		switch {
-		case err != nil:
-			return err
-		case slices.Contains([]string{".git", "node_modules", "out", "bin"}, d.Name()):
-			if d.IsDir() {
-				return fs.SkipDir
-			}
-			return nil
-		case d.IsDir():
-			return os.MkdirAll(filepath.Join(dir, name), 0o755)
-		case !d.Type().IsRegular():
-			return nil
-		}
-		info, err := d.Info()
-		if err != nil {
-			return err
-		}
-		text, err := os.ReadFile(file)
-		if err != nil {
-			return err
-		}
-		return os.WriteFile(filepath.Join(dir, name), text, info.Mode().Perm())
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	dir := filepath.Join(t.TempDir(), "sio")
+	program.CopyRepository(t, dir)
 	return dir
 }
 
@@ -109,7 +77,7 @@ func (r *reader) run(t *testing.T, row row) {
 	if row.server != "" {
 		r.serve(t, row.server)
 	}
-	p := r.start(t, line)
+	p := r.start(t, row.dir, line)
 	p.prints(t, row.prints)
 	if row.page != "" {
 		look(t, row.page)
@@ -134,7 +102,7 @@ func (r *reader) serve(t *testing.T, line string) {
 	if line == "example" {
 		r.example = example(t, r.dir)
 	} else {
-		r.server = r.start(t, line)
+		r.server = r.start(t, ".", line)
 		r.server.prints(t, []string{"http://localhost:3000"})
 	}
 	r.serving = line
@@ -184,15 +152,15 @@ type process struct {
 	over bool
 }
 
-// start starts a line. What it starts is a process group of its own, so that it can be interrupted as a terminal does
-// that.
-func (r *reader) start(t *testing.T, line string) *process {
+// start starts a line in a folder that is named as seen from the repository. What it starts is a process group of its
+// own, so that it can be interrupted as a terminal does that.
+func (r *reader) start(t *testing.T, dir, line string) *process {
 	t.Helper()
 	p := &process{cmd: exec.Command("sh", "-c", line), exited: make(chan struct{})}
 	p.more = sync.NewCond(&p.mu)
-	p.cmd.Dir = r.dir
+	p.cmd.Dir = filepath.Join(r.dir, filepath.FromSlash(dir))
 	p.cmd.Env = append(os.Environ(), "PATH="+r.dir+string(os.PathListSeparator)+os.Getenv("PATH"),
-		"GOPROXY=off", "GOFLAGS=-buildvcs=false", "NO_COLOR=1")
+		"GOPROXY=off", "GOSUMDB=off", "GOFLAGS=-buildvcs=false", "NO_COLOR=1") // there is no network
 	p.cmd.Stdout, p.cmd.Stderr = p, p
 	group(p.cmd)
 	var err error
@@ -280,13 +248,18 @@ func (p *process) end(t *testing.T) int {
 	return p.cmd.ProcessState.ExitCode()
 }
 
-// build fetches what the programs need, while there is a network.
+// build fetches what the programs need, and what go doc asks of all modules, while there is a network.
 func build(t *testing.T) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "go", "build", "-o",
-		os.DevNull, "./examples/...", "./cmd/sio/...", "./bench/...")
-	cmd.Dir = repository()
-	if text, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, text)
+	dir := duplicate(t) // go list adds to go.work.sum
+	for _, args := range [][]string{
+		{"build", "-o", os.DevNull, "./examples/...", "./cmd/sio/...", "./bench/..."},
+		{"list", "-m", "all"},
+	} {
+		cmd := exec.CommandContext(t.Context(), "go", args...)
+		cmd.Dir = dir
+		if text, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("go %s: %v\n%s", args[0], err, text)
+		}
 	}
 }
