@@ -3,8 +3,8 @@ package event
 import (
 	"context"
 	"errors"
-	"fmt"
 
+	"sio.example/socketio/internal/fault"
 	"sio.example/socketio/parser"
 )
 
@@ -107,7 +107,7 @@ func (WithAck[Req, Res]) Handler(fn func(ctx context.Context, req Req) (Res, err
 func bind[T any](args parser.Args) (T, error) {
 	var v T
 	if err := args.Bind(&v); err != nil {
-		return v, fmt.Errorf("event: %w", err)
+		return v, fault.Wrap("event", err)
 	}
 	return v, nil
 }

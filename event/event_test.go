@@ -189,7 +189,8 @@ func TestOfArgumentsThatDoNotFit(t *testing.T) {
 		t.Fatal(err)
 	}
 	var argument *parser.ArgumentError
-	if !errors.As(l.handled, &argument) || argument.Index != 1 || !strings.HasPrefix(l.handled.Error(), "event: parser: argument 1: ") {
+	if !errors.As(l.handled, &argument) || argument.Index != 1 ||
+		!strings.HasPrefix(l.handled.Error(), "event: argument 1: ") {
 		t.Errorf("%v", l.handled)
 	}
 }

@@ -16,7 +16,7 @@ var mayImport = map[string][]string{
 	"parser":          {},
 	"engineio/packet": {},
 	// vocabulary, sessions, rooms
-	"event": {"parser"},
+	"event": {"parser", "internal/fault"},
 	"engineio": {
 		"engineio/packet", "internal/websocket", "internal/budget", "internal/bufpool", "internal/deadline",
 		"internal/index", "internal/journal", "internal/ring", "internal/sid", "internal/standstill", "internal/units",
@@ -41,6 +41,7 @@ var mayImport = map[string][]string{
 	"examples/bot": {"public", "examples/chat"},
 	// leaves of the core
 	"internal/websocket":  {"internal/bufpool", "internal/standstill"},
+	"internal/fault":      {},
 	"internal/dispatch":   {"event", "parser", "internal/ring", "internal/journal"},
 	"internal/deadline":   {},
 	"internal/reqhead":    {"internal/bufpool"},
