@@ -584,7 +584,7 @@ var connectReplies = sync.Pool{New: func() any {
 
 // notifyConnected calls the connection callbacks.
 func (s *Socket) notifyConnected() {
-	runAll(s, s.ns().hooks.load().onConnection, func(fn func(*Socket)) { fn(s) })
+	runAll(s, s.ns().hooks.load().onConnection, func(h hook[func(*Socket)]) { h.fn(s) })
 }
 
 // notifyAndFree is the last job of each socket. What is deferred runs even if a callback calls runtime.Goexit.

@@ -58,16 +58,17 @@ func (s *Socket) Use(mw ...Middleware) {
 	}
 }
 
-// OnDisconnecting adds a function that is called when the socket has been disconnected, and is still in its rooms.
-func (s *Socket) OnDisconnecting(fn func(DisconnectReason)) {
-	s.ensureExtra().disconnecting.Add("", fn, false)
+// OnDisconnecting adds a function that is called when the socket has been disconnected, and is still in its rooms. The
+// returned function removes it.
+func (s *Socket) OnDisconnecting(fn func(DisconnectReason)) (off func()) {
+	return s.ensureExtra().disconnecting.Add("", fn, false)
 }
 
 // OnDisconnect adds a function that is called when the socket has been disconnected and has left its rooms. It is
 // called exactly once for a socket that was connected, after the handler in progress has returned, and never for one
-// that was refused, nor if it is added when the others have been called.
-func (s *Socket) OnDisconnect(fn func(DisconnectReason)) {
-	s.onDisconnect.Add("", fn, false)
+// that was refused, nor if it is added when the others have been called. The returned function removes it.
+func (s *Socket) OnDisconnect(fn func(DisconnectReason)) (off func()) {
+	return s.onDisconnect.Add("", fn, false)
 }
 
 func (s *Socket) ensureExtra() *extraListeners {
@@ -177,7 +178,7 @@ func (s *Socket) deliver(ctx context.Context, e *Event) error {
 	}
 	for _, h := range s.ns().hooks.load().handlers[e.Name] {
 		heard = true
-		errs.Add(srv.guard.Call(func() error { return h(ctx, s, e) }))
+		errs.Add(srv.guard.Call(func() error { return h.fn(ctx, s, e) }))
 	}
 	if !heard && srv.debugEnabled() {
 		s.debug("socketio: event without a listener", "event", dispatch.Plain(e.Name))

@@ -30,8 +30,8 @@ type note struct {
 
 // place is what the handlers are put in: a namespace, or the parent of dynamic ones.
 type place interface {
-	OnConnection(fn func(s *socketio.Socket))
-	Handle(name string, h socketio.SocketHandler)
+	OnConnection(fn func(s *socketio.Socket)) (off func())
+	Handle(name string, h socketio.SocketHandler) (off func())
 }
 
 var dynamic = regexp.MustCompile(`^/dyn-[0-9]+$`)
