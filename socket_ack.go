@@ -58,7 +58,7 @@ func (s *Socket) EmitWithAck(ctx context.Context, name string, args ...any) (Arg
 // with the values or the error. If EmitFunc returns an error, fn is not called. What is emitted with EmitFunc by one
 // goroutine arrives in that order. How many may wait for an answer, or for fn to return, is a matter of the server's
 // memory and of Options.MaxPendingAcks: beyond that EmitFunc returns ErrTooManyAcks, and sends nothing.
-func (s *Socket) EmitFunc(ctx context.Context, fn func(args Args, err error), name string, args ...any) error {
+func (s *Socket) EmitFunc(ctx context.Context, name string, fn func(args Args, err error), args ...any) error {
 	if err := checkName(name); err != nil {
 		return err
 	}

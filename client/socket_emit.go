@@ -52,7 +52,7 @@ func (s *Socket) EmitWithAck(ctx context.Context, name string, args ...any) (Arg
 // OnDisconnect of its connection, with the values or the error. If EmitFunc returns an error, fn is not called. How
 // many may wait for an answer, or for fn to return, is SocketOptions.MaxPendingAcks: beyond that EmitFunc returns
 // ErrTooManyAcks, and sends nothing.
-func (s *Socket) EmitFunc(ctx context.Context, fn func(args Args, err error), name string, args ...any) error {
+func (s *Socket) EmitFunc(ctx context.Context, name string, fn func(args Args, err error), args ...any) error {
 	if err := ctx.Err(); err != nil {
 		return ackError(name, err)
 	}
