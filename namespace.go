@@ -17,8 +17,9 @@ import (
 // SocketHandler handles one event of any socket of a namespace.
 type SocketHandler func(ctx context.Context, s *Socket, e *Event) error
 
-// A Namespace is the operator with no room filter, and the place of middleware and handlers. Its methods are safe for
-// concurrent use. What is registered counts for sockets that connect, and events that arrive, from then on.
+// A Namespace is where clients connect to: it has middleware, handlers and rooms of its own. As an operator without a
+// filter it reaches all of its sockets. Its methods are safe for concurrent use. What is registered counts for sockets
+// that connect, and events that arrive, from then on.
 type Namespace struct {
 	BroadcastOperator
 
@@ -113,8 +114,8 @@ func (n *Namespace) Use(mw func(ctx context.Context, s *Socket) error) { n.hooks
 func (n *Namespace) UseEvents(mw ...Middleware) { n.hooks.useEvents(mw) }
 
 // OnConnection adds a function that is called for each socket once it is connected, before its first event is handled.
-// The returned function removes it: it may be called more than once, by any goroutine, and by fn itself. Sockets that are
-// connecting at that moment may still be given to fn.
+// The returned function removes it: it may be called more than once, by any goroutine, and by fn itself. Sockets that
+// are connecting at that moment may still be given to fn.
 func (n *Namespace) OnConnection(fn func(s *Socket)) (off func()) {
 	id := n.hooks.onConnection(fn)
 	return func() { n.hooks.removeConnection(id) }
@@ -216,8 +217,8 @@ type Handlers interface {
 	Handle(name string, h SocketHandler) (off func())
 }
 
-// Handle adds a typed handler for all sockets of a Server, a Namespace or a ParentNamespace. Arguments that do not fit T are
-// an error of the handler, and fn is not called. The returned function removes it.
+// Handle adds a typed handler for all sockets of a Server, a Namespace or a ParentNamespace. Arguments that do not fit
+// T are an error of the handler, and fn is not called. The returned function removes it.
 func Handle[T any](
 	to Handlers, name event.Of[T], fn func(ctx context.Context, s *Socket, v T) error,
 ) (off func()) {
@@ -227,8 +228,8 @@ func Handle[T any](
 	})
 }
 
-// HandleWithAck adds a typed, acknowledging handler for all sockets of a Server, a Namespace or a ParentNamespace. What fn
-// returns is the acknowledgement; see event.WithAck.On for errors. The returned function removes it.
+// HandleWithAck adds a typed, acknowledging handler for all sockets of a Server, a Namespace or a ParentNamespace. What
+// fn returns is the acknowledgement; see event.WithAck.On for errors. The returned function removes it.
 func HandleWithAck[Req, Res any](
 	to Handlers, name event.WithAck[Req, Res], fn func(ctx context.Context, s *Socket, req Req) (Res, error),
 ) (off func()) {

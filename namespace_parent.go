@@ -33,8 +33,8 @@ func (p *ParentNamespace) Handle(name string, h SocketHandler) (off func()) {
 	return func() { p.eachHooks(func(h *hooks) { h.removeHandler(name, id) }) }
 }
 
-// eachHooks calls fn for the hooks of the parent and then for those of its children: a child that is made meanwhile is among
-// them, or gets what is left of the parent's.
+// eachHooks calls fn for the hooks of the parent and then for those of its children: a child that is made meanwhile is
+// among them, or gets what is left of the parent's.
 func (p *ParentNamespace) eachHooks(fn func(h *hooks)) {
 	fn(&p.hooks)
 	for _, n := range p.srv.all() {

@@ -12,8 +12,8 @@ import (
 	"sio.example/socketio/siotest"
 )
 
-// Each function that adds something for all sockets gives back one that removes it: which may be called by what it removes,
-// and again.
+// Each function that adds something for all sockets gives back one that removes it: which may be called by what it
+// removes, and again.
 func TestWhatIsAddedForAllSocketsCanBeRemoved(t *testing.T) {
 	const tick event.Of[int] = "tick"
 	const ask event.WithAck[int, int] = "ask"

@@ -22,7 +22,8 @@ func (r *RemoteSocket) Handshake() *Handshake { return r.socket.Handshake }
 // Rooms are the rooms that the socket was in.
 func (r *RemoteSocket) Rooms() []string { return r.socket.Rooms }
 
-// Data is what was stored with SetData. For a socket of another process it has gone through an encoding.
+// Data is what was stored with SetData, or nil. For a socket on another server of the cluster it is an Args with that
+// as its one value. The function [Data] gives it a type, and works for both.
 func (r *RemoteSocket) Data() any { return r.socket.Data }
 
 // Emit sends an event to the socket. That it has gone is no error.

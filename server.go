@@ -21,8 +21,12 @@ import (
 // mainNamespace is embedded under a name that is not exported, so that its methods are promoted and the field is not.
 type mainNamespace = Namespace
 
-// A Server is an http.Handler and its main namespace: what can be done with a Namespace can be done with a Server. Its
-// methods are safe for concurrent use.
+// A Server is an http.Handler and its main namespace "/": what can be done with a [Namespace] can be done with a
+// Server. Its methods are safe for concurrent use.
+//
+// Most programs need few of them: [Server.OnConnection] and [Server.Handle] for what clients send, [Server.Use] to
+// decide who may connect, [Server.Emit] and [Server.To] to send, [Server.Of] for other namespaces, and
+// [Server.Shutdown] in the end.
 type Server struct{ *mainNamespace }
 
 // NewServer returns a server for http.Handle("/socket.io/", s): with the slash at the end, and without a method in the

@@ -134,7 +134,7 @@ func (s *Socket) Connected() bool { return s.is(connected) }
 // there yet: it is always false.
 func (s *Socket) Recovered() bool { return false }
 
-// Data is what SetData stored last, or nil.
+// Data is what SetData stored last, or nil. The function [Data] gives it a type.
 func (s *Socket) Data() any {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -144,7 +144,8 @@ func (s *Socket) Data() any {
 	return *s.data
 }
 
-// SetData stores any value with the socket. Others see it with FetchSockets.
+// SetData stores a value with the socket, in place of the one before. Other servers of the cluster see it with
+// FetchSockets as JSON has it. The value is not copied: what a pointer in it points to is for the caller to guard.
 func (s *Socket) SetData(v any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -21,7 +21,8 @@ var (
 	ErrExists = errors.New("adapter: another member has this id")
 	// ErrGone ends a BroadcastWithAck of which all results have come but those of members that left meanwhile.
 	ErrGone = errors.New("adapter: a member left without acknowledging")
-	// ErrTooManyAcks ends a BroadcastWithAck of which all results have come but those of members that could not be asked.
+	// ErrTooManyAcks ends a BroadcastWithAck of which all results have come but those of members that could not be
+	// asked.
 	ErrTooManyAcks = errors.New("adapter: a member has too many unanswered acknowledgements")
 )
 
@@ -67,7 +68,9 @@ type Socket struct {
 	ID        string
 	Handshake *Handshake
 	Rooms     []string
-	Data      any
+	// Data is what was stored with the socket, or nil; for one on another node a parser.Args with that as its one
+	// value.
+	Data any
 }
 
 // A Member is one local socket. Rooms hold Members, so that a broadcast needs no look-up by id. Members are told apart
@@ -87,8 +90,8 @@ type Member interface {
 	Describe() Socket
 	// Disconnect ends the member's part in the namespace, and with close its whole connection. No lock is held.
 	Disconnect(close bool)
-	// Leaving reports whether the member has been disconnected, and is about to leave by LeaveAll: it is in its rooms and
-	// does not count as one of a Target any more. It never blocks and takes no lock; adapters may hold one.
+	// Leaving reports whether the member has been disconnected, and is about to leave by LeaveAll: it is in its rooms
+	// and does not count as one of a Target any more. It never blocks and takes no lock; adapters may hold one.
 	Leaving() bool
 }
 
@@ -99,7 +102,8 @@ type Local interface {
 	Encode(p *parser.Packet, to *Target) (Encoded, error)
 	// Flush is called once after e was delivered to the last member, even if there was none, with no lock held.
 	Flush(e Encoded)
-	// ServerSide hands an event of another node to the namespace's listeners; if wantAck it returns the acknowledgement.
+	// ServerSide hands an event of another node to the namespace's listeners; if wantAck it returns the
+	// acknowledgement.
 	ServerSide(ctx context.Context, name string, args parser.Args, wantAck bool) (parser.Args, error)
 }
 
@@ -125,9 +129,9 @@ type Adapter interface {
 	Broadcast(p *parser.Packet, to Target) error
 	// BroadcastWithAck sends p when the iteration begins, and yields one result a client in the order of arrival; an
 	// error ends it. ctx is the timeout: the results that came in time are yielded before its error. When every client
-	// has acknowledged the iteration ends without an error; when the only ones missing have left, with ErrGone, or could not be
-	// asked, with ErrTooManyAcks. Nobody
-	// to send to: nothing is yielded. However it ends, outstanding acknowledgements are forgotten.
+	// has acknowledged the iteration ends without an error; when the only ones missing have left, with ErrGone, or
+	// could not be asked, with ErrTooManyAcks. Nobody to send to: nothing is yielded. However it ends, outstanding
+	// acknowledgements are forgotten.
 	BroadcastWithAck(ctx context.Context, p *parser.Packet, to Target) iter.Seq2[parser.Args, error]
 	// Fetch describes the sockets of the target, in no particular order.
 	Fetch(ctx context.Context, to Target) ([]Socket, error)

@@ -1,6 +1,6 @@
-// Package fault wraps errors that pass from one package of this module to another, such that the text names one of them: the
-// package whose function the user called. What the others put in front of their own errors is left out; what they say stays,
-// and so do errors.Is and errors.As.
+// Package fault wraps errors that pass from one package of this module to another, such that the text names one of
+// them: the package whose function the user called. What the others put in front of their own errors is left out; what
+// they say stays, and so do errors.Is and errors.As.
 package fault
 
 import (
@@ -11,8 +11,8 @@ import (
 // names are what the packages of this module put in front of their errors.
 var names = [...]string{"socketio: ", "client: ", "engineio: ", "packet: ", "parser: ", "event: ", "adapter: ", "websocket: "}
 
-// Wrap returns an error that wraps err. Its text is where, as in "socketio: encode", a colon, and what Text says; if that begins
-// with the last word of where again, it is not repeated.
+// Wrap returns an error that wraps err. Its text is where, as in "socketio: encode", a colon, and what Text says; if
+// that begins with the last word of where again, it is not repeated.
 func Wrap(where string, err error) error {
 	text := Text(err)
 	last := where[strings.LastIndex(where, ": ")+1:]
@@ -20,8 +20,8 @@ func Wrap(where string, err error) error {
 	return &wrapped{where + ": " + text, err}
 }
 
-// Text is what err says, without the name of a package of this module at the beginning of a line. An Error method that panics
-// does no harm.
+// Text is what err says, without the name of a package of this module at the beginning of a line. An Error method that
+// panics does no harm.
 func Text(err error) string {
 	text := fmt.Sprint(err)
 	if !strings.Contains(text, "\n") {
