@@ -59,6 +59,8 @@ type coldState struct {
 	// the sockets for which the list of firstSocket would be too long; nil if it is not
 	byName map[string]*Socket
 	left   *leftNames // namespaces that the client was in; nil if there are none
+	// what is kept of the first request beside head; not changed once it is there
+	request *keptRequest
 
 	byNameAuth  int // bytes of auth of the sockets in byName
 	closingAuth int // and of those that were removed and whose runner has not done its last job
@@ -73,10 +75,17 @@ type coldState struct {
 
 func newConn(s *server, e *engineio.Socket, r *http.Request) *conn {
 	c := &conn{srv: s, eng: e, head: reqhead.Of(r)}
+	var kept *keptRequest
+	if s.opts.RequestContext != nil || r.TLS != nil {
+		kept = s.keepRequest(r)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if kept != nil {
+		c.ensureCold().request = kept
+	}
 	c.startConnectTimeout()
-	if len(c.head) >= stepUnits*chargeUnit {
+	if c.requestSize() >= stepUnits*chargeUnit {
 		c.chargeLocked()
 	}
 	return c
@@ -92,8 +101,9 @@ func (c *conn) ensureCold() *coldState {
 
 // freeCold drops cold if nothing is in it any more. It needs mu.
 func (c *conn) freeCold() {
-	if r := c.cold; r != nil && !r.pending && r.attachmentTimer == nil && r.fewerSockets == nil && r.byName == nil &&
-		r.left == nil && r.inboxRoom == nil && r.partialBytes|r.authBytes|r.closingAuth|r.ackBytes|int(r.chargedSteps) == 0 {
+	if r := c.cold; r != nil && !r.pending && r.attachmentTimer == nil && r.fewerSockets == nil &&
+		r.byName == nil && r.left == nil && r.request == nil && r.inboxRoom == nil &&
+		r.partialBytes|r.authBytes|r.closingAuth|r.ackBytes|int(r.chargedSteps) == 0 {
 		c.cold = nil
 	}
 }
@@ -419,7 +429,7 @@ func (c *conn) stop() []*Socket {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.closed = true
-	if len(c.head) >= stepUnits*chargeUnit {
+	if c.requestSize() >= stepUnits*chargeUnit {
 		c.chargeLocked()
 	}
 	c.stopConnectTimeout()

@@ -113,6 +113,7 @@ func (s *Socket) ns() *Namespace { return s.namespace.Load() }
 // Handshake describes how the socket connected. It is shared: do not change it. It is made when asked for, and goes
 // when nobody holds it any more.
 func (s *Socket) Handshake() *Handshake {
+	kept := s.conn.keptRequest()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	h := s.handshake.Value()
@@ -121,7 +122,7 @@ func (s *Socket) Handshake() *Handshake {
 		if s.auth != nil {
 			auth = *s.auth
 		}
-		h = newHandshake(s.conn.head, s.conn.address(), time.Unix(0, s.issued), auth)
+		h = s.conn.newHandshake(time.Unix(0, s.issued), auth, kept)
 		s.handshake = weak.Make(h)
 	}
 	return h
@@ -153,7 +154,7 @@ func (s *Socket) SetData(v any) {
 }
 
 // Context is cancelled when the socket is disconnected; context.Cause is the DisconnectReason. It is also the context
-// that middleware and handlers get.
+// that middleware and handlers get. It has the values of Options.RequestContext.
 func (s *Socket) Context() context.Context {
 	if l := s.ctx.Load(); l != nil {
 		return l.ctx
@@ -659,7 +660,7 @@ func (r *contextRoot) Value(key any) any {
 	if key == (contextKey{}) {
 		return (*Socket)(r)
 	}
-	return nil
+	return r.conn.requestValue(key)
 }
 
 // SocketFromContext returns the socket whose middleware or handler got ctx, or a context derived from it.

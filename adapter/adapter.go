@@ -50,19 +50,6 @@ type Flags struct {
 // Encoded is a packet in the wire form of the namespace's transports; opaque to adapters.
 type Encoded any
 
-// Handshake is what is known about how a socket connected.
-type Handshake struct {
-	Headers map[string][]string
-	Time    string // as JavaScript's Date prints it
-	Address string // the peer's address, without port
-	XDomain bool   // an Origin header was present
-	Secure  bool
-	Issued  int64 // milliseconds since 1970
-	URL     string
-	Query   map[string][]string
-	Auth    parser.Args // the CONNECT payload: none or one value
-}
-
 // A Socket describes a socket anywhere in the cluster.
 type Socket struct {
 	ID        string

@@ -369,7 +369,7 @@ func (m *member) Describe() adapter.Socket {
 	if m.describe != nil {
 		m.describe()
 	}
-	return adapter.Socket{ID: m.id, Handshake: &adapter.Handshake{Address: "192.0.2.1", URL: "/" + m.id}, Rooms: m.rooms()}
+	return adapter.Socket{ID: m.id, Handshake: &adapter.Handshake{RemoteAddr: "192.0.2.1", Host: m.id}, Rooms: m.rooms()}
 }
 
 func (m *member) Disconnect(close bool) {

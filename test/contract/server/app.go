@@ -164,7 +164,7 @@ func handshake(_ context.Context, s *socketio.Socket, e *socketio.Event) error {
 			query[name] = values
 		}
 	}
-	return reply(e, map[string]any{"query": query, "auth": auth(s), "xdomain": h.XDomain})
+	return reply(e, map[string]any{"query": query, "auth": auth(s), "xdomain": h.Header.Get("Origin") != ""})
 }
 
 func transport(_ context.Context, s *socketio.Socket, e *socketio.Event) error {
