@@ -3,13 +3,13 @@ package socketio
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 
 	"sio.example/socketio/adapter"
 	"sio.example/socketio/engineio"
 	"sio.example/socketio/event"
 	"sio.example/socketio/internal/dispatch"
+	"sio.example/socketio/internal/errtext"
 	"sio.example/socketio/parser"
 )
 
@@ -67,7 +67,7 @@ func (b BroadcastOperator) Emit(name string, args ...any) error {
 		return err
 	}
 	if err := b.ns.adapter.Broadcast(p, b.target()); err != nil {
-		return fmt.Errorf("socketio: broadcast: %w", err)
+		return errtext.Wrap("socketio: broadcast", err)
 	}
 	return nil
 }
@@ -86,7 +86,7 @@ func (b BroadcastOperator) EmitWithAck(ctx context.Context, name string, args ..
 	var all []Args
 	for a, err := range b.ns.adapter.BroadcastWithAck(ctx, p, b.target()) {
 		if err != nil {
-			return all, fmt.Errorf("socketio: broadcast: acknowledgements of %s: %w", dispatch.Plain(name), missingAck(err))
+			return all, errtext.Wrap("socketio: broadcast: acknowledgements of "+dispatch.Plain(name), missingAck(err))
 		}
 		all = append(all, a)
 	}
@@ -108,7 +108,7 @@ func (b BroadcastOperator) FetchSockets(ctx context.Context) ([]*RemoteSocket, e
 	}
 	found, err := b.ns.adapter.Fetch(ctx, b.target())
 	if err != nil {
-		err = fmt.Errorf("socketio: fetch sockets: %w", err)
+		err = errtext.Wrap("socketio: fetch sockets", err)
 	}
 	all := make([]*RemoteSocket, len(found))
 	for i := range found {
@@ -137,7 +137,7 @@ func (b BroadcastOperator) onAdapter(what string, fn func(adapter.Adapter) error
 		return err
 	}
 	if err := fn(b.ns.adapter); err != nil {
-		return fmt.Errorf("socketio: sockets: %s: %w", what, err)
+		return errtext.Wrap("socketio: sockets: "+what, err)
 	}
 	return nil
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"log/slog"
 	"math"
 	"net/http"
@@ -16,6 +15,7 @@ import (
 	"sio.example/socketio/engineio"
 	"sio.example/socketio/internal/deadline"
 	"sio.example/socketio/internal/dispatch"
+	"sio.example/socketio/internal/errtext"
 	"sio.example/socketio/internal/journal"
 	"sio.example/socketio/internal/reqhead"
 	"sio.example/socketio/internal/sid"
@@ -548,7 +548,7 @@ func (s *server) encodeInto(l *packetScratch) error {
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("socketio: encode: %w", err)
+		return errtext.Wrap("socketio: encode", err)
 	}
 	return nil
 }
@@ -581,7 +581,7 @@ func (s *server) encode(dst []*engineio.Prepared, p *parser.Packet, sockets int)
 	})
 	if err != nil {
 		*frames = nil
-		return dst, fmt.Errorf("socketio: encode: %w", err)
+		return dst, errtext.Wrap("socketio: encode", err)
 	}
 	for _, f := range *frames {
 		dst = append(dst, engineio.PrepareFor(engineio.Message(f), sockets))

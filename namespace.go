@@ -10,6 +10,7 @@ import (
 	"sio.example/socketio/adapter"
 	"sio.example/socketio/event"
 	"sio.example/socketio/internal/dispatch"
+	"sio.example/socketio/internal/errtext"
 	"sio.example/socketio/internal/index"
 	"sio.example/socketio/parser"
 )
@@ -78,7 +79,7 @@ func (n *Namespace) make() {
 		err = errNoAdapter
 	}
 	if err != nil {
-		n.adapterErr = fmt.Errorf("socketio: adapter of %s: %w", dispatch.Plain(n.name), err)
+		n.adapterErr = errtext.Wrap("socketio: adapter of "+dispatch.Plain(n.name), err)
 		return
 	}
 	n.adapter, n.adapterErr = made, nil
@@ -174,7 +175,7 @@ func (n *Namespace) serverSideEmit(ctx context.Context, name string, args []any,
 	}
 	for a, err := range n.adapter.ServerSideEmit(ctx, name, parser.NewArgs(args...), ack) {
 		if err != nil {
-			return all, fmt.Errorf("socketio: server-side emit: %w", err)
+			return all, errtext.Wrap("socketio: server-side emit", err)
 		}
 		if ack {
 			all = append(all, a)

@@ -14,6 +14,7 @@ import (
 
 	"sio.example/socketio/engineio"
 	"sio.example/socketio/internal/dispatch"
+	"sio.example/socketio/internal/errtext"
 	"sio.example/socketio/internal/journal"
 	"sio.example/socketio/parser"
 )
@@ -229,7 +230,7 @@ func (s *server) freeSocket(sock *Socket) {
 	defer s.countEnded() // only then, since Shutdown closes the adapters when nothing lives
 	if orphan {
 		if err := n.close(); err != nil {
-			s.report(context.Background(), nil, nil, fmt.Errorf("socketio: adapter of %s: close: %w", dispatch.Plain(n.name), err))
+			s.report(context.Background(), nil, nil, errtext.Wrap("socketio: adapter of "+dispatch.Plain(n.name)+": close", err))
 		}
 	}
 }
@@ -333,7 +334,7 @@ func (s *server) stillRunning(err error) error {
 		names = append(names, fmt.Sprintf("and %d more", n-most))
 	}
 	if n == 0 {
-		return fmt.Errorf("socketio: shutdown: %w", err)
+		return errtext.Wrap("socketio: shutdown", err)
 	}
 	return fmt.Errorf("socketio: shutdown: %w: still running: %s", err, strings.Join(names, ", "))
 }

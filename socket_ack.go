@@ -3,12 +3,12 @@ package socketio
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync/atomic"
 
 	"sio.example/socketio/adapter"
 	"sio.example/socketio/engineio"
 	"sio.example/socketio/internal/dispatch"
+	"sio.example/socketio/internal/errtext"
 	"sio.example/socketio/parser"
 )
 
@@ -119,7 +119,7 @@ func (r *ackCallback) queue(args Args, size int, err error) {
 }
 
 func ackError(name string, err error) error {
-	return fmt.Errorf("socketio: acknowledgement of %s: %w", dispatch.Plain(name), err)
+	return errtext.Wrap("socketio: acknowledgement of "+dispatch.Plain(name), err)
 }
 
 // ackRefusal is why an acknowledgement cannot be waited for.

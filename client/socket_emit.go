@@ -10,6 +10,7 @@ import (
 	"sio.example/socketio/engineio"
 	"sio.example/socketio/event"
 	"sio.example/socketio/internal/dispatch"
+	"sio.example/socketio/internal/errtext"
 	"sio.example/socketio/parser"
 )
 
@@ -83,7 +84,7 @@ func (s *Socket) EmitFunc(ctx context.Context, name string, fn func(args Args, e
 }
 
 func ackError(name string, err error) error {
-	return fmt.Errorf("client: acknowledgement of %s: %w", dispatch.Plain(name), err)
+	return errtext.Wrap("client: acknowledgement of "+dispatch.Plain(name), err)
 }
 
 // Volatile returns an emitter whose events are dropped unless the connection takes them at once.
@@ -232,7 +233,7 @@ func (m *Manager) encode(dst []*engineio.Prepared, p *parser.Packet) (_ []*engin
 	})
 	if err != nil {
 		*frames = nil
-		return dst, fmt.Errorf("client: encode: %w", err)
+		return dst, errtext.Wrap("client: encode", err)
 	}
 	for _, f := range *frames {
 		dst = append(dst, engineio.Prepare(engineio.Message(f)))

@@ -1,7 +1,7 @@
 package event
 
 import (
-	"sio.example/socketio/internal/fault"
+	"sio.example/socketio/internal/errtext"
 	"sio.example/socketio/parser"
 )
 
@@ -30,7 +30,7 @@ func (e *ConnectError) Bind(dst any) error {
 		err = parser.NewArgs(e.Data).Decode(0, dst)
 	}
 	if err != nil {
-		return fault.Wrap("event: data of a refusal", err)
+		return errtext.Wrap("event: data of a refusal", err)
 	}
 	return nil
 }

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 
-	"sio.example/socketio/internal/fault"
+	"sio.example/socketio/internal/errtext"
 	"sio.example/socketio/parser"
 )
 
@@ -107,7 +107,7 @@ func (WithAck[Req, Res]) Handler(fn func(ctx context.Context, req Req) (Res, err
 func bind[T any](args parser.Args) (T, error) {
 	var v T
 	if err := args.Bind(&v); err != nil {
-		return v, fault.Wrap("event", err)
+		return v, errtext.Wrap("event", err)
 	}
 	return v, nil
 }

@@ -16,24 +16,24 @@ var mayImport = map[string][]string{
 	"parser":          {},
 	"engineio/packet": {},
 	// vocabulary, sessions, rooms
-	"event": {"parser", "internal/fault"},
+	"event": {"parser", "internal/errtext"},
 	"engineio": {
 		"engineio/packet", "internal/websocket", "internal/budget", "internal/bufpool", "internal/deadline",
-		"internal/index", "internal/journal", "internal/ring", "internal/sid", "internal/standstill", "internal/units",
+		"internal/errtext", "internal/index", "internal/journal", "internal/ring", "internal/sid", "internal/standstill", "internal/units",
 	},
-	"adapter":             {"parser", "internal/index"},
+	"adapter":             {"parser", "internal/errtext", "internal/index"},
 	"adapter/adaptertest": {"adapter", "parser"},
 	"browser":             {},
 	// the server
 	".": {
 		"engineio", "parser", "event", "adapter", "browser", "internal/bufpool", "internal/deadline",
-		"internal/dispatch", "internal/index", "internal/journal", "internal/reqhead", "internal/ring",
-		"internal/scratch", "internal/sid", "internal/standstill", "internal/units",
+		"internal/dispatch", "internal/errtext", "internal/index", "internal/journal", "internal/reqhead",
+		"internal/ring", "internal/scratch", "internal/sid", "internal/standstill", "internal/units",
 	},
 	// the client
 	"client": {
-		"engineio", "parser", "event", "internal/backoff", "internal/dispatch", "internal/journal", "internal/ring",
-		"internal/scratch", "internal/units",
+		"engineio", "parser", "event", "internal/backoff", "internal/dispatch", "internal/errtext", "internal/journal",
+		"internal/ring", "internal/scratch", "internal/units",
 	},
 	// on top of the server
 	"siotest":      {".", "client", "engineio", "parser", "event", "internal/memnet"},
@@ -41,7 +41,7 @@ var mayImport = map[string][]string{
 	"examples/bot": {"public", "examples/chat"},
 	// leaves of the core
 	"internal/websocket":  {"internal/bufpool", "internal/standstill"},
-	"internal/fault":      {},
+	"internal/errtext":    {},
 	"internal/dispatch":   {"event", "parser", "internal/ring", "internal/journal"},
 	"internal/deadline":   {},
 	"internal/reqhead":    {"internal/bufpool"},

@@ -1,7 +1,7 @@
-// Package fault wraps errors that pass from one package of this module to another, such that the text names one of
+// Package errtext wraps errors that pass from one package of this module to another, such that the text names one of
 // them: the package whose function the user called. What the others put in front of their own errors is left out; what
 // they say stays, and so do errors.Is and errors.As.
-package fault
+package errtext
 
 import (
 	"fmt"

@@ -1,4 +1,4 @@
-package fault_test
+package errtext_test
 
 import (
 	"errors"
@@ -6,7 +6,7 @@ import (
 	"io"
 	"testing"
 
-	"sio.example/socketio/internal/fault"
+	"sio.example/socketio/internal/errtext"
 )
 
 type panicking struct{}
@@ -22,29 +22,29 @@ func TestWrapNamesOnePackage(t *testing.T) {
 		"socketio: broadcast: a\nb":                  errors.Join(errors.New("parser: a"), errors.New("client: b")),
 		"socketio: broadcast: clients: 3":            errors.New("clients: 3"),
 	} {
-		if got := fault.Wrap("socketio: broadcast", err).Error(); got != want {
+		if got := errtext.Wrap("socketio: broadcast", err).Error(); got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
 	}
-	inner := fault.Wrap("socketio: encode", fault.Wrap("parser: encode", errors.New("parser: argument 0: no")))
+	inner := errtext.Wrap("socketio: encode", errtext.Wrap("parser: encode", errors.New("parser: argument 0: no")))
 	const want = "socketio: broadcast: encode: argument 0: no"
-	if got := fault.Wrap("socketio: broadcast", inner).Error(); got != want {
+	if got := errtext.Wrap("socketio: broadcast", inner).Error(); got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
-	if got := fault.Wrap("event", errors.New("parser: argument 0: no")).Error(); got != "event: argument 0: no" {
+	if got := errtext.Wrap("event", errors.New("parser: argument 0: no")).Error(); got != "event: argument 0: no" {
 		t.Errorf("%q", got)
 	}
 }
 
 func TestWrapKeepsTheCause(t *testing.T) {
 	cause := fmt.Errorf("adapter: join: %w", io.ErrClosedPipe)
-	if err := fault.Wrap("socketio: sockets", cause); !errors.Is(err, io.ErrClosedPipe) || errors.Unwrap(err) != cause {
+	if err := errtext.Wrap("socketio: sockets", cause); !errors.Is(err, io.ErrClosedPipe) || errors.Unwrap(err) != cause {
 		t.Errorf("%v does not wrap its cause", err)
 	}
 }
 
 func TestTextOfAnErrorThatPanics(t *testing.T) {
-	if text := fault.Wrap("client: auth", panicking{}).Error(); text == "" {
+	if text := errtext.Wrap("client: auth", panicking{}).Error(); text == "" {
 		t.Error("no text")
 	}
 }
