@@ -19,7 +19,8 @@ var mayImport = map[string][]string{
 	"event": {"parser", "internal/errtext"},
 	"engineio": {
 		"engineio/packet", "internal/websocket", "internal/budget", "internal/bufpool", "internal/deadline",
-		"internal/errtext", "internal/index", "internal/journal", "internal/ring", "internal/sid", "internal/standstill", "internal/units",
+		"internal/errtext", "internal/index", "internal/journal", "internal/ring", "internal/sid",
+		"internal/standstill", "internal/units",
 	},
 	"adapter":             {"parser", "internal/errtext", "internal/index"},
 	"adapter/adaptertest": {"adapter", "parser"},
