@@ -53,7 +53,8 @@ func (b BroadcastOperator) Volatile() BroadcastOperator {
 	return b
 }
 
-// Compress compresses the event, where the transport can do it, or not.
+// Compress compresses the event, where the transport can do it, or not. By default it does: answers to polls of 1024
+// bytes or more are, messages of WebSockets are never.
 func (b BroadcastOperator) Compress(on bool) BroadcastOperator {
 	b.flags.NoCompress = !on
 	return b
@@ -101,7 +102,8 @@ func missingAck(err error) error {
 	return err
 }
 
-// FetchSockets describes the sockets, those of other processes of the cluster too.
+// FetchSockets describes the sockets, those on other servers of the cluster too. ctx bounds how long it waits for those
+// servers: with an error it returns what it has found. With the adapter in memory it never waits.
 func (b BroadcastOperator) FetchSockets(ctx context.Context) ([]*RemoteSocket, error) {
 	if err := b.usable(); err != nil {
 		return nil, err
@@ -117,12 +119,12 @@ func (b BroadcastOperator) FetchSockets(ctx context.Context) ([]*RemoteSocket, e
 	return all, err
 }
 
-// SocketsJoin puts the sockets into rooms.
+// SocketsJoin puts the sockets into rooms: those of this process before it returns, others a little later.
 func (b BroadcastOperator) SocketsJoin(ctx context.Context, rooms ...string) error {
 	return b.onAdapter("join", func(a adapter.Adapter) error { return a.JoinAll(ctx, b.target(), rooms...) })
 }
 
-// SocketsLeave takes the sockets out of rooms.
+// SocketsLeave takes the sockets out of rooms: those of this process before it returns, others a little later.
 func (b BroadcastOperator) SocketsLeave(ctx context.Context, rooms ...string) error {
 	return b.onAdapter("leave", func(a adapter.Adapter) error { return a.LeaveRooms(ctx, b.target(), rooms...) })
 }

@@ -15,7 +15,8 @@ import (
 	"sio.example/socketio/parser"
 )
 
-// SocketHandler handles one event of any socket of a namespace.
+// SocketHandler handles one event of any socket of a namespace, as a [Handler] does of one: one at a time for each
+// socket, at the same time for different ones.
 type SocketHandler func(ctx context.Context, s *Socket, e *Event) error
 
 // A Namespace is where clients connect to: it has middleware, handlers and rooms of its own. As an operator without a
@@ -153,7 +154,7 @@ func (n *Namespace) Socket(id string) (*Socket, bool) {
 }
 
 // ServerSideEmit sends an event to the other servers of the cluster, where OnServerSide receives it. With the adapter
-// in memory there are none.
+// in memory there are none, and it returns nil.
 func (n *Namespace) ServerSideEmit(name string, args ...any) error {
 	_, err := n.serverSideEmit(context.Background(), name, args, false)
 	return err

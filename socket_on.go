@@ -9,16 +9,16 @@ import (
 	"sio.example/socketio/parser"
 )
 
-// Event is one received event. It may be kept.
+// Event is one received event; see [event.Event]. It may be kept.
 type Event = event.Event
 
-// Handler handles one event.
+// Handler handles one event; see [event.Handler].
 type Handler = event.Handler
 
-// Middleware wraps a handler.
+// Middleware wraps a handler; see [event.Middleware].
 type Middleware = event.Middleware
 
-// Args are arguments, decoded when asked for.
+// Args are arguments, decoded when asked for; see [parser.Args].
 type Args = parser.Args
 
 // On adds a listener for the event called name; several are called in the order they were added. The returned function
@@ -32,7 +32,7 @@ func (s *Socket) On(name string, h Handler) (off func()) {
 	return s.listeners.Add(name, h, false)
 }
 
-// Once adds a listener that is called for the first event only.
+// Once adds a listener that is called for the next event of that name only. The returned function removes it before.
 func (s *Socket) Once(name string, h Handler) (off func()) {
 	return s.listeners.Add(name, h, true)
 }

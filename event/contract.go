@@ -31,7 +31,8 @@ func (Of[T]) Handler(fn func(ctx context.Context, v T) error) Handler {
 	}
 }
 
-// WithAck is the name of an event with arguments of type Req that is acknowledged with Res.
+// WithAck is the name of an event with arguments of type Req that is acknowledged with Res. Use parser.Tuple for
+// several arguments or values, parser.None for none.
 type WithAck[Req, Res any] string
 
 // Emit sends the event and waits for its acknowledgement. An acknowledgement in the form {"error": text} is returned as
