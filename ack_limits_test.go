@@ -73,7 +73,7 @@ func endAmongAnswers(t *testing.T, f *fixture, end func(f *fixture, c *wsClient,
 						t.Error("called after OnDisconnect, or after Shutdown")
 					}
 				}
-				switch err := s.EmitFunc(ctx, fn, "question"); {
+				switch err := s.EmitFunc(ctx, "question", fn); {
 				case err == nil:
 					asked.Add(1)
 				case !errors.Is(err, socketio.ErrTooManyAcks):
@@ -115,7 +115,7 @@ func TestPendingAcksAreBounded(t *testing.T) {
 			}
 			n := 0
 			for ; n < 2000; n++ {
-				if err := s.EmitFunc(t.Context(), fn, "q"); err != nil {
+				if err := s.EmitFunc(t.Context(), "q", fn); err != nil {
 					if !errors.Is(err, socketio.ErrTooManyAcks) ||
 						!strings.Contains(err.Error(), "acknowledgement of q") {
 						t.Errorf("refused with %v", err)
@@ -165,12 +165,12 @@ func TestManyAcksAtOnce(t *testing.T) {
 		const n = 5000
 		var called, failed atomic.Int64
 		for i := range n {
-			err := s.EmitFunc(t.Context(), func(_ socketio.Args, err error) {
+			err := s.EmitFunc(t.Context(), "q", func(_ socketio.Args, err error) {
 				called.Add(1)
 				if err != nil {
 					failed.Add(1)
 				}
-			}, "q")
+			})
 			if err != nil {
 				t.Fatalf("question %d: %v", i, err)
 			}
@@ -195,7 +195,7 @@ func TestPendingAcksShareMemory(t *testing.T) {
 	bubble(t, patient, func(t *testing.T, f *fixture) {
 		f.Of("/other")
 		ask := func(s *socketio.Socket) (n int) {
-			for s.EmitFunc(t.Context(), func(socketio.Args, error) {}, "q") == nil {
+			for s.EmitFunc(t.Context(), "q", func(socketio.Args, error) {}) == nil {
 				n++
 			}
 			return n
@@ -234,12 +234,12 @@ func TestAnswersToCallbacksThatHangAreBounded(t *testing.T) {
 		var called atomic.Int64
 		const n = 100
 		for i := range n {
-			err := s.EmitFunc(t.Context(), func(args socketio.Args, err error) {
+			err := s.EmitFunc(t.Context(), "q", func(args socketio.Args, err error) {
 				<-release
 				if err == nil && args.Len() == 1 {
 					called.Add(1)
 				}
-			}, "q")
+			})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -271,7 +271,7 @@ func TestCallbackWithTheSocketsContext(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, f *fixture) {
 		var errs []error
 		f.Handle("ask", func(ctx context.Context, s *socketio.Socket, _ *socketio.Event) error {
-			return s.EmitFunc(ctx, func(_ socketio.Args, err error) { errs = append(errs, err) }, "q")
+			return s.EmitFunc(ctx, "q", func(_ socketio.Args, err error) { errs = append(errs, err) })
 		})
 		c, s := f.connected("/")
 		for i := range 2 {

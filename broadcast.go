@@ -3,12 +3,12 @@ package socketio
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"sio.example/socketio/adapter"
 	"sio.example/socketio/engineio"
 	"sio.example/socketio/event"
 	"sio.example/socketio/internal/dispatch"
+	"sio.example/socketio/internal/errtext"
 	"sio.example/socketio/internal/scratch"
 	"sio.example/socketio/internal/seal"
 	"sio.example/socketio/parser"
@@ -54,7 +54,8 @@ func (b BroadcastOperator) Volatile() BroadcastOperator {
 	return b
 }
 
-// Compress compresses the event, where the transport can do it, or not.
+// Compress compresses the event, where the transport can do it, or not. By default it does: answers to polls of 1024
+// bytes or more are, messages of WebSockets are never.
 func (b BroadcastOperator) Compress(on bool) BroadcastOperator {
 	b.flags.NoCompress = !on
 	return b
@@ -97,7 +98,7 @@ func broadcastError(err error) error {
 	if errors.As(err, &e) {
 		return e.err
 	}
-	return fmt.Errorf("socketio: broadcast: %w", err)
+	return errtext.Wrap("socketio: broadcast", err)
 }
 
 // broadcastAckError is an adapter's error as users branch on it.
@@ -109,7 +110,7 @@ func broadcastAckError(name string, err error) error {
 	case errors.Is(err, adapter.ErrTooManyAcks):
 		err = ErrTooManyAcks
 	}
-	return fmt.Errorf("socketio: broadcast: acknowledgements of %s: %w", dispatch.Plain(name), err)
+	return errtext.Wrap("socketio: broadcast: acknowledgements of "+dispatch.Plain(name), err)
 }
 
 // An encodeError has gone through an adapter.
@@ -121,14 +122,15 @@ func (e *encodeError) Error() string { return e.err.Error() }
 // Unwrap returns err.
 func (e *encodeError) Unwrap() error { return e.err }
 
-// FetchSockets describes the sockets, those of other processes of the cluster too.
+// FetchSockets describes the sockets, those on other servers of the cluster too. ctx bounds how long it waits for those
+// servers: with an error it returns what it has found. With the adapter in memory it never waits.
 func (b BroadcastOperator) FetchSockets(ctx context.Context) ([]*RemoteSocket, error) {
 	if err := b.usable(); err != nil {
 		return nil, err
 	}
 	found, err := b.ns.adapter.Fetch(ctx, b.target())
 	if err != nil {
-		err = fmt.Errorf("socketio: fetch sockets: %w", err)
+		err = errtext.Wrap("socketio: fetch sockets", err)
 	}
 	all := make([]*RemoteSocket, len(found))
 	for i := range found {
@@ -137,12 +139,12 @@ func (b BroadcastOperator) FetchSockets(ctx context.Context) ([]*RemoteSocket, e
 	return all, err
 }
 
-// SocketsJoin puts the sockets into rooms.
+// SocketsJoin puts the sockets into rooms: those of this process before it returns, others a little later.
 func (b BroadcastOperator) SocketsJoin(ctx context.Context, rooms ...string) error {
 	return b.onAdapter("join", func(a adapter.Adapter) error { return a.JoinAll(ctx, b.target(), rooms...) })
 }
 
-// SocketsLeave takes the sockets out of rooms.
+// SocketsLeave takes the sockets out of rooms: those of this process before it returns, others a little later.
 func (b BroadcastOperator) SocketsLeave(ctx context.Context, rooms ...string) error {
 	return b.onAdapter("leave", func(a adapter.Adapter) error { return a.LeaveRooms(ctx, b.target(), rooms...) })
 }
@@ -157,7 +159,7 @@ func (b BroadcastOperator) onAdapter(what string, fn func(adapter.Adapter) error
 		return err
 	}
 	if err := fn(b.ns.adapter); err != nil {
-		return fmt.Errorf("socketio: sockets: %s: %w", what, err)
+		return errtext.Wrap("socketio: sockets: "+what, err)
 	}
 	return nil
 }
@@ -216,7 +218,7 @@ func (l *local) AckID() uint64 {
 
 // Report counts and logs what went wrong with the adapter, and gives it to OnError.
 func (l *local) Report(what string, err error) {
-	err = fmt.Errorf("socketio: adapter of %s: %s: %w", dispatch.Plain(l.name), what, err)
+	err = errtext.Wrap("socketio: adapter of "+dispatch.Plain(l.name)+": "+what, err)
 	_ = l.srv.guard.Contain(func() error { // the goroutine is the adapter's
 		l.srv.reportAdapter(what, err)
 		return nil

@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"log/slog"
 	"math"
 	"net/http"
@@ -16,6 +15,7 @@ import (
 	"sio.example/socketio/engineio"
 	"sio.example/socketio/internal/deadline"
 	"sio.example/socketio/internal/dispatch"
+	"sio.example/socketio/internal/errtext"
 	"sio.example/socketio/internal/journal"
 	"sio.example/socketio/internal/reqhead"
 	"sio.example/socketio/internal/scratch"
@@ -60,6 +60,8 @@ type coldState struct {
 	// the sockets for which the list of firstSocket would be too long; nil if it is not
 	byName map[string]*Socket
 	left   *leftNames // namespaces that the client was in; nil if there are none
+	// what is kept of the first request beside head; not changed once it is there
+	request *keptRequest
 
 	byNameAuth  int // bytes of auth of the sockets in byName
 	closingAuth int // and of those that were removed and whose runner has not done its last job
@@ -74,10 +76,17 @@ type coldState struct {
 
 func newConn(s *server, e *engineio.Socket, r *http.Request) *conn {
 	c := &conn{srv: s, eng: e, head: reqhead.Of(r)}
+	var kept *keptRequest
+	if s.opts.RequestContext != nil || r.TLS != nil {
+		kept = s.keepRequest(r)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if kept != nil {
+		c.ensureCold().request = kept
+	}
 	c.startConnectTimeout()
-	if len(c.head) >= stepUnits*chargeUnit {
+	if c.requestSize() >= stepUnits*chargeUnit {
 		c.chargeLocked()
 	}
 	return c
@@ -93,8 +102,8 @@ func (c *conn) ensureCold() *coldState {
 
 // freeCold drops cold if nothing is in it any more. It needs mu.
 func (c *conn) freeCold() {
-	if r := c.cold; r != nil && !r.pending && r.attachmentTimer == nil && r.fewerSockets == nil && r.byName == nil &&
-		r.left == nil && r.inboxRoom == nil &&
+	if r := c.cold; r != nil && !r.pending && r.attachmentTimer == nil && r.fewerSockets == nil &&
+		r.byName == nil && r.left == nil && r.request == nil && r.inboxRoom == nil &&
 		r.partialBytes|r.authBytes|r.closingAuth|r.ackBytes|int(r.chargedSteps) == 0 {
 		c.cold = nil
 	}
@@ -423,7 +432,7 @@ func (c *conn) stop() []*Socket {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.closed = true
-	if len(c.head) >= stepUnits*chargeUnit {
+	if c.requestSize() >= stepUnits*chargeUnit {
 		c.chargeLocked()
 	}
 	c.stopConnectTimeout()
@@ -506,7 +515,7 @@ func (c *conn) queue(l *scratch.Packet, o engineio.SendOptions) error {
 func (s *server) encode(l *scratch.Packet) error {
 	err := s.guard.Call(func() error { return l.Encode(s.opts.Parser, s.appender) })
 	if err != nil {
-		return fmt.Errorf("socketio: encode: %w", err)
+		return errtext.Wrap("socketio: encode", err)
 	}
 	return nil
 }
@@ -519,7 +528,7 @@ func (s *server) prepare(dst []*engineio.Prepared, p *parser.Packet, sockets int
 		return err
 	})
 	if err != nil {
-		return dst, fmt.Errorf("socketio: encode: %w", err)
+		return dst, errtext.Wrap("socketio: encode", err)
 	}
 	return dst, nil
 }

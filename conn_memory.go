@@ -171,7 +171,7 @@ func (c *conn) chargeLocked() {
 	const step = stepUnits * chargeUnit
 	n, charged := c.inboxHeld.Load()>>chargeFlags/stepUnits, int32(0)
 	if !c.closed {
-		n += int32(len(c.head) / step)
+		n += int32(c.requestSize() / step)
 	}
 	if r := c.cold; r != nil {
 		n += int32(r.partialBytes/step + r.authBytes/step + r.ackBytes/step)
@@ -185,6 +185,15 @@ func (c *conn) chargeLocked() {
 		c.eng.Hold(int(n-charged) * step)
 	}
 	c.freeCold()
+}
+
+// requestSize is how many bytes of the first request are kept. It needs mu.
+func (c *conn) requestSize() int {
+	n := len(c.head)
+	if c.cold != nil && c.cold.request != nil {
+		n += c.cold.request.size
+	}
+	return n
 }
 
 // countClosingAuth notes that the auth of a socket which is removed is kept until its last job. It needs mu.
@@ -235,7 +244,7 @@ func (c *conn) authLocked() (n int) {
 
 // headerSize is how many bytes of a request are kept, about.
 func headerSize(r *http.Request) int {
-	n := len(r.RequestURI)
+	n := len(r.RequestURI) + len(r.Host)
 	for name, values := range r.Header {
 		for _, v := range values {
 			n += len(name) + len(v)

@@ -21,10 +21,19 @@ type hooks struct {
 type hookSet struct {
 	middleware      []func(ctx context.Context, s *Socket) error
 	eventMiddleware []Middleware
-	onConnection    []func(s *Socket)
+	onConnection    []hook[func(s *Socket)]
 	rooms           []*RoomHooks
-	handlers        map[string][]SocketHandler
+	handlers        map[string][]hook[SocketHandler]
 }
+
+// A hook can be removed by its id.
+type hook[F any] struct {
+	id uint64
+	fn F
+}
+
+// hookIDs is the last id given. It is one for all, since the hooks of a parent are those of its children, too.
+var hookIDs atomic.Uint64
 
 var noHooks = new(hookSet)
 
@@ -79,26 +88,61 @@ func (h *hooks) useEvents(mw []Middleware) {
 	h.change(func(set *hookSet) { set.eventMiddleware = append(set.eventMiddleware, mw...) })
 }
 
-func (h *hooks) onConnection(fn func(s *Socket)) {
-	h.change(func(set *hookSet) { set.onConnection = append(set.onConnection, fn) })
+// onConnection returns the id for remove.
+func (h *hooks) onConnection(fn func(s *Socket)) (id uint64) {
+	id = hookIDs.Add(1)
+	h.change(func(set *hookSet) { set.onConnection = append(set.onConnection, hook[func(s *Socket)]{id, fn}) })
+	return id
 }
 
-// onRooms adds room hooks, and returns what removes them.
-func (h *hooks) onRooms(r RoomHooks) (off func()) {
+// onRooms returns what removeRooms takes back.
+func (h *hooks) onRooms(r RoomHooks) *RoomHooks {
 	added := &r // told apart from equal ones
 	h.change(func(set *hookSet) { set.rooms = append(set.rooms, added) })
-	return func() {
-		h.change(func(set *hookSet) {
-			set.rooms = slices.DeleteFunc(slices.Clone(set.rooms), func(other *RoomHooks) bool { return other == added })
-		})
-	}
+	return added
 }
 
-func (h *hooks) handle(name string, fn SocketHandler) {
+// removeRooms takes back what onRooms has added. It does nothing the second time.
+func (h *hooks) removeRooms(added *RoomHooks) {
+	h.change(func(set *hookSet) {
+		set.rooms = slices.DeleteFunc(slices.Clone(set.rooms), func(other *RoomHooks) bool { return other == added })
+	})
+}
+
+// handle returns the id for remove.
+func (h *hooks) handle(name string, fn SocketHandler) (id uint64) {
+	id = hookIDs.Add(1)
 	h.change(func(set *hookSet) {
 		if set.handlers == nil {
-			set.handlers = make(map[string][]SocketHandler)
+			set.handlers = make(map[string][]hook[SocketHandler])
 		}
-		set.handlers[name] = append(set.handlers[name], fn)
+		set.handlers[name] = append(set.handlers[name], hook[SocketHandler]{id, fn})
 	})
+	return id
+}
+
+// removeConnection takes back what onConnection has added. It does nothing the second time.
+func (h *hooks) removeConnection(id uint64) {
+	h.change(func(set *hookSet) { set.onConnection = without(set.onConnection, id) })
+}
+
+// removeHandler takes back what handle has added. It does nothing the second time.
+func (h *hooks) removeHandler(name string, id uint64) {
+	h.change(func(set *hookSet) {
+		if rest := without(set.handlers[name], id); len(rest) > 0 {
+			set.handlers[name] = rest
+		} else {
+			delete(set.handlers, name)
+		}
+	})
+}
+
+// without returns the hooks but the one with that id, in memory of its own if there is one.
+func without[F any](all []hook[F], id uint64) []hook[F] {
+	for i, h := range all {
+		if h.id == id {
+			return slices.Concat(all[:i], all[i+1:])
+		}
+	}
+	return all
 }

@@ -11,15 +11,18 @@ import (
 	"sio.example/socketio/adapter"
 	"sio.example/socketio/event"
 	"sio.example/socketio/internal/dispatch"
+	"sio.example/socketio/internal/errtext"
 	"sio.example/socketio/internal/index"
 	"sio.example/socketio/parser"
 )
 
-// SocketHandler handles one event of any socket of a namespace.
+// SocketHandler handles one event of any socket of a namespace, as a [Handler] does of one: one at a time for each
+// socket, at the same time for different ones.
 type SocketHandler func(ctx context.Context, s *Socket, e *Event) error
 
-// A Namespace is the operator with no room filter, and the place of middleware and handlers. Its methods are safe for
-// concurrent use. What is registered counts for sockets that connect, and events that arrive, from then on.
+// A Namespace is where clients connect to: it has middleware, handlers and rooms of its own. As an operator without a
+// filter it reaches all of its sockets. Its methods are safe for concurrent use. What is registered counts for sockets
+// that connect, and events that arrive, from then on.
 type Namespace struct {
 	BroadcastOperator
 
@@ -88,7 +91,7 @@ func (n *Namespace) make() {
 		err = errNoAdapter
 	}
 	if err != nil {
-		n.adapterErr = fmt.Errorf("socketio: adapter of %s: %w", dispatch.Plain(n.name), err)
+		n.adapterErr = errtext.Wrap("socketio: adapter of "+dispatch.Plain(n.name), err)
 		return
 	}
 	n.adapter, n.adapterErr, n.inlineAdapter = made, nil, inline
@@ -102,7 +105,7 @@ func (n *Namespace) Ready(ctx context.Context) error {
 		return n.adapterErr
 	}
 	if err := n.adapter.Ready(ctx); err != nil {
-		return fmt.Errorf("socketio: adapter of %s: not ready: %w", dispatch.Plain(n.name), err)
+		return errtext.Wrap("socketio: adapter of "+dispatch.Plain(n.name)+": not ready", err)
 	}
 	return nil
 }
@@ -136,13 +139,21 @@ func (n *Namespace) Use(mw func(ctx context.Context, s *Socket) error) { n.hooks
 // The first one is the outermost. SocketFromContext tells the socket.
 func (n *Namespace) UseEvents(mw ...Middleware) { n.hooks.useEvents(mw) }
 
-// OnConnection adds a function that is called for each socket once it is connected, before its first event is
-// handled.
-func (n *Namespace) OnConnection(fn func(s *Socket)) { n.hooks.onConnection(fn) }
+// OnConnection adds a function that is called for each socket once it is connected, before its first event is handled.
+// The returned function removes it: it may be called more than once, by any goroutine, and by fn itself. Sockets that
+// are connecting at that moment may still be given to fn.
+func (n *Namespace) OnConnection(fn func(s *Socket)) (off func()) {
+	id := n.hooks.onConnection(fn)
+	return func() { n.hooks.removeConnection(id) }
+}
 
 // Handle adds a handler for an event of all sockets. It runs after the socket's own listeners of that name. Its error
-// is treated as that of a Handler, see Socket.On.
-func (n *Namespace) Handle(name string, h SocketHandler) { n.hooks.handle(name, h) }
+// is treated as that of a Handler, see Socket.On. The returned function removes it, as that of OnConnection does. For
+// events with types there is the function Handle.
+func (n *Namespace) Handle(name string, h SocketHandler) (off func()) {
+	id := n.hooks.handle(name, h)
+	return func() { n.hooks.removeHandler(name, id) }
+}
 
 // Sockets iterates over the sockets that are connected to this process, in no particular order.
 func (n *Namespace) Sockets() iter.Seq[*Socket] {
@@ -167,7 +178,7 @@ func (n *Namespace) Socket(id string) (*Socket, bool) {
 }
 
 // ServerSideEmit sends an event to the other servers of the cluster, where OnServerSide receives it. With the adapter
-// in memory there are none.
+// in memory there are none, and it returns nil.
 func (n *Namespace) ServerSideEmit(name string, args ...any) error {
 	_, err := n.serverSideEmit(context.Background(), name, args, false)
 	return err
@@ -189,7 +200,7 @@ func (n *Namespace) serverSideEmit(ctx context.Context, name string, args []any,
 	}
 	for a, err := range n.adapter.ServerSideEmit(ctx, name, parser.NewArgs(args...), ack) {
 		if err != nil {
-			return all, fmt.Errorf("socketio: server-side emit: %w", err)
+			return all, errtext.Wrap("socketio: server-side emit", err)
 		}
 		if ack {
 			all = append(all, a)
@@ -228,36 +239,42 @@ func (n *Namespace) snapshot() []*Socket {
 	return all
 }
 
-// Handle registers a typed handler for all sockets of n. Arguments that do not fit T are an error of the handler, and
-// fn is not called.
-func Handle[T any](n *Namespace, name event.Of[T], fn func(ctx context.Context, s *Socket, v T) error) {
-	name.On(typedHandlers{n}, func(ctx context.Context, v T) error {
+// Handlers is what handlers for all sockets are added to: a Server, a Namespace or a ParentNamespace.
+type Handlers interface {
+	Handle(name string, h SocketHandler) (off func())
+}
+
+// Handle adds a typed handler for all sockets of a Server, a Namespace or a ParentNamespace. Arguments that do not fit
+// T are an error of the handler, and fn is not called. The returned function removes it.
+func Handle[T any](
+	to Handlers, name event.Of[T], fn func(ctx context.Context, s *Socket, v T) error,
+) (off func()) {
+	return name.On(typedHandlers{to}, func(ctx context.Context, v T) error {
 		s, _ := SocketFromContext(ctx)
 		return fn(ctx, s, v)
 	})
 }
 
-// HandleWithAck registers a typed, acknowledging handler for all sockets of n. What fn returns is the acknowledgement;
-// see event.WithAck.On for errors.
-func HandleWithAck[Req, Res any](n *Namespace, name event.WithAck[Req, Res],
-	fn func(context.Context, *Socket, Req) (Res, error)) {
-	name.On(typedHandlers{n}, func(ctx context.Context, req Req) (Res, error) {
+// HandleWithAck adds a typed, acknowledging handler for all sockets of a Server, a Namespace or a ParentNamespace. What
+// fn returns is the acknowledgement; see event.WithAck.On for errors. The returned function removes it.
+func HandleWithAck[Req, Res any](
+	to Handlers, name event.WithAck[Req, Res], fn func(ctx context.Context, s *Socket, req Req) (Res, error),
+) (off func()) {
+	return name.On(typedHandlers{to}, func(ctx context.Context, req Req) (Res, error) {
 		s, _ := SocketFromContext(ctx)
 		return fn(ctx, s, req)
 	})
 }
 
-// typedHandlers makes a namespace the listener that contracts expect.
-type typedHandlers struct{ n *Namespace }
+// typedHandlers makes Handlers the listener that contracts expect.
+type typedHandlers struct{ to Handlers }
 
-// On registers a handler that finds its socket in the context, also if event middleware has put another one in place.
-// It can't be removed.
+// On adds a handler that finds its socket in the context, also if event middleware has put another one in place.
 func (t typedHandlers) On(name string, h Handler) (off func()) {
-	t.n.Handle(name, func(ctx context.Context, s *Socket, e *Event) error {
+	return t.to.Handle(name, func(ctx context.Context, s *Socket, e *Event) error {
 		if got, _ := SocketFromContext(ctx); got != s {
 			ctx = context.WithValue(ctx, contextKey{}, s)
 		}
 		return h(ctx, e)
 	})
-	return nil
 }

@@ -20,15 +20,36 @@ func (p *ParentNamespace) Use(mw func(ctx context.Context, s *Socket) error) { p
 // UseEvents adds event middleware; see Namespace.UseEvents.
 func (p *ParentNamespace) UseEvents(mw ...Middleware) { p.hooks.useEvents(mw) }
 
-// OnConnection adds a function that is called for each socket once it is connected; see Namespace.OnConnection.
-func (p *ParentNamespace) OnConnection(fn func(s *Socket)) { p.hooks.onConnection(fn) }
+// OnConnection adds a function that is called for each socket once it is connected; see Namespace.OnConnection. The
+// returned function removes it, also from the children that have it.
+func (p *ParentNamespace) OnConnection(fn func(s *Socket)) (off func()) {
+	id := p.hooks.onConnection(fn)
+	return func() { p.eachHooks(func(h *hooks) { h.removeConnection(id) }) }
+}
 
 // OnRooms has h called for what happens to rooms of the children that are made from now on; see Namespace.OnRooms. The
-// returned function ends that for those that are made later.
-func (p *ParentNamespace) OnRooms(h *RoomHooks) (off func()) { return p.hooks.onRooms(*h) }
+// returned function removes it, also from the children that have it.
+func (p *ParentNamespace) OnRooms(h *RoomHooks) (off func()) {
+	added := p.hooks.onRooms(*h)
+	return func() { p.eachHooks(func(h *hooks) { h.removeRooms(added) }) }
+}
 
-// Handle adds a handler; see Namespace.Handle.
-func (p *ParentNamespace) Handle(name string, h SocketHandler) { p.hooks.handle(name, h) }
+// Handle adds a handler; see Namespace.Handle. The returned function removes it, also from the children that have it.
+func (p *ParentNamespace) Handle(name string, h SocketHandler) (off func()) {
+	id := p.hooks.handle(name, h)
+	return func() { p.eachHooks(func(h *hooks) { h.removeHandler(name, id) }) }
+}
+
+// eachHooks calls fn for the hooks of the parent and then for those of its children: a child that is made meanwhile is
+// among them, or gets what is left of the parent's.
+func (p *ParentNamespace) eachHooks(fn func(h *hooks)) {
+	fn(&p.hooks)
+	for _, n := range p.srv.all() {
+		if n.parent == p {
+			fn(&n.hooks)
+		}
+	}
+}
 
 // Emit emits to all sockets of all children that there are.
 func (p *ParentNamespace) Emit(name string, args ...any) error {

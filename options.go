@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"net/http"
 	"time"
 
 	"sio.example/socketio/adapter"
@@ -65,6 +66,14 @@ type Options struct {
 	// together, since Socket.Handshake has them as long as the socket lives; default 128 KiB. A CONNECT beyond it is
 	// refused with a CONNECT_ERROR. A handshake whose URL and header are larger is refused as well.
 	MaxAuth int
+
+	// RequestContext, if not nil, says which values of the context of its first HTTP request a client's sockets have in
+	// theirs: those of the context that it returns, which is kept with all it refers to as long as the connection. Its
+	// deadline and its end do not count. (*http.Request).Context keeps what HTTP middleware has put there; where a
+	// router uses its values again for the next request, return a context made of what is needed. By default nothing is
+	// kept. It is called once for each connection, on the request's goroutine, and must not keep r itself; if it
+	// panics, the handshake is refused.
+	RequestContext func(r *http.Request) context.Context
 
 	// DisableClient stops the server from handing out the browser client under its path.
 	DisableClient bool

@@ -22,18 +22,9 @@ func (r *RemoteSocket) Handshake() *Handshake { return r.socket.Handshake }
 // Rooms are the rooms that the socket was in.
 func (r *RemoteSocket) Rooms() []string { return r.socket.Rooms }
 
-// Data is what was stored with SetData. For a socket of another process it has gone through an encoding.
-func (r *RemoteSocket) Data() any {
-	encoded, ok := r.socket.Data.(Args)
-	if !ok {
-		return r.socket.Data
-	}
-	var v any
-	if encoded.Len() == 0 || encoded.Decode(0, &v) != nil {
-		return nil
-	}
-	return v
-}
+// Data is what was stored with SetData, or nil. For a socket on another server of the cluster it is an Args with that
+// as its one value. The function [Data] gives it a type, and works for both.
+func (r *RemoteSocket) Data() any { return r.socket.Data }
 
 // Emit sends an event to the socket. That it has gone is no error.
 func (r *RemoteSocket) Emit(name string, args ...any) error { return r.operator().Emit(name, args...) }

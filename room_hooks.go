@@ -26,11 +26,11 @@ type RoomHooks struct {
 }
 
 // OnRooms has h called for what happens to rooms from now on. Rooms that exist already are not told of. The returned
-// function ends it.
+// function ends it: it may be called more than once, and by the hooks themselves.
 func (n *Namespace) OnRooms(h *RoomHooks) (off func()) {
-	off = n.hooks.onRooms(*h)
+	added := n.hooks.onRooms(*h)
 	n.rooms.start()
-	return off
+	return func() { n.hooks.removeRooms(added) }
 }
 
 // A roomObserver calls the RoomHooks of a namespace.

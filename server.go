@@ -13,6 +13,7 @@ import (
 
 	"sio.example/socketio/engineio"
 	"sio.example/socketio/internal/dispatch"
+	"sio.example/socketio/internal/errtext"
 	"sio.example/socketio/internal/journal"
 	"sio.example/socketio/parser"
 )
@@ -20,8 +21,12 @@ import (
 // mainNamespace is embedded under a name that is not exported, so that its methods are promoted and the field is not.
 type mainNamespace = Namespace
 
-// A Server is an http.Handler and its main namespace: what can be done with a Namespace can be done with a Server. Its
-// methods are safe for concurrent use.
+// A Server is an http.Handler and its main namespace "/": what can be done with a [Namespace] can be done with a
+// Server. Its methods are safe for concurrent use.
+//
+// Most programs need few of them: [Server.OnConnection] and [Server.Handle] for what clients send, [Server.Use] to
+// decide who may connect, [Server.Emit] and [Server.To] to send, [Server.Of] for other namespaces, and
+// [Server.Shutdown] in the end.
 type Server struct{ *mainNamespace }
 
 // NewServer returns a server for http.Handle("/socket.io/", s): with the slash at the end, and without a method in the
@@ -232,7 +237,7 @@ func (s *server) freeSocket(sock *Socket) {
 	if orphan {
 		if err := n.close(); err != nil {
 			s.report(context.Background(), nil, nil,
-				fmt.Errorf("socketio: adapter of %s: close: %w", dispatch.Plain(n.name), err))
+				errtext.Wrap("socketio: adapter of "+dispatch.Plain(n.name)+": close", err))
 		}
 	}
 }
@@ -346,7 +351,7 @@ func (s *server) stillRunning(err error) error {
 		names = append(names, fmt.Sprintf("and %d more", n-most))
 	}
 	if n == 0 {
-		return fmt.Errorf("socketio: shutdown: %w", err)
+		return errtext.Wrap("socketio: shutdown", err)
 	}
 	return fmt.Errorf("socketio: shutdown: %w: still running: %s", err, strings.Join(names, ", "))
 }

@@ -141,20 +141,17 @@ func TestEmitFuncSeenByBothEnds(t *testing.T) {
 		s := <-server
 		c.On("ask", func(_ context.Context, e *client.Event) error { return e.Ack(e.Args) })
 		type asker interface {
-			EmitFunc(ctx context.Context, fn func(args socketio.Args, err error), name string, args ...any) error
+			EmitFunc(ctx context.Context, name string, fn func(args socketio.Args, err error), args ...any) error
 		}
 		for _, end := range []asker{c, s} {
 			got := make(chan string, 200)
+			put := func(args socketio.Args, err error) { got <- fmt.Sprint(args, err) }
 			for i := range 100 {
-				err := end.EmitFunc(t.Context(),
-					func(args socketio.Args, err error) { got <- fmt.Sprint(args, err) }, "ask", i, []byte{byte(i)})
-				if err != nil {
+				if err := end.EmitFunc(t.Context(), "ask", put, i, []byte{byte(i)}); err != nil {
 					t.Fatal(err)
 				}
 			}
-			err := end.EmitFunc(t.Context(),
-				func(args socketio.Args, err error) { got <- fmt.Sprint(args, err) }, "nobody listens")
-			if err != nil {
+			if err := end.EmitFunc(t.Context(), "nobody listens", put); err != nil {
 				t.Fatal(err)
 			}
 			for i := range 100 {

@@ -113,6 +113,7 @@ func (s *Socket) ns() *Namespace { return s.namespace.Load() }
 // Handshake describes how the socket connected. It is shared: do not change it. It is made when asked for, and goes
 // when nobody holds it any more.
 func (s *Socket) Handshake() *Handshake {
+	kept := s.conn.keptRequest()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	h := s.handshake.Value()
@@ -121,7 +122,7 @@ func (s *Socket) Handshake() *Handshake {
 		if s.auth != nil {
 			auth = *s.auth
 		}
-		h = newHandshake(s.conn.head, s.conn.address(), time.Unix(0, s.issued), auth)
+		h = s.conn.newHandshake(time.Unix(0, s.issued), auth, kept)
 		s.handshake = weak.Make(h)
 	}
 	return h
@@ -134,7 +135,7 @@ func (s *Socket) Connected() bool { return s.is(connected) }
 // there yet: it is always false.
 func (s *Socket) Recovered() bool { return false }
 
-// Data is what SetData stored last, or nil.
+// Data is what SetData stored last, or nil. The function [Data] gives it a type.
 func (s *Socket) Data() any {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -144,7 +145,8 @@ func (s *Socket) Data() any {
 	return *s.data
 }
 
-// SetData stores any value with the socket. Others see it with FetchSockets.
+// SetData stores a value with the socket, in place of the one before. Other servers of the cluster see it with
+// FetchSockets as JSON has it. The value is not copied: what a pointer in it points to is for the caller to guard.
 func (s *Socket) SetData(v any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -152,7 +154,7 @@ func (s *Socket) SetData(v any) {
 }
 
 // Context is cancelled when the socket is disconnected; context.Cause is the DisconnectReason. It is also the context
-// that middleware and handlers get.
+// that middleware and handlers get. It has the values of Options.RequestContext.
 func (s *Socket) Context() context.Context {
 	if l := s.ctx.Load(); l != nil {
 		return l.ctx
@@ -589,7 +591,7 @@ func (w *connectReply) set(id string) {
 
 // notifyConnected calls the connection callbacks.
 func (s *Socket) notifyConnected() {
-	runAll(s, s.ns().hooks.load().onConnection, func(fn func(*Socket)) { fn(s) })
+	runAll(s, s.ns().hooks.load().onConnection, func(h hook[func(*Socket)]) { h.fn(s) })
 }
 
 // notifyAndFree is the last job of each socket. What is deferred runs even if a callback calls runtime.Goexit.
@@ -663,7 +665,7 @@ func (r *contextRoot) Value(key any) any {
 	if key == (contextKey{}) {
 		return (*Socket)(r)
 	}
-	return nil
+	return r.conn.requestValue(key)
 }
 
 // SocketFromContext returns the socket whose middleware or handler got ctx, or a context derived from it.

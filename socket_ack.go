@@ -3,12 +3,12 @@ package socketio
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync/atomic"
 
 	"sio.example/socketio/adapter"
 	"sio.example/socketio/engineio"
 	"sio.example/socketio/internal/dispatch"
+	"sio.example/socketio/internal/errtext"
 	"sio.example/socketio/internal/scratch"
 	"sio.example/socketio/parser"
 )
@@ -60,7 +60,7 @@ func (s *Socket) EmitWithAck(ctx context.Context, name string, args ...any) (Arg
 // with the values or the error. If EmitFunc returns an error, fn is not called. What is emitted with EmitFunc by one
 // goroutine arrives in that order. How many may wait for an answer, or for fn to return, is a matter of the server's
 // memory and of Options.MaxPendingAcks: beyond that EmitFunc returns ErrTooManyAcks, and sends nothing.
-func (s *Socket) EmitFunc(ctx context.Context, fn func(args Args, err error), name string, args ...any) error {
+func (s *Socket) EmitFunc(ctx context.Context, name string, fn func(args Args, err error), args ...any) error {
 	if err := checkName(name); err != nil {
 		return err
 	}
@@ -121,7 +121,7 @@ func (r *ackCallback) queue(args Args, size int, err error) {
 }
 
 func ackError(name string, err error) error {
-	return fmt.Errorf("socketio: acknowledgement of %s: %w", dispatch.Plain(name), err)
+	return errtext.Wrap("socketio: acknowledgement of "+dispatch.Plain(name), err)
 }
 
 // ackRefusal is why an acknowledgement cannot be waited for.

@@ -34,7 +34,8 @@ func (s *Socket) Volatile() event.Emitter {
 	return emitter{s, engineio.SendOptions{Volatile: true}}
 }
 
-// Compress returns an emitter whose events are compressed, if the transport can do it, or not.
+// Compress returns an emitter whose events are compressed, if the transport can do it, or not. By default they are: in
+// answers to polls of 1024 bytes or more, and never in messages of WebSockets.
 func (s *Socket) Compress(on bool) event.Emitter {
 	return emitter{s, engineio.SendOptions{NoCompress: !on}}
 }

@@ -464,11 +464,11 @@ func TestEmitFunc(t *testing.T) {
 		}
 		ask := func(ctx context.Context, name string) {
 			t.Helper()
-			err := s.EmitFunc(ctx, func(args socketio.Args, err error) {
+			err := s.EmitFunc(ctx, name, func(args socketio.Args, err error) {
 				mu.Lock()
 				defer mu.Unlock()
 				got = append(got, fmt.Sprintf("%s %v %v", name, args, err))
-			}, name)
+			})
 			if err != nil {
 				t.Errorf("%s: %v", name, err)
 			}
@@ -494,13 +494,13 @@ func TestEmitFunc(t *testing.T) {
 			t.Errorf("%d acknowledgements pending", n)
 		}
 		never := func(socketio.Args, error) { t.Error("called") }
-		if err := s.EmitFunc(t.Context(), never, "f"); err != socketio.ErrDisconnected {
+		if err := s.EmitFunc(t.Context(), "f", never); err != socketio.ErrDisconnected {
 			t.Errorf("after Disconnect: %v", err)
 		}
-		if err := s.EmitFunc(short, never, "f"); !errors.Is(err, context.DeadlineExceeded) {
+		if err := s.EmitFunc(short, "f", never); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("too late: %v", err)
 		}
-		if err := s.EmitFunc(t.Context(), never, "disconnect"); err == nil {
+		if err := s.EmitFunc(t.Context(), "disconnect", never); err == nil {
 			t.Error("a reserved name")
 		}
 	})
@@ -515,7 +515,7 @@ func TestEmitFuncPanics(t *testing.T) {
 	}}
 	bubble(t, opts, func(t *testing.T, f *fixture) {
 		c, s := f.connected("/")
-		if err := s.EmitFunc(t.Context(), func(socketio.Args, error) { panic("oh") }, "a"); err != nil {
+		if err := s.EmitFunc(t.Context(), "a", func(socketio.Args, error) { panic("oh") }); err != nil {
 			t.Fatal(err)
 		}
 		c.expect(`420["a"]`)

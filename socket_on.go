@@ -9,16 +9,16 @@ import (
 	"sio.example/socketio/parser"
 )
 
-// Event is one received event. It may be kept.
+// Event is one received event; see [event.Event]. It may be kept.
 type Event = event.Event
 
-// Handler handles one event.
+// Handler handles one event; see [event.Handler].
 type Handler = event.Handler
 
-// Middleware wraps a handler.
+// Middleware wraps a handler; see [event.Middleware].
 type Middleware = event.Middleware
 
-// Args are arguments, decoded when asked for.
+// Args are arguments, decoded when asked for; see [parser.Args].
 type Args = parser.Args
 
 // On adds a listener for the event called name; several are called in the order they were added. The returned function
@@ -32,7 +32,7 @@ func (s *Socket) On(name string, h Handler) (off func()) {
 	return s.listeners.Add(name, h, false)
 }
 
-// Once adds a listener that is called for the first event only.
+// Once adds a listener that is called for the next event of that name only. The returned function removes it before.
 func (s *Socket) Once(name string, h Handler) (off func()) {
 	return s.listeners.Add(name, h, true)
 }
@@ -58,16 +58,17 @@ func (s *Socket) Use(mw ...Middleware) {
 	}
 }
 
-// OnDisconnecting adds a function that is called when the socket has been disconnected, and is still in its rooms.
-func (s *Socket) OnDisconnecting(fn func(DisconnectReason)) {
-	s.ensureExtra().disconnecting.Add("", fn, false)
+// OnDisconnecting adds a function that is called when the socket has been disconnected, and is still in its rooms. The
+// returned function removes it.
+func (s *Socket) OnDisconnecting(fn func(DisconnectReason)) (off func()) {
+	return s.ensureExtra().disconnecting.Add("", fn, false)
 }
 
 // OnDisconnect adds a function that is called when the socket has been disconnected and has left its rooms. It is
 // called exactly once for a socket that was connected, after the handler in progress has returned, and never for one
-// that was refused, nor if it is added when the others have been called.
-func (s *Socket) OnDisconnect(fn func(DisconnectReason)) {
-	s.onDisconnect.Add("", fn, false)
+// that was refused, nor if it is added when the others have been called. The returned function removes it.
+func (s *Socket) OnDisconnect(fn func(DisconnectReason)) (off func()) {
+	return s.onDisconnect.Add("", fn, false)
 }
 
 func (s *Socket) ensureExtra() *extraListeners {
@@ -177,7 +178,7 @@ func (s *Socket) deliver(ctx context.Context, e *Event) error {
 	}
 	for _, h := range s.ns().hooks.load().handlers[e.Name] {
 		heard = true
-		errs.Add(srv.guard.Call(func() error { return h(ctx, s, e) }))
+		errs.Add(srv.guard.Call(func() error { return h.fn(ctx, s, e) }))
 	}
 	if !heard && srv.debugEnabled() {
 		s.debug("socketio: event without a listener", "event", dispatch.Plain(e.Name))

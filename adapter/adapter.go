@@ -55,25 +55,14 @@ type Flags struct {
 // Encoded is a packet in the wire form of the namespace's transports; opaque to adapters.
 type Encoded any
 
-// Handshake is what is known about how a socket connected.
-type Handshake struct {
-	Headers map[string][]string
-	Time    string // as JavaScript's Date prints it
-	Address string // the peer's address, without port
-	XDomain bool   // an Origin header was present
-	Secure  bool
-	Issued  int64 // milliseconds since 1970
-	URL     string
-	Query   map[string][]string
-	Auth    parser.Args // the CONNECT payload: none or one value
-}
-
 // A Socket describes a socket anywhere in the cluster.
 type Socket struct {
 	ID        string
 	Handshake *Handshake
 	Rooms     []string
-	Data      any // of another node: a parser.Args that holds the one value, or none, as it came
+	// Data is what was stored with the socket, or nil; for one on another node a parser.Args with that as its one
+	// value.
+	Data any
 }
 
 // A Member is one local socket. Rooms hold Members, so that a broadcast needs no look-up by id. Members are told

@@ -2,12 +2,12 @@ package adapter
 
 import (
 	"context"
-	"fmt"
 	"hash/maphash"
 	"iter"
 	"sync"
 	"sync/atomic"
 
+	"sio.example/socketio/internal/errtext"
 	"sio.example/socketio/internal/index"
 	"sio.example/socketio/parser"
 )
@@ -105,12 +105,12 @@ func (a *Memory) Close() error {
 // Join puts m into rooms; see Adapter. It returns ErrExists if another member has the same id, and ErrClosed.
 func (a *Memory) Join(m Member, rooms ...string) error {
 	if a.waits.isClosed() {
-		return fmt.Errorf("adapter: join: %w", ErrClosed)
+		return errtext.Wrap("adapter: join", ErrClosed)
 	}
 	for {
 		e := a.membership(m)
 		if e.m != m {
-			return fmt.Errorf("adapter: join: %w", ErrExists)
+			return errtext.Wrap("adapter: join", ErrExists)
 		}
 		if a.enter(e, rooms) {
 			return nil
@@ -237,7 +237,7 @@ func (a *Memory) HasRoom(room string) bool {
 // Ready returns nil, or ErrClosed: there is nobody to wait for.
 func (a *Memory) Ready(context.Context) error {
 	if a.waits.isClosed() {
-		return fmt.Errorf("adapter: ready: %w", ErrClosed)
+		return errtext.Wrap("adapter: ready", ErrClosed)
 	}
 	return nil
 }

@@ -2,11 +2,11 @@ package client
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"time"
 
 	"sio.example/socketio/internal/dispatch"
+	"sio.example/socketio/internal/errtext"
 )
 
 // A request is an event whose acknowledgement somebody waits for. Its fields are guarded by the Manager's lock.
@@ -99,7 +99,7 @@ func (s *Socket) settle(r *request, args Args, err error) {
 	case err != nil: // by Retries only; somebody should know
 		s.inbox.Append(job{call: func() {
 			s.m.report(context.Background(), s, nil,
-				fmt.Errorf("client: event %s was given up: %w", dispatch.Plain(r.name), err))
+				errtext.Wrap("client: event "+dispatch.Plain(r.name)+" was given up", err))
 		}})
 	}
 }

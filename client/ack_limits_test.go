@@ -17,13 +17,13 @@ func TestPendingAcksAreBounded(t *testing.T) {
 		s := m.Socket("/", &client.SocketOptions{MaxPendingAcks: 3})
 		connect(t, s)
 		var d diary
-		must(t, s.EmitFunc(t.Context(), d.answer("a"), "a"))
+		must(t, s.EmitFunc(t.Context(), "a", d.answer("a")))
 		go func() { _, _ = s.EmitWithAck(t.Context(), "b") }() // ends with the socket
 		synctest.Wait()
-		must(t, s.EmitFunc(t.Context(), d.answer("c"), "c"))
+		must(t, s.EmitFunc(t.Context(), "c", d.answer("c")))
 		full := func() {
 			t.Helper()
-			if err := s.EmitFunc(t.Context(), d.answer("d"), "d"); !errors.Is(err, client.ErrTooManyAcks) {
+			if err := s.EmitFunc(t.Context(), "d", d.answer("d")); !errors.Is(err, client.ErrTooManyAcks) {
 				t.Errorf("EmitFunc: %v", err)
 			}
 			if _, err := s.EmitWithAck(t.Context(), "d"); !errors.Is(err, client.ErrTooManyAcks) {
@@ -35,7 +35,7 @@ func TestPendingAcksAreBounded(t *testing.T) {
 		expectWire(t, p, `40`, `420["a"]`, `421["b"]`, `422["c"]`, `42["e"]`)
 		p.say(`430[]`)
 		d.expect(t, "a []")
-		must(t, s.EmitFunc(t.Context(), d.answer("f"), "f"))
+		must(t, s.EmitFunc(t.Context(), "f", d.answer("f")))
 		full()
 	})
 }
@@ -51,11 +51,11 @@ func TestCallbacksThatHangAreBounded(t *testing.T) {
 			called.Add(1)
 		}
 		for range 2 {
-			must(t, s.EmitFunc(t.Context(), hang, "q"))
+			must(t, s.EmitFunc(t.Context(), "q", hang))
 		}
 		refused := func() {
 			t.Helper()
-			if err := s.EmitFunc(t.Context(), hang, "q"); !errors.Is(err, client.ErrTooManyAcks) {
+			if err := s.EmitFunc(t.Context(), "q", hang); !errors.Is(err, client.ErrTooManyAcks) {
 				t.Errorf("EmitFunc: %v", err)
 			}
 		}
@@ -67,7 +67,7 @@ func TestCallbacksThatHangAreBounded(t *testing.T) {
 		refused()
 		close(release)
 		synctest.Wait()
-		must(t, s.EmitFunc(t.Context(), hang, "q"))
+		must(t, s.EmitFunc(t.Context(), "q", hang))
 		if called.Load() != 2 {
 			t.Errorf("%d called", called.Load())
 		}
@@ -79,7 +79,7 @@ func TestCallbacksThatHangAreBounded(t *testing.T) {
 		answer := `["` + strings.Repeat("x", 4_000_000) + `"]`
 		n := 0
 		for ; n < 50; n++ {
-			if s.EmitFunc(t.Context(), func(client.Args, error) { <-release }, "q") != nil {
+			if s.EmitFunc(t.Context(), "q", func(client.Args, error) { <-release }) != nil {
 				break
 			}
 			p.say(fmt.Sprint("43", n, answer))

@@ -18,7 +18,7 @@ func TestBufferIsSentInOrder(t *testing.T) {
 		must(t, s.Emit("b", []byte{1}))
 		must(t, s.Volatile().Emit("lost"))
 		var d diary
-		must(t, s.EmitFunc(t.Context(), d.answer("c"), "c"))
+		must(t, s.EmitFunc(t.Context(), "c", d.answer("c")))
 		if events, bytes := s.Buffered(); events != 3 || bytes <= 0 {
 			t.Errorf("%d events, %d bytes", events, bytes)
 		}
@@ -81,7 +81,7 @@ func TestBufferDropsWhatWaitsForAnAnswer(t *testing.T) {
 		s := m.Socket("/", &client.SocketOptions{MaxBufferPackets: 1,
 			MaxBufferBytes: 1000, BufferPolicy: client.BufferDropOldest})
 		var d diary
-		must(t, s.EmitFunc(t.Context(), d.answer("a"), "a"))
+		must(t, s.EmitFunc(t.Context(), "a", d.answer("a")))
 		must(t, s.Emit("b"))
 		d.expect(t, "a "+client.ErrBufferFull.Error())
 		if err := s.Emit("c", strings.Repeat("x", 1000)); err != client.ErrBufferFull {
@@ -131,10 +131,10 @@ func TestGivenUpIsNotSent(t *testing.T) {
 		}
 		var d diary
 		ctx, cancel = context.WithCancel(t.Context())
-		must(t, s.EmitFunc(ctx, d.answer("b"), "b"))
+		must(t, s.EmitFunc(ctx, "b", d.answer("b")))
 		cancel()
 		d.expect(t, "b client: acknowledgement of b: context canceled")
-		if err := s.EmitFunc(ctx, d.answer("c"), "c"); !errors.Is(err, context.Canceled) {
+		if err := s.EmitFunc(ctx, "c", d.answer("c")); !errors.Is(err, context.Canceled) {
 			t.Errorf("EmitFunc: %v", err)
 		}
 		if _, err := s.EmitWithAck(ctx, "c"); !errors.Is(err, context.Canceled) {

@@ -322,11 +322,11 @@ func TestConformanceEmitFunc(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 		defer cancel()
-		must(t, sock.EmitFunc(ctx, report, "echo", 42))
+		must(t, sock.EmitFunc(ctx, "echo", report, 42))
 		if got := next(t, "result", results); got != "[42]" {
 			t.Errorf("acknowledged: %s", got)
 		}
-		must(t, sock.EmitFunc(ctx, report, "unknown"))
+		must(t, sock.EmitFunc(ctx, "unknown", report))
 		if got := next(t, "result", results); got != "error true" {
 			t.Errorf("not acknowledged: %s", got)
 		}
@@ -358,7 +358,7 @@ func TestConformanceAckAndDisconnect(t *testing.T) {
 				sock := s.manager(quick()).Socket("/", &client.SocketOptions{AckTimeout: c.timeout})
 				must(t, sock.Connect(t.Context()))
 				errs, put := signal[error]()
-				must(t, sock.EmitFunc(t.Context(), func(_ client.Args, err error) { put(err) }, "unknown"))
+				must(t, sock.EmitFunc(t.Context(), "unknown", func(_ client.Args, err error) { put(err) }))
 				sock.Disconnect()
 				if err := next(t, "end of waiting", errs); !errors.Is(err, client.ErrDisconnected) {
 					t.Errorf("EmitFunc: %v", err)
@@ -388,8 +388,8 @@ func TestConformanceUnsentAckSurvives(t *testing.T) {
 		sock.Disconnect()
 		next(t, "disconnect", gone)
 		answers, put := signal[string]()
-		must(t, sock.EmitFunc(t.Context(),
-			func(args client.Args, err error) { put(fmt.Sprint(args, err)) }, "echo", "a"))
+		must(t, sock.EmitFunc(t.Context(), "echo",
+			func(args client.Args, err error) { put(fmt.Sprint(args, err)) }, "a"))
 		never(t, "answer while offline", answers, 100*time.Millisecond)
 		must(t, sock.Connect(t.Context()))
 		if got := next(t, "answer", answers); got != `["a"] <nil>` {

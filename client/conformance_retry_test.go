@@ -20,8 +20,8 @@ func TestConformanceRetriesKeepTheOrder(t *testing.T) {
 		sock := retrying(s, 1, 50*time.Millisecond)
 		done, put := signal[string]()
 		for i := 1; i <= 3; i++ {
-			must(t, sock.EmitFunc(t.Context(),
-				func(args client.Args, err error) { put(fmt.Sprint(args, err)) }, "echo", i))
+			must(t, sock.EmitFunc(t.Context(), "echo",
+				func(args client.Args, err error) { put(fmt.Sprint(args, err)) }, i))
 			if n, _ := sock.Buffered(); n != i {
 				t.Errorf("%d events are in the queue, want %d", n, i)
 			}
@@ -58,7 +58,7 @@ func TestConformanceRetriesWaitForTheConnection(t *testing.T) {
 	onStage(t, func(t *testing.T, s *stage) {
 		sock := retrying(s, 3, 10*time.Millisecond)
 		done, put := signal[string]()
-		must(t, sock.EmitFunc(t.Context(), func(args client.Args, err error) { put(fmt.Sprint(args, err)) }, "echo", 1))
+		must(t, sock.EmitFunc(t.Context(), "echo", func(args client.Args, err error) { put(fmt.Sprint(args, err)) }, 1))
 		never(t, "result while offline", done, time.Minute)
 		must(t, sock.Connect(t.Context()))
 		if got := next(t, "answer", done); got != "[1] <nil>" {

@@ -346,7 +346,7 @@ func supportServerWith(p parser.Parser) *socketio.Server {
 	io.Of("/abc").OnConnection(func(s *socketio.Socket) {
 		h := s.Handshake()
 		auth, _ := h.Auth.Values()
-		_ = s.Emit("handshake", map[string]any{"query": h.Query, "auth": auth, "token": h.Headers["X-Token"]})
+		_ = s.Emit("handshake", map[string]any{"query": h.Query, "auth": auth, "token": h.Header["X-Token"]})
 	})
 	io.OnConnection(serveSupport)
 	return io

@@ -158,7 +158,7 @@ func TestComingBackOverTheSameConnection(t *testing.T) {
 				s.Open()
 				synctest.Wait()
 				p.say(`40{"sid":"x"}`)
-				must(t, s.EmitFunc(t.Context(), d.answer("first"), "q"))
+				must(t, s.EmitFunc(t.Context(), "q", d.answer("first")))
 				expectWire(t, p, `40/stays,`, `40`, `420["q"]`)
 				if again == "disconnect" {
 					s.Disconnect()
@@ -172,7 +172,7 @@ func TestComingBackOverTheSameConnection(t *testing.T) {
 				expectWire(t, p, `41`, `40`)
 				p.say(`42["late"]`)
 				p.say(`40{"sid":"y"}`)
-				must(t, s.EmitFunc(t.Context(), d.answer("second"), "q"))
+				must(t, s.EmitFunc(t.Context(), "q", d.answer("second")))
 				expectWire(t, p, `421["q"]`)
 				p.say(`430["for the first"]`)
 				p.say(`431["for the second"]`)

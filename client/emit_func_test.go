@@ -35,12 +35,12 @@ func TestCallbacksEndBeforeTheSocket(t *testing.T) {
 				for range 4 {
 					askers.Go(func() { // ends when the socket is closed, or all is asked
 						for range 200 {
-							err := s.EmitFunc(context.Background(), func(_ client.Args, err error) {
+							err := s.EmitFunc(context.Background(), "question", func(_ client.Args, err error) {
 								called.Add(1)
 								if over.Load() || left.Load() && !errors.Is(err, client.ErrClosed) {
 									t.Errorf("called after OnDisconnect or Shutdown with %v", err)
 								}
-							}, "question")
+							})
 							if err == nil {
 								asked.Add(1)
 							}

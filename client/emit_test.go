@@ -32,7 +32,7 @@ func TestEmitWhileSuspended(t *testing.T) {
 		m.Engine().Abort(engineio.PingTimeout, nil)
 		must(t, s.Emit("a"))
 		must(t, s.Volatile().Emit("lost"))
-		must(t, s.EmitFunc(t.Context(), d.answer("b"), "b"))
+		must(t, s.EmitFunc(t.Context(), "b", d.answer("b")))
 		must(t, s.Emit("c"))
 		if n, _ := s.Buffered(); n != 3 || !s.Connected() {
 			t.Errorf("%d events wait, connected %v", n, s.Connected())
@@ -87,8 +87,10 @@ func TestEmitErrors(t *testing.T) {
 		}
 		var marshal panicking
 		for _, v := range []any{make(chan int), func() {}, marshal} {
-			for _, err := range []error{s.Emit("a", v), s.Volatile().Emit("a", v),
-				s.EmitFunc(t.Context(), func(client.Args, error) { t.Error("called") }, "a", v)} {
+			never := func(client.Args, error) { t.Error("called") }
+			for _, err := range []error{
+				s.Emit("a", v), s.Volatile().Emit("a", v), s.EmitFunc(t.Context(), "a", never, v),
+			} {
 				if err == nil {
 					t.Errorf("%T is sent", v)
 				}
@@ -194,7 +196,7 @@ func TestServerThatBreaksTheProtocol(t *testing.T) {
 		d.expect(t)
 		p.say(`40{"sid":"x"}`)
 		d.expect(t, "connect", `early []`)
-		must(t, s.EmitFunc(t.Context(), d.answer("a"), "a"))
+		must(t, s.EmitFunc(t.Context(), "a", d.answer("a")))
 		p.say(`40{"sid":"y"}`)
 		p.say(`44{"message":"x"}`)
 		p.say(`431[]`)

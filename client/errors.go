@@ -3,11 +3,11 @@ package client
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 
 	"sio.example/socketio/engineio"
 	"sio.example/socketio/event"
+	"sio.example/socketio/internal/errtext"
 )
 
 // The errors callers branch on.
@@ -39,7 +39,7 @@ type ConnectError = event.ConnectError
 // errReserved and errOldServer have no users who could tell them apart.
 var (
 	errReserved  = errors.New("reserved event name")
-	errOldServer = fmt.Errorf("client: no id in the answer to CONNECT: %w", engineio.ErrOldServer)
+	errOldServer = errtext.Wrap("client: no id in the answer to CONNECT", engineio.ErrOldServer)
 	errURL       = errors.New("client: malformed URL")
 	errAuth      = errors.New("auth is not a JSON object without binary")
 	errFlood     = errors.New("client: too many events before the answer to CONNECT")
@@ -52,14 +52,15 @@ type failure struct {
 	causes []error
 }
 
-// Error is the text and those of the causes.
+// Error is the text and those of the causes, with the name of one package.
 func (e *failure) Error() string {
 	text := e.text
 	for _, err := range e.causes {
-		if text != "" {
-			text += ": "
+		if text == "" {
+			text = err.Error()
+		} else {
+			text += ": " + errtext.Text(err)
 		}
-		text += err.Error()
 	}
 	return text
 }

@@ -55,6 +55,24 @@ func ExampleDial() {
 	// Output: the server says: welcome
 }
 
+// What the server needs to know of who connects is an option of the socket.
+func ExampleDial_auth() {
+	server := guideServer()
+	defer server.Close()
+	ctx, token := context.Background(), "secret"
+
+	socket, err := client.Dial(ctx, server.URL+"/admin", &client.Options{
+		Socket: client.SocketOptions{Auth: map[string]string{"token": token}},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer socket.Close()
+	fmt.Println(socket.Connected())
+
+	// Output: true
+}
+
 // The context of EmitWithAck is its timeout; what the server acknowledges comes back as Args.
 func ExampleSocket_EmitWithAck() {
 	server := guideServer()

@@ -250,11 +250,11 @@ func (f *fuzzed) emit(data string) {
 	if f.other != nil && strings.HasSuffix(data, "o") {
 		s = f.other
 	}
-	err := s.EmitFunc(ctx, func(client.Args, error) {
+	err := s.EmitFunc(ctx, "ask", func(client.Args, error) {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		f.settled[i]++
-	}, "ask", data)
+	}, data)
 	if err != nil {
 		f.mu.Lock()
 		defer f.mu.Unlock()

@@ -123,7 +123,7 @@ func (m *Manager) dial(l *loop, attempt int) (c *conn, err error) {
 		c.eng.Abort(engineio.ForcedClose, err)
 	}
 	if err != nil && l.ctx.Err() == nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		err = wrapCause("timeout", err)
+		err = wrapCause("client: timeout", err)
 	}
 	return c, err
 }

@@ -39,7 +39,9 @@ type Options struct {
 	// such that a packet may have as many attachments as MaxAttachments says, each as large as Engine.MaxPayload.
 	Parser parser.Parser
 
-	// Socket are the defaults for all sockets of the Manager.
+	// Socket are the defaults for all sockets of the Manager, and the options of the one that Dial returns. What a
+	// server asks for most is Auth: client.Options{Socket: client.SocketOptions{Auth: map[string]string{"token":
+	// token}}}.
 	Socket SocketOptions
 
 	// Setup, if not nil, is called with each new socket before it can connect: the place to add the listeners that must

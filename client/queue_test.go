@@ -22,7 +22,7 @@ func TestRetriesOneAtATime(t *testing.T) {
 		connect(t, s)
 		must(t, s.Emit("b"))
 		var d diary
-		must(t, s.EmitFunc(t.Context(), d.answer("c"), "c"))
+		must(t, s.EmitFunc(t.Context(), "c", d.answer("c")))
 		must(t, s.Volatile().Emit("now"))
 		expectWire(t, p, `40`, `420["a"]`, `42["now"]`)
 		p.say(`430["not an error"]`)
@@ -54,7 +54,7 @@ func TestRetriesUntilGivenUp(t *testing.T) {
 		s := m.Socket("/", retries(2))
 		connect(t, s)
 		var d diary
-		must(t, s.EmitFunc(t.Context(), d.answer("a"), "a"))
+		must(t, s.EmitFunc(t.Context(), "a", d.answer("a")))
 		must(t, s.Emit("b"))
 		expectWire(t, p, `40`, `420["a"]`)
 		for range 2 {
@@ -84,7 +84,7 @@ func TestRetriesTakeALateAnswer(t *testing.T) {
 		s := m.Socket("/", retries(2))
 		connect(t, s)
 		var d diary
-		must(t, s.EmitFunc(t.Context(), d.answer("a"), "a"))
+		must(t, s.EmitFunc(t.Context(), "a", d.answer("a")))
 		pass(2 * time.Second)
 		expectWire(t, p, `40`, `420["a"]`, `420["a"]`)
 		p.say(`430["first"]`)
@@ -98,8 +98,8 @@ func TestRetriesOverConnections(t *testing.T) {
 		s := m.Socket("/", retries(1))
 		connect(t, s)
 		var d diary
-		must(t, s.EmitFunc(t.Context(), d.answer("a"), "a"))
-		must(t, s.EmitFunc(t.Context(), d.answer("b"), "b"))
+		must(t, s.EmitFunc(t.Context(), "a", d.answer("a")))
+		must(t, s.EmitFunc(t.Context(), "b", d.answer("b")))
 		expectWire(t, p, `40`, `420["a"]`)
 		p.drop()
 		pass(1500 * time.Millisecond)
@@ -118,9 +118,9 @@ func TestRetriesGivenUpByContext(t *testing.T) {
 		connect(t, s)
 		var d diary
 		ctx, cancel := context.WithCancel(t.Context())
-		must(t, s.EmitFunc(ctx, d.answer("a"), "a"))
-		must(t, s.EmitFunc(ctx, d.answer("b"), "b"))
-		must(t, s.EmitFunc(t.Context(), d.answer("c"), "c"))
+		must(t, s.EmitFunc(ctx, "a", d.answer("a")))
+		must(t, s.EmitFunc(ctx, "b", d.answer("b")))
+		must(t, s.EmitFunc(t.Context(), "c", d.answer("c")))
 		expectWire(t, p, `40`, `420["a"]`)
 		cancel()
 		synctest.Wait()

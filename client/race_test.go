@@ -97,13 +97,13 @@ func raceOnce(t *testing.T, m *client.Manager, random *rand.Rand, settled, expec
 	case 7, 8, 9:
 		ctx, cancel := context.WithTimeout(context.Background(), time.Duration(random.IntN(200))*time.Millisecond)
 		var once atomic.Bool
-		err := s.EmitFunc(ctx, func(client.Args, error) {
+		err := s.EmitFunc(ctx, "echo", func(client.Args, error) {
 			cancel()
 			if once.Swap(true) {
 				t.Error("settled twice")
 			}
 			settled.Add(1)
-		}, "echo", 2)
+		}, 2)
 		if err != nil {
 			cancel()
 		} else {

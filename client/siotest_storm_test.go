@@ -225,7 +225,7 @@ func (s *sailor) sail(t *testing.T, over time.Time) {
 	for n := 0; time.Now().Before(over); n++ {
 		payload := make([]byte, []int{0, 10, 1000, 100_000}[s.rnd.IntN(4)])
 		s.pending.Add(1)
-		err := s.sock.EmitFunc(context.Background(), func(args client.Args, err error) {
+		err := s.sock.EmitFunc(context.Background(), "job", func(args client.Args, err error) {
 			defer s.pending.Done()
 			if diff := siotest.Diff(args, n, payload); err == nil && diff != "" {
 				t.Errorf("%s: job %d:\n%.1000s", s.name, n, diff)
@@ -233,7 +233,7 @@ func (s *sailor) sail(t *testing.T, over time.Time) {
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			s.results[n] = append(s.results[n], err)
-		}, "job", s.name, n, payload)
+		}, s.name, n, payload)
 		if err != nil {
 			t.Errorf("%s: emit: %v", s.name, err)
 			s.pending.Done()

@@ -131,7 +131,7 @@ func (c *conversation) run() {
 			c.sock.Open()
 		}
 		all.Add(1)
-		err := c.sock.EmitFunc(context.Background(), func(args client.Args, err error) {
+		err := c.sock.EmitFunc(context.Background(), "job", func(args client.Args, err error) {
 			defer all.Done()
 			if diff := siotest.Diff(args, n); err == nil && diff != "" {
 				c.t.Errorf("acknowledgement of job %d:\n%s", n, diff)
@@ -139,7 +139,7 @@ func (c *conversation) run() {
 			c.mu.Lock()
 			defer c.mu.Unlock()
 			c.results[n] = append(c.results[n], err)
-		}, "job", n, []byte("job"))
+		}, n, []byte("job"))
 		if err != nil {
 			c.t.Fatalf("emit: %v", err)
 		}
@@ -371,8 +371,8 @@ func closeAt(t *testing.T, opts client.Options, at time.Duration, fault func(srv
 	s.Open()
 	var errs []error
 	emit := func() {
-		_ = s.EmitFunc(context.Background(),
-			func(_ client.Args, err error) { errs = append(errs, err) }, "job", 1, []byte("job"))
+		note := func(_ client.Args, err error) { errs = append(errs, err) }
+		_ = s.EmitFunc(context.Background(), "job", note, 1, []byte("job"))
 	}
 	emit()
 	<-time.After(at)

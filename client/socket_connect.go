@@ -3,7 +3,6 @@ package client
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -11,6 +10,7 @@ import (
 	"sio.example/socketio/engineio"
 	"sio.example/socketio/event"
 	"sio.example/socketio/internal/dispatch"
+	"sio.example/socketio/internal/errtext"
 	"sio.example/socketio/parser"
 )
 
@@ -132,7 +132,7 @@ func (t *attempt) authorize() {
 		if t.ctx.Err() != nil && !errors.As(err, &broken) {
 			return
 		}
-		err = fmt.Errorf("client: auth: %w", err)
+		err = errtext.Wrap("client: auth", err)
 		m.report(t.ctx, t.s, nil, err)
 		limit := m.opts.ReconnectionAttempts
 		if !t.again(err, limit > 0 && delays.Attempts() >= limit) {
@@ -153,7 +153,7 @@ func (t *attempt) call() (auth any, err error) {
 	returned := false
 	defer func() {
 		if !returned { // runtime.Goexit, or a panic that ends the process
-			t.refuse(fmt.Errorf("client: auth: %w", dispatch.ErrExited))
+			t.refuse(errtext.Wrap("client: auth", dispatch.ErrExited))
 		}
 	}()
 	err = t.s.m.guard.Call(func() (err error) {
@@ -213,7 +213,7 @@ func (t *attempt) send(auth any) {
 	err := dispatch.ErrExited
 	defer func() { // also if the encoding of auth calls runtime.Goexit
 		if err != nil {
-			t.refuse(fmt.Errorf("client: auth: %w", err))
+			t.refuse(errtext.Wrap("client: auth", err))
 		}
 	}()
 	err = m.guard.Call(func() error {

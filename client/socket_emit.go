@@ -10,6 +10,7 @@ import (
 	"sio.example/socketio/engineio"
 	"sio.example/socketio/event"
 	"sio.example/socketio/internal/dispatch"
+	"sio.example/socketio/internal/errtext"
 	"sio.example/socketio/internal/scratch"
 	"sio.example/socketio/parser"
 )
@@ -53,7 +54,7 @@ func (s *Socket) EmitWithAck(ctx context.Context, name string, args ...any) (Arg
 // OnDisconnect of its connection, with the values or the error. If EmitFunc returns an error, fn is not called. How
 // many may wait for an answer, or for fn to return, is SocketOptions.MaxPendingAcks: beyond that EmitFunc returns
 // ErrTooManyAcks, and sends nothing.
-func (s *Socket) EmitFunc(ctx context.Context, fn func(args Args, err error), name string, args ...any) error {
+func (s *Socket) EmitFunc(ctx context.Context, name string, fn func(args Args, err error), args ...any) error {
 	if err := ctx.Err(); err != nil {
 		return ackError(name, err)
 	}
@@ -84,7 +85,7 @@ func (s *Socket) EmitFunc(ctx context.Context, fn func(args Args, err error), na
 }
 
 func ackError(name string, err error) error {
-	return fmt.Errorf("client: acknowledgement of %s: %w", dispatch.Plain(name), err)
+	return errtext.Wrap("client: acknowledgement of "+dispatch.Plain(name), err)
 }
 
 // Volatile returns an emitter whose events are dropped unless the connection takes them at once.
@@ -205,7 +206,7 @@ func (st *epoch) acknowledge(id uint64, args []any) error {
 // lock is held.
 func (m *Manager) prepare(p *scratch.Packet) error {
 	if err := m.guard.Call(func() error { return p.Prepare(m.parser, 1) }); err != nil {
-		return fmt.Errorf("client: encode: %w", err)
+		return errtext.Wrap("client: encode", err)
 	}
 	return nil
 }

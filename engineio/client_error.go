@@ -16,6 +16,7 @@ import (
 	"strings"
 
 	"sio.example/socketio/engineio/packet"
+	"sio.example/socketio/internal/errtext"
 	"sio.example/socketio/internal/websocket"
 )
 
@@ -161,7 +162,7 @@ func explain(err error) string {
 		syntax    *packet.SyntaxError
 		handshake *websocket.HandshakeRefusedError
 	)
-	text := strings.TrimPrefix(strings.TrimPrefix(err.Error(), "engineio: "), "websocket: ")
+	text := errtext.Text(err)
 	switch {
 	case errors.As(err, &names):
 	case errors.As(err, &netErr), errors.As(err, &syntax), errors.As(err, &handshake),

@@ -52,7 +52,7 @@ func TestClientErrorTexts(t *testing.T) {
 		{"page", "websocket", answer(200, "", "<html>"), `status 200 OK: no WebSocket there, or a proxy on the way does not pass Upgrade on`},
 		{"JSON", "polling", answer(200, "", `{"a":1}`), `answer is JSON, but no Engine.IO: of another server, or another path of it`},
 		{"empty", "polling", answer(200, "", ""), `answer is empty: of no Engine.IO server`},
-		{"text", "polling", answer(200, "", "It works!"), `answer is no Engine.IO 4: packet: unknown packet type at byte 0`},
+		{"text", "polling", answer(200, "", "It works!"), `answer is no Engine.IO 4: unknown packet type at byte 0`},
 		{"proxy", "polling", answer(502, "", "<html>"), `status 502 Bad Gateway: a proxy answers, and the server behind it does not`},
 		{"who", "polling", answer(401, "", ""), `status 401 Unauthorized: something in front of the server asks who this is`},
 		{"teapot", "websocket", answer(418, "", "x"), `status 418 I'm a teapot`},
@@ -60,7 +60,7 @@ func TestClientErrorTexts(t *testing.T) {
 		{"old", "polling", answer(200, "", "78:"+old+"2:40"), `server speaks Engine.IO 3, of Socket.IO v2, and not 4`},
 		{"old, in bytes", "polling", answer(200, "", "\x00\x07\x08\xff"+old), `server speaks Engine.IO 3, of Socket.IO v2, and not 4`},
 		{"page", "websocket", webSocketScript("<html>", func(*websocket.Conn) {}), `answer is a web page: of another server, or of a login or portal before it`},
-		{"echo", "websocket", webSocketScript("welcome", func(*websocket.Conn) {}), `answer is no Engine.IO 4: packet: unknown packet type at byte 0`},
+		{"echo", "websocket", webSocketScript("welcome", func(*websocket.Conn) {}), `answer is no Engine.IO 4: unknown packet type at byte 0`},
 	} {
 		scripted(t, test.handle, func(t *testing.T, s *script) {
 			e := s.refused(s.options(test.transport))

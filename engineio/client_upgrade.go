@@ -3,12 +3,12 @@ package engineio
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"slices"
 	"time"
 
 	"sio.example/socketio/engineio/packet"
+	"sio.example/socketio/internal/errtext"
 	"sio.example/socketio/internal/websocket"
 )
 
@@ -184,7 +184,7 @@ func (s *ClientSocket) failUpgrade(u *clientUpgrade, err error) {
 	fx := s.drainedLocked()
 	s.mu.Unlock()
 	u.abort()
-	s.traceUpgrade(fmt.Errorf("engineio: probe error: %w", err))
+	s.traceUpgrade(errtext.Wrap("engineio: probe error", err))
 	s.finish(fx, false)
 }
 

@@ -3,6 +3,7 @@ package engineio
 import (
 	"context"
 	"crypto/rand"
+	"iter"
 	"net/http"
 	"slices"
 	"sync"
@@ -89,11 +90,14 @@ func (s *Server) Count() int {
 	return s.sockets.Len()
 }
 
-// Sockets calls yield for each session that is open now. Sessions may open and close meanwhile.
-func (s *Server) Sockets(yield func(*Socket) bool) {
-	for _, sock := range s.snapshot() {
-		if !yield(sock) {
-			return
+// Sockets iterates over the sessions that are open when the iteration begins, in no particular order. Sessions may open
+// and close meanwhile.
+func (s *Server) Sockets() iter.Seq[*Socket] {
+	return func(yield func(*Socket) bool) {
+		for _, sock := range s.snapshot() {
+			if !yield(sock) {
+				return
+			}
 		}
 	}
 }

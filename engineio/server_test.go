@@ -145,13 +145,13 @@ func TestSockets(t *testing.T) {
 		}
 		p, _ := e.ws()
 		seen := map[string]string{}
-		for s := range e.Sockets {
+		for s := range e.Sockets() {
 			seen[s.ID()] = s.Transport()
 		}
 		if len(seen) != 4 || e.Count() != 4 {
 			t.Errorf("%d sockets, Count %d", len(seen), e.Count())
 		}
-		for s := range e.Sockets {
+		for s := range e.Sockets() {
 			s.CloseWith(TransportError, false, "") // no lock is held
 			break
 		}

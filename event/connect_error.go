@@ -1,8 +1,7 @@
 package event
 
 import (
-	"fmt"
-
+	"sio.example/socketio/internal/errtext"
 	"sio.example/socketio/parser"
 )
 
@@ -31,7 +30,7 @@ func (e *ConnectError) Bind(dst any) error {
 		err = parser.NewArgs(e.Data).Decode(0, dst)
 	}
 	if err != nil {
-		return fmt.Errorf("event: data of a refusal: %w", err)
+		return errtext.Wrap("event: data of a refusal", err)
 	}
 	return nil
 }

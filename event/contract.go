@@ -3,8 +3,8 @@ package event
 import (
 	"context"
 	"errors"
-	"fmt"
 
+	"sio.example/socketio/internal/errtext"
 	"sio.example/socketio/parser"
 )
 
@@ -31,7 +31,8 @@ func (Of[T]) Handler(fn func(ctx context.Context, v T) error) Handler {
 	}
 }
 
-// WithAck is the name of an event with arguments of type Req that is acknowledged with Res.
+// WithAck is the name of an event with arguments of type Req that is acknowledged with Res. Use parser.Tuple for
+// several arguments or values, parser.None for none.
 type WithAck[Req, Res any] string
 
 // Emit sends the event and waits for its acknowledgement. An acknowledgement in the form {"error": text} is returned as
@@ -107,7 +108,7 @@ func (WithAck[Req, Res]) Handler(fn func(ctx context.Context, req Req) (Res, err
 func bind[T any](args parser.Args) (T, error) {
 	var v T
 	if err := args.Bind(&v); err != nil {
-		return v, fmt.Errorf("event: %w", err)
+		return v, errtext.Wrap("event", err)
 	}
 	return v, nil
 }

@@ -21,26 +21,31 @@ import (
 
 // The errors of Event.Ack.
 var (
+	// ErrAcked is returned by all calls after the one that acknowledged the event.
 	ErrAcked = errors.New("event: acknowledged already")
+	// ErrNoAck is returned when the peer asked for no acknowledgement; see Event.WantsAck.
 	ErrNoAck = errors.New("event: no acknowledgement asked for")
 )
 
-// An Event is one received event. It is valid as long as one keeps it, and must not be copied.
+// An Event is one received event. It is valid as long as one keeps it, and must not be copied. Its methods are safe for
+// concurrent use.
 type Event struct {
-	Name string
-	Args parser.Args
+	Name string      // as the peer sent it
+	Args parser.Args // still encoded: Bind decodes them
 
 	reply func(args []any) error
 	acked atomic.Bool
 }
 
-// New makes an event; reply is nil when the peer asked for no acknowledgement. It is never called twice at a time, and
-// never again once it returned nil. If it returns an error it must have sent nothing.
+// New makes an event, for the sockets of this module and for tests of handlers. reply sends the acknowledgement; it is
+// nil when the peer asked for none. It is never called twice at a time, and never again once it returned nil. If it
+// returns an error it must have sent nothing.
 func New(name string, args parser.Args, reply func(args []any) error) *Event {
 	return &Event{Name: name, Args: args, reply: reply}
 }
 
-// Bind decodes the arguments in order; see parser.Args.Bind.
+// Bind decodes the arguments in order into pointers. Missing ones leave their destination as it is, further ones are
+// ignored; one that does not fit is an error that matches *parser.ArgumentError. See parser.Args.Bind.
 func (e *Event) Bind(dst ...any) error { return e.Args.Bind(dst...) }
 
 // WantsAck reports whether the peer asked for an acknowledgement.
@@ -67,10 +72,12 @@ func (e *Event) Ack(args ...any) error {
 // Acked reports whether the event was acknowledged.
 func (e *Event) Acked() bool { return e.acked.Load() }
 
-// A Handler handles one event.
+// A Handler handles one event. ctx is done when the socket is disconnected. What its error means to the peer is said at
+// Event.AckError; it is logged as well.
 type Handler func(ctx context.Context, e *Event) error
 
-// A Middleware wraps a handler.
+// A Middleware wraps a handler, as middleware of package http does: what it returns is called for each event, and calls
+// next unless the event is to be stopped. The error it returns is treated as that of a handler.
 type Middleware func(next Handler) Handler
 
 // Listener is what events are received from: a Socket of the server or of the client.
@@ -78,17 +85,18 @@ type Listener interface {
 	On(name string, h Handler) (off func())
 }
 
-// Emitter is what events are sent through.
+// Emitter is what events are sent through: a Socket of either end, and of the server a Server, a Namespace, an operator
+// or a RemoteSocket.
 type Emitter interface {
 	Emit(name string, args ...any) error
 }
 
-// AckEmitter asks one peer for an acknowledgement.
+// AckEmitter asks one peer for an acknowledgement: a Socket of either end, or a RemoteSocket.
 type AckEmitter interface {
 	EmitWithAck(ctx context.Context, name string, args ...any) (parser.Args, error)
 }
 
-// BroadcastAckEmitter asks many.
+// BroadcastAckEmitter asks many: a Server, a Namespace or an operator.
 type BroadcastAckEmitter interface {
 	EmitWithAck(ctx context.Context, name string, args ...any) ([]parser.Args, error)
 }

@@ -190,7 +190,7 @@ func TestOfArgumentsThatDoNotFit(t *testing.T) {
 	}
 	var argument *parser.ArgumentError
 	if !errors.As(l.handled, &argument) || argument.Index != 1 ||
-		!strings.HasPrefix(l.handled.Error(), "event: parser: argument 1: ") {
+		!strings.HasPrefix(l.handled.Error(), "event: argument 1: ") {
 		t.Errorf("%v", l.handled)
 	}
 }

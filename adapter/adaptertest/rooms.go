@@ -174,7 +174,7 @@ func testFetch(t *testing.T, w *world) {
 		}
 		s := w.fetch(nd, adapter.Target{Rooms: []string{"blue"}})[0]
 		slices.Sort(s.Rooms)
-		if !slices.Equal(s.Rooms, []string{"b", "blue", "red"}) || s.Handshake == nil || s.Handshake.URL != "/b" {
+		if !slices.Equal(s.Rooms, []string{"b", "blue", "red"}) || s.Handshake == nil || s.Handshake.Host != "b" {
 			t.Errorf("node %d: fetched %+v", nd.index, s)
 		}
 	}

@@ -474,7 +474,7 @@ func (m *member) Describe() adapter.Socket {
 	if m.describe != nil {
 		m.describe()
 	}
-	h := &adapter.Handshake{Address: "192.0.2.1", URL: "/" + m.id}
+	h := &adapter.Handshake{RemoteAddr: "192.0.2.1", Host: m.id}
 	return adapter.Socket{ID: m.id, Handshake: h, Rooms: m.rooms(), Data: map[string]any{"id": m.id}}
 }
 

@@ -77,7 +77,7 @@ func application(server *socketio.Server) {
 	})
 	server.Of("/ask").Handle("ask", func(ctx context.Context, s *socketio.Socket, _ *socketio.Event) error {
 		for range asked {
-			if err := s.EmitFunc(s.Context(), func(socketio.Args, error) {}, "question"); err != nil {
+			if err := s.EmitFunc(s.Context(), "question", func(socketio.Args, error) {}); err != nil {
 				return nil // the server says that it is enough
 			}
 		}

@@ -272,10 +272,10 @@ func (s *session) ask(ctx context.Context, k *client.Socket, r *record, args []a
 	}
 	s.asks.Add(1)
 	err := s.patiently(ctx, func() error {
-		return k.EmitFunc(context.Background(), func(values client.Args, err error) {
+		return k.EmitFunc(context.Background(), r.Event, func(values client.Args, err error) {
 			defer s.asks.Done()
 			s.acked(r, values, err)
-		}, r.Event, args...)
+		}, args...)
 	})
 	if err != nil {
 		s.asks.Done()

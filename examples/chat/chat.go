@@ -111,4 +111,7 @@ func enter(h *hub, s *socketio.Socket, q EnterRequest) (EnterReply, error) {
 }
 
 // visitorOf returns what the middleware attached to the socket.
-func visitorOf(s *socketio.Socket) *visitor { return s.Data().(*visitor) }
+func visitorOf(s *socketio.Socket) *visitor {
+	v, _ := socketio.Data[*visitor](s)
+	return v
+}

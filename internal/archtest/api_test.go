@@ -10,6 +10,7 @@ import (
 	"go/token"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -152,4 +153,28 @@ func difference(a, b string) []string {
 	}
 	slices.SortFunc(diff, cmp.Compare[string])
 	return diff
+}
+
+// TestMethodsAreForwarded: go doc shows no methods that come from an embedded type, so a Server declares those of a
+// Namespace, and a Namespace those of an operator.
+func TestMethodsAreForwarded(t *testing.T) {
+	methods := map[string]map[string]bool{}
+	for line := range strings.Lines(read(t, "internal/archtest/testdata/api/socketio.txt")) {
+		if m := regexp.MustCompile(`^func \(\w+ \*?(\w+)\) (\w+)\(`).FindStringSubmatch(line); m != nil {
+			if methods[m[1]] == nil {
+				methods[m[1]] = map[string]bool{}
+			}
+			methods[m[1]][m[2]] = true
+		}
+	}
+	for _, embeds := range [][2]string{{"Server", "Namespace"}, {"Namespace", "BroadcastOperator"}} {
+		if len(methods[embeds[1]]) == 0 {
+			t.Errorf("no methods of %s", embeds[1])
+		}
+		for name := range methods[embeds[1]] {
+			if !methods[embeds[0]][name] {
+				t.Errorf("%s has no %s of its own, as %s has", embeds[0], name, embeds[1])
+			}
+		}
+	}
 }

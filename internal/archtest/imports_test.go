@@ -16,26 +16,26 @@ var mayImport = map[string][]string{
 	"parser":          {},
 	"engineio/packet": {},
 	// vocabulary, sessions, rooms
-	"event": {"parser"},
+	"event": {"parser", "internal/errtext"},
 	"engineio": {
 		"engineio/packet", "internal/websocket", "internal/budget",
-		"internal/bufpool", "internal/coding", "internal/deadline",
+		"internal/bufpool", "internal/coding", "internal/deadline", "internal/errtext",
 		"internal/index", "internal/journal", "internal/ring", "internal/sid", "internal/stack",
 		"internal/standstill", "internal/units",
 	},
-	"adapter":             {"parser", "internal/index", "internal/seal"},
+	"adapter":             {"parser", "internal/errtext", "internal/index", "internal/seal"},
 	"adapter/adaptertest": {"adapter", "parser", "internal/seal"},
 	"browser":             {},
 	// the server
 	".": {
 		"engineio", "parser", "event", "adapter", "browser", "internal/bufpool", "internal/coding", "internal/deadline",
-		"internal/dispatch", "internal/index", "internal/journal", "internal/reqhead", "internal/ring",
-		"internal/scratch", "internal/seal", "internal/sid", "internal/standstill", "internal/units",
+		"internal/dispatch", "internal/errtext", "internal/index", "internal/journal", "internal/reqhead",
+		"internal/ring", "internal/scratch", "internal/seal", "internal/sid", "internal/standstill", "internal/units",
 	},
 	// the client
 	"client": {
-		"engineio", "parser", "event", "internal/backoff", "internal/dispatch", "internal/journal", "internal/ring",
-		"internal/scratch", "internal/units",
+		"engineio", "parser", "event", "internal/backoff", "internal/dispatch", "internal/errtext", "internal/journal",
+		"internal/ring", "internal/scratch", "internal/units",
 	},
 	// on top of the server
 	"siotest":      {".", "client", "engineio", "parser", "event", "internal/memnet"},
@@ -45,6 +45,7 @@ var mayImport = map[string][]string{
 	"internal/websocket":      {"internal/bufpool", "internal/standstill"},
 	"internal/dispatch":       {"event", "parser", "internal/ring", "internal/journal", "internal/stack"},
 	"internal/coding":         {},
+	"internal/errtext":        {},
 	"internal/deadline":       {},
 	"internal/stack":          {},
 	"internal/reqhead":        {"internal/bufpool"},

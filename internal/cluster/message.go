@@ -230,38 +230,23 @@ func decodeArgs(frames []parser.Frame) (parser.Args, error) {
 	return p.Args, nil
 }
 
-// describe makes a socketInfo. Its packet holds the handshake, and auth and data, each behind whether there is one.
+// describe makes a socketInfo. Its packet holds the handshake, or null, whether there is auth, the auth and the data. The
+// auth stands beside the handshake, as it may hold bytes.
 func describe(s *adapter.Socket) (socketInfo, error) {
 	info := socketInfo{ID: s.ID, Rooms: s.Rooms}
-	var h adapter.Handshake
+	var h *adapter.Handshake
+	var auth parser.Args
 	if s.Handshake != nil {
-		h = *s.Handshake
+		known := *s.Handshake
+		h, auth, known.Auth = &known, known.Auth, parser.Args{}
 	}
-	auth := h.Auth
-	h.Auth = parser.Args{}
 	data := s.Data
 	if a, ok := data.(parser.Args); ok && a.Len() == 0 {
 		data = nil
 	}
-	args := parser.NewArgs(wireHandshake{
-		h.Headers, h.Time, h.Address, h.XDomain, h.Secure, h.Issued, h.URL, h.Query, s.Handshake != nil,
-	}, auth.Len() > 0, auth, data)
 	var err error
-	info.Frames, err = encodeArgs(args)
+	info.Frames, err = encodeArgs(parser.NewArgs(h, auth.Len() > 0, auth, data))
 	return info, err
-}
-
-// wireHandshake is an adapter.Handshake without Auth, under names of its own.
-type wireHandshake struct {
-	Headers map[string][]string `json:"headers,omitempty"`
-	Time    string              `json:"time,omitempty"`
-	Address string              `json:"address,omitempty"`
-	XDomain bool                `json:"xdomain,omitempty"`
-	Secure  bool                `json:"secure,omitempty"`
-	Issued  int64               `json:"issued,omitempty"`
-	URL     string              `json:"url,omitempty"`
-	Query   map[string][]string `json:"query,omitempty"`
-	Known   bool                `json:"known,omitempty"`
 }
 
 func (s *socketInfo) socket() (adapter.Socket, error) {
@@ -272,19 +257,18 @@ func (s *socketInfo) socket() (adapter.Socket, error) {
 	if args.Len() < 3 {
 		return adapter.Socket{}, errMessage
 	}
-	var h wireHandshake
+	var h *adapter.Handshake
 	var hasAuth bool
 	if err := args.Slice(0, 2).Bind(&h, &hasAuth); err != nil {
 		return adapter.Socket{}, err
 	}
-	found := adapter.Socket{ID: s.ID, Rooms: s.Rooms, Data: args.Slice(args.Len()-1, args.Len())}
-	if h.Known {
-		found.Handshake = &adapter.Handshake{
-			Headers: h.Headers, Time: h.Time, Address: h.Address, XDomain: h.XDomain, Secure: h.Secure, Issued: h.Issued,
-			URL: h.URL, Query: h.Query,
-		}
+	found := adapter.Socket{
+		ID: s.ID, Handshake: h, Rooms: s.Rooms, Data: args.Slice(args.Len()-1, args.Len()),
+	}
+	if h != nil {
+		h.Auth = parser.Args{}
 		if hasAuth {
-			found.Handshake.Auth = args.Slice(2, args.Len()-1)
+			h.Auth = args.Slice(2, args.Len()-1)
 		}
 	}
 	return found, nil

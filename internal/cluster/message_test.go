@@ -2,8 +2,11 @@ package cluster
 
 import (
 	"math"
+	"net/http"
+	"net/url"
 	"reflect"
 	"testing"
+	"time"
 
 	"sio.example/socketio/adapter"
 	"sio.example/socketio/parser"
@@ -67,8 +70,8 @@ func TestSocketsComeThrough(t *testing.T) {
 	for _, s := range []adapter.Socket{
 		{ID: "a"},
 		{ID: "b", Rooms: []string{"b"}, Data: data, Handshake: &adapter.Handshake{
-			Headers: map[string][]string{"x": {"1", "2"}}, Time: "now", Address: "192.0.2.1", XDomain: true, Secure: true,
-			Issued: 1 << 60, URL: "/?a=b", Query: map[string][]string{"a": {"b"}}, Auth: auth,
+			Header: http.Header{"X": {"1"}}, Time: time.UnixMilli(1 << 40), RemoteAddr: "192.0.2.1", Host: "a.example",
+			URL: &url.URL{Path: "/", RawQuery: "a=b"}, Query: url.Values{"a": {"b"}}, Auth: auth,
 		}},
 	} {
 		info, err := describe(&s)

@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-
+	"iter"
 	"net"
 	"slices"
 	"sync"
@@ -374,7 +374,7 @@ func (l *Link) perfect() {
 }
 
 // indexes are those of the directions in the arrays of a Link.
-func (d Direction) indexes() func(yield func(i int) bool) {
+func (d Direction) indexes() iter.Seq[int] {
 	return func(yield func(i int) bool) {
 		for i := range 2 {
 			if d&(1<<i) != 0 && !yield(i) {

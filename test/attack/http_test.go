@@ -374,7 +374,7 @@ func quick(o *socketio.Options) {
 
 // closeAll ends sessions that were opened by a request nobody goes on with.
 func closeAll(e *env) {
-	for s := range e.io.Engine().Sockets {
+	for s := range e.io.Engine().Sockets() {
 		s.Close()
 		s.CloseWith(engineio.ForcedClose, true, "end of the row")
 	}

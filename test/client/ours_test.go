@@ -157,7 +157,7 @@ func (p *ourPeer) volatile(t *testing.T, nsp, event string, args ...any) {
 func (p *ourPeer) ask(t *testing.T, nsp, tag, event string, args ...any) {
 	t.Helper()
 	rec := p.of(nsp + " acks")
-	err := p.socket(nsp).EmitFunc(context.Background(), func(got client.Args, err error) {
+	err := p.socket(nsp).EmitFunc(context.Background(), event, func(got client.Args, err error) {
 		switch {
 		case err == nil:
 			rec.add(tag, values(got))
@@ -168,7 +168,7 @@ func (p *ourPeer) ask(t *testing.T, nsp, tag, event string, args ...any) {
 		default:
 			rec.add(tag, err.Error())
 		}
-	}, event, args...)
+	}, args...)
 	if err != nil {
 		t.Errorf("ask %s: %v", event, err)
 	}

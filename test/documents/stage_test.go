@@ -80,11 +80,11 @@ func talk(s *socketio.Socket) {
 		return s.Emit("echo", e.Args)
 	})
 	s.On("ask", func(ctx context.Context, e *socketio.Event) error {
-		return s.EmitFunc(ctx, func(answer socketio.Args, err error) {
+		return s.EmitFunc(ctx, "question", func(answer socketio.Args, err error) {
 			if err == nil {
 				_ = s.Emit("answered", answer)
 			}
-		}, "question", e.Args)
+		}, e.Args)
 	})
 	s.On("login", func(_ context.Context, e *socketio.Event) error { return e.Ack("welcome") })
 	s.On("say", func(_ context.Context, e *socketio.Event) error { return s.Emit("said", e.Args) })

@@ -134,7 +134,7 @@ func (a *app) connected(s *socketio.Socket) {
 		a.t.Error(err)
 	}
 	answer := func(_ socketio.Args, err error) { note(func() { u.answers = append(u.answers, err) }) }
-	if err := s.EmitFunc(context.Background(), answer, "question"); err != nil {
+	if err := s.EmitFunc(context.Background(), "question", answer); err != nil {
 		a.t.Error(err)
 	}
 }

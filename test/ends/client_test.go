@@ -231,7 +231,7 @@ func newClientUser(t *testing.T, url string, opts *client.Options) *clientUser {
 			answer := func(_ client.Args, err error) {
 				c.note(func() { c.answers[name] = append(c.answers[name], err) })
 			}
-			if err := s.EmitFunc(context.Background(), answer, "question"); err != nil {
+			if err := s.EmitFunc(context.Background(), "question", answer); err != nil {
 				t.Error(err)
 			}
 		})

@@ -232,7 +232,7 @@ func (e *env) ask(ctx context.Context, s *session, sock *client.Socket,
 	prefix string, args ...any) (id string, settled *settled) {
 	e.Helper()
 	settled = newSettled()
-	if err := sock.EmitFunc(ctx, settled.settle, "ask", args...); err != nil {
+	if err := sock.EmitFunc(ctx, "ask", settled.settle, args...); err != nil {
 		e.Fatal(err)
 	}
 	return strings.SplitN(s.expect(prefix), "[", 2)[0], settled

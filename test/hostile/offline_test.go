@@ -118,10 +118,10 @@ func TestRetries(t *testing.T) {
 			e.s.Open()
 			s := e.srv.first()
 			s.join("/")
-			if err := e.s.EmitFunc(context.Background(), lost.settle, "a"); err != nil {
+			if err := e.s.EmitFunc(context.Background(), "a", lost.settle); err != nil {
 				t.Fatal(err)
 			}
-			if err := e.s.EmitFunc(context.Background(), kept.settle, "b"); err != nil {
+			if err := e.s.EmitFunc(context.Background(), "b", kept.settle); err != nil {
 				t.Fatal(err)
 			}
 			var ids []string
@@ -147,7 +147,7 @@ func TestRetries(t *testing.T) {
 			s = e.srv.first()
 			s.join("/")
 			s.say(wire.Txt("43" + retryExpect(t, s, "c") + "[]"))
-			if err := e.s.EmitFunc(context.Background(), kept.settle, "d"); err != nil {
+			if err := e.s.EmitFunc(context.Background(), "d", kept.settle); err != nil {
 				t.Fatal(err)
 			}
 			s.say(wire.Txt("43" + retryExpect(t, s, "d") + `["d"]`))

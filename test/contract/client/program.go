@@ -237,10 +237,10 @@ func (p *program) emitAck(s *socket, c *command, args []any) error {
 	if c.Timeout > 0 {
 		ctx, cancel = context.WithTimeout(ctx, milliseconds(c.Timeout))
 	}
-	err := s.EmitFunc(ctx, func(values parser.Args, err error) {
+	err := s.EmitFunc(ctx, c.Event, func(values parser.Args, err error) {
 		cancel()
 		p.printAck(s, c.Ack, values, err)
-	}, c.Event, args...)
+	}, args...)
 	if err != nil {
 		cancel()
 	}

@@ -30,8 +30,8 @@ type note struct {
 
 // place is what the handlers are put in: a namespace, or the parent of dynamic ones.
 type place interface {
-	OnConnection(fn func(s *socketio.Socket))
-	Handle(name string, h socketio.SocketHandler)
+	OnConnection(fn func(s *socketio.Socket)) (off func())
+	Handle(name string, h socketio.SocketHandler) (off func())
 }
 
 var dynamic = regexp.MustCompile(`^/dyn-[0-9]+$`)
@@ -165,7 +165,7 @@ func handshake(_ context.Context, s *socketio.Socket, e *socketio.Event) error {
 			query[name] = values
 		}
 	}
-	return reply(e, map[string]any{"query": query, "auth": auth(s), "xdomain": h.XDomain})
+	return reply(e, map[string]any{"query": query, "auth": auth(s), "xdomain": h.Header.Get("Origin") != ""})
 }
 
 func transport(_ context.Context, s *socketio.Socket, e *socketio.Event) error {

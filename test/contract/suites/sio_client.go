@@ -35,7 +35,7 @@ func sioClient(log *slog.Logger) process.Service {
 	})
 	io.Of("/foo").Handle("getId", getID)
 	io.Of("/abc").OnConnection(func(s *socketio.Socket) {
-		_ = s.Emit("handshake", handshakeOf(s)) // fails only if the socket is gone
+		_ = s.Emit("handshake", s.Handshake()) // fails only if the socket is gone
 	})
 	for name, h := range mainHandlers {
 		io.Handle(name, h)
@@ -83,7 +83,7 @@ var mainHandlers = map[string]socketio.SocketHandler{
 		return s.Emit("takeDateObj", map[string]any{"date": date()})
 	},
 	"getHandshake": func(_ context.Context, s *socketio.Socket, e *socketio.Event) error {
-		return reply(e, handshakeOf(s))
+		return reply(e, s.Handshake())
 	},
 	"buffa":    answersBytes("buffack"),
 	"blob":     answersBytes("back"),
@@ -187,34 +187,6 @@ func answersMixed(name string) socketio.SocketHandler {
 		}
 		return s.Emit(name)
 	}
-}
-
-// handshakeOf is the handshake object as the official server shows it.
-func handshakeOf(s *socketio.Socket) any {
-	h := s.Handshake()
-	return map[string]any{
-		"headers": single(h.Headers),
-		"time":    h.Time,
-		"address": h.Address,
-		"xdomain": h.XDomain,
-		"secure":  h.Secure,
-		"issued":  h.Issued,
-		"url":     h.URL,
-		"query":   single(h.Query),
-		"auth":    authOf(s),
-	}
-}
-
-func single(m map[string][]string) map[string]any {
-	out := make(map[string]any, len(m))
-	for name, values := range m {
-		if len(values) == 1 {
-			out[name] = values[0]
-		} else {
-			out[name] = values
-		}
-	}
-	return out
 }
 
 // date is now as JavaScript writes a Date in JSON.

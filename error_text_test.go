@@ -1,0 +1,191 @@
+package socketio_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	socketio "sio.example/socketio"
+	"sio.example/socketio/adapter"
+	"sio.example/socketio/client"
+	"sio.example/socketio/engineio"
+	"sio.example/socketio/engineio/packet"
+	"sio.example/socketio/event"
+	"sio.example/socketio/parser"
+	"sio.example/socketio/siotest"
+)
+
+var packageName = regexp.MustCompile(`\b(socketio|client|engineio|packet|parser|event|adapter|websocket): `)
+
+// unencodable fails when it is encoded, with an error of the user's.
+type unencodable struct{}
+
+var errOwn = errors.New("no JSON of this")
+
+func (unencodable) MarshalJSON() ([]byte, error) { return nil, errOwn }
+
+// Each error of this module names one package, that of the function that was called, at the beginning of its line; what
+// it wraps is found all the same.
+func TestErrorsNameOnePackage(t *testing.T) {
+	type check struct {
+		name string
+		err  error
+		is   error // that it must match; nil if there is none
+	}
+	var checks []check
+	add := func(name string, err, is error) { checks = append(checks, check{name, err, is}) }
+	ctx, cancel := context.WithTimeout(t.Context(), time.Nanosecond)
+	defer cancel()
+	<-ctx.Done()
+	bad := unencodable{}
+
+	// The server.
+	srv := siotest.NewServer(t, &siotest.Options{Setup: func(io *socketio.Server) {
+		io.Use(func(ctx context.Context, s *socketio.Socket) error { return s.Emit("early", 1) })
+	}})
+	c := srv.Dial("/", nil)
+	s, ok := srv.IO().Socket(c.ID())
+	if !ok {
+		t.Fatal("no socket")
+	}
+	server := srv.IO()
+	question := event.WithAck[any, int]("question")
+	add("Emit", s.Emit("x", bad), errOwn)
+	add("Emit reserved", s.Emit("connect"), nil)
+	add("Volatile", s.Volatile().Emit("x", bad), errOwn)
+	add("broadcast", server.Emit("x", bad), errOwn)
+	add("broadcast reserved", server.Emit("disconnect"), nil)
+	add("broadcast to a room", s.To("r").Emit("x", bad), errOwn)
+	add("server-side emit", server.ServerSideEmit("connection"), nil)
+	add("EmitFunc", s.EmitFunc(t.Context(), "x", nil, bad), errOwn)
+	add("EmitFunc late", s.EmitFunc(ctx, "x", nil), context.DeadlineExceeded)
+	_, err := s.EmitWithAck(t.Context(), "x", bad)
+	add("EmitWithAck", err, errOwn)
+	_, err = s.EmitWithAck(ctx, "x")
+	add("EmitWithAck late", err, context.DeadlineExceeded)
+	_, err = question.Emit(ctx, s, 1)
+	add("typed late", err, context.DeadlineExceeded)
+	_, err = server.EmitWithAck(t.Context(), "x", bad)
+	add("broadcast with acknowledgements", err, errOwn)
+	_, err = server.EmitWithAck(ctx, "x")
+	add("broadcast with acknowledgements late", err, context.DeadlineExceeded)
+	add("no namespace", socketio.BroadcastOperator{}.Emit("x"), nil)
+	add("options", (&socketio.Options{
+		ConnectTimeout: 45, MaxInbox: -1, Engine: engineio.Options{PingInterval: 25, Transports: []string{"pigeon"}},
+	}).Validate(), nil)
+	for _, remote := range []error{adapter.ErrClosed, errors.New("redis: gone")} {
+		factory := func(context.Context, adapter.Local) (adapter.Adapter, error) { return nil, remote }
+		broken := socketio.NewServer(&socketio.Options{
+			Adapter: factory, Logger: slog.New(slog.DiscardHandler),
+		})
+		defer broken.Close()
+		add("adapter", broken.Emit("x"), remote)
+		_, err = broken.FetchSockets(t.Context())
+		add("fetch", err, remote)
+		add("join", broken.SocketsJoin(t.Context(), "r"), remote)
+	}
+
+	// The client.
+	add("client: Emit", c.Emit("x", bad), errOwn)
+	add("client: Emit reserved", c.Emit("connect"), nil)
+	add("client: EmitFunc", c.EmitFunc(t.Context(), "x", nil, bad), errOwn)
+	_, err = c.EmitWithAck(ctx, "x")
+	add("client: EmitWithAck", err, context.DeadlineExceeded)
+	badAuth := &client.Options{Socket: client.SocketOptions{Auth: bad}}
+	add("client: auth", srv.Socket("/", badAuth).Connect(t.Context()), errOwn)
+	cut := srv.NewNetwork()
+	cut.Refuse()
+	opts := &client.Options{ReconnectionAttempts: 1, ReconnectionDelay: time.Millisecond}
+	add("client: gave up", cut.Socket("/", opts).Connect(t.Context()), client.ErrGaveUp)
+	for name, answer := range map[string]string{
+		"nothing": "", "page": "<html>", "JSON": "{}", "old": "97:0{", "packet": "9",
+		"handshake": "0{}", "refused": `{"code":1}`,
+	} {
+		other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = io.WriteString(w, answer)
+		}))
+		defer other.Close()
+		for _, transport := range []string{"polling", "websocket"} {
+			opts := engineio.DialOptions{Transports: []string{transport}}
+			_, err := client.Dial(t.Context(), other.URL, &client.Options{Engine: opts})
+			add("client: "+name+" by "+transport, err, nil)
+			_, err = engineio.Dial(t.Context(), other.URL, nil, &opts)
+			add("engineio: "+name+" by "+transport, err, nil)
+		}
+	}
+	_, err = client.Dial(t.Context(), "localhost:99999", nil)
+	add("client: port", err, nil)
+	_, err = client.Dial(t.Context(), "http://127.0.0.1:1", &client.Options{Engine: engineio.DialOptions{
+		NetDial: func(ctx context.Context, _, _ string) (net.Conn, error) { <-ctx.Done(); return nil, ctx.Err() },
+	}, ConnectTimeout: 50 * time.Millisecond})
+	add("client: timeout", err, context.DeadlineExceeded)
+	_, err = client.Dial(ctx, "http://127.0.0.1:1", nil)
+	add("client: late", err, context.DeadlineExceeded)
+
+	// Sessions, packets and events.
+	_, err = engineio.Dial(ctx, "http://127.0.0.1:1", nil, nil)
+	add("engineio: late", err, context.DeadlineExceeded)
+	_, err = engineio.Dial(t.Context(), "ftp://x", nil, nil)
+	add("engineio: scheme", err, nil)
+	options := &engineio.Options{PingTimeout: 20, MaxPayload: -1, CORS: &engineio.CORSOptions{}}
+	add("engineio: options", options.Validate(), nil)
+	_, err = packet.Decode([]byte("9"), false)
+	add("packet", err, nil)
+	_, err = packet.DecodeHandshake([]byte("{"))
+	add("packet: handshake", err, nil)
+	_, err = parser.JSON(nil).Encode(nil, &parser.Packet{Type: parser.Event, Name: "x", Args: parser.NewArgs(1, bad)})
+	add("parser: encode", err, errOwn)
+	_, err = parser.JSON(nil).NewDecoder().Add(parser.Frame{Data: []byte("2[")})
+	add("parser: decode", err, nil)
+	var n int
+	received := parser.NewArgs("text")
+	add("parser: Bind", received.Bind(&n), nil)
+	add("parser: Decode", received.Decode(3, &n), nil)
+	add("event: Bind", event.New("x", received, nil).Bind(&n), nil)
+	add("event: Ack", event.New("x", received, nil).Ack(), event.ErrNoAck)
+	handler := event.Of[int]("x").Handler(func(context.Context, int) error { return nil })
+	add("event: handler", handler(t.Context(), event.New("x", received, nil)), nil)
+	asked := event.WithAck[int, any]("x").Handler(func(context.Context, int) (any, error) { return bad, nil })
+	add("event: acknowledgement", asked(t.Context(), event.New("x", parser.NewArgs(1), func(args []any) error {
+		_, err := parser.JSON(nil).Encode(nil, &parser.Packet{Type: parser.Ack, HasID: true, Args: parser.NewArgs(args...)})
+		return err
+	})), errOwn)
+	add("event: refusal", (&event.ConnectError{Message: "no", Data: "text"}).Bind(&n), nil)
+
+	// After the end.
+	c.Close()
+	add("client: closed", c.Emit("x"), client.ErrClosed)
+	add("client: connect after the end", c.Connect(t.Context()), client.ErrClosed)
+	_, err = c.EmitWithAck(t.Context(), "x")
+	add("client: EmitWithAck after the end", err, client.ErrClosed)
+	_ = server.Close()
+	add("closed", server.Of("/late").Emit("x"), socketio.ErrServerClosed)
+	add("gone", s.Emit("x"), socketio.ErrDisconnected)
+	add("gone: join", s.Join("r"), socketio.ErrDisconnected)
+
+	for _, c := range checks {
+		if c.err == nil {
+			t.Errorf("%s: no error", c.name)
+			continue
+		}
+		if c.is != nil && !errors.Is(c.err, c.is) {
+			t.Errorf("%s: %v does not match %v", c.name, c.err, c.is)
+		}
+		for line := range strings.Lines(c.err.Error()) {
+			if found := packageName.FindAllStringIndex(line, -1); len(found) > 1 || len(found) == 1 && found[0][0] != 0 {
+				t.Errorf("%s: %q", c.name, line)
+			}
+		}
+		if t.Failed() || testing.Verbose() {
+			t.Logf("%s: %v", c.name, c.err)
+		}
+	}
+}
