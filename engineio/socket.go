@@ -320,10 +320,15 @@ func (s *Socket) ref() bool {
 // unref gives back one of refs. The last one takes the session off the server's count.
 func (s *Socket) unref() {
 	s.mu.Lock()
-	s.refs--
-	last := s.refs == 0
+	last := s.unrefLocked()
 	s.mu.Unlock()
 	if last {
 		s.server.running.Done()
 	}
+}
+
+// unrefLocked is unref, but leaves the server's count to the caller if it reports true.
+func (s *Socket) unrefLocked() (last bool) {
+	s.refs--
+	return s.refs == 0
 }

@@ -170,8 +170,11 @@ func (s *Socket) next(b *batch) bool {
 		s.closeStoppedApart(s.stopLocked(*s.endingLocked()))
 	}
 	s.out.flushing = false
+	last := s.unrefLocked()
 	s.mu.Unlock()
-	s.unref()
+	if last {
+		s.server.running.Done()
+	}
 	return false
 }
 
