@@ -73,8 +73,8 @@ func TestBurstOnWebSocket(t *testing.T) {
 	}
 }
 
-// A client that takes a part of a long answer now and then is not slow; one that takes nothing is, whether or not anything
-// is sent to it. A session within its budget is left to other timeouts.
+// A client that takes a part of a long answer now and then is not slow; one that takes nothing is, whether or not
+// anything is sent to it. A session within its budget is left to other timeouts.
 func TestSlowConsumer(t *testing.T) { // S-1, S-5
 	const kib = 1 << 10
 	fill := func(s *Socket, n int) (err error) {
@@ -138,7 +138,8 @@ func TestSlowConsumer(t *testing.T) { // S-1, S-5
 	})
 }
 
-// A client on polling whose link needs 40 seconds for an answer of a megabyte, 200 kbit/s, is as slow as the heartbeat allows.
+// A client on polling whose link needs 40 seconds for an answer of a megabyte, 200 kbit/s, is as slow as the heartbeat
+// allows.
 func TestSlowLinkOnPolling(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, e *env) {
 		q, rec := e.open()
@@ -205,8 +206,8 @@ func TestBurstBeyondMemory(t *testing.T) {
 	})
 }
 
-// The sessions that hold most for longest without progress are closed when all hold too much together, and no more of them
-// than have to be.
+// The sessions that hold most for longest without progress are closed when all hold too much together, and no more of
+// them than have to be.
 func TestWorstAreClosedFirst(t *testing.T) {
 	bubble(t, &Options{MaxMemory: 4 << 20}, func(t *testing.T, e *env) {
 		var recs []*recorder

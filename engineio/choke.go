@@ -7,22 +7,24 @@ import (
 	"sio.example/socketio/internal/budget"
 )
 
-// chokeParts is what part of the budget of a session's queue may wait to be sent before a WebSocket is not read from any more.
-// So a client that asks for more than it takes waits itself, as it does by polling, where its POST is not answered.
-// What all may have waiting is shared beyond chokeGuaranteed: each may have one part in chokeShare of what is free of it.
+// chokeParts is what part of the budget of a session's queue may wait to be sent before a WebSocket is not read from
+// any more. So a client that asks for more than it takes waits itself, as it does by polling, where its POST is not
+// answered. What all may have waiting is shared beyond chokeGuaranteed: each may have one part in chokeShare of what is
+// free of it.
 const (
 	chokeParts      = 4
 	chokeGuaranteed = 32 << 10
 	chokeShare      = 64
 )
 
-// relentParts is what part of MaxMemory may wait to be sent when a peer is read from that takes nothing. It is less than what
-// makes the watcher look.
+// relentParts is what part of MaxMemory may wait to be sent when a peer is read from that takes nothing. It is less
+// than what makes the watcher look.
 const relentParts = 2 * stalledParts
 
-// awaitQueue waits until the queue is short again. The peer ends that by reading; one that does not is ended by the deadline
-// of the write, or as a slow consumer. If it takes nothing for a while it may be unable to read before it has written all that
-// it has to say, which it can't while it is not read from, so it is, as far as there is memory for that.
+// awaitQueue waits until the queue is short again. The peer ends that by reading; one that does not is ended by the
+// deadline of the write, or as a slow consumer. If it takes nothing for a while it may be unable to read before it has
+// written all that it has to say, which it can't while it is not read from, so it is, as far as there is memory for
+// that.
 //
 //go:noinline
 func (s *Socket) awaitQueue() {
@@ -59,7 +61,8 @@ func (s *Socket) awaitQueue() {
 	}
 }
 
-// longLocked reports whether more waits to be sent than one of so many parts of what may wait without holding up the peer.
+// longLocked reports whether more waits to be sent than one of so many parts of what may wait without holding up the
+// peer.
 func (s *Socket) longLocked(parts int) bool {
 	o, pool := &s.server.options, s.server.pool
 	free := max(0, pool.Limit()/stalledParts-pool.Used(budget.Out))

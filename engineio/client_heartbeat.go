@@ -126,7 +126,7 @@ func (s *ClientSocket) onTimer() {
 }
 
 // behind reports whether the ping may be waiting behind a message that the Handler does not take yet.
-func (s *ClientSocket) behind() bool { return s.gate.busy() || s.has(markBacklog) }
+func (s *ClientSocket) behind() bool { return s.latch.busy() || s.has(markBacklog) }
 
 // arrivedLocked reports whether a part of a message, or of an answer, came since it was last asked.
 func (s *ClientSocket) arrivedLocked() bool {

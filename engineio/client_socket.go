@@ -20,7 +20,7 @@ import (
 // It is done when nothing is left that works for it: holds counts its goroutines, the connections of polling, and one until
 // the Handler has been told of the end.
 type ClientSocket struct {
-	handler   Handler          // set before the gate opens
+	handler   Handler          // set before the latch opens
 	handshake packet.Handshake // set before anybody has the socket
 	trace     *Trace
 	logger    *slog.Logger
@@ -28,7 +28,7 @@ type ClientSocket struct {
 	maxQueued int // and messages
 	base64    bool
 
-	gate  gate
+	latch latch
 	marks atomic.Uint32 // see client_heartbeat.go
 	in    struct {      // belongs to the reader
 		grown bool // messages were handled on this stack
@@ -79,7 +79,7 @@ func newClientSocket(o *DialOptions) *ClientSocket {
 // start makes a session of a transport that has opened, and calls open. It fails if that returns no Handler.
 func (s *ClientSocket) start(d *clientDialer, o opened, open func(*ClientSocket) Handler) bool {
 	s.handshake = o.handshake
-	s.gate.enter()
+	s.latch.enter()
 	s.mu.Lock()
 	s.state = sessionOpen
 	s.holds++ // for what follows
@@ -290,7 +290,7 @@ func (s *ClientSocket) closeLocked(e ending) clientClosing {
 	}
 	s.out.free()
 	s.pong = false
-	fx.handler = s.gate.shut()
+	fx.handler = s.latch.close()
 	return fx
 }
 
@@ -348,7 +348,7 @@ func (s *ClientSocket) receive(p packet.Packet) (e ending, ok bool) {
 	}
 	switch p.Type {
 	case packet.Message:
-		if !s.gate.enter() {
+		if !s.latch.enter() {
 			return e, true // closed
 		}
 		s.deliver(p)
@@ -360,7 +360,7 @@ func (s *ClientSocket) receive(p packet.Packet) (e ending, ok bool) {
 	return e, true // others mean nothing here
 }
 
-// deliver calls the Handler. The caller has entered the gate.
+// deliver calls the Handler. The caller has entered the latch.
 func (s *ClientSocket) deliver(p packet.Packet) {
 	defer s.leaveGate()
 	defer s.contain("HandleMessage")
@@ -368,7 +368,7 @@ func (s *ClientSocket) deliver(p packet.Packet) {
 }
 
 func (s *ClientSocket) leaveGate() {
-	if s.gate.leave() {
+	if s.latch.leave() {
 		s.lastCall()
 	}
 }

@@ -6,22 +6,22 @@ import (
 	"sio.example/socketio/engineio/packet"
 )
 
-// A codec is what a revision of the protocol says that others say differently: how packets are written, and which end asks
-// whether the other lives. A session has the one that its handshake named. It is immutable.
+// A codec is what a revision of the protocol says that others say differently: how packets are written, and which end
+// asks whether the other lives. A session has the one that its handshake named. It is immutable.
 type codec struct {
 	revision int
 	query    string // what requests say in their parameter EIO
 
 	// decode decodes a frame of a link; base64 says that text may hold a binary message.
 	decode func(frame []byte, binary, base64 bool) (packet.Packet, error)
-	// decodePayload are the packets of a request of polling, up to the first that is wrong; appendPayload appends one to those
-	// that begin at start.
+	// decodePayload are the packets of a request of polling, up to the first that is wrong; appendPayload appends one
+	// to those that begin at start.
 	decodePayload func(body []byte) iter.Seq2[packet.Packet, error]
 	appendPayload func(dst []byte, start int, p packet.Packet) []byte
 	// binaryHead is what a frame has before the data of a binary message.
 	binaryHead string
-	// frame is the whole WebSocket frame of a packet, made once for all sessions of this revision, or nil if that is not
-	// worth it.
+	// frame is the whole WebSocket frame of a packet, made once for all sessions of this revision, or nil if that is
+	// not worth it.
 	frame func(p *Prepared) []byte
 
 	server, client heartbeatRole
@@ -72,7 +72,7 @@ func (s *Socket) startHeartbeatLocked() {
 	if o := &s.server.options; s.codec().server.asks {
 		s.arm(o.PingInterval)
 	} else {
-		s.beat = beatWaiting
+		s.heartbeat = heartbeatWaiting
 		s.silentLocked(true)
 		s.arm(o.PingInterval + o.PingTimeout)
 	}

@@ -10,8 +10,8 @@ import (
 	"sio.example/socketio/engineio/packet"
 )
 
-// Nothing but a codec says how packets are written and which end asks for signs of life: a revision that writes binary data
-// with a head, separates packets of polling by lines, and has the client ask, is one more value.
+// Nothing but a codec says how packets are written and which end asks for signs of life: a revision that writes binary
+// data with a head, separates packets of polling by lines, and has the client ask, is one more value.
 func TestAnotherRevision(t *testing.T) {
 	other := revision4
 	other.revision, other.query, other.binaryHead = 99, "other", "\x04"

@@ -38,13 +38,14 @@ const (
 	storedMaximum = 1<<16 - 1
 )
 
-// zipRuns is zip, but leaves the runs that are plain as they are: in one stream, whose decoder does not notice, they are
-// stored blocks between those that are compressed. No block refers to bytes of another, so what is plain has no influence on the
-// length of what is not. The runs are all of src.
+// zipRuns is zip, but leaves the runs that are plain as they are: in one stream, whose decoder does not notice, they
+// are stored blocks between those that are compressed. No block refers to bytes of another, so what is plain has no
+// influence on the length of what is not. The runs are all of src.
 func zipRuns(dst *[]byte, src []byte, runs []run) {
 	crc := crc32.ChecksumIEEE(src)
 	size := uint32(len(src))
-	*dst = append(*dst, 0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 4, 255) // gzip, deflate, no flags nor time, fast, system unknown (RFC 1952)
+	// gzip, deflate, no flags nor time, fast, system unknown (RFC 1952 2.3)
+	*dst = append(*dst, 0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 4, 255)
 	z := deflaters.Get().(*flate.Writer)
 	for _, r := range runs {
 		part := src[:r.bytes]

@@ -52,7 +52,8 @@ func TestZipRuns(t *testing.T) {
 	}
 }
 
-// What must not be compressed stays out of it, and stops it for nothing else: its content has no influence on the length.
+// What must not be compressed stays out of it, and stops it for nothing else: its content has no influence on the
+// length.
 func TestNoCompressHoldsForOneMessage(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, e *env) {
 		long := strings.Repeat("compress me ", 500)

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// Connections of polling, and of TLS, have the kernel's limits too when ConnContext is asked to, but for what they receive,
-// which may be an upload to another handler.
+// Connections of polling, and of TLS, have the kernel's limits too when ConnContext is asked to, but for what they
+// receive, which may be an upload to another handler.
 func TestConnContext(t *testing.T) {
 	for _, encrypted := range []bool{false, true} {
 		s := NewServer(nil, &Options{PingInterval: 20 * time.Second, PingTimeout: 10 * time.Second})

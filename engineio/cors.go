@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// apply sets the headers of an answer, or of a preflight (Fetch standard, CORS protocol). A request of an origin that is
-// not allowed is served without them; its browser does the refusing.
+// apply sets the headers of an answer, or of a preflight (Fetch standard, CORS protocol). A request of an origin that
+// is not allowed is served without them; its browser does the refusing.
 func (c *CORSOptions) apply(h http.Header, r *http.Request) {
 	any := slices.Contains(c.Origins, "*")
 	if !any {
@@ -88,8 +88,8 @@ func (s *Server) originAllowed(r *http.Request) bool {
 	return sameHost(lines[0], r.Host)
 }
 
-// sameHost reports whether an origin is of the host. The scheme is not compared: behind a proxy that ends TLS the server does
-// not know its own.
+// sameHost reports whether an origin is of the host. The scheme is not compared: behind a proxy that ends TLS the
+// server does not know its own.
 func sameHost(origin, requested string) bool {
 	u, err := url.Parse(origin)
 	if err != nil {
@@ -108,7 +108,8 @@ func sameHost(origin, requested string) bool {
 	return host != "" && strings.EqualFold(host, strings.TrimSuffix(requested, port)) // some proxies add it to Host
 }
 
-// validOrigin reports whether the lines hold only what a header value may (RFC 9110 5.5), as the official server checks.
+// validOrigin reports whether the lines hold only what a header value may (RFC 9110 5.5), as the official server
+// checks.
 func validOrigin(lines []string) bool {
 	for _, line := range lines {
 		for _, c := range []byte(line) {

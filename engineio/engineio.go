@@ -42,8 +42,8 @@ type Handler interface {
 var (
 	// ErrClosed is returned by Send when the session is closed or closing.
 	ErrClosed = errors.New("engineio: session closed")
-	// ErrSlowConsumer is returned by the Send that found the queue over its budget and the server without memory, and by those
-	// that follow; HandleClose gets it, also when the peer took nothing for a while.
+	// ErrSlowConsumer is returned by the Send that found the queue over its budget and the server without memory, and
+	// by those that follow; HandleClose gets it, also when the peer took nothing for a while.
 	ErrSlowConsumer = errors.New("engineio: slow consumer")
 	// ErrServerClosed is given to HandleClose when the server is shut down or closed.
 	ErrServerClosed = errors.New("engineio: server closed")

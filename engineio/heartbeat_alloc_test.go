@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// beating is a session on a real socket whose heartbeat beats when asked to.
+// beating is a session on a real socket whose heartbeat heartbeatStates when asked to.
 type beating struct {
 	tb   testing.TB
 	sock *Socket
@@ -52,7 +52,7 @@ func newBeating(tb testing.TB) *beating {
 func (b *beating) beat() {
 	s := b.sock
 	s.mu.Lock()
-	s.place.due = 0
+	s.server.deadlines[s.deadlineList].Advance(s.deadline.Due())
 	s.mu.Unlock()
 	s.onTimer()
 	if _, err := io.ReadFull(b.conn, b.buf[:]); err != nil || string(b.buf[:]) != "\x81\x012" {

@@ -376,7 +376,7 @@ func TestRequestAfterThePingTimeout(t *testing.T) {
 		e.do("GET", q, "").want(t, 200, "2")
 		s := rec.socket
 		s.mu.Lock()
-		s.place.due = e.now() // the timer itself is set for later
+		s.server.deadlines[s.deadlineList].Advance(s.deadline.Due() - e.now()) // the timer itself is set for later
 		s.mu.Unlock()
 		e.do("GET", q, "").want(t, 400, code1)
 		rec.want(PingTimeout)

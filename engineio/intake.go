@@ -12,15 +12,16 @@ const (
 	// largeFrom is the memory of a message from which on it is asked for before it is read.
 	largeFrom = 64 << 10
 
-	// intakeShare is what part of all large messages may take together, and intakePace how often one is let in beyond that.
+	// intakeShare is what part of all large messages may take together, and intakePace how often one is let in beyond
+	// that.
 	intakeShare = 16
 	intakePace  = 2 * time.Second
 )
 
-// An intake bounds what large messages take together, those that are read as well as those that Handlers hold: a session that
-// holds nothing may always have one, and a thousand sessions would have a thousand. What does not fit stays in the kernel, and
-// then at the peer. But one more is let in at each intakePace, so that nobody waits for ever for handlers that hang. Lock
-// order: Socket.mu, then intake.mu.
+// An intake bounds what large messages take together, those that are read as well as those that Handlers hold: a
+// session that holds nothing may always have one, and a thousand sessions would have a thousand. What does not fit
+// stays in the kernel, and then at the peer. But one more is let in at each intakePace, so that nobody waits for ever
+// for handlers that hang. Lock order: Socket.mu, then intake.mu.
 type intake struct {
 	mu      sync.Mutex
 	used    int64 // by messages that were let in, and what Handlers hold beyond holdGuaranteed each
@@ -201,8 +202,8 @@ func (s *Socket) makeRoom(l link) verdict {
 // excess is what the Handler holds beyond what each may.
 func (c *claim) excess() int64 { return max(0, c.Held(budget.Held)-holdGuaranteed) }
 
-// Paused reports whether the peer is not read from at the moment for want of memory, here or for what waits to be sent to it, or
-// is in a message that had to wait for that. So a Handler does not hold against the peer what has not come.
+// Paused reports whether the peer is not read from at the moment for want of memory, here or for what waits to be sent
+// to it, or is in a message that had to wait for that. So a Handler does not hold against the peer what has not come.
 func (s *Socket) Paused() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

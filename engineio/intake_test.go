@@ -10,8 +10,8 @@ import (
 	"sio.example/socketio/internal/budget"
 )
 
-// What large messages take together is bounded, as well while they are read as when Handlers keep them, and all arrive in the
-// end. Peers that wait are not taken for dead.
+// What large messages take together is bounded, as well while they are read as when Handlers keep them, and all arrive
+// in the end. Peers that wait are not taken for dead.
 func TestLargeMessagesOfMany(t *testing.T) {
 	const size, sessions = 200_000, 20
 	large := "4" + strings.Repeat("x", size)
@@ -99,8 +99,8 @@ func TestPausedPeerIsNotDead(t *testing.T) {
 	})
 }
 
-// A session that is closed while its message waits leaves nothing behind; the first come first, but for those whose Handlers
-// hold much.
+// A session that is closed while its message waits leaves nothing behind; the first come first, but for those whose
+// Handlers hold much.
 func TestTurnsOfLargeMessages(t *testing.T) {
 	bubble(t, &Options{MaxMemory: 16 << 20}, func(t *testing.T, e *env) {
 		e.intake.paced = time.Hour

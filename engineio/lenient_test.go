@@ -6,8 +6,9 @@ import (
 	"testing"
 )
 
-// The official client for Java and Android sends binary by polling as MIME base64, with a line break after 76 characters; others
-// use the alphabet for URLs, leave out the padding, or put blanks in between. The official server takes all of it.
+// The official client for Java and Android sends binary by polling as MIME base64, with a line break after 76
+// characters; others use the alphabet for URLs, leave out the padding, or put blanks in between. The official server
+// takes all of it.
 func TestBase64OfOtherClients(t *testing.T) {
 	data := []byte(strings.Repeat("\xfb\xff\xfe sixty bytes and one more, so that there is padding...", 5))
 	std, url := base64.StdEncoding.EncodeToString(data), base64.URLEncoding.EncodeToString(data)

@@ -17,8 +17,9 @@ import (
 )
 
 // The framing of a byte stream is the one that the official stack has for WebTransport (engine.io-parser,
-// createPacketEncoderStream): before each packet its length in 1, 3 or 9 bytes, as in a WebSocket frame that is not masked, and
-// bit 0x80 of the first for a binary message. Nothing else is in the stream: no control frames, and no close but its own end.
+// createPacketEncoderStream): before each packet its length in 1, 3 or 9 bytes, as in a WebSocket frame that is not
+// masked, and bit 0x80 of the first for a binary message. Nothing else is in the stream: no control frames, and no
+// close but its own end.
 
 // streamLimits are what a streamLink takes from its peer, and how much time it gives it.
 type streamLimits struct {
@@ -58,8 +59,8 @@ var (
 // A streamLink is a byte stream of the user's, at either end. Its methods are user code: a panic is an error of the
 // stream, and they are called without locks.
 //
-// Close of what is beneath must make Read and Write return. If it does not, as that of a QUIC stream, which ends its sending
-// half only, SetReadDeadline and SetWriteDeadline must be there, and do.
+// Close of what is beneath must make Read and Write return. If it does not, as that of a QUIC stream, which ends its
+// sending half only, SetReadDeadline and SetWriteDeadline must be there, and do.
 type streamLink struct {
 	rwc    io.ReadWriteCloser
 	limits *streamLimits
@@ -272,8 +273,8 @@ func (l *streamLink) frame() error {
 	return nil
 }
 
-// grow makes room for at least n bytes more, and for the whole frame if that is modest by what has arrived of it. It reports
-// false if that has to be asked for.
+// grow makes room for at least n bytes more, and for the whole frame if that is modest by what has arrived of it. It
+// reports false if that has to be asked for.
 func (l *streamLink) grow(n int) bool {
 	in := &l.in
 	have := len(in.msg)

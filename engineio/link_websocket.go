@@ -11,8 +11,8 @@ import (
 	"sio.example/socketio/internal/websocket"
 )
 
-// A webSocketLink is a WebSocket at the server's end. It is no more than the pointer, so that it costs a session nothing to
-// have one behind an interface; the reader of an idle session has its methods on a stack of 2 KiB.
+// A webSocketLink is a WebSocket at the server's end. It is no more than the pointer, so that it costs a session
+// nothing to have one behind an interface; the reader of an idle session has its methods on a stack of 2 KiB.
 type webSocketLink struct{ conn *websocket.Conn }
 
 func (l webSocketLink) kind() transportKind { return kindWebSocket }

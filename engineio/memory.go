@@ -7,9 +7,9 @@ import (
 	"sio.example/socketio/internal/budget"
 )
 
-// What the sessions of a server hold comes out of one pool (see [Options.MaxMemory]): messages that wait to be sent, input
-// that is being read, and what Handlers keep of it. A session that holds little has no claim on the pool and does not touch
-// it.
+// What the sessions of a server hold comes out of one pool (see [Options.MaxMemory]): messages that wait to be sent,
+// input that is being read, and what Handlers keep of it. A session that holds little has no claim on the pool and does
+// not touch it.
 
 const (
 	defaultMaxMemory = 256 << 20
@@ -20,12 +20,13 @@ const (
 	// holdGuaranteed is what each Handler may hold however little is free.
 	holdGuaranteed = 64 << 10
 
-	// outParts is what part of what is free one session may have for what waits to be sent. It is large, for a burst to a
-	// client that reads.
+	// outParts is what part of what is free one session may have for what waits to be sent. It is large, for a burst to
+	// a client that reads.
 	outParts = 2
 
-	// heldShare is what part of the pool the Handlers may share, beyond what is guaranteed to each. One may hold as much as is
-	// free of that, its own part not being free. It bridges the time that handlers take; the rest waits at the client's.
+	// heldShare is what part of the pool the Handlers may share, beyond what is guaranteed to each. One may hold as
+	// much as is free of that, its own part not being free. It bridges the time that handlers take; the rest waits at
+	// the client's.
 	heldShare = 32
 )
 
@@ -47,8 +48,8 @@ func (s *Server) memoryStats() MemoryStats {
 }
 
 // Hold says that the Handler keeps n bytes more of what it was given; n is negative when it lets go of them. They count
-// towards [Options.MaxMemory], also when the session is closed, until the Handler has let go of all. A Handler that often
-// keeps little for a short time need only say so when it has more than 16 KiB.
+// towards [Options.MaxMemory], also when the session is closed, until the Handler has let go of all. A Handler that
+// often keeps little for a short time need only say so when it has more than 16 KiB.
 func (s *Socket) Hold(n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -70,9 +71,10 @@ func (s *Socket) Hold(n int) {
 	s.unclaimLocked()
 }
 
-// HoldLimit is how many bytes the Handler may hold now: much while the sessions of the server hold little, and never less
-// than 64 KiB. A Handler that holds more does not return from HandleMessage until it holds less, so that the client is not
-// read from. It looks again when it has let go of something itself, and may always take a message when it holds nothing.
+// HoldLimit is how many bytes the Handler may hold now: much while the sessions of the server hold little, and never
+// less than 64 KiB. A Handler that holds more does not return from HandleMessage until it holds less, so that the
+// client is not read from. It looks again when it has let go of something itself, and may always take a message when it
+// holds nothing.
 func (s *Socket) HoldLimit() int {
 	p := s.server.pool
 	free := min(p.Free(), p.Limit()/heldShare-p.Used(budget.Held)-p.Used(budget.Out)) // what is held may be answered
@@ -142,8 +144,8 @@ func (s *Socket) chargeLocked(k budget.Kind, n int64) {
 	s.unclaimLocked()
 }
 
-// queuedLocked is called when messages have been queued, if the session has a claim or should have one. What it had queued
-// before, less than unclaimed, is not counted.
+// queuedLocked is called when messages have been queued, if the session has a claim or should have one. What it had
+// queued before, less than unclaimed, is not counted.
 func (s *Socket) queuedLocked(ms []*Prepared) {
 	n := 0
 	for _, m := range ms {

@@ -38,26 +38,29 @@ type Options struct {
 	UpgradeTimeout  time.Duration // for an upgrade once its WebSocket is open; default 10 s
 	BodyTimeout     time.Duration // for the body of a POST to come in; default 30 s (httpRequestBodyTimeout officially)
 	MaxPayload      int64         // bytes of a POST body and of a message; default 1,000,000
-	Transports      []string      // "polling" and "websocket"; default both
+	Transports      []string      // "polling", "websocket", "webtransport" (see ServeStream); default the first two
 	DisableUpgrades bool          // offer no upgrade; one that is tried all the same is refused
 	MaxQueueBytes   int           // outgoing budget of a session in bytes of messages; default 1 MiB
 	MaxQueuePackets int           // and in messages; default 16,384
 
-	// MaxMemory is how many bytes all sessions of the server may hold together: messages that wait to be sent, input that is
-	// being read, and what Handlers keep of it. The default is 256 MiB. One session may hold up to a third of it, many at a
-	// time less each. Large messages wait for each other at a sixteenth of it, in the order in which they come.
+	// MaxMemory is how many bytes all sessions of the server may hold together: messages that wait to be sent, input
+	// that is being read, and what Handlers keep of it. The default is 256 MiB. One session may hold up to a third of
+	// it, many at a time less each. Large messages wait for each other at a sixteenth of it, in the order in which they
+	// come.
 	MaxMemory int64
 
-	// MaxUnread is how many bytes the kernel keeps of what came by a WebSocket and is not read yet, and so how many come in a
-	// round trip at most. The default is 128 KiB, 1.3 MB/s at 100 ms; a negative value leaves it to the kernel, which grows
-	// its buffer for a client that sends fast, to 6 MiB as Linux is set. It has an effect on Linux and macOS.
+	// MaxUnread is how many bytes the kernel keeps of what came by a WebSocket and is not read yet, and so how many
+	// come in a round trip at most. The default is 128 KiB, 1.3 MB/s at 100 ms; a negative value leaves it to the
+	// kernel, which grows its buffer for a client that sends fast, to 6 MiB as Linux is set. It has an effect on Linux
+	// and macOS.
 	MaxUnread int
 
 	// DisableCompression sends polling answers as they are. By default answers of 1024 bytes or more are compressed for
 	// clients that accept gzip, but for the messages in them that were sent with NoCompress.
 	DisableCompression bool
 
-	// CORS are the answers to other origins; nil sends no CORS header and refuses WebSocket handshakes of other origins.
+	// CORS are the answers to other origins; nil sends no CORS header and refuses WebSocket handshakes of other
+	// origins.
 	CORS *CORSOptions
 	// AllowAnyOrigin lets WebSocket handshakes of every origin in, as the official server does. Any page the user
 	// visits can then open a session with the user's cookies.

@@ -10,10 +10,10 @@ import (
 
 // An outbox is what a session has to send, at either end. It is guarded by the session's mu.
 //
-// A session that has a link sends so: Send pushes; the first message in an empty outbox gives the caller the right to write
-// (flushing), with which a batch goes: Flush takes one with outbox.take, and calls batch.flushInline without the lock, or
-// starts batch.flush on a goroutine. Both write batch after batch until sender.next has nothing more, which gives the right
-// back. On polling a batch is what one request carries.
+// A session that has a link sends so: Send pushes; the first message in an empty outbox gives the caller the right to
+// write (flushing), with which a batch goes: Flush takes one with outbox.take, and calls batch.flushInline without the
+// lock, or starts batch.flush on a goroutine. Both write batch after batch until sender.next has nothing more, which
+// gives the right back. On polling a batch is what one request carries.
 type outbox struct {
 	queue    ring.Ring[parcel]
 	bytes    int   // of the messages in queue and on their way, with overhead
@@ -49,7 +49,8 @@ func (o *outbox) pushControl(p *Prepared) { o.queue.Push(parcel{p, 0}) }
 // has reports whether such a packet is there.
 func (o *outbox) has(p *Prepared) bool { return o.queue.Has(parcel{p, 0}) }
 
-// over reports whether so many messages more would be beyond a budget. One message of any size fits into an empty outbox.
+// over reports whether so many messages more would be beyond a budget. One message of any size fits into an empty
+// outbox.
 func (o *outbox) over(cost, n, maxBytes, maxMessages int) bool {
 	return o.messages > 0 && (o.bytes+cost > maxBytes || int(o.messages)+n > maxMessages)
 }
@@ -92,9 +93,9 @@ func (o *outbox) free() {
 
 // A sender is a session, as the writer of its batches sees it. Its methods are called without its lock.
 type sender interface {
-	// next takes what b holds off the budget, empties it, and fills it with what goes out next. If that is nothing, it gives
-	// the right to write back, and the hold that the writer has on the session; it reports false, and nothing of the
-	// session may be used any more.
+	// next takes what b holds off the budget, empties it, and fills it with what goes out next. If that is nothing, it
+	// gives the right to write back, and the ref that the writer has on the session; it reports false, and nothing of
+	// the session may be used any more.
 	next(b *batch) bool
 	// sending is called before b is written.
 	sending(b *batch)
@@ -133,7 +134,7 @@ var batches = sync.Pool{New: func() any { return new(batch) }}
 
 func getBatch() *batch { return batches.Get().(*batch) }
 
-// newBatch is an empty batch of a session that gives it the right to write to l, and a hold.
+// newBatch is an empty batch of a session that gives it the right to write to l, and a ref.
 func newBatch(s sender, l link, base64 bool) *batch {
 	b := getBatch()
 	b.sender, b.link, b.codec, b.base64 = s, l, &revision4, base64
@@ -166,8 +167,8 @@ func (b *batch) put() {
 	batches.Put(b)
 }
 
-// flush writes b, if there is anything in it, and then what is queued, until nothing is. It blocks. The goroutine has the
-// right to write, and a hold on the session, which sender.next gives back.
+// flush writes b, if there is anything in it, and then what is queued, until nothing is. It blocks. The goroutine has
+// the right to write, and a ref on the session, which sender.next gives back.
 func (b *batch) flush() {
 	returned := false
 	defer func() {
@@ -193,7 +194,7 @@ func (b *batch) flushInline() {
 		b.put()
 		return
 	}
-	go b.flush() // owned by the session, ends when nothing is queued or the session closed; it goes on with b and its hold
+	go b.flush() // owned by the session, ends when nothing is queued or the session closed; it goes on with b and its ref
 }
 
 // frame makes the frames, unless they are made or owed.

@@ -9,11 +9,12 @@ package engineio
 //	 └──── answered ───┴──────────────── answered ─────────────────────────┘
 //	                   └─ take ─▶ writing ── written ──▶ none
 //
-// The next GET may come while one is still writing: its client has the answer before the handler has returned. So each of the
-// states before take exists once more with the bit getWriting. A GET that comes while another is pending overlaps.
-//
-// The POSTs: none ── came ──▶ reading ── read ──▶ delivering, and from either ── done ──▶ none. One that comes before that
+// The next GET may come while one is still writing: its client has the answer before the handler has returned. So each
+// of the states before take exists once more with the bit getWriting. A GET that comes while another is pending
 // overlaps.
+//
+// The POSTs: none ── came ──▶ reading ── read ──▶ delivering, and from either ── done ──▶ none. One that comes before
+// that overlaps.
 type getState uint8
 
 const (
@@ -50,7 +51,8 @@ func (g getState) waits() bool { return g.pending() != getNone }
 // writing reports whether one is writing messages.
 func (g getState) writing() bool { return g&getWriting != 0 }
 
-// step is the machine. It reports false for what must not happen in that state, or makes an overlap of it: the state stays.
+// step is the machine. It reports false for what must not happen in that state, or makes an overlap of it: the state
+// stays.
 func (g getState) step(in getInput) (next getState, ok bool) {
 	pending, writing := g.pending(), g&getWriting
 	switch in {

@@ -37,8 +37,8 @@ const (
 // Text must be valid UTF-8 without the byte 0x1e, which separates packets in a polling payload; JSON always is.
 func Prepare(m Message) *Prepared { return &Prepared{m: m, typ: packet.Message} }
 
-// PrepareFor is Prepare for a message that is to be sent to about so many sessions. Its data is in memory once for all of them,
-// and is counted so towards [Options.MaxMemory].
+// PrepareFor is Prepare for a message that is to be sent to about so many sessions. Its data is in memory once for all
+// of them, and is counted so towards [Options.MaxMemory].
 func PrepareFor(m Message, sessions int) *Prepared {
 	return &Prepared{m: m, typ: packet.Message, spread: uint8(bits.Len(uint(max(1, sessions))) - 1)}
 }
@@ -98,7 +98,8 @@ func (p *Prepared) shortFrame() []byte {
 type framing struct {
 	// header appends what comes before the n bytes of a frame.
 	header func(dst []byte, binary bool, n int) []byte
-	// shared is the frame of a packet, made of that for a WebSocket, which is kept for all sessions; nil if it can't be.
+	// shared is the frame of a packet, made of that for a WebSocket, which is kept for all sessions; nil if it can't
+	// be.
 	shared func(webSocketFrame []byte, binary bool) []byte
 	// noEmpty says that there are no frames without content: an empty binary message goes as text.
 	noEmpty bool

@@ -30,7 +30,7 @@ var (
 	errProtocolMismatch  = &refusal{400, 3, "Bad request", RejectProtocolMismatch, ""}
 	errHandshakeMethod   = &refusal{400, 2, "Bad handshake method", RejectHandshakeMethod, ""}
 	errHandshake         = &refusal{400, 3, "Bad request", RejectHandshake, ""}
-	errOrigin            = &refusal{403, 4, "Forbidden", RejectOrigin, "this origin is not allowed: is it in CORS.Origins, does a proxy pass Host on?"}
+	errOrigin            = &refusal{403, 4, "Forbidden", RejectOrigin, noOrigin}
 	errShutdown          = &refusal{503, 3, "Service unavailable", RejectShutdown, ""}
 	errForbidden         = &refusal{403, 4, "Forbidden", RejectForbidden, ""}
 	errProtocol          = &refusal{400, 5, "Unsupported protocol version", RejectProtocol, ""}
@@ -40,7 +40,10 @@ var (
 	errNoUpgradeOfSession = &refusal{400, 3, "Bad request", RejectTransportMismatch, noUpgrade}
 )
 
-const noUpgrade = "transport=websocket without an Upgrade header: does a proxy not pass it on?"
+const (
+	noUpgrade = "transport=websocket without an Upgrade header: does a proxy not pass it on?"
+	noOrigin  = "this origin is not allowed: is it in CORS.Origins, does a proxy pass Host on?"
+)
 
 // query is what the server wants to know of a query string. Of a parameter that comes twice the last one counts.
 type query struct {
@@ -132,12 +135,12 @@ func (s *Server) matches(path string) bool {
 // serveSession serves a request of a session that exists, before anything of its body is read.
 func (s *Server) serveSession(w http.ResponseWriter, r *http.Request, q query, upgrade bool) {
 	sock := s.socket(q.sid)
-	if sock == nil || !sock.hold() {
+	if sock == nil || !sock.ref() {
 		s.explain(r, &q, errSession)
 		s.refuse(w, r, upgrade, errSession)
 		return
 	}
-	defer sock.release()
+	defer sock.unref()
 	switch {
 	case upgrade != (q.transport == transportWebSocket), !upgrade && sock.Transport() != q.transport:
 		if r.Method == http.MethodGet && !upgrade {
@@ -185,8 +188,8 @@ func (s *Server) serveSession(w http.ResponseWriter, r *http.Request, q query, u
 	}
 }
 
-// checkHandshake answers what must not open a session. Here and in what opens one, the calls do not nest more deeply than
-// they have to: on the stack of net/http's goroutine, which is small, there are 1,500 bytes already.
+// checkHandshake answers what must not open a session. Here and in what opens one, the calls do not nest more deeply
+// than they have to: on the stack of net/http's goroutine, which is small, there are 1,500 bytes already.
 func (s *Server) checkHandshake(w http.ResponseWriter, r *http.Request, q *query, upgrade bool) bool {
 	switch {
 	case r.Method != http.MethodGet:

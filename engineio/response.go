@@ -12,8 +12,8 @@ import (
 )
 
 // A control does what an http.ResponseWriter can do beside writing. Middleware puts writers of its own around that of
-// net/http: some assert that what they wrap can flush, and panic if it cannot, as those of gin up to 1.11 and of echo 4 do;
-// some return themselves from Unwrap. None of that may cost a session, so what fails counts as not supported.
+// net/http: some assert that what they wrap can flush, and panic if it cannot, as those of gin up to 1.11 and of echo 4
+// do; some return themselves from Unwrap. None of that may cost a session, so what fails counts as not supported.
 type control struct {
 	server *Server
 	w      http.ResponseWriter
@@ -73,8 +73,8 @@ func (s *Server) badWriter(w http.ResponseWriter, method, what string) {
 // piece is what is written at once of a long body, so that it is seen how far it gets.
 const piece = 64 << 10
 
-// write writes the whole body with a deadline, which net/http lifts when the request is done. A long body is out when it
-// returns, if w can flush. Took, if not nil, is called for each piece.
+// write writes the whole body with a deadline, which net/http lifts when the request is done. A long body is out when
+// it returns, if w can flush. Took, if not nil, is called for each piece.
 func (s *Server) write(w http.ResponseWriter, body []byte, took func()) error {
 	c := control{s, w}
 	c.setWriteDeadline(time.Now().Add(writeBase + time.Duration(len(body)/writeRate)*time.Second))
@@ -104,8 +104,8 @@ func (s *Server) write(w http.ResponseWriter, body []byte, took func()) error {
 	return nil
 }
 
-// unlimit lifts the WriteTimeout of the http.Server, if it has one, from a request that is to wait. The ReadTimeout is for
-// the body, and net/http lifts it when that is read.
+// unlimit lifts the WriteTimeout of the http.Server, if it has one, from a request that is to wait. The ReadTimeout is
+// for the body, and net/http lifts it when that is read.
 func (s *Server) unlimit(w http.ResponseWriter, r *http.Request) {
 	if srv, _ := r.Context().Value(http.ServerContextKey).(*http.Server); srv != nil && srv.WriteTimeout > 0 {
 		control{s, w}.setWriteDeadline(time.Time{})

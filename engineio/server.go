@@ -12,6 +12,7 @@ import (
 
 	"sio.example/socketio/engineio/packet"
 	"sio.example/socketio/internal/budget"
+	"sio.example/socketio/internal/deadline"
 	"sio.example/socketio/internal/index"
 	"sio.example/socketio/internal/journal"
 	"sio.example/socketio/internal/sid"
@@ -35,8 +36,8 @@ type Server struct {
 	limiter   journal.Limiter // of warnings
 	strangers strangers
 
-	deadlines [lists]deadlines // one for each length of time that sessions wait
-	phase     atomic.Uint32    // counts those whose pings are spread
+	deadlines [lists]deadline.List[*Socket] // one for each length of time that sessions wait
+	phase     atomic.Uint32                 // counts those whose pings are spread
 
 	mu      sync.RWMutex
 	sockets index.Index[*Socket] // by id
@@ -45,12 +46,12 @@ type Server struct {
 	running sync.WaitGroup // of sessions; added to under mu while closed is false
 }
 
-// NewServer returns a server that calls accept for each new session, on the request's goroutine, before the client
-// can have sent anything. Messages sent inside accept follow the handshake. If accept returns nil, the session is closed;
+// NewServer returns a server that calls accept for each new session, on the request's goroutine, before the client can
+// have sent anything. Messages sent inside accept follow the handshake. If accept returns nil, the session is closed;
 // if it panics, the handshake is refused. r must not be kept.
 //
-// Options that cannot be kept (see [Options.Validate]) are left out and logged at error level, those that lower security
-// are logged at warning level.
+// Options that cannot be kept (see [Options.Validate]) are left out and logged at error level, those that lower
+// security are logged at warning level.
 func NewServer(accept func(s *Socket, r *http.Request) Handler, opts *Options) *Server {
 	s := &Server{accept: accept, options: opts.withDefaults(), start: time.Now(), sockets: index.New((*Socket).ID)}
 	s.pool = budget.New(s.options.MaxMemory, &s.counters.frames.Reading)
@@ -62,7 +63,7 @@ func NewServer(accept func(s *Socket, r *http.Request) Handler, opts *Options) *
 		failed: func(method string, panicked any) { s.failed(method+" of a stream", panicked) },
 	}
 	for i := range s.deadlines {
-		s.deadlines[i].server = s
+		s.deadlines[i].Init(s.now, (*Socket).deadlineEntry, (*Socket).onTimer)
 	}
 	s.polling = slices.Contains(s.options.Transports, transportPolling)
 	s.webSock = slices.Contains(s.options.Transports, transportWebSocket)
@@ -113,13 +114,14 @@ func (s *Server) snapshot() []*Socket {
 }
 
 // Shutdown refuses new sessions (503), closes the open ones after their queues are sent, and waits until nothing of
-// them is left or ctx is done; then it does what Close does and returns the cause of ctx. Clients on polling that have no
-// request pending have three seconds from their last one to make the next. Handlers are told ForcedClose and ErrServerClosed. It leaves the http.Server alone; shut that down afterwards. It may be called more than once.
+// them is left or ctx is done; then it does what Close does and returns the cause of ctx. Clients on polling that have
+// no request pending have three seconds from their last one to make the next. Handlers are told ForcedClose and
+// ErrServerClosed. It leaves the http.Server alone; shut that down afterwards. It may be called more than once.
 func (s *Server) Shutdown(ctx context.Context) error {
 	defer s.flushLog(ctx)
-	for _, sock := range s.shut() {
+	for _, sock := range s.stop() {
 		sock.drain(serverClosed)
-		sock.hurry()
+		sock.shortenDrain()
 	}
 	done := make(chan struct{})
 	go func() { // owned by Shutdown; ends when the last session is gone
@@ -136,10 +138,10 @@ func (s *Server) Shutdown(ctx context.Context) error {
 }
 
 // Close refuses new sessions (503) and closes the open ones at once, dropping what is queued. It does not wait: what
-// remains is handlers that have not returned, and for at most five seconds WebSockets whose peers do not answer the close
-// frame. It returns nil, and may be called more than once, also during Shutdown.
+// remains is handlers that have not returned, and for at most five seconds WebSockets whose peers do not answer the
+// close frame. It returns nil, and may be called more than once, also during Shutdown.
 func (s *Server) Close() error {
-	for _, sock := range s.shut() {
+	for _, sock := range s.stop() {
 		sock.close(serverClosed, false)
 	}
 	return nil
@@ -156,8 +158,8 @@ var serverClosed = ending{
 	reason: ForcedClose, err: ErrServerClosed, status: websocket.GoingAway, text: "server shutting down",
 }
 
-// shut lets no new session in, and returns those that are open.
-func (s *Server) shut() []*Socket {
+// stop lets no new session in, and returns those that are open.
+func (s *Server) stop() []*Socket {
 	s.mu.Lock()
 	s.closed = true
 	s.mu.Unlock()
@@ -200,7 +202,7 @@ func (s *Server) open(w http.ResponseWriter, r *http.Request, q *query) {
 	if sock == nil {
 		return
 	}
-	defer sock.release()
+	defer sock.unref()
 	answered := false
 	defer func() {
 		if !answered { // a ResponseWriter has panicked: nobody else would know of the session
@@ -218,8 +220,8 @@ func (s *Server) open(w http.ResponseWriter, r *http.Request, q *query) {
 	answered = true
 }
 
-// begin makes a session known, with a hold for the request, and returns the headers of the answer. If it returns nil, the
-// request is answered.
+// begin makes a session known, with a ref for the request, and returns the headers of the answer. If it returns nil,
+// the request is answered.
 func (s *Server) begin(w http.ResponseWriter, r *http.Request, q *query) (*Socket, http.Header) {
 	ws := q.transport == transportWebSocket
 	id, ok := s.newID(r)
@@ -259,14 +261,14 @@ func (s *Server) admit(sock *Socket, r *http.Request) bool {
 	returned := false
 	defer func() {
 		if !returned { // a panic that is not ours to recover, or runtime.Goexit
-			s.discard(sock)
+			s.closeUnhandled(sock)
 		}
 	}()
 	var handler Handler
 	ok := s.hook("accept", func() { handler = s.accept(sock, r) })
 	returned = true
 	if !ok {
-		s.discard(sock)
+		s.closeUnhandled(sock)
 		return false
 	}
 	sock.mu.Lock()
@@ -275,17 +277,17 @@ func (s *Server) admit(sock *Socket, r *http.Request) bool {
 	if handler == nil {
 		sock.close(ending{reason: ForcedClose, err: errNoHandler, status: websocket.NormalClosure}, true)
 	}
-	if sock.gate.leave() {
-		sock.lastCall()
+	if sock.latch.leave() {
+		sock.notifyClosed()
 	}
 	return true
 }
 
-// discard closes a session that has no handler.
-func (s *Server) discard(sock *Socket) {
+// closeUnhandled closes a session that has no handler.
+func (s *Server) closeUnhandled(sock *Socket) {
 	sock.close(ending{reason: TransportError, err: errPanic, status: websocket.InternalError}, true)
-	if sock.gate.leave() {
-		sock.lastCall()
+	if sock.latch.leave() {
+		sock.notifyClosed()
 	}
 }
 

@@ -225,8 +225,8 @@ func TestAccounting(t *testing.T) {
 						<-rec.closed
 						<-time.After(6 * time.Second) // a closing handshake that nobody answers
 						synctest.Wait()
-						if s := rec.socket; s.holds != 0 || s.out != (outbox{}) || s.server.deadlines[s.awaits].has(s) {
-							t.Fatalf("left: %d holds, %d packets, or the timer", s.holds, s.out.queue.Len())
+						if s := rec.socket; s.refs != 0 || s.out != (outbox{}) || s.server.deadlines[s.deadlineList].Has(s) {
+							t.Fatalf("left: %d holds, %d packets, or the timer", s.refs, s.out.queue.Len())
 						}
 					}
 					st := e.Stats()
@@ -243,27 +243,27 @@ func TestAccounting(t *testing.T) {
 	}
 }
 
-func TestGate(t *testing.T) {
-	var g gate
+func TestLatch(t *testing.T) {
+	var g latch
 	if !g.enter() || g.enter() || !g.busy() || g.leave() || g.busy() {
 		t.Error("enter and leave")
 	}
-	if !g.shut() || g.shut() || g.enter() {
-		t.Error("shut when idle")
+	if !g.close() || g.close() || g.enter() {
+		t.Error("close when idle")
 	}
-	g = gate{}
+	g = latch{}
 	g.enter()
-	if g.shut() {
-		t.Error("shut when busy")
+	if g.close() {
+		t.Error("close when busy")
 	}
-	if g.shut() || g.enter() || !g.leave() {
-		t.Error("shut twice when busy")
+	if g.close() || g.enter() || !g.leave() {
+		t.Error("close twice when busy")
 	}
-	if g.shut() || g.enter() {
-		t.Error("shut after the last call")
+	if g.close() || g.enter() {
+		t.Error("close after the last call")
 	}
 	for range 1000 { // exactly one makes the last call
-		var g gate
+		var g latch
 		var mu sync.Mutex
 		last := 0
 		count := func(is bool) {
@@ -279,8 +279,8 @@ func TestGate(t *testing.T) {
 				count(g.leave())
 			}
 		})
-		wg.Go(func() { count(g.shut()) })
-		wg.Go(func() { count(g.shut()) })
+		wg.Go(func() { count(g.close()) })
+		wg.Go(func() { count(g.close()) })
 		wg.Wait()
 		if last != 1 {
 			t.Fatalf("%d last calls", last)

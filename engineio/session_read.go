@@ -18,8 +18,9 @@ const (
 // read is the reader of a WebSocket.
 //
 // Its goroutine is most of what an idle session costs, so the chain of calls in which it waits is kept short enough for
-// the 2 KiB that a stack begins with, and what handles a message, which makes the stack grow, is not part of it. A stack
-// that has grown does not shrink below 4 KiB, so the reader goes on with a fresh one when it is likely to wait for long.
+// the 2 KiB that a stack begins with, and what handles a message, which makes the stack grow, is not part of it. A
+// stack that has grown does not shrink below 4 KiB, so the reader goes on with a fresh one when it is likely to wait
+// for long.
 func (s *Socket) read(l link) {
 	for {
 		binary, data, err := l.read()
@@ -28,7 +29,7 @@ func (s *Socket) read(l link) {
 			if l.kind() == kindStream { // whose goroutine is not ours
 				continue
 			}
-			go s.read(l) // the same reader with its hold, on a fresh stack
+			go s.read(l) // the same reader with its ref, on a fresh stack
 			return
 		case readNoMore:
 			s.readOut(l)
@@ -37,8 +38,8 @@ func (s *Socket) read(l link) {
 	}
 }
 
-// readFirst is read on a stack that grows at once, while there is nothing on it to copy: what a client says first makes it
-// grow anyway.
+// readFirst is read on a stack that grows at once, while there is nothing on it to copy: what a client says first makes
+// it grow anyway.
 func (s *Socket) readFirst(l link) {
 	stack.Grow()
 	s.read(l)
@@ -52,7 +53,7 @@ func (s *Socket) readOut(l link) {
 			break
 		}
 	}
-	s.release()
+	s.unref()
 }
 
 // handle does what is to be done about what was read.
@@ -81,7 +82,7 @@ func (s *Socket) handle(l link, binary bool, data []byte, err error) verdict {
 	if idle && s.in.messages > 0 {
 		s.server.counters.messagesIn.Add(uint64(s.in.messages))
 		s.server.counters.bytesIn.Add(uint64(s.in.data))
-		s.in, s.grown = incoming{}, true
+		s.in, s.stackDirty = incoming{}, true
 	}
 	if p.Type == packet.Message && s.marks.Load()&markChoked != 0 {
 		s.awaitQueue()
@@ -92,9 +93,9 @@ func (s *Socket) handle(l link, binary bool, data []byte, err error) verdict {
 	if s.marks.Load()&markAsked != 0 {
 		s.handedOver()
 	}
-	if idle && s.grown && (p.Type != packet.Message || s.fresh < freshStacks) {
-		s.grown = false
-		s.fresh = min(s.fresh+1, freshStacks)
+	if idle && s.stackDirty && (p.Type != packet.Message || s.freshStacks < freshStacks) {
+		s.stackDirty = false
+		s.freshStacks = min(s.freshStacks+1, freshStacks)
 		return readAnew
 	}
 	return readOn
@@ -123,11 +124,11 @@ func (s *Socket) violated(l link, t packet.Type) verdict {
 	return readNoMore
 }
 
-// freshStacks is how often a session's reader takes a fresh stack after its first messages; from then on it does so after
-// the pongs of a session that has received messages since the last one.
+// freshStacks is how often a session's reader takes a fresh stack after its first messages; from then on it does so
+// after the pongs of a session that has received messages since the last one.
 const freshStacks = 3
 
-// incoming belongs to the reader, like Socket.grown and fresh.
+// incoming belongs to the reader, like Socket.stackDirty and freshStacks.
 type incoming struct {
 	data     uint32 // bytes of messages that are not in the counters yet
 	messages uint32 // and their number
@@ -161,10 +162,10 @@ func (s *Socket) receive(p packet.Packet, l link) (ok bool) {
 	role := &s.codec().server
 	switch p.Type {
 	case packet.Message:
-		if marks&markDeaf == 0 && s.gate.enter() {
+		if marks&markInputClosed == 0 && s.latch.enter() {
 			s.deliver(p, l)
-			if s.gate.leave() {
-				s.asReader(l, s.lastCall)
+			if s.latch.leave() {
+				s.asReader(l, s.notifyClosed)
 			}
 		}
 	case role.awaits:

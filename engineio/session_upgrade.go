@@ -16,11 +16,12 @@ type probe struct {
 	wake  time.Duration // when timer goes off
 }
 
-// beginUpgrade lets l begin to upgrade the session, if it may. The reader, which the caller starts, gets a hold in any case.
+// beginUpgrade lets l begin to upgrade the session, if it may. The reader, which the caller starts, gets a ref in any
+// case.
 func (s *Socket) beginUpgrade(l link, pong []byte) *probe {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.holds++
+	s.refs++
 	if s.server.options.DisableUpgrades {
 		return nil
 	}
@@ -66,8 +67,8 @@ func (s *Socket) stepLocked(in upgradeInput) (fx upgradeEffect, abandoned link) 
 	return fx, abandoned
 }
 
-// switchLocked makes the WebSocket the transport. A GET that is pending is answered (see getState.answer), and what is queued
-// goes out here; what a GET has taken and is still writing goes first.
+// switchLocked makes the WebSocket the transport. A GET that is pending is answered (see getState.answer), and what is
+// queued goes out here; what a GET has taken and is still writing goes first.
 func (s *Socket) switchLocked(l link) {
 	n := &s.server.counters
 	n.sessions[s.kind].Add(-1)
@@ -78,7 +79,7 @@ func (s *Socket) switchLocked(l link) {
 	if s.poll.post == postDelivering {
 		s.poll.delivered = make(chan struct{})
 	}
-	s.forgetPollingLocked()
+	s.freePollingLocked()
 	s.startFlushLocked()
 }
 

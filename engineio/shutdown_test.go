@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// Sessions on polling whose clients are gone do not hold Shutdown up; those that are there fetch what is queued, and the end.
+// Sessions on polling whose clients are gone do not hold Shutdown up; those that are there fetch what is queued, and
+// the end.
 func TestShutdownDoesNotWaitForTheGone(t *testing.T) {
 	for name, c := range map[string]struct {
 		client func(t *testing.T, e *env, query string, rec *recorder)

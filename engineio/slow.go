@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// A session is judged by its peer, not by what is sent to it. Within the budget of its queue anything is queued. Over it, the
-// peer is a slow consumer when it takes nothing for a while, or when the session has more than its part of the server's
-// memory. The watcher sees the first, and a Send that would go beyond the second is refused.
+// A session is judged by its peer, not by what is sent to it. Within the budget of its queue anything is queued. Over
+// it, the peer is a slow consumer when it takes nothing for a while, or when the session has more than its part of the
+// server's memory. The watcher sees the first, and a Send that would go beyond the second is refused.
 
 const (
 	// patience is how long a peer may hold up a write before volatile messages are dropped.
@@ -16,9 +16,9 @@ const (
 	// stall is how long the peer of a WebSocket may take nothing of a queue that is over its budget.
 	stall = 2 * time.Second
 
-	// absence is the same for a client on polling that has no GET pending, and a second more for so many bytes of the last
-	// answer, which may still be on their way: as few as leave the judgement on long answers to the heartbeat, as a client gives
-	// up itself that gets no ping for so long.
+	// absence is the same for a client on polling that has no GET pending, and a second more for so many bytes of the
+	// last answer, which may still be on their way: as few as leave the judgement on long answers to the heartbeat, as
+	// a client gives up itself that gets no ping for so long.
 	absence     = 5 * time.Second
 	absenceRate = 20_000
 
@@ -80,8 +80,8 @@ func (s *Socket) affordableLocked(ms []*Prepared) bool {
 	return held <= s.server.pool.Threshold(int64(s.server.options.MaxQueueBytes), outParts)
 }
 
-// queueWhileFlushing deals with a burst that is faster than the processor, which does not make the peer slow: it gives the
-// flusher the chance to write, and queues the messages when there is room for them, within a millisecond.
+// queueWhileFlushing deals with a burst that is faster than the processor, which does not make the peer slow: it gives
+// the flusher the chance to write, and queues the messages when there is room for them, within a millisecond.
 func (s *Socket) queueWhileFlushing(o SendOptions, ms []*Prepared) error {
 	start := time.Now()
 	for tries := 0; ; tries++ {

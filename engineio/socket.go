@@ -8,50 +8,51 @@ import (
 	"sync/atomic"
 	"time"
 
+	"sio.example/socketio/internal/deadline"
 	"sio.example/socketio/internal/websocket"
 )
 
 // A Socket is one session. Its methods are safe for concurrent use and never block.
 //
-// Each session is counted in Server.running until its handler has been told of the end and each goroutine that works for
-// it is gone; holds counts those.
+// Each session is counted in Server.running until its handler has been told of the end and each goroutine that works
+// for it is gone; refs counts those.
 type Socket struct {
 	server  *Server
-	handler Handler // set before the gate opens
+	handler Handler // set before the latch opens
 	id      string
 	remote  string
 
-	in     incoming
-	grown  bool      // messages were handled on the reader's stack
-	fresh  uint8     // how often the reader took a fresh one
-	base64 bool      // the client takes text only, and may send base64 (query parameter b64)
-	awaits heartbeat // which of the server's deadlines place is, or was, one of; guarded by mu
-	gate   gate
-	marks  atomic.Uint32 // see below
+	in           incoming
+	stackDirty   bool           // messages were handled on the reader's stack
+	freshStacks  uint8          // how often the reader took a fresh one
+	base64       bool           // the client takes text only, and may send base64 (query parameter b64)
+	deadlineList heartbeatState // which of the server's deadlines it is in, or was; guarded by mu
+	latch        latch
+	marks        atomic.Uint32 // see below
 
 	revision  uint8 // of the protocol, see codec
 	pings     uint8 // that went out and were not answered; from here on guarded by mu
-	holds     int32
+	refs      int32
 	mu        sync.Mutex
 	state     sessionState
 	kind      transportKind // of the transport; its link may not be open yet
 	upgrade   upgradeState
-	beat      heartbeat
+	heartbeat heartbeatState
 	blockedAt time.Duration // since when a write waits for the peer to read, on the server's clock; 0 if none does
 	link      link          // the transport, once it is open; nil while it is polling
 	poll      *polling      // nil when no request can come any more
 	out       outbox
-	claim     *claim   // on the server's memory; nil while the session holds little
-	place     place    // among the server's deadlines
+	claim     *claim // on the server's memory; nil while the session holds little
+	deadline  deadline.Entry[*Socket]
 	outcome   *outcome // nil until somebody asks for the context, or the session begins to close
 }
 
 // The marks of a session.
 const (
-	markDeaf   = 1 << iota // closing or closed: messages of the peer are dropped
-	markSilent             // nothing has come since the last ping
-	markAsked              // a large message was let in, see intake
-	markChoked             // the queue is long: messages are not read before it is shorter
+	markInputClosed = 1 << iota // closing or closed: messages of the peer are dropped
+	markSilent                  // nothing has come since the last ping
+	markAsked                   // a large message was let in, see intake
+	markChoked                  // the queue is long: messages are not read before it is shorter
 )
 
 type sessionState uint8
@@ -72,24 +73,25 @@ type ending struct {
 	reject string           // counted if this is what ends the session
 }
 
-// newSocket makes a session that nobody knows yet, with a hold of its own and one of the handshake's request. Its gate is
-// closed until accept has returned.
+// newSocket makes a session that nobody knows yet, with a ref of its own and one of the handshake's request. Its gate
+// is closed until accept has returned.
 func (s *Server) newSocket(id string, k transportKind, r *http.Request, q *query) *Socket {
-	sock := &Socket{server: s, id: id, kind: k, remote: r.RemoteAddr, base64: q.base64, holds: 2}
+	sock := &Socket{server: s, id: id, kind: k, remote: r.RemoteAddr, base64: q.base64, refs: 2}
 	sock.revision, _ = codecNamed(q.eio)
 	if k == kindPolling {
 		sock.poll = newPolling(s.now())
 	} else {
 		sock.upgrade = upgradeDone
 	}
-	sock.gate.enter()
+	sock.latch.enter()
 	return sock
 }
 
 // ID is the session id. It is a credential: do not show it to others.
 func (s *Socket) ID() string { return s.id }
 
-// Transport is "polling", "websocket", or for a byte stream "webtransport", whose framing it has (see [Server.ServeStream]).
+// Transport is "polling", "websocket", or for a byte stream "webtransport", whose framing it has (see
+// [Server.ServeStream]).
 func (s *Socket) Transport() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -159,11 +161,11 @@ func (s *Socket) drain(e ending) {
 	s.state = sessionDraining
 	o := s.outcomeLocked()
 	o.ending = &e
-	s.marks.Or(markDeaf)
+	s.marks.Or(markInputClosed)
 	s.unchokeLocked() // what comes now is dropped anyway
 	cancel := o.cancel
 	if s.kind == kindPolling {
-		s.beat = beatDraining
+		s.heartbeat = heartbeatDraining
 		s.arm(s.drainTimeLocked(&e))
 		s.poll.signal()
 		s.poll.makeRoom()
@@ -175,8 +177,8 @@ func (s *Socket) drain(e ending) {
 	}
 }
 
-// drainTimeLocked is how long a client on polling may take to fetch the end of its session. One that works has a GET pending,
-// or makes the next at once: when the server shuts down, nobody waits for those that are gone.
+// drainTimeLocked is how long a client on polling may take to fetch the end of its session. One that works has a GET
+// pending, or makes the next at once: when the server shuts down, nobody waits for those that are gone.
 func (s *Socket) drainTimeLocked(e *ending) time.Duration {
 	p := s.poll
 	if e.err != ErrServerClosed || p.get != getNone {
@@ -185,40 +187,40 @@ func (s *Socket) drainTimeLocked(e *ending) time.Duration {
 	return max(0, leaveTimeout-(s.server.now()-p.polled))
 }
 
-// hurry has a session that is draining already end as soon as Shutdown wants it to.
-func (s *Socket) hurry() {
+// shortenDrain has a session that is draining already end as soon as Shutdown wants it to.
+func (s *Socket) shortenDrain() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.state != sessionDraining || s.beat != beatDraining || s.kind != kindPolling {
+	if s.state != sessionDraining || s.heartbeat != heartbeatDraining || s.kind != kindPolling {
 		return
 	}
-	if d := s.drainTimeLocked(&serverClosed); s.server.now()+d < s.place.due {
+	if d := s.drainTimeLocked(&serverClosed); s.server.now()+d < s.deadline.Due() {
 		s.arm(d)
 	}
 }
 
-// close ends the session at once. If inline is true and nobody else is calling the Handler, its last call is made here;
-// otherwise by whoever is inside it, or by a goroutine.
+// close closes the session at once. If inline is true and nobody else is calling the Handler, its last call is made
+// here; otherwise by the goroutine that is inside it, or by one of its own.
 func (s *Socket) close(e ending, inline bool) {
 	s.mu.Lock()
-	fx := s.closeLocked(e)
+	fx := s.stopLocked(e)
 	s.mu.Unlock()
-	s.finish(fx, inline)
+	s.closeStopped(fx, inline)
 }
 
 // closing is what is left to do when the lock is released.
 type closing struct {
-	done    bool // there is something to do
+	stopped bool // there is something to do
 	link    link
 	probe   link
 	cancel  context.CancelCauseFunc
 	ending  ending
-	handler bool // the last call of the Handler is ours
+	notify  bool // the last call of the Handler is ours
 }
 
-// closeLocked makes the session closed. Nothing can be sent or received any more, the goroutines in its requests are
-// woken, and the caller passes what is returned to finish.
-func (s *Socket) closeLocked(e ending) closing {
+// stopLocked makes the session closed: input stops, what is queued is freed, and requests that wait are woken, which
+// tell the peer. The caller passes what is returned to closeStopped.
+func (s *Socket) stopLocked(e ending) closing {
 	if s.state == sessionClosed {
 		return closing{}
 	}
@@ -232,13 +234,13 @@ func (s *Socket) closeLocked(e ending) closing {
 		s.server.counters.reject(e.reject)
 	}
 	o := s.outcomeLocked()
-	fx := closing{done: true, link: s.link, cancel: o.cancel, ending: e}
+	fx := closing{stopped: true, link: s.link, cancel: o.cancel, ending: e}
 	if s.state == sessionDraining {
 		fx.cancel = nil // done when it began
 	}
 	s.server.counters.sessions[s.kind].Add(-1)
 	s.state, o.ending = sessionClosed, &e
-	s.marks.Or(markDeaf)
+	s.marks.Or(markInputClosed)
 	if _, x := s.stepLocked(inClosed); x != nil {
 		fx.probe = x
 	}
@@ -256,13 +258,13 @@ func (s *Socket) closeLocked(e ending) closing {
 	if s.claim != nil {
 		s.sentLocked(0)
 	}
-	fx.handler = s.gate.shut()
+	fx.notify = s.latch.close()
 	return fx
 }
 
-// finish does what closeLocked left, without the lock.
-func (s *Socket) finish(fx closing, inline bool) {
-	if !fx.done {
+// closeStopped does what stopLocked left, without the lock: it tells the peer, and notifies the Handler.
+func (s *Socket) closeStopped(fx closing, inline bool) {
+	if !fx.stopped {
 		return
 	}
 	s.server.remove(s)
@@ -283,44 +285,50 @@ func (s *Socket) finish(fx closing, inline bool) {
 		l.Debug("engineio: session closed", "sid", s.id, "reason", string(fx.ending.reason), "error", fx.ending.err)
 	}
 	switch {
-	case !fx.handler: // whoever is inside the Handler calls lastCall
+	case !fx.notify: // whoever is inside the Handler calls notifyClosed
 	case inline:
-		s.lastCall()
+		s.notifyClosed()
 	default:
-		go s.lastCall() // owned by the session, ends with HandleClose, and release lets Shutdown go on
+		go s.notifyClosed() // owned by the session, ends with HandleClose, and unref lets Shutdown go on
 	}
 }
 
-// finishApart is finish for those whose goroutine serves other sessions as well, or who may hold locks. The session is locked.
-func (s *Socket) finishApart(fx closing) {
-	if !fx.done {
+// closeStoppedApart is closeStopped for callers whose goroutine serves other sessions as well, or which may hold locks.
+// The session is locked.
+func (s *Socket) closeStoppedApart(fx closing) {
+	if !fx.stopped {
 		return
 	}
-	s.holds++
-	go func() { // owned by the session, ends when all is told; release lets Shutdown go on
-		defer s.release() // HandleClose may end the goroutine
-		s.finish(fx, true)
+	s.refs++
+	go func() { // owned by the session, ends when all is told; unref lets Shutdown go on
+		defer s.unref() // HandleClose may end the goroutine
+		s.closeStopped(fx, true)
 	}()
 }
 
-// hold keeps the session on the server's count until release; it fails when the session is closed.
-func (s *Socket) hold() bool {
+// ref keeps the session on the server's count until unref; it fails when the session is closed.
+func (s *Socket) ref() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.state == sessionClosed {
 		return false
 	}
-	s.holds++
+	s.refs++
 	return true
 }
 
-// release gives back one of holds. The last one takes the session off the server's count.
-func (s *Socket) release() {
+// unref gives back one of refs. The last one takes the session off the server's count.
+func (s *Socket) unref() {
 	s.mu.Lock()
-	s.holds--
-	last := s.holds == 0
+	last := s.unrefLocked()
 	s.mu.Unlock()
 	if last {
 		s.server.running.Done()
 	}
+}
+
+// unrefLocked is unref, but leaves the server's count to the caller if it reports true.
+func (s *Socket) unrefLocked() (last bool) {
+	s.refs--
+	return s.refs == 0
 }

@@ -14,8 +14,8 @@ type SendOptions struct {
 	NoCompress bool
 	// Defer leaves the messages in the queue until Flush, for a caller that sends to many sessions or many messages.
 	Defer bool
-	// NoLimit takes the messages whatever the budget of the queue says. It counts for client sessions only, whose owner may
-	// have queued them elsewhere before.
+	// NoLimit takes the messages whatever the budget of the queue says. It counts for client sessions only, whose owner
+	// may have queued them elsewhere before.
 	NoLimit bool
 }
 
@@ -23,8 +23,8 @@ type SendOptions struct {
 // ErrSlowConsumer when the server has no memory for them (see Options.MaxMemory) and the queue, what is being written
 // included, is over its budget. Into an empty queue it takes messages of any size.
 //
-// A session whose queue is over its budget is also closed, with the same error, when its peer takes nothing: for two seconds
-// by WebSocket, or without a GET for five by polling.
+// A session whose queue is over its budget is also closed, with the same error, when its peer takes nothing: for two
+// seconds by WebSocket, or without a GET for five by polling.
 func (s *Socket) Send(o SendOptions, ms ...*Prepared) error {
 	taken, err := s.queue(o, ms, false)
 	if !taken && err == nil {
@@ -33,8 +33,8 @@ func (s *Socket) Send(o SendOptions, ms ...*Prepared) error {
 	return err
 }
 
-// queue is Send. If neither taken nor an error is returned there is no memory for the messages at the moment, but the peer takes
-// what it gets; with last that closes the session as well.
+// queue is Send. If neither taken nor an error is returned there is no memory for the messages at the moment, but the
+// peer takes what it gets; with last that closes the session as well.
 func (s *Socket) queue(o SendOptions, ms []*Prepared, last bool) (taken bool, err error) {
 	cost := 0
 	for _, m := range ms {
@@ -54,7 +54,7 @@ func (s *Socket) queue(o SendOptions, ms []*Prepared, last bool) (taken bool, er
 		if !last && s.kind != kindPolling && !s.heldUpLocked() {
 			return false, nil
 		}
-		s.endLocked(slowConsumer) // who sends may hold locks
+		s.closeApartLocked(slowConsumer) // who sends may hold locks
 		return false, ErrSlowConsumer
 	}
 	flags := parcelFlags(0)
@@ -71,8 +71,8 @@ func (s *Socket) queue(o SendOptions, ms []*Prepared, last bool) (taken bool, er
 	return true, nil
 }
 
-// SendMessages is Send for messages that go to this session only. It copies their data, which may be changed when it has
-// returned, and allocates nothing for small ones.
+// SendMessages is Send for messages that go to this session only. It copies their data, which may be changed when it
+// has returned, and allocates nothing for small ones.
 func (s *Socket) SendMessages(o SendOptions, ms ...Message) error {
 	var room [4]*Prepared
 	list := room[:0]
@@ -126,10 +126,10 @@ func (s *Socket) startFlushLocked() {
 	go b.flush() // owned by the session, ends when the queue is empty or the session closed; next lets Shutdown go on
 }
 
-// newBatchLocked is a batch for the link, with the right to write and a hold.
+// newBatchLocked is a batch for the link, with the right to write and a ref.
 func (s *Socket) newBatchLocked() *batch {
 	s.out.flushing = true
-	s.holds++
+	s.refs++
 	b := newBatch(s, s.link, s.base64)
 	b.codec = s.codec()
 	return b
@@ -167,11 +167,14 @@ func (s *Socket) next(b *batch) bool {
 		return true
 	}
 	if s.state == sessionDraining {
-		s.finishApart(s.closeLocked(*s.endingLocked()))
+		s.closeStoppedApart(s.stopLocked(*s.endingLocked()))
 	}
 	s.out.flushing = false
+	last := s.unrefLocked()
 	s.mu.Unlock()
-	s.release()
+	if last {
+		s.server.running.Done()
+	}
 	return false
 }
 
@@ -194,7 +197,7 @@ func (s *Socket) writeFailed(err error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.finishApart(s.closeLocked(writeEnding(s.link, err)))
+	s.closeStoppedApart(s.stopLocked(writeEnding(s.link, err)))
 }
 
 // writeEnding is what a failed write does to the session.
@@ -208,7 +211,8 @@ func writeEnding(l link, err error) ending {
 	return ending{reason: TransportClose, err: err}
 }
 
-// takeLocked moves what fits into one write from the queue to b, at least one packet, and reports whether there was any.
+// takeLocked moves what fits into one write from the queue to b, at least one packet, and reports whether there was
+// any.
 func (s *Socket) takeLocked(b *batch, limit int) bool {
 	most := batchMessages
 	if s.kind == kindPolling {

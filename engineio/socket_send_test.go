@@ -322,7 +322,7 @@ func TestAllocations(t *testing.T) {
 		t.Errorf("framing allocates %v times", n)
 	}
 	if n := testing.AllocsPerRun(1000, func() {
-		sock.beat, sock.pings = beatWaiting, 1
+		sock.heartbeat, sock.pings = heartbeatWaiting, 1
 		sock.pong()
 	}); n != 0 {
 		t.Errorf("a pong allocates %v times", n)

@@ -7,21 +7,19 @@ import (
 	"time"
 )
 
-// standStill makes what the session waits for look as it does after the process stood still: when the timer goes off, it is d
-// later than it should be.
+// standStill makes what the session waits for look as it does after the process stood still: when the timer goes off,
+// it is d later than it should be.
 func standStill(s *Socket, d time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	list := &s.server.deadlines[s.awaits]
-	list.mu.Lock()
-	s.place.due -= d
-	list.mu.Unlock()
+	s.server.deadlines[s.deadlineList].Advance(d)
 	if s.poll != nil && s.poll.probe != nil {
 		s.poll.probe.wake -= d
 	}
 }
 
-// A server that was stopped while it waited for pongs asks again, as often as that happens, and still finds who is dead.
+// A server that was stopped while it waited for pongs asks again, as often as that happens, and still finds who is
+// dead.
 func TestPingTimeoutOfAProcessThatStoodStill(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, e *env) {
 		p, rec := e.ws()

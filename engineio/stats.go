@@ -15,7 +15,7 @@ type Stats struct {
 	Opened          uint64            // sessions opened
 	Upgraded        uint64            // sessions upgraded
 	Closed          map[Reason]uint64 // sessions closed
-	Rejected        map[string]uint64 // refusals, violations, limits and drops under stable names, see the Reject constants
+	Rejected        map[string]uint64 // refusals, violations, limits and drops, see the Reject constants
 	MessagesIn      uint64
 	MessagesOut     uint64 // written to a transport
 	BytesIn         uint64 // message data
@@ -62,7 +62,7 @@ const (
 	RejectUpgradeLost       = "upgrade_lost"       // the WebSocket went away before the upgrade was done
 	RejectWebSocket         = "websocket"          // a violation of RFC 6455
 	RejectMessageSize       = "message_size"       // a WebSocket message above MaxPayload
-	RejectWebSocketLimit    = "websocket_limit"    // too many fragments, a message that never ends, pings of a peer that does not read
+	RejectWebSocketLimit    = "websocket_limit"    // too many fragments, an endless message, pings of a peer that does not read
 	RejectWebSocketPong     = "websocket_pong"     // a pong frame nobody asked for; ignored
 	RejectStream            = "stream"             // a violation of the framing of a stream, see ServeStream
 	RejectStreamLimit       = "stream_limit"       // a packet of a stream that takes too long
@@ -89,7 +89,8 @@ var rejectNames = [...]string{
 	RejectPollAborted, RejectPostOverlap, RejectPostAborted, RejectPostTimeout, RejectBodySize,
 	RejectContentEncoding, RejectContentType, RejectPayload, RejectPacket, RejectHeartbeat, RejectPong,
 	RejectUnexpected, RejectUpgrade, RejectUpgradeViolation, RejectUpgradeTimeout, RejectUpgradeLost,
-	RejectWebSocket, RejectMessageSize, RejectWebSocketLimit, RejectWebSocketPong, RejectStream, RejectStreamLimit, RejectPingTimeout,
+	RejectWebSocket, RejectMessageSize, RejectWebSocketLimit, RejectWebSocketPong,
+	RejectStream, RejectStreamLimit, RejectPingTimeout,
 	RejectDrainTimeout, RejectSlowConsumer, RejectWriteTimeout, RejectMemory,
 }
 

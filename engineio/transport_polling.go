@@ -69,8 +69,8 @@ func (p *polling) makeRoom() {
 	}
 }
 
-// release has the pending GET answered, so that the client can pause polling: one that came when the upgrade was under way
-// already only if all is set.
+// release has the pending GET answered, so that the client can pause polling: one that came when the upgrade was under
+// way already only if all is set.
 func (p *polling) release(all bool) {
 	in := inRelease
 	if all {
@@ -92,7 +92,7 @@ func (s *Socket) servePoll(w http.ResponseWriter, r *http.Request) {
 		s.server.refuse(w, r, false, e)
 		return
 	case p == nil:
-		s.finish(fx, true)
+		s.closeStopped(fx, true)
 		answerEmpty(w, http.StatusBadRequest)
 		return
 	}
@@ -117,8 +117,8 @@ func (s *Socket) servePoll(w http.ResponseWriter, r *http.Request) {
 	b.err = s.server.answerPayload(w, r, s.codec(), b.items, s.took)
 }
 
-// beginPoll makes a GET the pending one. Otherwise it returns what is to be answered; or nothing but the end of the session, as
-// one is pending already.
+// beginPoll makes a GET the pending one. Otherwise it returns what is to be answered; or nothing but the end of the
+// session, as one is pending already.
 func (s *Socket) beginPoll() (*polling, *refusal, closing) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -135,7 +135,7 @@ func (s *Socket) beginPoll() (*polling, *refusal, closing) {
 	next, ok := p.get.step(in)
 	if !ok {
 		e := ending{reason: TransportError, err: errOverlap, reject: RejectPollOverlap}
-		return nil, nil, s.closeLocked(e)
+		return nil, nil, s.stopLocked(e)
 	}
 	p.get, p.polled = next, s.server.now()
 	p.arrive()
@@ -159,14 +159,14 @@ func (s *Socket) takeAnswer(p *polling, b *batch) (a getAnswer, fx closing) {
 		in = inTake
 	case answerClose:
 		b.items = append(b.items, parcel{closePacket, 0})
-		fx = s.closeLocked(*s.endingLocked())
+		fx = s.stopLocked(*s.endingLocked())
 	case answerNoop:
 		b.items = append(b.items, parcel{noopPacket, 0})
 	case answerFinal:
 		b.items = append(b.items, parcel{s.endingLocked().final, 0})
 	}
 	p.get, _ = p.get.step(in)
-	s.forgetPollingLocked()
+	s.freePollingLocked()
 	return a, fx
 }
 
@@ -192,9 +192,9 @@ func (s *Socket) polled(p *polling, b *batch, fx closing, writing bool) {
 	s.wroteLocked(b)
 	p.makeRoom()
 	s.startLocked()
-	s.forgetPollingLocked()
+	s.freePollingLocked()
 	s.mu.Unlock()
-	s.finish(fx, true)
+	s.closeStopped(fx, true)
 	if err != nil {
 		e := ending{reason: TransportError, err: err, reject: RejectPollAborted}
 		if writing { // messages are lost, and must not be missing silently
@@ -220,12 +220,12 @@ func (s *Socket) closePolling(e ending) bool {
 	s.mu.Lock()
 	var fx closing
 	if s.kind == kindPolling {
-		fx = s.closeLocked(e)
+		fx = s.stopLocked(e)
 	}
-	s.forgetPollingLocked()
+	s.freePollingLocked()
 	s.mu.Unlock()
-	s.finish(fx, true)
-	return fx.done
+	s.closeStopped(fx, true)
+	return fx.stopped
 }
 
 // pause waits, unless the client goes away.
@@ -238,8 +238,8 @@ func pause(r *http.Request, d time.Duration) {
 	}
 }
 
-// forgetPollingLocked lets the state of polling go when an upgraded session has answered its last request.
-func (s *Socket) forgetPollingLocked() {
+// freePollingLocked lets the state of polling go when an upgraded session has answered its last request.
+func (s *Socket) freePollingLocked() {
 	if s.kind != kindPolling && s.poll != nil && s.poll.idle() {
 		s.poll = nil
 	}
@@ -271,7 +271,7 @@ func (s *Socket) servePost(w http.ResponseWriter, r *http.Request) {
 		s.server.refuse(w, r, false, e)
 		return
 	case p == nil:
-		s.finish(fx, true)
+		s.closeStopped(fx, true)
 		hangUp(w)
 		answerEmpty(w, http.StatusBadRequest)
 		return
@@ -314,7 +314,7 @@ func (s *Socket) beginPost(cut func()) (*polling, *refusal, closing) {
 	next, ok := p.post.step(inPost)
 	if !ok {
 		e := ending{reason: TransportError, err: errOverlap, reject: RejectPostOverlap}
-		return nil, nil, s.closeLocked(e)
+		return nil, nil, s.stopLocked(e)
 	}
 	p.post, p.cut = next, cut
 	return p, nil, closing{}
@@ -334,12 +334,12 @@ func (s *Socket) endPost(p *polling) {
 		close(p.delivered)
 		p.delivered = nil
 	}
-	s.forgetPollingLocked()
+	s.freePollingLocked()
 	s.mu.Unlock()
 }
 
-// failPost ends the session and answers a POST whose body could not be read, or is too long: what it held is lost, and must
-// not be missing silently. So does the official server since Engine.IO 6.6.13.
+// failPost ends the session and answers a POST whose body could not be read, or is too long: what it held is lost, and
+// must not be missing silently. So does the official server since Engine.IO 6.6.13.
 func (s *Socket) failPost(w http.ResponseWriter, err error) {
 	hangUp(w)
 	var limit *http.MaxBytesError // of an http.MaxBytesHandler before us
@@ -353,7 +353,8 @@ func (s *Socket) failPost(w http.ResponseWriter, err error) {
 		}
 		answerEmpty(w, http.StatusRequestEntityTooLarge)
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		s.closePolling(ending{reason: TransportError, err: fmt.Errorf("%w: %w", errBodyTimeout, err), reject: RejectPostTimeout})
+		err = fmt.Errorf("%w: %w", errBodyTimeout, err)
+		s.closePolling(ending{reason: TransportError, err: err, reject: RejectPostTimeout})
 		answerEmpty(w, http.StatusRequestTimeout)
 	default:
 		s.closePolling(ending{reason: TransportError, err: err, reject: RejectPostAborted})
@@ -451,8 +452,8 @@ var (
 	errBodyTimeout = errors.New("engineio: http request timeout")
 )
 
-// readBody reads a body of at most limit bytes. Memory grows with what has come, not with what was announced. Grow is told
-// of it before, and of how much it is in all.
+// readBody reads a body of at most limit bytes. Memory grows with what has come, not with what was announced. Grow is
+// told of it before, and of how much it is in all.
 func readBody(r *http.Request, limit int64, grow func(more, all int)) ([]byte, error) {
 	const first = 16 << 10
 	known := r.ContentLength // at most limit
@@ -523,8 +524,8 @@ func (s *Server) answerPayload(w http.ResponseWriter, r *http.Request, c *codec,
 	return err
 }
 
-// compressAnswer returns what is to be sent of an answer, if it is worth it and the client accepts it the compressed one,
-// without what must not be compressed (see zipRuns).
+// compressAnswer returns what is to be sent of an answer, if it is worth it and the client accepts it the compressed
+// one, without what must not be compressed (see zipRuns).
 func compressAnswer(h http.Header, r *http.Request, buf *[]byte, runs []run) *[]byte {
 	n, mixed := compressible(runs)
 	if n < compressMinimum {

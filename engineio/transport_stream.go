@@ -15,20 +15,21 @@ import (
 	"sio.example/socketio/internal/websocket"
 )
 
-// ServeStream serves one session over a stream of bytes that the caller has opened: a bidirectional stream of WebTransport or
-// QUIC, a pipe, a serial line. The peer speaks first. By the handshake of the official WebTransport transport, in whose framing
-// all goes, it either opens a session or upgrades one that it has by polling. ServeStream blocks until the session has left
-// the stream, and rwc is closed; it returns nil if there was a session, and otherwise why there was none. When ctx is done the
-// stream ends, and with it the session.
+// ServeStream serves one session over a stream of bytes that the caller has opened: a bidirectional stream of
+// WebTransport or QUIC, a pipe, a serial line. The peer speaks first. By the handshake of the official WebTransport
+// transport, in whose framing all goes, it either opens a session or upgrades one that it has by polling. ServeStream
+// blocks until the session has left the stream, and rwc is closed; it returns nil if there was a session, and otherwise
+// why there was none. When ctx is done the stream ends, and with it the session.
 //
-// r is the request that led to the stream, such as the CONNECT of a WebTransport session. Origin and AllowRequest decide as for
-// a WebSocket, and accept gets it; Headers and Cookie have no answer to be in. With nil there is a request without headers.
+// r is the request that led to the stream, such as the CONNECT of a WebTransport session. Origin and AllowRequest
+// decide as for a WebSocket, and accept gets it; Headers and Cookie have no answer to be in. With nil there is a
+// request without headers.
 //
-// ServeStream owns rwc, and calls Read, Write and Close on goroutines of its own, also at the same time. Close must make
-// Read and Write return, or SetReadDeadline and SetWriteDeadline, if rwc has them, which are called with a time that is past
-// (a QUIC stream needs both: its Close ends what is sent only). All options and budgets count as for a WebSocket; the time for
-// the first packet is UpgradeTimeout. The end of a session closes the stream after what was accepted to be sent; the stream says
-// no more about it, as officially.
+// ServeStream owns rwc, and calls Read, Write and Close on goroutines of its own, also at the same time. Close must
+// make Read and Write return, or SetReadDeadline and SetWriteDeadline, if rwc has them, which are called with a time
+// that is past (a QUIC stream needs both: its Close ends what is sent only). All options and budgets count as for a
+// WebSocket; the time for the first packet is UpgradeTimeout. The end of a session closes the stream after what was
+// accepted to be sent; the stream says no more about it, as officially.
 //
 // Clients are told of this transport by "webtransport" in Options.Transports, or know of it by themselves. To open the
 // listener, and to answer CONNECT, is the caller's.
@@ -74,9 +75,9 @@ func (s *Server) serveStream(l *streamLink, r *http.Request) error {
 	return s.openStream(l, r)
 }
 
-// readStreamOpen reads the first packet of a stream, and returns the id of the session that is to be upgraded, if any. So does
-// the official server (engine.io, Server.onWebTransportSession): no more than an open packet opens a session, one with
-// {"sid":"..."} upgrades. The time for it is its upgradeTimeout as well.
+// readStreamOpen reads the first packet of a stream, and returns the id of the session that is to be upgraded, if any.
+// So does the official server (engine.io, Server.onWebTransportSession): no more than an open packet opens a session,
+// one with {"sid":"..."} upgrades. The time for it is its upgradeTimeout as well.
 func (s *Server) readStreamOpen(l *streamLink) (id string, err error) {
 	limit := standstill.AfterFunc(s.options.UpgradeTimeout, func() { l.end(errStreamSilent) })
 	defer limit.Stop()
@@ -125,7 +126,7 @@ func (s *Server) upgradeToStream(l *streamLink, r *http.Request, id string) erro
 		sock.readOut(l)
 		return &RequestError{Message: "no upgrade possible"}
 	}
-	l.exit = func() { go sock.resumeReading(l, p) } // the same reader with its hold
+	l.exit = func() { go sock.resumeReading(l, p) } // the same reader with its ref
 	sock.readUpgrade(p)
 	return nil
 }
@@ -151,12 +152,12 @@ func (s *Server) openStream(l *streamLink, r *http.Request) error {
 	if e := s.add(sock); e != nil {
 		return s.refuseStream(r, e)
 	}
-	defer sock.release()
+	defer sock.unref()
 	if !s.admit(sock, r) {
 		return errPanic
 	}
 	sock.startStream(l, s.appendOpen([]byte{'0' + byte(packet.Open)}, id, nil))
-	l.exit = func() { go sock.resumeReading(l, nil) } // the same reader with its hold
+	l.exit = func() { go sock.resumeReading(l, nil) } // the same reader with its ref
 	sock.read(l)
 	return nil
 }
@@ -173,14 +174,14 @@ func (s *Socket) resumeReading(l link, p *probe) {
 	s.read(l)
 }
 
-// startStream makes l the transport of a session that accept has returned for, and has open, its first packet, sent. The caller
-// reads.
+// startStream makes l the transport of a session that accept has returned for, and has open, its first packet, sent.
+// The caller reads.
 func (s *Socket) startStream(l *streamLink, open []byte) {
 	frame := bufpool.Get(len(open) + maxHead)
 	defer bufpool.Put(frame)
 	*frame = append(appendStreamHeader(*frame, false, len(open)), open...)
 	s.mu.Lock()
-	s.holds++ // for the reader
+	s.refs++ // for the reader
 	closed := s.state == sessionClosed
 	var end ending
 	if closed { // by what accept did

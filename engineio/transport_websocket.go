@@ -46,13 +46,13 @@ func (s *Server) openWebSocket(w http.ResponseWriter, r *http.Request, sock *Soc
 		sock.startHeartbeatLocked()
 		sock.startFlushLocked()
 	}
-	sock.holds++
+	sock.refs++
 	sock.mu.Unlock()
 	if closed { // by what accept did
 		l.close(end.status, end.text)
 	}
 	l.ask(true)
-	go sock.readFirst(l) // the reader: owned by the session, ends with the connection, and release lets Shutdown go on
+	go sock.readFirst(l) // the reader: owned by the session, ends with the connection, and unref lets Shutdown go on
 }
 
 // openFrame borrows a buffer with the Open packet, unless the session is closed by what accept did.
@@ -78,7 +78,8 @@ func (s *Server) upgradeFailed(w http.ResponseWriter, r *http.Request, err error
 		s.refuseHandshake(w, he)
 	case errors.Is(err, http.ErrNotSupported):
 		s.explainHijack(r, err)
-		s.answerUpgrade(w, http.StatusNotImplemented, "Not implemented: a middleware's http.ResponseWriter has neither Hijack nor Unwrap")
+		s.answerUpgrade(w, http.StatusNotImplemented,
+			"Not implemented: a middleware's http.ResponseWriter has neither Hijack nor Unwrap")
 	}
 }
 

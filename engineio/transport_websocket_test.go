@@ -95,8 +95,8 @@ func TestEndsByThePeer(t *testing.T) {
 	}
 }
 
-// A writer may meet the close frame that the reader has just sent to a peer that broke a rule. It is the reader who knows
-// why the session ends.
+// A writer may meet the close frame that the reader has just sent to a peer that broke a rule. It is the reader who
+// knows why the session ends.
 func TestViolationWhileWriting(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, e *env) {
 		p, rec := e.ws()

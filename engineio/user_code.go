@@ -9,10 +9,10 @@ import (
 	"sio.example/socketio/internal/websocket"
 )
 
-// Calls of user code. Whatever that does, the session gets its end and lets go of what it holds: a panic ends the session and
-// nothing else, and so does runtime.Goexit, which takes the goroutine along.
+// Calls of user code. Whatever that does, the session gets its end and lets go of what it holds: a panic ends the
+// session and nothing else, and so does runtime.Goexit, which takes the goroutine along.
 
-// deliver calls the Handler. The caller has entered the gate; l is its link if it is a reader.
+// deliver calls the Handler. The caller has entered the latch; l is its link if it is a reader.
 func (s *Socket) deliver(m packet.Packet, l link) {
 	returned := false
 	defer func() {
@@ -24,7 +24,8 @@ func (s *Socket) deliver(m packet.Packet, l link) {
 	returned = true
 }
 
-// failed ends the session because HandleMessage did not return. If the goroutine ends, nobody else will leave the gate.
+// failed ends the session because HandleMessage did not return. If the goroutine ends, nobody else will leave the
+// latch.
 func (s *Socket) failed(l link, panicked any) {
 	s.server.failed("HandleMessage", panicked)
 	e := ending{reason: TransportError, err: errPanic, status: websocket.InternalError, text: "internal error"}
@@ -36,24 +37,24 @@ func (s *Socket) failed(l link, panicked any) {
 		return
 	}
 	if l != nil {
-		defer s.leaveReading(l)
+		defer s.handOverReading(l)
 	}
-	if s.gate.leave() {
-		s.lastCall()
+	if s.latch.leave() {
+		s.notifyClosed()
 	}
 }
 
-// leaveReading lets another goroutine have what is left to do for the reader of l.
-func (s *Socket) leaveReading(l link) {
-	go s.readOut(l) // the same reader with its hold
+// handOverReading lets another goroutine have what is left to do for the reader of l.
+func (s *Socket) handOverReading(l link) {
+	go s.readOut(l) // the same reader with its ref
 }
 
 // closeReading is close for the reader of l.
 func (s *Socket) closeReading(l link, e ending) {
 	s.mu.Lock()
-	fx := s.closeLocked(e)
+	fx := s.stopLocked(e)
 	s.mu.Unlock()
-	s.asReader(l, func() { s.finish(fx, true) })
+	s.asReader(l, func() { s.closeStopped(fx, true) })
 }
 
 // asReader calls what may call the Handler for the last time. If l is not nil, the goroutine is its reader.
@@ -61,16 +62,16 @@ func (s *Socket) asReader(l link, call func()) {
 	returned := false
 	defer func() {
 		if !returned && l != nil {
-			s.leaveReading(l)
+			s.handOverReading(l)
 		}
 	}()
 	call()
 	returned = true
 }
 
-// lastCall tells the handler, and lets the session go.
-func (s *Socket) lastCall() {
-	defer s.release()
+// notifyClosed tells the handler, and lets the session go.
+func (s *Socket) notifyClosed() {
+	defer s.unref()
 	s.mu.Lock()
 	e, h := s.endingLocked(), s.handler
 	s.mu.Unlock()
@@ -104,7 +105,8 @@ func (s *Server) hook(name string, call func()) (ok bool) {
 	return true
 }
 
-// failed logs and counts that user code did not return: because of a panic, or without a value because of runtime.Goexit.
+// failed logs and counts that user code did not return: because of a panic, or without a value because of
+// runtime.Goexit.
 func (s *Server) failed(where string, panicked any) {
 	s.counters.reject(RejectPanic)
 	if panicked == nil {

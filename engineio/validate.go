@@ -14,10 +14,10 @@ import (
 	"sio.example/socketio/internal/units"
 )
 
-// Validate reports options that no server can keep, or that nobody can mean: unknown transports, origins that no browser sends,
-// durations that are a number of milliseconds, credentials for every origin, a cookie that cannot be sent. Each message has the
-// right form. NewServer logs the same at error level and goes on with the default in place of what is wrong; a program that would
-// rather not start asks here first.
+// Validate reports options that no server can keep, or that nobody can mean: unknown transports, origins that no
+// browser sends, durations that are a number of milliseconds, credentials for every origin, a cookie that cannot be
+// sent. Each message has the right form. NewServer logs the same at error level and goes on with the default in place
+// of what is wrong; a program that would rather not start asks here first.
 func (o *Options) Validate() error {
 	if o == nil {
 		return nil
@@ -113,7 +113,7 @@ func (c *checks) transports(all []string) (known []string) {
 		case "ws", "wss", "web-socket":
 			c.failf("unknown transport %q: write %q", name, transportWebSocket)
 		default:
-			c.failf("unknown transport %q: there are %q and %q", name, transportPolling, transportWebSocket)
+			c.failf("unknown transport %q: there are %q, %q and %q", name, transportPolling, transportWebSocket, transportStream)
 		}
 	}
 	return known
@@ -148,8 +148,9 @@ func (c *checks) cors(o CORSOptions) *CORSOptions {
 	return &o
 }
 
-// normalOrigin returns an origin as browsers send it (Fetch and HTML standards, serialization of an origin): scheme and host in
-// lower case, without the scheme's own port and without a path. What has no single meaning is refused; right tells what to write.
+// normalOrigin returns an origin as browsers send it (Fetch and HTML standards, serialization of an origin): scheme and
+// host in lower case, without the scheme's own port and without a path. What has no single meaning is refused; right
+// tells what to write.
 func normalOrigin(given string) (origin, right string) {
 	o := strings.TrimSpace(given)
 	switch {
@@ -177,7 +178,8 @@ func normalOrigin(given string) (origin, right string) {
 	switch {
 	case err != nil || u.Host == "":
 		return "", `a URL, as in "https://example.com"`
-	case u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || strings.HasSuffix(rest, "#") || strings.Trim(u.Path, "/") != "":
+	case u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || strings.HasSuffix(rest, "#") ||
+		strings.Trim(u.Path, "/") != "":
 		return "", fmt.Sprintf("the origin alone, as in %q", scheme+"://"+strings.ToLower(u.Host))
 	case strings.ContainsFunc(u.Host, func(r rune) bool { return r >= 0x80 }) || strings.Contains(u.Host, "%"):
 		return "", `the host in ASCII, as browsers do ("xn--...")`

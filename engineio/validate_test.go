@@ -104,7 +104,7 @@ func TestOptionsThatCannotBeMeant(t *testing.T) {
 		"path with an escape":           {Options{Path: "/a%20b/"}, "without escapes"},
 		"path with a blank":             {Options{Path: "/engine.io /"}, "without blanks"},
 		"transport of another name":     {Options{Transports: []string{"ws"}}, `write "websocket"`},
-		"unknown transport":             {Options{Transports: []string{"carrier pigeon"}}, `there are "polling" and "websocket"`},
+		"unknown transport":             {Options{Transports: []string{"carrier pigeon"}}, `there are "polling", "websocket" and "webtransport"`},
 		"no origins":                    {Options{CORS: &CORSOptions{}}, "CORS without origins"},
 		"credentials for all":           {Options{CORS: &CORSOptions{Origins: []string{"*"}, Credentials: true}}, "list the origins"},
 		"cookie":                        {Options{Cookie: &http.Cookie{Name: "a b"}}, "cookie"},

@@ -13,8 +13,8 @@ import (
 	"sio.example/socketio/internal/websocket"
 )
 
-// What is wrong with a set-up shows in requests that are refused, and nowhere else: the clients stay on polling, or try again
-// for ever. So each cause is logged with the setting that cures it.
+// What is wrong with a set-up shows in requests that are refused, and nowhere else: the clients stay on polling, or try
+// again for ever. So each cause is logged with the setting that cures it.
 
 // warn logs a cause, once an hour.
 func (s *Server) warn(cause, msg string, attrs ...any) {
@@ -23,13 +23,14 @@ func (s *Server) warn(cause, msg string, attrs ...any) {
 
 // The texts of cures. Options.Engine is how package socketio calls these options.
 const (
-	cureOrigin = "list the origin in Options.Engine.CORS.Origins; if it is the server's own, have the proxy pass Host on " +
-		"(nginx: proxy_set_header Host $http_host)"
+	cureOrigin = "list the origin in Options.Engine.CORS.Origins; if it is the server's own, have the proxy pass Host " +
+		"on (nginx: proxy_set_header Host $http_host)"
 	cureUpgrade = "have the proxy pass the headers Upgrade and Connection on, by HTTP/1.1"
-	cureSession = "several servers need sticky sessions, or clients that use WebSocket only; after a restart this is as it should be"
-	cureMethod  = "mount the handler for all methods, without one in the pattern"
-	curePath    = "set the client's path, or Options.Engine.Path"
-	cureHijack  = "give the http.ResponseWriter of the middleware a method Unwrap or Hijack"
+	cureSession = "several servers need sticky sessions, or clients that use WebSocket only; " +
+		"after a restart this is as it should be"
+	cureMethod = "mount the handler for all methods, without one in the pattern"
+	curePath   = "set the client's path, or Options.Engine.Path"
+	cureHijack = "give the http.ResponseWriter of the middleware a method Unwrap or Hijack"
 )
 
 // explain logs why a request was refused, if that may be the set-up's fault.
@@ -81,8 +82,8 @@ func (s *Server) explainPath(w http.ResponseWriter, r *http.Request) {
 		http.StatusNotFound)
 }
 
-// explainHandshake logs a handshake that is none by RFC 6455. That it comes by HTTP/1.0 is a proxy's fault, all else that of
-// a client.
+// explainHandshake logs a handshake that is none by RFC 6455. That it comes by HTTP/1.0 is a proxy's fault, all else
+// that of a client.
 func (s *Server) explainHandshake(r *http.Request, err error) {
 	level, cure := slog.LevelDebug, "a client that follows RFC 6455"
 	if !r.ProtoAtLeast(1, 1) {
@@ -110,7 +111,8 @@ func (s *Server) explainCORS(h http.Header, r *http.Request) {
 		"origin", origin, "host", journal.Plain(r.Host), "cure", cureOrigin)
 }
 
-// strangers are requests with session ids that this server has not given out, as far as it remembers, in the present minute.
+// strangers are requests with session ids that this server has not given out, as far as it remembers, in the present
+// minute.
 type strangers struct {
 	mu     sync.Mutex
 	since  time.Time
@@ -128,8 +130,8 @@ func (s *strangers) forget(id string) {
 	s.ended[s.next.Add(1)%uint32(len(s.ended))].Store(maphash.String(idSeed, id))
 }
 
-// add reports how many there were, and whether these are more than clients that come back late make: at least three, and
-// one for two sessions that were opened.
+// add reports how many there were, and whether these are more than clients that come back late make: at least three,
+// and one for two sessions that were opened.
 func (s *strangers) add(id string, opened uint64) (n int, often bool) {
 	hash := maphash.String(idSeed, id)
 	for i := range s.ended {

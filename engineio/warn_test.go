@@ -155,8 +155,8 @@ func TestWarningsAreBounded(t *testing.T) {
 	})
 }
 
-// Headers that middleware has set come with the answer to a WebSocket handshake, as with any other; not those of a body, and
-// not those that would change what was agreed on.
+// Headers that middleware has set come with the answer to a WebSocket handshake, as with any other; not those of a
+// body, and not those that would change what was agreed on.
 func TestHeadersOfMiddleware(t *testing.T) {
 	bubble(t, &Options{Headers: func(h http.Header, _ *http.Request, _ bool) { h.Set("X-Hook", "hook") }}, func(t *testing.T, e *env) {
 		inner := e.http.Handler

@@ -24,9 +24,9 @@ const (
 	memoryWarning = 10 * time.Second
 )
 
-// A watcher ends sessions whose queue is over its budget when their peers take nothing; the worst of those that are not over it,
-// when many take nothing; and the worst of all when they hold more than MaxMemory together. It is a goroutine that exists
-// only while much waits to be sent, or too little memory is left; at rest it costs nothing.
+// A watcher ends sessions whose queue is over its budget when their peers take nothing; the worst of those that are not
+// over it, when many take nothing; and the worst of all when they hold more than MaxMemory together. It is a goroutine
+// that exists only while much waits to be sent, or too little memory is left; at rest it costs nothing.
 type watcher struct {
 	mu      sync.Mutex
 	list    []*Socket // over their budgets; their claims say that they are here
@@ -116,7 +116,7 @@ func (s *Socket) watched() bool {
 		s.mu.Unlock()
 		return false
 	case s.stalledLocked(false) && !c.relented: // whoever is given the chance to say all has the time of the write
-		s.endLocked(slowConsumer)
+		s.closeApartLocked(slowConsumer)
 		s.mu.Unlock()
 		return false
 	}
@@ -130,9 +130,10 @@ var slowConsumer = ending{
 	status: websocket.PolicyViolation, text: "slow consumer",
 }
 
-// endLocked closes the session on a goroutine of its own, for callers that may not call user code, as a Logger is.
-func (s *Socket) endLocked(e ending) {
-	s.finishApart(s.closeLocked(e))
+// closeApartLocked closes the session on a goroutine of its own, for callers that may not call user code, as a Logger
+// is.
+func (s *Socket) closeApartLocked(e ending) {
+	s.closeStoppedApart(s.stopLocked(e))
 }
 
 // short reports whether memory is, or may be.
@@ -147,8 +148,9 @@ type holder struct {
 	score float64 // bytes times seconds
 }
 
-// relieveMemory ends the worst sessions, those that hold most for longest without progress, and no more of them than have to
-// be ended: of all sessions when they hold too much together, and of those whose peers take nothing when these do.
+// relieveMemory ends the worst sessions, those that hold most for longest without progress, and no more of them than
+// have to be ended: of all sessions when they hold too much together, and of those whose peers take nothing when these
+// do.
 func (s *Server) relieveMemory() {
 	var all, stalled []holder
 	waiting := int64(0)
@@ -179,7 +181,7 @@ func endWorst(all []holder, e ending, missing int64) (ended int) {
 		}
 		h.sock.mu.Lock()
 		if h.sock.state != sessionClosed {
-			h.sock.endLocked(e)
+			h.sock.closeApartLocked(e)
 			missing -= h.bytes
 			ended++
 		}

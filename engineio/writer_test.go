@@ -117,8 +117,8 @@ func unwrapper(what string) func(http.ResponseWriter) http.ResponseWriter {
 	}
 }
 
-// Whatever the ResponseWriter of a middleware does, each session is in a defined state: polls are answered, or refused since
-// the session has ended, nothing hangs, and nothing is left.
+// Whatever the ResponseWriter of a middleware does, each session is in a defined state: polls are answered, or refused
+// since the session has ended, nothing hangs, and nothing is left.
 func TestForeignResponseWriters(t *testing.T) {
 	breaking := func(what string) func(http.ResponseWriter) http.ResponseWriter {
 		return func(w http.ResponseWriter) http.ResponseWriter { return foreignWriter{w, what} }
