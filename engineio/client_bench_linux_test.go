@@ -30,7 +30,7 @@ func init() {
 		fmt.Println(err)
 		os.Exit(1)
 	}
-	go http.Serve(l, NewServer(func(s *Socket, r *http.Request) Handler { return benchEcho{s} }, &Options{MaxPayload: 1 << 20})) // ends with the process
+	go http.Serve(l, NewServer(func(s *Socket, r *http.Request) Handler { return echoing{s} }, &Options{MaxPayload: 1 << 20})) // ends with the process
 	fmt.Println(l.Addr())
 	_, _ = io.Copy(io.Discard, os.Stdin)
 	os.Exit(0)

@@ -309,7 +309,8 @@ func TestClientHandlerPanics(t *testing.T) {
 	eachTransport(t, nil, func(t *testing.T, e *env, o *DialOptions) {
 		var logged bytes.Buffer
 		o.Logger = slog.New(slog.NewTextHandler(&logged, nil))
-		p := &endpoint{t: t, closed: make(chan struct{}), onMsg: func(Message) { panic("mine") }}
+		p := newEndpoint(t)
+		p.onMsg = func(Message) { panic("mine") }
 		if _, err := Dial(t.Context(), "http://server", func(s *ClientSocket) Handler { p.socket = s; return panicking{p} }, o); err != nil {
 			t.Fatal(err)
 		}
@@ -337,7 +338,7 @@ func TestClientCloseInHandler(t *testing.T) {
 			ParseError:  func(s *ClientSocket) { s.Abort(ParseError, nil) },
 		} {
 			e.onOpen = func(s *Socket, _ *http.Request) { s.Send(SendOptions{}, text("go")) }
-			p := &endpoint{t: t, closed: make(chan struct{})}
+			p := newEndpoint(t)
 			p.onMsg = func(Message) {
 				f(p.socket)
 				<-time.After(time.Second) // endpoint sees to it that HandleClose does not come meanwhile

@@ -25,7 +25,7 @@ func TestClientEcho(t *testing.T) {
 	for _, transports := range []string{"polling", "websocket", "polling,websocket", "websocket,polling"} {
 		t.Run(transports, func(t *testing.T) {
 			bubble(t, nil, func(t *testing.T, e *env) {
-				e.onMsg = func(r *recorder, m Message) { r.socket.Send(SendOptions{}, Prepare(m)) }
+				e.onMsg = echo
 				p := e.join(e.clientOptions(strings.Split(transports, ",")...))
 				<-time.After(time.Second) // the server answers a late GET after a tick
 				p.socket.Send(SendOptions{}, text("hello"), Prepare(Message{Binary: true, Data: []byte{1, 2, 3}}))
@@ -198,7 +198,7 @@ func TestClientDialContext(t *testing.T) {
 		bubble(t, nil, func(t *testing.T, e *env) {
 			for _, transport := range []string{"polling", "websocket"} {
 				ctx, cancel := context.WithCancel(t.Context())
-				p := &endpoint{t: t, closed: make(chan struct{})}
+				p := newEndpoint(t)
 				s, err := Dial(ctx, "http://server", func(s *ClientSocket) Handler { p.socket = s; return p }, e.clientOptions(transport))
 				cancel()
 				if err != nil {
@@ -216,7 +216,7 @@ func TestClientDialContext(t *testing.T) {
 // TestClientOpen: what is done in open takes effect, and nothing is received before it has returned.
 func TestClientOpen(t *testing.T) {
 	open := func(e *env, o *DialOptions, f func(s *ClientSocket)) *endpoint {
-		p := &endpoint{t: e.t, closed: make(chan struct{})}
+		p := newEndpoint(e.t)
 		_, err := Dial(context.Background(), "http://server", func(s *ClientSocket) Handler {
 			p.socket = s
 			p.enter() // as if a call of the handler

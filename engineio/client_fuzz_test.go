@@ -74,7 +74,7 @@ func fuzzClient(t *testing.T, way uint8, open, rest []byte) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	p := &endpoint{t: t, closed: make(chan struct{})}
+	p := newEndpoint(t)
 	s, err := Dial(ctx, "http://server", func(s *ClientSocket) Handler { p.socket = s; return p }, o)
 	if err == nil {
 		s.Send(SendOptions{}, text("hello"))

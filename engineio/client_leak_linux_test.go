@@ -16,7 +16,7 @@ import (
 // whoever ends a session in which way.
 func TestClientLeavesNothing(t *testing.T) {
 	sessions := make(chan *Socket, 1)
-	engine := NewServer(func(s *Socket, _ *http.Request) Handler { sessions <- s; return benchEcho{s} }, nil)
+	engine := NewServer(func(s *Socket, _ *http.Request) Handler { sessions <- s; return echoing{s} }, nil)
 	srv := httptest.NewServer(engine)
 	defer srv.Close()
 	ends := map[string]func(c *ClientSocket, s *Socket){

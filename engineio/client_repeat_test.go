@@ -26,7 +26,7 @@ import (
 func TestClientConnections(t *testing.T) {
 	for _, pooled := range []bool{false, true} {
 		bubble(t, nil, func(t *testing.T, e *env) {
-			e.onMsg = func(r *recorder, m Message) { r.socket.Send(SendOptions{}, Prepare(m)) }
+			e.onMsg = echo
 			var opened, open, most atomic.Int32
 			dial := func(ctx context.Context, network, addr string) (net.Conn, error) {
 				c, err := e.net.DialContext(ctx, network, addr)

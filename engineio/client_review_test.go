@@ -460,7 +460,7 @@ func TestClientAgainstChaos(t *testing.T) {
 			o.TryAllTransports, o.UpgradeTimeout = dice(2) == 0, time.Second
 			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 			defer cancel()
-			p := &endpoint{t: t, closed: make(chan struct{})}
+			p := newEndpoint(t)
 			start := time.Now()
 			sock, err := Dial(ctx, "http://server", func(s *ClientSocket) Handler { p.socket = s; return p }, o)
 			if took := time.Since(start); took > 9*time.Second {

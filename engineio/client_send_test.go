@@ -162,7 +162,7 @@ func TestClientVolatile(t *testing.T) {
 func TestClientSizes(t *testing.T) {
 	for _, base64 := range []bool{false, true} {
 		eachTransport(t, &Options{MaxPayload: 4 << 20, MaxQueueBytes: 100 << 20}, func(t *testing.T, e *env, o *DialOptions) {
-			e.onMsg = func(r *recorder, m Message) { r.socket.Send(SendOptions{}, Prepare(m)) }
+			e.onMsg = echo
 			o.ForceBase64 = base64
 			p := e.join(o)
 			sizes := []int{0, 1, 124, 125, 126, 127, 1000, 65534, 65535, 65536, 300_000, 2_000_000}
@@ -189,7 +189,7 @@ func TestClientSizes(t *testing.T) {
 // TestClientConcurrency: all methods at once.
 func TestClientConcurrency(t *testing.T) {
 	eachTransport(t, nil, func(t *testing.T, e *env, o *DialOptions) {
-		e.onMsg = func(r *recorder, m Message) { r.socket.Send(SendOptions{}, Prepare(m)) }
+		e.onMsg = echo
 		p := e.join(o)
 		var running sync.WaitGroup
 		for i := range 8 {
@@ -213,7 +213,7 @@ func TestClientConcurrency(t *testing.T) {
 
 // TestClientOnTLS: certificates are checked by default, on both transports, and Done leaves no connection.
 func TestClientOnTLS(t *testing.T) {
-	engine := NewServer(func(s *Socket, _ *http.Request) Handler { return benchEcho{s} }, nil)
+	engine := NewServer(func(s *Socket, _ *http.Request) Handler { return echoing{s} }, nil)
 	srv := httptest.NewUnstartedServer(engine)
 	srv.Config.ErrorLog = log.New(io.Discard, "", 0)
 	srv.EnableHTTP2 = true
@@ -253,21 +253,10 @@ func TestClientOnTLS(t *testing.T) {
 	}
 }
 
-type benchEcho struct{ s *Socket }
-
-func (h benchEcho) HandleMessage(m Message)   { _ = h.s.Send(SendOptions{}, Prepare(m)) }
-func (h benchEcho) HandleClose(Reason, error) {}
-
-// A sink counts what comes.
-type sink struct{ got chan struct{} }
-
-func (h *sink) HandleMessage(Message)     { h.got <- struct{}{} }
-func (h *sink) HandleClose(Reason, error) {}
-
 // TestClientProxy: both transports go through it, with its password; nothing tells what that is.
 func TestClientProxy(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, e *env) {
-		e.onMsg = func(r *recorder, m Message) { r.socket.Send(SendOptions{}, Prepare(m)) }
+		e.onMsg = echo
 		var tunnels, forwards atomic.Int32
 		proxy := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.Header.Get("Proxy-Authorization") != "Basic dTpzZWNyZXQ=" {
@@ -372,8 +361,3 @@ func TestClientSendAllocations(t *testing.T) {
 		t.Error(err)
 	}
 }
-
-type ignoring struct{}
-
-func (ignoring) HandleMessage(Message)     {}
-func (ignoring) HandleClose(Reason, error) {}

@@ -123,7 +123,7 @@ func TestHandlerThatEndsItsGoroutine(t *testing.T) {
 					var e *env
 					e = newEnv(t, o)
 					e.Server.accept = func(s *Socket, r *http.Request) Handler {
-						rec := &recorder{env: e, socket: s, closed: make(chan struct{})}
+						rec := newRecorder(e, s)
 						e.sessions = append(e.sessions, rec)
 						return exiting{rec, name == "message", true}
 					}
@@ -222,7 +222,7 @@ func TestClientHandlerThatEndsItsGoroutine(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			eachTransport(t, nil, func(t *testing.T, e *env, o *DialOptions) {
-				p := &endpoint{t: t, closed: make(chan struct{})}
+				p := newEndpoint(t)
 				h := exitingEndpoint{p, name == "message"}
 				if _, err := Dial(context.Background(), "http://server", func(s *ClientSocket) Handler { p.socket = s; return h }, o); err != nil {
 					t.Fatal(err)
