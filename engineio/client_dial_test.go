@@ -21,35 +21,6 @@ import (
 	"sio.example/socketio/internal/websocket"
 )
 
-func TestClientEcho(t *testing.T) {
-	for _, transports := range []string{"polling", "websocket", "polling,websocket", "websocket,polling"} {
-		t.Run(transports, func(t *testing.T) {
-			bubble(t, nil, func(t *testing.T, e *env) {
-				e.onMsg = echo
-				p := e.join(e.clientOptions(strings.Split(transports, ",")...))
-				<-time.After(time.Second) // the server answers a late GET after a tick
-				p.socket.Send(SendOptions{}, text("hello"), Prepare(Message{Binary: true, Data: []byte{1, 2, 3}}))
-				synctest.Wait()
-				if got := p.texts(); got != "hello [010203]" {
-					t.Errorf("got %q", got)
-				}
-				want := "websocket"
-				if transports == "polling" {
-					want = "polling"
-				}
-				if got := p.socket.Transport(); got != want {
-					t.Errorf("transport %q, want %q", got, want)
-				}
-				<-time.After(5 * time.Minute)
-				p.alive()
-				p.socket.Close()
-				p.want(ForcedClose)
-				e.session(0).want(TransportClose)
-			})
-		})
-	}
-}
-
 // TestClientRefused: whatever the server answers instead of a handshake, Dial tells, and leaves nothing.
 func TestClientRefused(t *testing.T) {
 	handshake := func(sid, interval, timeout, payload string) string {

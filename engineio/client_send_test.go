@@ -2,7 +2,6 @@ package engineio
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -15,7 +14,6 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -155,59 +153,6 @@ func TestClientVolatile(t *testing.T) {
 		if g := strings.Join(got, " "); g != "4first 4xxxxxxxxx 4second 4third" {
 			t.Errorf("the server got %s", g)
 		}
-	})
-}
-
-// TestClientSizes: messages of all sizes, both ways, on each transport, text and binary, also as base64.
-func TestClientSizes(t *testing.T) {
-	for _, base64 := range []bool{false, true} {
-		eachTransport(t, &Options{MaxPayload: 4 << 20, MaxQueueBytes: 100 << 20}, func(t *testing.T, e *env, o *DialOptions) {
-			e.onMsg = echo
-			o.ForceBase64 = base64
-			p := e.join(o)
-			sizes := []int{0, 1, 124, 125, 126, 127, 1000, 65534, 65535, 65536, 300_000, 2_000_000}
-			for _, n := range sizes {
-				p.socket.Send(SendOptions{}, Prepare(Message{Data: bytes.Repeat([]byte{'x'}, n)}), Prepare(Message{Binary: true, Data: bytes.Repeat([]byte{0xfe}, n)}))
-			}
-			<-time.After(10 * time.Second)
-			p.mu.Lock()
-			if len(p.messages) != 2*len(sizes) {
-				t.Fatalf("%d of %d messages came", len(p.messages), 2*len(sizes))
-			}
-			for i, m := range p.messages {
-				if n := sizes[i/2]; len(m.Data) != n || m.Binary != (i%2 == 1) || n > 0 && m.Data[n-1] != map[bool]byte{false: 'x', true: 0xfe}[m.Binary] {
-					t.Errorf("message %d: %d bytes, binary %v", i, len(m.Data), m.Binary)
-				}
-			}
-			p.mu.Unlock()
-			p.socket.Close()
-			p.want(ForcedClose)
-		})
-	}
-}
-
-// TestClientConcurrency: all methods at once.
-func TestClientConcurrency(t *testing.T) {
-	eachTransport(t, nil, func(t *testing.T, e *env, o *DialOptions) {
-		e.onMsg = echo
-		p := e.join(o)
-		var running sync.WaitGroup
-		for i := range 8 {
-			running.Go(func() {
-				for j := range 100 {
-					_ = p.socket.Send(SendOptions{Volatile: j%10 == 9, Defer: j%3 == 0}, text(fmt.Sprint(i, "-", j)))
-					p.socket.Flush()
-					p.socket.Alive()
-					p.socket.Transport()
-					p.socket.Context()
-					if i == 7 && j == 90 {
-						p.socket.Close()
-					}
-				}
-			})
-		}
-		running.Wait()
-		p.want(ForcedClose)
 	})
 }
 

@@ -1,15 +1,11 @@
 package engineio
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
-	"net"
 	"net/http"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -216,107 +212,6 @@ func TestClientNoUpgrade(t *testing.T) {
 				p.want(ForcedClose)
 			})
 		})
-	}
-}
-
-// TestClientUpgradeKeepsOrder: messages in both directions, sent at any moment of an upgrade, come once and in order. The
-// network delays what it carries by a random time.
-func TestClientUpgradeKeepsOrder(t *testing.T) {
-	const messages = 300
-	for seed := range uint64(20) {
-		bubble(t, nil, func(t *testing.T, e *env) {
-			rnd := rand.New(rand.NewPCG(seed, 1))
-			pause := func() { <-time.After(time.Duration(1+rnd.IntN(3)) * time.Millisecond) }
-			o := e.clientOptions()
-			var conns atomic.Uint64
-			o.NetDial = func(ctx context.Context, _, _ string) (net.Conn, error) {
-				c, err := e.net.Dial(ctx)
-				if err != nil {
-					return nil, err
-				}
-				return &lateConn{Conn: c, rnd: rand.New(rand.NewPCG(seed, conns.Add(1)))}, nil
-			}
-			p := e.join(o)
-			server := e.session(0)
-			done := make(chan bool)
-			go func() { // ends with the loop
-				defer close(done)
-				r := rand.New(rand.NewPCG(seed, 2))
-				for i := range messages {
-					server.socket.Send(SendOptions{}, text(fmt.Sprint(i)))
-					<-time.After(time.Duration(1+r.IntN(3)) * time.Millisecond)
-				}
-			}()
-			for i := range messages {
-				if err := p.socket.Send(SendOptions{}, text(fmt.Sprint(i))); err != nil {
-					t.Fatal(err)
-				}
-				pause()
-			}
-			<-done
-			<-time.After(10 * time.Second)
-			var want strings.Builder
-			for i := range messages {
-				fmt.Fprint(&want, i, " ")
-			}
-			if got := p.texts() + " "; got != want.String() {
-				t.Errorf("seed %d: the client got %q", seed, got)
-			}
-			if got := server.texts() + " "; got != want.String() {
-				t.Errorf("seed %d: the server got %q", seed, got)
-			}
-			if p.socket.Transport() != "websocket" {
-				t.Errorf("seed %d: not upgraded", seed)
-			}
-			p.socket.Close()
-			p.want(ForcedClose)
-			server.want(TransportClose)
-		})
-	}
-}
-
-// A lateConn delays each write.
-type lateConn struct {
-	net.Conn
-	rnd *rand.Rand
-}
-
-func (c *lateConn) Write(p []byte) (int, error) {
-	<-time.After(time.Duration(1+c.rnd.IntN(20)) * time.Millisecond)
-	return c.Conn.Write(p)
-}
-
-// TestClientCloseInUpgrade: Close and Abort at each moment of an upgrade; whatever was sent before Close arrives.
-func TestClientCloseInUpgrade(t *testing.T) {
-	for ms := range 40 {
-		for _, abort := range []bool{false, true} {
-			bubble(t, nil, func(t *testing.T, e *env) {
-				o := e.clientOptions()
-				var conns atomic.Uint64
-				o.NetDial = func(ctx context.Context, _, _ string) (net.Conn, error) {
-					c, err := e.net.Dial(ctx)
-					if err != nil {
-						return nil, err
-					}
-					return &lateConn{Conn: c, rnd: rand.New(rand.NewPCG(uint64(ms), conns.Add(1)))}, nil
-				}
-				p := e.join(o)
-				<-time.After(time.Duration(ms*4) * time.Millisecond)
-				if abort {
-					p.socket.Abort(TransportError, nil)
-					p.want(TransportError)
-					synctest.Wait()
-					return
-				}
-				p.socket.Send(SendOptions{}, text("last words"))
-				p.socket.Close()
-				p.want(ForcedClose)
-				e.session(0).want(TransportClose)
-				if got := e.session(0).texts(); got != "last words" {
-					t.Errorf("after %d ms: the server got %q", ms*4, got)
-				}
-			})
-		}
 	}
 }
 

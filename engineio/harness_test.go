@@ -49,6 +49,7 @@ type record struct {
 	reason   Reason
 	err      error
 	closed   chan struct{}
+	onClose  func() // the last that HandleClose does; may be nil
 }
 
 func newRecord(t *testing.T) record {
@@ -73,12 +74,15 @@ func (r *record) message(m Message, do func()) {
 
 func (r *record) HandleClose(reason Reason, err error) {
 	r.enter()
-	defer r.leave()
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	r.reason, r.err = reason, err
 	if r.closes++; r.closes == 1 {
 		close(r.closed)
+	}
+	r.mu.Unlock()
+	r.leave()
+	if r.onClose != nil {
+		r.onClose()
 	}
 }
 
@@ -237,6 +241,12 @@ func bubble(t *testing.T, o *Options, f func(t *testing.T, e *env)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		e := newEnv(t, o)
+		defer func() {
+			if t.Failed() { // maybe in the middle of f: what is left would hide why
+				e.Server.Close()
+				e.http.Close()
+			}
+		}()
 		f(t, e)
 		e.Close()
 		e.stop()

@@ -12,11 +12,11 @@ import (
 	"time"
 )
 
-// TestClientLeavesNothing: on real connections, goroutines and descriptors are back where they were when Done is closed,
+// On real connections and on each route goroutines, descriptors and memory are back where they were when Done is closed,
 // whoever ends a session in which way.
-func TestClientLeavesNothing(t *testing.T) {
-	sessions := make(chan *Socket, 1)
-	engine := NewServer(func(s *Socket, _ *http.Request) Handler { sessions <- s; return echoing{s} }, nil)
+func TestScenarioLeavesNothing(t *testing.T) {
+	opened := make(chan *Socket, 1)
+	engine := NewServer(func(s *Socket, _ *http.Request) Handler { opened <- s; return echoing{s} }, nil)
 	srv := httptest.NewServer(engine)
 	defer srv.Close()
 	ends := map[string]func(c *ClientSocket, s *Socket){
@@ -25,7 +25,10 @@ func TestClientLeavesNothing(t *testing.T) {
 		"ping timeout": func(c *ClientSocket, s *Socket) { c.Abort(PingTimeout, nil) },
 		"server":       func(c *ClientSocket, s *Socket) { s.Close() },
 		"violation":    func(c *ClientSocket, s *Socket) { s.CloseWith(ParseError, false, "no") },
-		"cut":          func(c *ClientSocket, s *Socket) { srv.CloseClientConnections(); s.CloseWith(TransportError, true, "") },
+		"cut": func(c *ClientSocket, s *Socket) {
+			srv.CloseClientConnections()
+			s.CloseWith(TransportError, true, "")
+		},
 		"flush": func(c *ClientSocket, s *Socket) {
 			for _, n := range []int{1, 1000, 500_000, 1} {
 				c.Send(SendOptions{Defer: true}, text(strings.Repeat("x", n)))
@@ -43,10 +46,10 @@ func TestClientLeavesNothing(t *testing.T) {
 			c.Abort(ForcedClose, nil)
 		},
 	}
-	dial := func(transports string, end func(c *ClientSocket, s *Socket)) {
+	dial := func(r route, end func(c *ClientSocket, s *Socket)) {
 		h := &sink{make(chan struct{}, 10)}
 		upgraded := make(chan struct{})
-		o := &DialOptions{Transports: strings.Split(transports, ","), Trace: &Trace{Upgrade: func(string, error) { close(upgraded) }}}
+		o := &DialOptions{Transports: r.transports, Trace: &Trace{Upgrade: func(string, error) { close(upgraded) }}}
 		c, err := Dial(context.Background(), srv.URL, func(*ClientSocket) Handler { return h }, o)
 		if err != nil {
 			t.Fatal(err)
@@ -56,25 +59,34 @@ func TestClientLeavesNothing(t *testing.T) {
 		}
 		c.Send(SendOptions{}, text("hello"))
 		<-h.got
-		end(c, <-sessions)
+		end(c, <-opened)
 		select {
 		case <-c.Done():
 		case <-time.After(5 * time.Minute):
 			t.Fatal("the session does not end")
 		}
 	}
-	dial("polling,websocket", ends["close"])
+	for _, r := range routes {
+		dial(r, ends["close"])
+	}
 	goroutines, files := settled(t, 0, 0)
+	heap := heapAfterGC()
+	sessions := 0
 	for name, end := range ends {
-		for _, transports := range []string{"polling", "websocket", "polling,websocket"} {
+		for _, r := range routes {
 			for range 3 {
-				dial(transports, end)
+				dial(r, end)
+				sessions++
 			}
 			if g, f := settled(t, goroutines, files); g > goroutines || f > files {
 				buf := make([]byte, 1<<16)
-				t.Errorf("%s on %s: from %d to %d goroutines, from %d to %d descriptors\n%s", name, transports, goroutines, g, files, f, buf[:runtime.Stack(buf, true)])
+				t.Errorf("%s on %s: from %d to %d goroutines, from %d to %d descriptors\n%s",
+					name, r.name, goroutines, g, files, f, buf[:runtime.Stack(buf, true)])
 			}
 		}
+	}
+	if more := heapAfterGC() - heap; more > sessions<<10 {
+		t.Errorf("%d sessions leave %d bytes", sessions, more)
 	}
 	// Those that could not open.
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -95,8 +107,17 @@ func TestClientLeavesNothing(t *testing.T) {
 	}
 }
 
-// settled counts goroutines and descriptors when they have come down to what is wanted; if nothing is wanted, when they have
-// not changed for a while. The server in this process and the goroutines of net/http need a moment to see that a connection
+// heapAfterGC is what the heap holds that is in use. What pools hold is gone after a second collection.
+func heapAfterGC() int {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return int(m.HeapAlloc)
+}
+
+// settled counts goroutines and descriptors when they have come down to what is wanted; if nothing is wanted, when they
+// have not changed for a while. The server in this process and the goroutines of net/http need a moment to see that a connection
 // is gone, and on a busy machine nobody knows how long that is.
 func settled(t *testing.T, goroutines, files int) (g, f int) {
 	count := func() (int, int) {
