@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -13,7 +14,6 @@ import (
 	"time"
 
 	"sio.example/socketio/engineio/packet"
-	"sio.example/socketio/internal/websocket"
 )
 
 // DialOptions are the options of Dial. The zero value of each means its default; nil means all defaults. One value may be
@@ -22,7 +22,7 @@ import (
 type DialOptions struct {
 	Path             string   // of the requests, if the URL has none; default "/engine.io/"
 	NoTrailingSlash  bool     // request Path without its final slash
-	Transports       []string // "polling" and "websocket", by preference; default is both, polling first
+	Transports       []string // "polling", "websocket", "webtransport", by preference; default is all, polling first
 	TryAllTransports bool     // when the first transport cannot open, try the next; no upgrade to the first then
 	DisableUpgrade   bool     // stay with the transport that opened
 
@@ -40,6 +40,12 @@ type DialOptions struct {
 	// NetDial makes the TCP connections. By default the addresses of a host are tried in a staggered way (RFC 8305), so that
 	// some that are dead cost little time.
 	NetDial func(ctx context.Context, network, addr string) (net.Conn, error)
+	// DialStream makes the streams of the transport "webtransport": byte streams in both directions, such as a bidirectional
+	// stream of a WebTransport session, or whatever a server gives to [Server.ServeStream]. It is to connect to the URL of r
+	// with its Header, which has the cookies, as far as the kind of stream allows; r is not to be sent as a request. Close of
+	// the stream must make its Read and Write return; if it does not, as that of a QUIC stream, the stream must have
+	// SetReadDeadline and SetWriteDeadline. The session owns the stream. Default: there is no such transport.
+	DialStream func(ctx context.Context, r *http.Request) (io.ReadWriteCloser, error)
 	// TLS is used for https and wss; it is not changed. Default: certificates are checked against the system's.
 	TLS *tls.Config
 	// Proxy chooses a proxy; default http.ProxyFromEnvironment. A function that returns nil uses none.
@@ -55,7 +61,7 @@ type DialOptions struct {
 	ForceBase64        bool   // send and ask for binary messages as base64 text, on polling and WebSocket
 
 	RequestTimeout  time.Duration // for one request of polling; default none but the heartbeat
-	UpgradeTimeout  time.Duration // for an upgrade; default 10 s
+	UpgradeTimeout  time.Duration // for an upgrade to one transport; default 10 s
 	MaxPayload      int64         // bytes of a message or a polling answer that is accepted; default 100 MB
 	MaxQueueBytes   int           // bytes that may wait to be sent; default 16 MiB
 	MaxQueuePackets int           // and messages; default 65,536
@@ -99,7 +105,7 @@ func Dial(ctx context.Context, rawURL string, open func(*ClientSocket) Handler, 
 	}
 	if !s.start(d, o, open) {
 		<-s.Done()
-		return nil, &ClientError{Transport: o.transport, Message: "no handler", Err: errNoHandler}
+		return nil, &ClientError{Transport: o.kind.String(), Message: "no handler", Err: errNoHandler}
 	}
 	return s, nil
 }
@@ -113,7 +119,9 @@ func (s *ClientSocket) openFirst(ctx context.Context, d *clientDialer) (o opened
 		case transportPolling:
 			o, err = d.openPolling(ctx)
 		case transportWebSocket:
-			o, err = d.openWebSocket(ctx)
+			o, err = d.openLink(ctx, kindWebSocket)
+		case transportStream:
+			o, err = d.openLink(ctx, kindStream)
 		}
 		if err == nil || !d.opts.TryAllTransports || ctx.Err() != nil {
 			break
@@ -126,10 +134,10 @@ func (s *ClientSocket) openFirst(ctx context.Context, d *clientDialer) (o opened
 
 // An opened transport has received the handshake.
 type opened struct {
-	transport string
+	kind      transportKind
 	handshake packet.Handshake
-	conn      *websocket.Conn // of a WebSocket
-	rest      []byte          // of polling: what came behind the handshake; nil if nothing did
+	link      link   // nil for polling
+	rest      []byte // of polling: what came behind the handshake; nil if nothing did
 }
 
 // ErrQueueFull is returned by the Send that does not fit into the queue of a client session. The session goes on.

@@ -22,7 +22,7 @@ func TestClientViolationWhileWriting(t *testing.T) {
 		if err := p.socket.Send(SendOptions{Defer: true}, text("late")); err != nil { // after Close the reader may be faster
 			t.Error(err)
 		}
-		p.socket.conn.Close(websocket.ProtocolError, "reserved bit set") // as Read does before it returns
+		p.socket.link.close(websocket.ProtocolError, "reserved bit set") // as Read does before it returns
 		p.socket.Flush()
 		p.want(TransportError)
 		<-p.socket.Done()

@@ -15,7 +15,7 @@ import (
 func TestClientThatStoodStill(t *testing.T) {
 	late := func(s *ClientSocket, d time.Duration) {
 		s.mu.Lock()
-		s.pingBy = s.pingBy.Add(-d)
+		s.pingDue = s.pingDue.Add(-d)
 		s.mu.Unlock()
 	}
 	answer := func(w http.ResponseWriter, r *http.Request) {

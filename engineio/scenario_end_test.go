@@ -271,7 +271,7 @@ var lateEnds = []scenario{
 		run: func(b *bothEnds) {
 			s := b.client.socket
 			s.mu.Lock()
-			s.pingBy = time.Now().Add(-time.Second) // the timer is not due
+			s.pingDue = time.Now().Add(-time.Second) // the timer is not due
 			s.mu.Unlock()
 			if s.Alive() {
 				b.t.Error("alive though the ping is overdue")
