@@ -142,7 +142,8 @@ func (r *record) expect(ms ...*Prepared) {
 			select {
 			case <-r.news:
 			case <-late.C:
-				r.t.Fatalf("message %d of %d, %.100q, did not come", i, len(ms), want.m.Data)
+				r.t.Fatalf("message %d of %d, %.100q, did not come; %d calls of HandleClose(%q, %v)",
+					i, len(ms), want.m.Data, r.closes, r.reason, r.err)
 			}
 			got, ok = r.next()
 		}

@@ -2,6 +2,7 @@ package engineio
 
 import (
 	"context"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -16,9 +17,16 @@ import (
 // whoever ends a session in which way.
 func TestScenarioLeavesNothing(t *testing.T) {
 	opened := make(chan *Socket, 1)
-	engine := NewServer(func(s *Socket, _ *http.Request) Handler { opened <- s; return echoing{s} }, nil)
+	engine := NewServer(func(s *Socket, _ *http.Request) Handler { opened <- s; return echoing{s} },
+		&Options{Transports: []string{transportPolling, transportWebSocket, transportStream}})
 	srv := httptest.NewServer(engine)
 	defer srv.Close()
+	streams, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer streams.Close()
+	go serveStreams(engine, streams, false) // ends with streams
 	ends := map[string]func(c *ClientSocket, s *Socket){
 		"close":        func(c *ClientSocket, s *Socket) { c.Close() },
 		"abort":        func(c *ClientSocket, s *Socket) { c.Abort(TransportError, nil) },
@@ -50,6 +58,15 @@ func TestScenarioLeavesNothing(t *testing.T) {
 		h := &sink{make(chan struct{}, 10)}
 		upgraded := make(chan struct{})
 		o := &DialOptions{Transports: r.transports, Trace: &Trace{Upgrade: func(string, error) { close(upgraded) }}}
+		if r.streams() {
+			o.DialStream = func(ctx context.Context, _ *http.Request) (io.ReadWriteCloser, error) {
+				c, err := new(net.Dialer).DialContext(ctx, "tcp", streams.Addr().String())
+				if err != nil {
+					return nil, err
+				}
+				return barely(c, r.bare), nil
+			}
+		}
 		c, err := Dial(context.Background(), srv.URL, func(*ClientSocket) Handler { return h }, o)
 		if err != nil {
 			t.Fatal(err)

@@ -321,6 +321,7 @@ var waits = []scenario{
 				b.thaw(memnet.Both)
 				b.client.expect(text("b"))
 				b.server.expect(text("a"))
+				<-time.After(5 * time.Second) // for what waited meanwhile, with polling the ping among it
 			}
 		},
 	},

@@ -3,6 +3,7 @@ package engineio
 import (
 	"context"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -27,20 +28,24 @@ type route struct {
 	name       string
 	transports []string // of the client
 	settled    string   // the transport once an upgrade is over
+	bare       bool     // a stream has Read, Write and Close, and nothing else
 }
 
-// routes are all there are.
+// routes are all there are. A byte stream over a pipe is a transport that only these tests have.
 var routes = []route{
-	{"polling", []string{transportPolling}, transportPolling},
-	{"websocket", []string{transportWebSocket}, transportWebSocket},
-	{"upgrade to websocket", []string{transportPolling, transportWebSocket}, transportWebSocket},
+	{"polling", []string{transportPolling}, transportPolling, false},
+	{"websocket", []string{transportWebSocket}, transportWebSocket, false},
+	{"stream", []string{transportStream}, transportStream, false},
+	{"bare stream", []string{transportStream}, transportStream, true},
+	{"upgrade to websocket", []string{transportPolling, transportWebSocket}, transportWebSocket, false},
+	{"upgrade to stream", []string{transportPolling, transportWebSocket, transportStream}, transportStream, true},
 }
 
 // polls reports whether the session has settled on polling.
 func (r route) polls() bool { return r.settled == transportPolling }
 
-// polled reports whether the session begins on polling.
-func (r route) polled() bool { return r.transports[0] == transportPolling }
+// streams reports whether the client dials streams.
+func (r route) streams() bool { return slices.Contains(r.transports, transportStream) }
 
 // A scenario is what happens to a session on any route.
 type scenario struct {
@@ -77,6 +82,9 @@ func runScenarios(t *testing.T, scenarios []scenario) {
 				t.Run(r.name, func(t *testing.T) {
 					for seed := range max(s.seeds, 1) {
 						o := s.server
+						if r.streams() {
+							o.Transports = []string{transportPolling, transportWebSocket, transportStream}
+						}
 						bubble(t, &o, func(t *testing.T, e *env) { s.play(e, r, seed) })
 					}
 				})
@@ -94,6 +102,22 @@ func (s *scenario) play(e *env, r route, seed uint64) {
 	o.NetDial = b.link(e.net).DialContext
 	if s.seeds > 0 {
 		o.NetDial = b.late(o.NetDial)
+	}
+	if r.streams() {
+		l := memnet.Listen()
+		defer l.Close()
+		go serveStreams(e.Server, l, r.bare) // ends with l
+		dial := b.link(l).DialContext
+		if s.seeds > 0 {
+			dial = b.late(dial)
+		}
+		o.DialStream = func(ctx context.Context, _ *http.Request) (io.ReadWriteCloser, error) {
+			c, err := dial(ctx, "", "")
+			if err != nil {
+				return nil, err
+			}
+			return barely(c, r.bare), nil
+		}
 	}
 	if s.open != nil {
 		s.open(b)
@@ -125,6 +149,25 @@ func (b *bothEnds) link(l *memnet.Listener) *memnet.Link {
 	k := memnet.NewLink(l)
 	b.links = append(b.links, k)
 	return k
+}
+
+// serveStreams serves a session on each connection.
+func serveStreams(s *Server, l net.Listener, bare bool) {
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		go s.ServeStream(context.Background(), barely(c, bare), nil) // ends with the session
+	}
+}
+
+// barely is c, or no more of it than a byte stream must have.
+func barely(c net.Conn, bare bool) io.ReadWriteCloser {
+	if bare {
+		return struct{ io.ReadWriteCloser }{c}
+	}
+	return c
 }
 
 // late makes dial return connections that take their time to write, each a random one.
