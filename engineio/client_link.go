@@ -74,6 +74,12 @@ func (d *clientDialer) stream(ctx context.Context, sid string) (link, error) {
 		r.Header = http.Header{}
 	}
 	r.Header.Del("Host")
+	if u := r.URL.User; u != nil { // as in a request of net/http, and not where it might be shown
+		r.URL.User = nil
+		if password, _ := u.Password(); r.Header.Get("Authorization") == "" {
+			r.SetBasicAuth(u.Username(), password)
+		}
+	}
 	rwc, err := await(ctx, d.session, func() (io.ReadWriteCloser, error) { return d.opts.DialStream(r.Context(), r) })
 	if err == nil && rwc == nil {
 		err = errNoStream
