@@ -413,7 +413,8 @@ func (d *clientDialer) target(transport, sid string) *url.URL {
 	if d.query != "" {
 		b = append(append(b, d.query...), '&')
 	}
-	b = append(append(b, "EIO=4&transport="...), transport...)
+	b = append(append(b, "EIO="...), d.session.codec().query...)
+	b = append(append(b, "&transport="...), transport...)
 	if sid == "" {
 		sid = d.sid
 	}

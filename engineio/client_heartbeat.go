@@ -40,8 +40,8 @@ func (s *ClientSocket) pongWait() time.Duration {
 	return time.Duration(s.handshake.PingTimeoutMS) * time.Millisecond
 }
 
-// ping answers a ping, and starts the wait for the next.
-func (s *ClientSocket) ping() {
+// beat answers what the client awaits, a ping, and starts the wait for the next.
+func (s *ClientSocket) beat() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.state == sessionClosed {
@@ -50,7 +50,7 @@ func (s *ClientSocket) ping() {
 	if s.state == sessionOpen {
 		s.expectPingLocked()
 	}
-	s.pongDue = true
+	s.beatDue = true
 	s.startLocked()
 }
 
@@ -108,7 +108,7 @@ func (s *ClientSocket) onTimer() {
 	case s.behind():
 		// The server has pinged since, unless it is dead. It gets the pong that it can't wait for any longer, and the ping may
 		// come as late as it likes. If the server is dead, it can't be written to either.
-		s.pongDue = true
+		s.beatDue = true
 		s.startLocked()
 		s.expectPingLocked()
 	case standstill.Late(late): // the ping may lie in the kernel, or the end

@@ -239,7 +239,7 @@ func (s *ClientSocket) makeGets(p *clientPolling) {
 func (s *ClientSocket) deliverPayload(data []byte) {
 	s.setBacklog(true)
 	defer s.setBacklog(false)
-	for p, err := range packet.Payload(data) {
+	for p, err := range s.codec().decodePayload(data) {
 		if err != nil {
 			s.close(malformed(notOurs(data, err)), true)
 			return
@@ -272,7 +272,7 @@ func (s *ClientSocket) makePosts(p *clientPolling) {
 		s.mu.Unlock()
 		if some {
 			s.traceSent(kindPolling, b)
-			_, err := p.dialer.request(p.dialer.ctx, http.MethodPost, s.handshake.SID, b.payload())
+			_, err := p.dialer.request(p.dialer.ctx, http.MethodPost, s.handshake.SID, b.payload(s.codec()))
 			if err != nil {
 				s.close(ending{reason: TransportError, err: err}, false)
 			}
@@ -287,14 +287,14 @@ func (s *ClientSocket) makePosts(p *clientPolling) {
 }
 
 // payload is the body of a POST. It is not pooled, as net/http may still read it after the answer has come.
-func (b *batch) payload() []byte {
+func (b *batch) payload(c *codec) []byte {
 	size := 0
 	for _, m := range b.items {
 		size += packet.PayloadSize(m.packet())
 	}
 	buf := make([]byte, 0, size)
 	for _, m := range b.items {
-		buf = packet.AppendPayload(buf, 0, m.packet())
+		buf = c.appendPayload(buf, 0, m.packet())
 	}
 	return buf
 }
@@ -303,7 +303,7 @@ func (b *batch) payload() []byte {
 func (s *ClientSocket) tellClose(p *clientPolling, b *batch) {
 	b.items = append(b.items, parcel{closePacket, 0})
 	s.traceSent(kindPolling, b)
-	p.dialer.request(p.dialer.ctx, http.MethodPost, s.handshake.SID, b.payload()) // a server that is gone needs none
+	p.dialer.request(p.dialer.ctx, http.MethodPost, s.handshake.SID, b.payload(s.codec())) // a server that is gone needs none
 	p.late.Stop()
 	p.dialer.cancel()
 	s.stepPolling(p, pollTold)

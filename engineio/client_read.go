@@ -53,12 +53,7 @@ func (s *ClientSocket) handleRead(l link, u *clientUpgrade, binary bool, data []
 		s.close(clientLinkEnding(l, err), true)
 		return readNoMore
 	}
-	var p packet.Packet
-	if !binary && (s.base64 || l.kind() == kindStream) {
-		p, err = packet.DecodeTextOnly(data)
-	} else {
-		p, err = packet.Decode(data, binary)
-	}
+	p, err := s.codec().decode(data, binary, s.base64 || l.kind() == kindStream)
 	if err != nil {
 		s.close(malformed(err), true)
 		return readNoMore
@@ -73,7 +68,7 @@ func (s *ClientSocket) handleRead(l link, u *clientUpgrade, binary bool, data []
 	if p.Type == packet.Message {
 		s.reader.stackDirty = true
 	}
-	if idle && s.reader.stackDirty && (p.Type == packet.Ping || s.reader.freshStacks < freshStacks) {
+	if idle && s.reader.stackDirty && (p.Type != packet.Message || s.reader.freshStacks < freshStacks) {
 		s.reader.stackDirty = false
 		s.reader.freshStacks = min(s.reader.freshStacks+1, freshStacks)
 		return readAnew

@@ -69,7 +69,7 @@ func (s *ClientSocket) writableLocked() bool {
 }
 
 // queuedLocked reports whether there is anything to send.
-func (s *ClientSocket) queuedLocked() bool { return s.pongDue || s.out.queue.Len() > 0 }
+func (s *ClientSocket) queuedLocked() bool { return s.beatDue || s.out.queue.Len() > 0 }
 
 // startLocked gets what is queued on its way.
 func (s *ClientSocket) startLocked() {
@@ -163,13 +163,14 @@ func clientLinkEnding(l link, err error) ending {
 }
 
 // takeLocked moves what fits into limit bytes from the queue to b, at least one packet, and reports whether there was any.
-// A pong goes before all else: the server counts the seconds.
+// The answer to a ping goes before all else: the server counts the seconds.
 func (s *ClientSocket) takeLocked(b *batch, limit int) bool {
 	size := 0
-	if s.pongDue {
-		s.pongDue = false
-		size = packet.PayloadSize(pongPacket.packet())
-		b.items = append(b.items, parcel{pongPacket, 0})
+	if s.beatDue {
+		s.beatDue = false
+		beat := s.codec().client.says
+		size = packet.PayloadSize(beat.packet())
+		b.items = append(b.items, parcel{beat, 0})
 	}
 	return s.out.take(b, size, limit, batchMessages)
 }

@@ -38,7 +38,7 @@ type ClientSocket struct {
 
 	mu        sync.Mutex
 	state     sessionState
-	pongDue   bool          // before all that is queued
+	beatDue   bool          // an answer to the server's ping, before all that is queued
 	kind      transportKind // of the transport; the last one of a session that is closed
 	refs      int32
 	link      link           // the transport; nil while it is polling
@@ -57,12 +57,15 @@ type ClientSocket struct {
 // sessionOpening is before the handshake. Nobody has the socket yet.
 const sessionOpening sessionState = sessionClosed + 1
 
-// The packets without content that a client sends.
+// The packets that only a client sends, and the answer to a ping.
 var (
 	pongPacket    = &Prepared{typ: packet.Pong}
 	probePacket   = &Prepared{typ: packet.Ping, m: Message{Data: []byte("probe")}}
 	upgradePacket = &Prepared{typ: packet.Upgrade}
 )
+
+// codec is the revision that the session speaks.
+func (s *ClientSocket) codec() *codec { return &revision4 }
 
 // newClientSocket makes a socket that is not open yet, with a ref that start or abandon takes over. It keeps no options,
 // which may be made for one session and outlive it here.
@@ -284,7 +287,7 @@ func (s *ClientSocket) stopLocked(e ending) clientClosing {
 	}
 	s.link, s.up, s.poll = nil, nil, nil
 	s.out.free()
-	s.pongDue = false
+	s.beatDue = false
 	if p := fx.poll; p != nil {
 		in := pollLost
 		if !fx.lost {
@@ -354,8 +357,8 @@ func (s *ClientSocket) receive(p packet.Packet) (e ending, ok bool) {
 			return e, true // closed
 		}
 		s.deliver(p)
-	case packet.Ping:
-		s.ping()
+	case s.codec().client.awaits:
+		s.beat()
 	case packet.Close:
 		return ending{reason: TransportClose, status: websocket.NormalClosure}, false
 	}

@@ -99,7 +99,7 @@ func (s *ClientSocket) dialUpgrade(d *clientDialer, u *clientUpgrade) {
 
 // writePacket writes a packet to a link that nobody else writes to.
 func writePacket(l link, p *Prepared) error {
-	b := getBatch()
+	b := newBatch(nil, l, false)
 	defer b.put()
 	b.items = append(b.items, parcel{p, 0})
 	l.encode(b)
@@ -150,7 +150,7 @@ func (s *ClientSocket) handleProbe(u *clientUpgrade, binary bool, data []byte, e
 // commit tells the server that the link is the transport from now on.
 func (s *ClientSocket) commit(u *clientUpgrade) {
 	s.tracePacket(u.kind, true, upgradePacket.packet())
-	b := getBatch()
+	b := newBatch(s, u.link, s.base64)
 	b.items = append(b.items, parcel{upgradePacket, 0})
 	u.link.encode(b)
 	all, err := u.link.tryWrite(b.bufs[0])
@@ -190,7 +190,7 @@ func (s *ClientSocket) failCommit(u *clientUpgrade, err error) {
 	s.failUpgrade(u, err)
 }
 
-// failUpgrade gives the upgrade up, unless it is too late, and goes on with polling.
+// failUpgrade gives the upgrade up, unless it is too late, and goes on with polling, or with the next transport.
 func (s *ClientSocket) failUpgrade(u *clientUpgrade, err error) {
 	s.mu.Lock()
 	if s.up != u || u.stage == stageCommitting {
@@ -200,13 +200,15 @@ func (s *ClientSocket) failUpgrade(u *clientUpgrade, err error) {
 	p := s.poll
 	s.up = nil
 	fx := s.stepPollingLocked(p, pollResume)
-	s.startUpgradeLocked(p.dialer, slices.Index(upgradeOrder[:], u.kind)+1)
 	closing := s.drainedLocked()
 	s.mu.Unlock()
 	u.abort()
 	s.traceUpgrade(u.kind, fmt.Errorf("engineio: probe error: %w", err))
 	s.closeStopped(closing, false)
 	s.stepped(p, nil, fx)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.startUpgradeLocked(p.dialer, slices.Index(upgradeOrder[:], u.kind)+1)
 }
 
 // abort ends what has begun. It must not be called with the lock.
