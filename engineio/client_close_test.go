@@ -14,8 +14,8 @@ import (
 	"sio.example/socketio/internal/websocket"
 )
 
-// TestClientViolationWhileWriting: a writer may meet the close frame that the reader has just sent to a server that broke a
-// rule. It is the reader who knows why the session ends.
+// TestClientViolationWhileWriting: a writer may meet the close frame that the reader has just sent to a server that
+// broke a rule. It is the reader who knows why the session ends.
 func TestClientViolationWhileWriting(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, e *env) {
 		p := e.join(e.clientOptions("websocket"))
@@ -60,8 +60,8 @@ func TestClientCloseReceives(t *testing.T) {
 	})
 }
 
-// TestClientCloseIsBounded: a network that takes nothing and a server that answers nothing hold a closing session up for
-// a limited time.
+// TestClientCloseIsBounded: a network that takes nothing and a server that answers nothing hold a closing session up
+// for a limited time.
 func TestClientCloseIsBounded(t *testing.T) {
 	t.Run("polling", func(t *testing.T) {
 		scripted(t, func(w http.ResponseWriter, r *http.Request) {
@@ -124,7 +124,8 @@ func TestClientWebSocketEnds(t *testing.T) {
 		"bad opcode":    {frame(3, "4"), TransportError, websocket.ProtocolError},
 		"masked":        {[]byte{0x81, 0x81, 0, 0, 0, 0, '4'}, TransportError, websocket.ProtocolError},
 		"too big":       {[]byte{0x82, 127, 0, 0, 0, 0, 0, 0, 0x40, 0}, TransportError, websocket.MessageTooBig},
-		"huge":          {[]byte{0x82, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, TransportError, websocket.ProtocolError},
+		"huge": {[]byte{0x82, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, TransportError,
+			websocket.ProtocolError},
 	} {
 		t.Run(name, func(t *testing.T) {
 			told := make(chan error, 1)

@@ -53,7 +53,8 @@ func TestConformanceTryAllTransports(t *testing.T) {
 			onRig(t, deny(c.first), func(t *testing.T, r *rig) {
 				opts := DialOptions{Transports: []string{c.first, c.second}, DisableUpgrade: true}
 				var failure *ClientError
-				if _, err := r.dial(rigURL, opts); !errors.As(err, &failure) || failure.Message != c.message || failure.Transport != c.first {
+				if _, err := r.dial(rigURL, opts); !errors.As(err, &failure) || failure.Message != c.message ||
+					failure.Transport != c.first {
 					t.Errorf("without TryAllTransports: %v", err)
 				}
 				opts.TryAllTransports = true
@@ -77,7 +78,8 @@ func TestConformanceUnknownSession(t *testing.T) {
 			opts.Query = url.Values{"sid": {"abc"}}
 			_, err := r.dial(rigURL, opts)
 			var failure *ClientError
-			if !errors.As(err, &failure) || failure.Message != message || failure.Status != http.StatusBadRequest || failure.Transport != transport {
+			if !errors.As(err, &failure) || failure.Message != message || failure.Status != http.StatusBadRequest ||
+				failure.Transport != transport {
 				t.Errorf("%s: %v", transport, err)
 				continue
 			}
@@ -141,7 +143,8 @@ func TestConformanceAddresses(t *testing.T) {
 						t.Errorf("asked for %s, want %s", u, c.path)
 					}
 					q := u.Query()
-					if q.Get("EIO") != "4" || q.Get("transport") != transport || q.Has("sid") || strings.Contains(c.url, "?") != q.Has("foo") {
+					if q.Get("EIO") != "4" || q.Get("transport") != transport || q.Has("sid") ||
+						strings.Contains(c.url, "?") != q.Has("foo") {
 						t.Errorf("query %v", q)
 					}
 				})
@@ -268,14 +271,16 @@ func TestConformanceHeaders(t *testing.T) {
 				r.Server.ServeHTTP(w, req)
 			})
 			opts := only(transport)
-			opts.Header = http.Header{"X-Custom-Header-For-My-Project": {"my-secret-access-token"}, "Cookie": {"a=b"}, "Host": {"other.example"}}
+			opts.Header = http.Header{"X-Custom-Header-For-My-Project": {"my-secret-access-token"}, "Cookie": {"a=b"},
+				"Host": {"other.example"}}
 			r.use(rigURL, opts, func(p *endpoint) {
 				p.expect(text("hi"))
 				p.send(text("x"))
 				p.expect(text("x"))
 			})
 			for _, h := range got {
-				if h.Get("X-Custom-Header-For-My-Project") != "my-secret-access-token" || h.Get("Cookie") != "a=b" || h.Get("Host") != "other.example" {
+				if h.Get("X-Custom-Header-For-My-Project") != "my-secret-access-token" || h.Get("Cookie") != "a=b" ||
+					h.Get("Host") != "other.example" {
 					t.Errorf("%s: header %v", transport, h)
 				}
 			}
@@ -351,7 +356,8 @@ func TestConformanceUserInfo(t *testing.T) {
 				}
 			}
 			r.front = http.NotFoundHandler()
-			if _, err := r.dial("http://foo:secret@server.example", only(transport)); err == nil || strings.Contains(err.Error(), "secret") {
+			if _, err := r.dial("http://foo:secret@server.example", only(transport)); err == nil ||
+				strings.Contains(err.Error(), "secret") {
 				t.Errorf("%s: %v", transport, err)
 			}
 		}

@@ -21,8 +21,8 @@ import (
 // The tests whose names begin with TestConformance go through what the official client's own tests look at;
 // docs/conformance.md says which is for what.
 
-// A rig is a server like the one the official client is tested against, and clients of it: it greets with "hi", echoes, and
-// takes no more than 100 bytes at once.
+// A rig is a server like the one the official client is tested against, and clients of it: it greets with "hi",
+// echoes, and takes no more than 100 bytes at once.
 type rig struct {
 	*env
 	front http.Handler // in front of the server, if not nil
@@ -101,7 +101,8 @@ func (r *rig) use(rawURL string, opts DialOptions, fn func(p *endpoint)) {
 func only(transport string) DialOptions { return DialOptions{Transports: []string{transport}} }
 
 func TestConformanceConnects(t *testing.T) {
-	for name, opts := range map[string]DialOptions{"default": {}, "polling": only("polling"), "websocket": only("websocket")} {
+	for name, opts := range map[string]DialOptions{"default": {}, "polling": only("polling"),
+		"websocket": only("websocket")} {
 		t.Run(name, func(t *testing.T) {
 			onRig(t, nil, func(t *testing.T, r *rig) {
 				r.use(rigURL, opts, func(p *endpoint) {
@@ -145,7 +146,8 @@ func TestConformancePayloads(t *testing.T) {
 	for name, messages := range map[string][]*Prepared{
 		"text": {repeat("a", 99), repeat("b", 30), repeat("c", 30), repeat("d", 35), repeat("€", 33), repeat("f", 99)},
 		"binary": {
-			bin(make([]byte, 72)...), bin(make([]byte, 20)...), repeat("a", 20), bin(make([]byte, 20)...), bin(make([]byte, 72)...),
+			bin(make([]byte, 72)...), bin(make([]byte, 20)...), repeat("a",
+				20), bin(make([]byte, 20)...), bin(make([]byte, 72)...),
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -369,7 +371,8 @@ func TestConformancePingTimeout(t *testing.T) {
 		}, func(t *testing.T, s *script) {
 			start := time.Now()
 			p := s.open(s.options(transport))
-			want := packet.Handshake{SID: "x", Upgrades: []string{}, PingIntervalMS: 300_000, PingTimeoutMS: 200_000, MaxPayload: 5}
+			want := packet.Handshake{SID: "x", Upgrades: []string{}, PingIntervalMS: 300_000, PingTimeoutMS: 200_000,
+				MaxPayload: 5}
 			if h := p.socket.Handshake(); !reflect.DeepEqual(h, want) || p.socket.ID() != "x" {
 				t.Errorf("handshake %+v", h)
 			}

@@ -24,7 +24,8 @@ import (
 // TestClientRefused: whatever the server answers instead of a handshake, Dial tells, and leaves nothing.
 func TestClientRefused(t *testing.T) {
 	handshake := func(sid, interval, timeout, payload string) string {
-		return fmt.Sprintf(`0{"sid":%s,"upgrades":[],"pingInterval":%s,"pingTimeout":%s,"maxPayload":%s}`, sid, interval, timeout, payload)
+		return fmt.Sprintf(`0{"sid":%s,"upgrades":[],"pingInterval":%s,"pingTimeout":%s,"maxPayload":%s}`, sid, interval,
+			timeout, payload)
 	}
 	answers := map[string]string{
 		"empty": "", "no packet": "hello", "message first": "4hello", "ping first": "2", "no JSON": "0{",
@@ -107,7 +108,8 @@ func TestClientRefusedByNobody(t *testing.T) {
 				},
 			})
 			var ce *ClientError
-			if s != nil || !errors.As(err, &ce) || !errors.Is(err, down) || ce.Status != 0 || strings.Contains(err.Error(), "secret") {
+			if s != nil || !errors.As(err, &ce) || !errors.Is(err, down) || ce.Status != 0 ||
+				strings.Contains(err.Error(), "secret") {
 				t.Errorf("%s: %v", transport, err)
 			}
 		}
@@ -170,7 +172,8 @@ func TestClientDialContext(t *testing.T) {
 			for _, transport := range []string{"polling", "websocket"} {
 				ctx, cancel := context.WithCancel(t.Context())
 				p := newEndpoint(t)
-				s, err := Dial(ctx, "http://server", func(s *ClientSocket) Handler { p.socket = s; return p }, e.clientOptions(transport))
+				s, err := Dial(ctx, "http://server", func(s *ClientSocket) Handler { p.socket = s; return p },
+					e.clientOptions(transport))
 				cancel()
 				if err != nil {
 					t.Fatal(err)
@@ -237,7 +240,8 @@ func TestClientOpen(t *testing.T) {
 func TestClientOpenFails(t *testing.T) {
 	for _, transport := range []string{"polling", "websocket"} {
 		bubble(t, nil, func(t *testing.T, e *env) {
-			if s, err := Dial(t.Context(), "http://server", func(*ClientSocket) Handler { return nil }, e.clientOptions(transport)); err == nil {
+			if s, err := Dial(t.Context(), "http://server", func(*ClientSocket) Handler { return nil },
+				e.clientOptions(transport)); err == nil {
 				t.Errorf("Dial: %v without an error", s)
 			}
 			func() {
@@ -280,7 +284,8 @@ func TestClientHandshakePayload(t *testing.T) {
 
 // TestClientHandshakeAndClose: a session may be over with its first answer.
 func TestClientHandshakeAndClose(t *testing.T) {
-	for rest, reason := range map[string]Reason{"1": TransportClose, "4a\x1e1\x1e4b": TransportClose, "": ParseError, "4a\x1e": ParseError, "4a\x1e9": ParseError} {
+	for rest, reason := range map[string]Reason{"1": TransportClose, "4a\x1e1\x1e4b": TransportClose, "": ParseError,
+		"4a\x1e": ParseError, "4a\x1e9": ParseError} {
 		scripted(t, func(w http.ResponseWriter, r *http.Request) {
 			if first(r) {
 				io.WriteString(w, openPolling+"\x1e"+rest)
@@ -343,7 +348,8 @@ func TestClientTrace(t *testing.T) {
 		}
 		got := strings.Join(seen, "; ")
 		for _, want := range []string{
-			"handshake polling true", "websocket true ping probe", "websocket false pong probe", "polling false noop ", "websocket true upgrade ",
+			"handshake polling true", "websocket true ping probe", "websocket false pong probe", "polling false noop ",
+			"websocket true upgrade ",
 			"upgrade websocket <nil>",
 		} {
 			rest, ok := strings.CutPrefix(got[max(0, strings.Index(got, want)):], want)
@@ -401,7 +407,8 @@ func TestRace(t *testing.T) {
 			t.Errorf("%v after %v", err, d)
 		}
 		c.Close()
-		if _, err := race(t.Context(), []string{"a", "b"}, func(context.Context, string) (net.Conn, error) { return nil, refused }); err != refused {
+		if _, err := race(t.Context(), []string{"a", "b"},
+			func(context.Context, string) (net.Conn, error) { return nil, refused }); err != refused {
 			t.Error(err)
 		}
 		if _, err := race(t.Context(), nil, nil); err == nil {

@@ -163,9 +163,9 @@ func (d *clientDialer) cookieURL() *url.URL {
 // maxHeader bounds the header of an answer.
 const maxHeader = 64 << 10
 
-// setClient makes the client of polling. Ours uses a connection for one request, as the official client does in Node: on
-// one that is used again a request may meet the server's end of it, which came from a timeout while the link was down or
-// right after the answer, and nobody can tell whether it was read before. A new one has no end to meet.
+// setClient makes the client of polling. Ours uses a connection for one request, as the official client does in Node:
+// on one that is used again a request may meet the server's end of it, which came from a timeout while the link was
+// down or right after the answer, and nobody can tell whether it was read before. A new one has no end to meet.
 func (d *clientDialer) setClient() {
 	if c := d.opts.HTTPClient; c != nil {
 		copied := *c
@@ -307,8 +307,8 @@ func (d *clientDialer) dialAgain(ctx context.Context, network, addr string) (net
 	return nc, err
 }
 
-// userDialTLS is what the Transport of HTTPClient makes https connections with, if that is a function: it may check more
-// than the rest of its configuration tells, and the WebSocket is not to get around that.
+// userDialTLS is what the Transport of HTTPClient makes https connections with, if that is a function: it may check
+// more than the rest of its configuration tells, and the WebSocket is not to get around that.
 func (d *clientDialer) userDialTLS() netDialer {
 	t := d.userTransport()
 	switch {

@@ -77,7 +77,7 @@ func statusText(status int) string {
 	return strings.TrimSpace(fmt.Sprintf("status %d %s", status, http.StatusText(status)))
 }
 
-// The errors of Engine.IO (engine.io 6, Server.errorMessages), and what they mean to who gets one.
+// The errors of Engine.IO (engine.io 6, Server.errorMessages), and what they mean to a client that gets one.
 var engineErrors = []struct{ message, hint string }{
 	{"Transport unknown", "the server does not have this transport"},
 	{"Session ID unknown", "the session is over, or there are several servers without sticky sessions"},

@@ -128,7 +128,8 @@ func (s *script) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *script) options(transports ...string) *DialOptions {
-	return &DialOptions{Transports: transports, NetDial: s.net.DialContext, Proxy: func(*http.Request) (*url.URL, error) { return nil, nil }}
+	return &DialOptions{Transports: transports, NetDial: s.net.DialContext,
+		Proxy: func(*http.Request) (*url.URL, error) { return nil, nil }}
 }
 
 // bodies are those of the POSTs so far.

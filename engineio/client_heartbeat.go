@@ -64,8 +64,8 @@ func (s *ClientSocket) trust() {
 	}
 }
 
-// expectPingLocked waits for the next ping. The session looks twice: in the middle of the time that the server waits for the
-// pong, and at its end.
+// expectPingLocked waits for the next ping. The session looks twice: in the middle of the time that the server waits
+// for the pong, and at its end.
 func (s *ClientSocket) expectPingLocked() { s.expectLocked(s.silence(), false) }
 
 // expectLocked waits d for the next ping, or while draining for the end. Final says that the first look is left out.
@@ -106,8 +106,8 @@ func (s *ClientSocket) onTimer() {
 	case draining:
 		fx = s.stopLocked(*s.end)
 	case s.behind():
-		// The server has pinged since, unless it is dead. It gets the pong that it can't wait for any longer, and the ping may
-		// come as late as it likes. If the server is dead, it can't be written to either.
+		// The server has pinged since, unless it is dead. It gets the pong that it can't wait for any longer, and the ping
+		// may come as late as it likes. If the server is dead, it can't be written to either.
 		s.beatDue = true
 		s.startLocked()
 		s.expectPingLocked()
@@ -159,8 +159,8 @@ func (s *ClientSocket) Alive() bool {
 	return s.state == sessionOpen && s.aliveLocked()
 }
 
-// aliveLocked also asks the wall clock, as the other one may stand still while the machine sleeps, but believes it only if
-// the machine has: somebody may have set it.
+// aliveLocked also asks the wall clock, as the other one may stand still while the machine sleeps, but believes it
+// only if the machine has: somebody may have set it.
 func (s *ClientSocket) aliveLocked() bool {
 	now := time.Now()
 	return now.Before(s.pingDue) && !s.has(markDoubted) &&

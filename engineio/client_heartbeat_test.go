@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// A client that stood still when a ping was due looks for it before it gives the server up; what is sent meanwhile is not
-// entrusted to such a session.
+// A client that stood still when a ping was due looks for it before it gives the server up; what is sent meanwhile is
+// not entrusted to such a session.
 func TestClientThatStoodStill(t *testing.T) {
 	late := func(s *ClientSocket, d time.Duration) {
 		s.mu.Lock()

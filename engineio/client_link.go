@@ -113,8 +113,8 @@ func (d *clientDialer) stream(ctx context.Context, sid string) (link, error) {
 
 var errNoStream = errors.New("engineio: DialStream returned no stream")
 
-// await has dial run on a goroutine of its own, and returns when ctx ends, also if dial does not: it may be the user's. The
-// session is held as long as it runs.
+// await has dial run on a goroutine of its own, and returns when ctx ends, also if dial does not: it may be the
+// user's. The session is held as long as it runs.
 func await[C io.Closer](ctx context.Context, s *ClientSocket, dial func() (C, error)) (conn C, err error) {
 	if !s.ref() {
 		return conn, net.ErrClosed

@@ -1,7 +1,7 @@
 package engineio
 
-// The requests of a client on polling, as a state machine without a network, clocks or locks. At most one GET and one POST
-// are under way at a time.
+// The requests of a client on polling, as a state machine without a network, clocks or locks. At most one GET and one
+// POST are under way at a time.
 //
 //	          pause             none under way
 //	running ────────▶ pausing ────────────────▶ paused (an upgrade commits)
@@ -83,7 +83,8 @@ func (p clientPollState) step(in clientPollInput, queued bool) (clientPollState,
 	return p.begin(in == pollBegin || in == pollGot || in == pollResume, queued)
 }
 
-// begin is what follows from the state. Get says whether a GET may be made now: the first is made when the session is told to.
+// begin is what follows from the state. Get says whether a GET may be made now: the first is made when the session is
+// told to.
 func (p clientPollState) begin(get, queued bool) (clientPollState, clientPollEffect) {
 	var fx clientPollEffect
 	idle := !p.getting && !p.posting

@@ -16,8 +16,10 @@ func TestClientPollSteps(t *testing.T) {
 		fx     clientPollEffect
 	}{
 		{"begins", state(pollRunning, false, false), pollBegin, false, state(pollRunning, true, false), pollGet},
-		{"begins with a POST too", state(pollRunning, false, false), pollBegin, true, state(pollRunning, true, true), pollGet | pollPost},
-		{"posts before it may get", state(pollRunning, false, false), pollQueue, true, state(pollRunning, false, true), pollPost},
+		{"begins with a POST too", state(pollRunning, false, false), pollBegin, true, state(pollRunning, true, true),
+			pollGet | pollPost},
+		{"posts before it may get", state(pollRunning, false, false), pollQueue, true, state(pollRunning, false, true),
+			pollPost},
 		{"gets again", state(pollRunning, true, false), pollGot, false, state(pollRunning, true, false), pollGet},
 		{"posts what is queued", state(pollRunning, true, false), pollQueue, true, state(pollRunning, true, true), pollPost},
 		{"posts one at a time", state(pollRunning, true, true), pollQueue, true, state(pollRunning, true, true), 0},
@@ -28,7 +30,8 @@ func TestClientPollSteps(t *testing.T) {
 		{"begins no POST", state(pollPausing, true, false), pollQueue, true, state(pollPausing, true, false), 0},
 		{"rests after a GET", state(pollPausing, true, false), pollGot, true, state(pollPaused, false, false), pollRest},
 		{"rests after a POST", state(pollPausing, false, true), pollPosted, true, state(pollPaused, false, false), pollRest},
-		{"resumes while it pauses", state(pollPausing, true, false), pollResume, true, state(pollRunning, true, true), pollPost},
+		{"resumes while it pauses", state(pollPausing, true, false), pollResume, true, state(pollRunning, true, true),
+			pollPost},
 		{"resumes", state(pollPaused, false, false), pollResume, true, state(pollRunning, true, true), pollGet | pollPost},
 		{"has not paused", state(pollRunning, true, false), pollResume, false, state(pollRunning, true, false), 0},
 		{"tells at once", state(pollRunning, true, false), pollTell, false, state(pollTelling, true, true), pollTellIt},
@@ -47,8 +50,8 @@ func TestClientPollSteps(t *testing.T) {
 	}
 }
 
-// In all states that can come about, whatever comes: nothing is begun that is under way already, or may not be; a rest is a
-// rest; connections are freed once, when nobody uses them; and what is queued is not forgotten.
+// In all states that can come about, whatever comes: nothing is begun that is under way already, or may not be; a
+// rest is a rest; connections are freed once, when nobody uses them; and what is queued is not forgotten.
 func TestClientPollSequences(t *testing.T) {
 	type situation struct {
 		state        clientPollState

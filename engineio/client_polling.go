@@ -139,7 +139,8 @@ func causeOf(ctx context.Context, err error) error {
 	return err
 }
 
-// readPayload reads an answer, which is not nil if there is no error. Memory is taken as it arrives, not as it is announced.
+// readPayload reads an answer, which is not nil if there is no error. Memory is taken as it arrives, not as it is
+// announced.
 func readPayload(r io.Reader, announced, limit int64) ([]byte, error) {
 	if announced > limit {
 		return nil, errTooBig
@@ -165,8 +166,8 @@ func readPayload(r io.Reader, announced, limit int64) ([]byte, error) {
 	}
 }
 
-// stepPollingLocked takes the requests one step, and starts those who make the next ones, except for a caller who makes
-// them: that one goes on. What is returned goes to stepped.
+// stepPollingLocked takes the requests one step, and starts goroutines that make the next ones, except for a caller that
+// makes them: that one goes on. What is returned goes to stepped.
 func (s *ClientSocket) stepPollingLocked(p *clientPolling, in clientPollInput) clientPollEffect {
 	state, fx := p.state.step(in, s.queuedLocked())
 	p.state = state
@@ -194,7 +195,7 @@ func (s *ClientSocket) stepped(p *clientPolling, u *clientUpgrade, fx clientPoll
 	}
 }
 
-// stepPolling is both, for those who make requests.
+// stepPolling is both, for a goroutine that makes requests.
 func (s *ClientSocket) stepPolling(p *clientPolling, in clientPollInput) clientPollEffect {
 	s.mu.Lock()
 	fx, u := s.stepPollingLocked(p, in), s.up
@@ -303,7 +304,8 @@ func (b *batch) payload(c *codec) []byte {
 func (s *ClientSocket) tellClose(p *clientPolling, b *batch) {
 	b.items = append(b.items, parcel{closePacket, 0})
 	s.traceSent(kindPolling, b)
-	p.dialer.request(p.dialer.ctx, http.MethodPost, s.handshake.SID, b.payload(s.codec())) // a server that is gone needs none
+	body := b.payload(s.codec())
+	p.dialer.request(p.dialer.ctx, http.MethodPost, s.handshake.SID, body) // a server that is gone needs none
 	p.late.Stop()
 	p.dialer.cancel()
 	s.stepPolling(p, pollTold)

@@ -2,8 +2,8 @@ package engineio
 
 import "sio.example/socketio/engineio/packet"
 
-// read is the reader of a link; u is the upgrade that it belongs to until that has ended. See Socket.read for why there is so
-// little in it.
+// read is the reader of a link; u is the upgrade that it belongs to until that has ended. See Socket.read for why
+// there is so little in it.
 func (s *ClientSocket) read(l link, u *clientUpgrade) {
 	for {
 		binary, data, err := l.read()

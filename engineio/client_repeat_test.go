@@ -144,8 +144,9 @@ func TestClientRepeats(t *testing.T) {
 		repeated      bool
 	}
 	for name, f := range map[string]fault{
-		"closed while idle":        {true, true, errors.New("http: server closed idle connection"), true},
-		"reset while idle":         {true, true, errors.New("readLoopPeekFailLocked: read tcp: connection reset by peer"), true},
+		"closed while idle": {true, true, errors.New("http: server closed idle connection"), true},
+		"reset while idle": {true, true, errors.New("readLoopPeekFailLocked: read tcp: connection reset by peer"),
+			true},
 		"not written":              {true, false, io.EOF, true},
 		"written":                  {true, true, io.EOF, false},
 		"written, reset":           {true, true, syscall.ECONNRESET, false},

@@ -14,9 +14,9 @@ const (
 	clientQueuePackets = 65_536
 )
 
-// Send queues messages that stay adjacent. It returns ErrClosed once the session is closed or closing, and ErrQueueFull
-// if they do not fit (into an empty queue a message of any size does). Volatile messages are dropped instead, also while
-// the transport cannot take them at once. It calls neither the Handler nor a Logger nor Trace.
+// Send queues messages that stay adjacent. It returns ErrClosed once the session is closed or closing, and
+// ErrQueueFull if they do not fit (into an empty queue a message of any size does). Volatile messages are dropped
+// instead, also while the transport cannot take them at once. It calls neither the Handler nor a Logger nor Trace.
 func (s *ClientSocket) Send(o SendOptions, ms ...*Prepared) error {
 	cost := 0
 	for _, m := range ms {
@@ -141,8 +141,8 @@ func (s *ClientSocket) blocked(on bool) {
 	}
 }
 
-// writeFailed is part of sender. The reader may be about to end the session and know why, as after the close frame of either
-// end; but while the queue is sent before the end, it is the writer who tells that it could not be.
+// writeFailed is part of sender. The reader may be about to end the session and know why, as after the close frame of
+// either end; but while the queue is sent before the end, it is the writer who tells that it could not be.
 func (s *ClientSocket) writeFailed(err error) {
 	s.mu.Lock()
 	l, known := s.link, s.state == sessionOpen && errors.Is(err, errLinkClosed)
@@ -162,8 +162,8 @@ func clientLinkEnding(l link, err error) ending {
 	}
 }
 
-// takeLocked moves what fits into limit bytes from the queue to b, at least one packet, and reports whether there was any.
-// The answer to a ping goes before all else: the server counts the seconds.
+// takeLocked moves what fits into limit bytes from the queue to b, at least one packet, and reports whether there was
+// any. The answer to a ping goes before all else: the server counts the seconds.
 func (s *ClientSocket) takeLocked(b *batch, limit int) bool {
 	size := 0
 	if s.beatDue {

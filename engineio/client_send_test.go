@@ -239,12 +239,13 @@ func TestClientProxy(t *testing.T) {
 		go proxy.Serve(proxyNet) // ends with Close
 		defer proxy.Close()
 		for _, transports := range []string{"polling", "websocket", "polling,websocket"} {
-			o := &DialOptions{Transports: strings.Split(transports, ","), NetDial: func(ctx context.Context, network, addr string) (net.Conn, error) {
-				if addr != "proxy:3128" {
-					return nil, fmt.Errorf("dialed %s", addr)
-				}
-				return proxyNet.DialContext(ctx, network, addr)
-			}}
+			o := &DialOptions{Transports: strings.Split(transports, ","),
+				NetDial: func(ctx context.Context, network, addr string) (net.Conn, error) {
+					if addr != "proxy:3128" {
+						return nil, fmt.Errorf("dialed %s", addr)
+					}
+					return proxyNet.DialContext(ctx, network, addr)
+				}}
 			o.Proxy = func(r *http.Request) (*url.URL, error) {
 				return &url.URL{Scheme: "http", Host: "proxy:3128", User: url.UserPassword("u", "secret")}, nil
 			}
@@ -257,7 +258,8 @@ func TestClientProxy(t *testing.T) {
 			}
 			p.socket.Close()
 			p.want(ForcedClose)
-			if polling := strings.HasPrefix(transports, "polling"); (forwards.Swap(0) > 0) != polling || (tunnels.Swap(0) > 0) != (transports != "polling") {
+			if polling := strings.HasPrefix(transports, "polling"); (forwards.Swap(0) > 0) != polling ||
+				(tunnels.Swap(0) > 0) != (transports != "polling") {
 				t.Errorf("%s did not go through the proxy", transports)
 			}
 
@@ -286,7 +288,8 @@ func TestClientSendAllocations(t *testing.T) {
 	}
 	srv := httptest.NewServer(NewServer(func(*Socket, *http.Request) Handler { return ignoring{} }, nil))
 	defer srv.Close()
-	s, err := Dial(t.Context(), srv.URL, func(*ClientSocket) Handler { return ignoring{} }, &DialOptions{Transports: []string{"websocket"}})
+	s, err := Dial(t.Context(), srv.URL, func(*ClientSocket) Handler { return ignoring{} },
+		&DialOptions{Transports: []string{"websocket"}})
 	if err != nil {
 		t.Fatal(err)
 	}

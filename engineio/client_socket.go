@@ -17,8 +17,8 @@ import (
 
 // A ClientSocket is the client's end of one session. Its methods are safe for concurrent use and never block.
 //
-// It is done when nothing is left that works for it: refs counts its goroutines, the connections of polling, and one until
-// the Handler has been told of the end.
+// It is done when nothing is left that works for it: refs counts its goroutines, the connections of polling, and one
+// until the Handler has been told of the end.
 type ClientSocket struct {
 	handler   Handler          // set before the gate opens
 	handshake packet.Handshake // set before anybody has the socket
@@ -67,8 +67,8 @@ var (
 // codec is the revision that the session speaks.
 func (s *ClientSocket) codec() *codec { return &revision4 }
 
-// newClientSocket makes a socket that is not open yet, with a ref that start or abandon takes over. It keeps no options,
-// which may be made for one session and outlive it here.
+// newClientSocket makes a socket that is not open yet, with a ref that start or abandon takes over. It keeps no
+// options, which may be made for one session and outlive it here.
 func newClientSocket(o *DialOptions) *ClientSocket {
 	s := &ClientSocket{
 		state: sessionOpening, trace: o.Trace, logger: journal.Logger(o.Logger, nil), base64: o.ForceBase64,
@@ -193,8 +193,8 @@ func (s *ClientSocket) Done() <-chan struct{} {
 }
 
 // Close ends the session with ForcedClose after what is queued was sent and an upgrade under way has ended, and tells
-// the server. That may take 30 seconds; meanwhile messages are still received. HandleClose gets an error if not all could
-// be sent.
+// the server. That may take 30 seconds; meanwhile messages are still received. HandleClose gets an error if not all
+// could be sent.
 func (s *ClientSocket) Close() {
 	s.mu.Lock()
 	if s.state != sessionOpen {
@@ -224,8 +224,8 @@ func (s *ClientSocket) drainedLocked() clientClosing {
 	return s.stopLocked(*s.end)
 }
 
-// Abort ends the session at once with reason, and drops what is queued. It tries to tell the server, which may keep Done
-// waiting for three seconds.
+// Abort ends the session at once with reason, and drops what is queued. It tries to tell the server, which may keep
+// Done waiting for three seconds.
 func (s *ClientSocket) Abort(reason Reason, err error) {
 	e := ending{reason: reason, err: err, status: websocket.NormalClosure}
 	switch reason {
@@ -258,8 +258,8 @@ type clientClosing struct {
 	notify  bool // the last call of the Handler is ours
 }
 
-// stopLocked makes the session closed: nothing is received or sent any more, but what tells the server. The caller passes what
-// is returned to closeStopped.
+// stopLocked makes the session closed: nothing is received or sent any more, but what tells the server. The caller
+// passes what is returned to closeStopped.
 func (s *ClientSocket) stopLocked(e ending) clientClosing {
 	if s.state == sessionClosed || s.state == sessionOpening {
 		return clientClosing{}
@@ -325,7 +325,7 @@ func (s *ClientSocket) closeStopped(fx clientClosing, inline bool) {
 		l.Debug("engineio: session closed", "sid", s.shortID(), "reason", string(e.reason), "error", e.err)
 	}
 	switch {
-	case !fx.notify: // whoever is inside the Handler calls notifyClosed
+	case !fx.notify: // the goroutine inside the Handler calls notifyClosed
 	case inline:
 		s.notifyClosed()
 	default:
@@ -398,7 +398,8 @@ func (s *ClientSocket) streamFailed(method string, panicked any) {
 		s.logger.Error("engineio: runtime.Goexit in "+method+" of a stream", "sid", s.shortID())
 		return
 	}
-	s.logger.Error("engineio: panic in "+method+" of a stream", "panic", fmt.Sprint(panicked), "stack", string(debug.Stack()))
+	s.logger.Error("engineio: panic in "+method+" of a stream",
+		"panic", fmt.Sprint(panicked), "stack", string(debug.Stack()))
 }
 
 // malformed is what input that is no packet does to the session.

@@ -104,13 +104,15 @@ func TestClientStreamsThatDoNotOpen(t *testing.T) {
 		dial  func(ctx context.Context, r *http.Request) (io.ReadWriteCloser, error)
 		want  string
 	}{
-		"refused":         {dial: dials(nil, down), want: "error: \"down\""},
-		"nothing":         {dial: dials(nil, nil), want: "error: DialStream returned no stream"},
-		"ends":            {serve: func(c *memnet.Conn) { c.Close() }, want: "engineio: webtransport error: "},
-		"no handshake":    {serve: func(c *memnet.Conn) { sayStream(c, "4hello") }, want: "server error: answer is no Engine.IO 4: no valid handshake"},
-		"no packet":       {serve: func(c *memnet.Conn) { sayStream(c, "hello") }, want: "webtransport: server error: "},
-		"a binary packet": {serve: func(c *memnet.Conn) { c.Write([]byte{0x81, 1}) }, want: "server error: no valid handshake"},
-		"an empty frame":  {serve: func(c *memnet.Conn) { c.Write([]byte{0}) }, want: "stream: empty frame"},
+		"refused": {dial: dials(nil, down), want: "error: \"down\""},
+		"nothing": {dial: dials(nil, nil), want: "error: DialStream returned no stream"},
+		"ends":    {serve: func(c *memnet.Conn) { c.Close() }, want: "engineio: webtransport error: "},
+		"no handshake": {serve: func(c *memnet.Conn) { sayStream(c, "4hello") },
+			want: "server error: answer is no Engine.IO 4: no valid handshake"},
+		"no packet": {serve: func(c *memnet.Conn) { sayStream(c, "hello") }, want: "webtransport: server error: "},
+		"a binary packet": {serve: func(c *memnet.Conn) { c.Write([]byte{0x81, 1}) },
+			want: "server error: no valid handshake"},
+		"an empty frame": {serve: func(c *memnet.Conn) { c.Write([]byte{0}) }, want: "stream: empty frame"},
 		"a huge frame": {serve: func(c *memnet.Conn) {
 			c.Write([]byte("\x7f\x00\x00\x00\x01\x00\x00\x00\x00"))
 		}, want: "stream: message too big"},
@@ -142,7 +144,8 @@ func TestClientStreamsThatDoNotOpen(t *testing.T) {
 // Without DialStream there is no such transport.
 func TestClientStreamsNeedADialer(t *testing.T) {
 	o := &DialOptions{Transports: []string{transportStream}}
-	if _, err := Dial(t.Context(), "http://server", nil, o); err == nil || !strings.Contains(err.Error(), "needs DialStream") {
+	if _, err := Dial(t.Context(), "http://server", nil, o); err == nil ||
+		!strings.Contains(err.Error(), "needs DialStream") {
 		t.Error(err)
 	}
 }
@@ -153,10 +156,11 @@ func TestClientUpgradesToTheNextTransport(t *testing.T) {
 		serve func(c *memnet.Conn) // nil refuses
 		trace string
 	}{
-		"refused":     {nil, "webtransport false, websocket true"},
-		"no probe":    {func(c *memnet.Conn) { hearStream(c); sayStream(c, "4x") }, "webtransport false, websocket true"},
-		"silent":      {func(c *memnet.Conn) {}, "webtransport false, websocket true"},
-		"early close": {func(c *memnet.Conn) { hearStream(c); hearStream(c); c.Close() }, "webtransport false, websocket true"},
+		"refused":  {nil, "webtransport false, websocket true"},
+		"no probe": {func(c *memnet.Conn) { hearStream(c); sayStream(c, "4x") }, "webtransport false, websocket true"},
+		"silent":   {func(c *memnet.Conn) {}, "webtransport false, websocket true"},
+		"early close": {func(c *memnet.Conn) { hearStream(c); hearStream(c); c.Close() },
+			"webtransport false, websocket true"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			all := []string{transportPolling, transportWebSocket, transportStream}

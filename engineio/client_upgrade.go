@@ -18,9 +18,9 @@ import (
 //	   ├───────────────────┴─────────────────────┴── failure, timeout ──▶ polling again
 //	   └── the next transport that both ends have, if there is one ◀───────────┘
 //
-// While it pauses nothing is sent (see clientPollState): what went out over the one transport could overtake what went out
-// over the other. The server answers the GET for that, and it is the last to deliver what came by polling before the link
-// delivers.
+// While it pauses nothing is sent (see clientPollState): what went out over the one transport could overtake what
+// went out over the other. The server answers the GET for that, and it is the last to deliver what came by polling
+// before the link delivers.
 type clientUpgrade struct {
 	stage  upgradeStage
 	kind   transportKind
@@ -47,8 +47,8 @@ var (
 	errProbe          = errors.New("engineio: unexpected packet")
 )
 
-// upgradeOrder are the transports that a session is upgraded to, the better first. Officially all that both ends have are
-// tried at once, with a head start for WebTransport (engine.io-client, SocketWithUpgrade._probe).
+// upgradeOrder are the transports that a session is upgraded to, the better first. Officially all that both ends have
+// are tried at once, with a head start for WebTransport (engine.io-client, SocketWithUpgrade._probe).
 var upgradeOrder = [...]transportKind{kindStream, kindWebSocket}
 
 // startUpgradeLocked begins an upgrade to the first transport from at on in upgradeOrder that both ends want.

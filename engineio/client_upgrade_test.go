@@ -14,7 +14,8 @@ import (
 	"sio.example/socketio/internal/websocket"
 )
 
-// upgradeScript is a server that opens with polling. A GET is answered when poll is written to, and a WebSocket given to ws.
+// upgradeScript is a server that opens with polling. A GET is answered when poll is written to, and a WebSocket given
+// to ws.
 func upgradeScript(poll <-chan string, ws func(c *websocket.Conn)) func(w http.ResponseWriter, r *http.Request) {
 	return func(w http.ResponseWriter, r *http.Request) {
 		switch {
@@ -68,7 +69,10 @@ func TestClientUpgradeSteps(t *testing.T) {
 		poll, heard = make(chan string), make(chan string, 10)
 		var upgrades []string
 		o := s.options()
-		o.Trace = &Trace{Upgrade: func(transport string, err error) { upgrades = append(upgrades, fmt.Sprint(transport, err)) }}
+		o.Trace = &Trace{Upgrade: func(transport string,
+			err error) {
+			upgrades = append(upgrades, fmt.Sprint(transport, err))
+		}}
 		p := s.open(o)
 		p.alive()
 		if got := <-heard; got != "2probe" {
@@ -79,7 +83,8 @@ func TestClientUpgradeSteps(t *testing.T) {
 		p.socket.Send(SendOptions{Volatile: true}, text("dropped"))
 		<-time.After(time.Second)
 		if len(heard) > 0 || len(s.bodies()) > 0 || p.socket.Transport() != "polling" || len(upgrades) > 0 {
-			t.Fatalf("heard %d, posted %q, %s, %v while a GET was under way", len(heard), s.bodies(), p.socket.Transport(), upgrades)
+			t.Fatalf("heard %d, posted %q, %s, %v while a GET was under way", len(heard), s.bodies(), p.socket.Transport(),
+				upgrades)
 		}
 		poll <- "4by polling\x1e2\x1e6"
 		p.alive()
@@ -118,13 +123,16 @@ func TestClientUpgradeFails(t *testing.T) {
 			c, _, _ := http.NewResponseController(w).Hijack()
 			c.Close()
 		},
-		"silent":         webSocketScript("", drainConn),
-		"wrong packet":   webSocketScript("4hello", drainConn),
-		"wrong probe":    webSocketScript("3prob", drainConn),
-		"no probe":       webSocketScript("3", drainConn),
-		"open":           webSocketScript(openWebSocket, drainConn),
-		"no packet":      webSocketScript("x", drainConn),
-		"binary probe":   webSocketScript("", func(c *websocket.Conn) { c.WriteFrames(websocket.AppendFrame(nil, websocket.Binary, []byte("3probe"))) }),
+		"silent":       webSocketScript("", drainConn),
+		"wrong packet": webSocketScript("4hello", drainConn),
+		"wrong probe":  webSocketScript("3prob", drainConn),
+		"no probe":     webSocketScript("3", drainConn),
+		"open":         webSocketScript(openWebSocket, drainConn),
+		"no packet":    webSocketScript("x", drainConn),
+		"binary probe": webSocketScript("", func(c *websocket.Conn) {
+			c.WriteFrames(websocket.AppendFrame(nil,
+				websocket.Binary, []byte("3probe")))
+		}),
 		"closed":         webSocketScript("", func(c *websocket.Conn) { hear(c); c.Close(websocket.NormalClosure, "") }),
 		"aborted":        webSocketScript("", func(c *websocket.Conn) { hear(c); c.Abort() }),
 		"closed paused":  webSocketScript("3probe", func(c *websocket.Conn) { hear(c); c.Close(websocket.GoingAway, "") }),
@@ -215,13 +223,14 @@ func TestClientNoUpgrade(t *testing.T) {
 	}
 }
 
-// TestClientUpgradeCommitting: while the last packet of the upgrade is on its way, what the WebSocket says counts for the
-// session, and the session ends there and not on polling.
+// TestClientUpgradeCommitting: while the last packet of the upgrade is on its way, what the WebSocket says counts for
+// the session, and the session ends there and not on polling.
 func TestClientUpgradeCommitting(t *testing.T) {
 	for said, want := range map[string]struct {
 		reason Reason
 		status websocket.Status
-	}{"9": {ParseError, websocket.ProtocolError}, "1": {TransportClose, websocket.NormalClosure}, "4hello": {ForcedClose, websocket.NormalClosure}} {
+	}{"9": {ParseError, websocket.ProtocolError}, "1": {TransportClose,
+		websocket.NormalClosure}, "4hello": {ForcedClose, websocket.NormalClosure}} {
 		var committing chan bool
 		var poll chan string
 		var told error

@@ -27,8 +27,8 @@ func (h logHook) Handle(_ context.Context, r slog.Record) error {
 
 func logTo(do func(r slog.Record)) *slog.Logger { return slog.New(logHook{slog.DiscardHandler, do}) }
 
-// A slog.Handler that blocks when the ping timeout of one session is logged holds up nobody: the others get their pings, and
-// time out, too.
+// A slog.Handler that blocks when the ping timeout of one session is logged holds up nobody: the others get their
+// pings, and time out, too.
 func TestLoggerThatBlocksHoldsUpNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		goOn := make(chan struct{})
@@ -72,8 +72,8 @@ func (h exiting) HandleClose(reason Reason, err error) {
 	}
 }
 
-// A Handler that calls runtime.Goexit takes the reader, the request or the flusher along. Its session ends all the same, is told
-// so once, and holds up no Shutdown, which env.stop sees to.
+// A Handler that calls runtime.Goexit takes the reader, the request or the flusher along. Its session ends all the
+// same, is told so once, and holds up no Shutdown, which env.stop sees to.
 func TestHandlerThatEndsItsGoroutine(t *testing.T) {
 	ends := map[string]struct {
 		do     func(e *env, rec *recorder, p *peer, query string)

@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// On real connections and on each route goroutines, descriptors and memory are back where they were when Done is closed,
-// whoever ends a session in which way.
+// On real connections and on each route goroutines, descriptors and memory are back where they were when Done is
+// closed, whoever ends a session in which way.
 func TestScenarioLeavesNothing(t *testing.T) {
 	opened := make(chan *Socket, 1)
 	engine := NewServer(func(s *Socket, _ *http.Request) Handler { opened <- s; return echoing{s} },
@@ -133,9 +133,9 @@ func heapAfterGC() int {
 	return int(m.HeapAlloc)
 }
 
-// settled counts goroutines and descriptors when they have come down to what is wanted; if nothing is wanted, when they
-// have not changed for a while. The server in this process and the goroutines of net/http need a moment to see that a connection
-// is gone, and on a busy machine nobody knows how long that is.
+// settled counts goroutines and descriptors when they have come down to what is wanted; if nothing is wanted, when
+// they have not changed for a while. The server in this process and the goroutines of net/http need a moment to see
+// that a connection is gone, and on a busy machine nobody knows how long that is.
 func settled(t *testing.T, goroutines, files int) (g, f int) {
 	count := func() (int, int) {
 		all, err := os.ReadDir("/proc/self/fd")

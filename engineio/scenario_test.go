@@ -18,10 +18,10 @@ import (
 	"sio.example/socketio/internal/memnet"
 )
 
-// The scenario suite: what a session of a server and a client of ours does from its opening to its end, whatever it runs
-// on. A scenario is a row of a table, and runs on each route, with virtual time and a network that fails when it is told
-// to.
-// When it is over nothing may be left at either end: no goroutine, no connection, no memory on the server's account.
+// The scenario suite: what a session of a server and a client of ours does from its opening to its end, whatever it
+// runs on. A scenario is a row of a table, and runs on each route, with virtual time and a network that fails when it
+// is told to. When it is over nothing may be left at either end: no goroutine, no connection, no memory on the
+// server's account.
 
 // A route is a way for a session to run.
 type route struct {
@@ -53,7 +53,7 @@ type scenario struct {
 	server Options
 	client DialOptions
 	on     func(r route) bool // whether it has a meaning on r; nil is yes
-	seeds  uint64             // it is run so often, each time with other delays of what the client writes; 0 is once, without
+	seeds  uint64             // it runs so often, each time with other delays of the client's writes; 0 is once, without
 	open   func(b *bothEnds)  // before the client dials; may be nil
 	early  bool               // run begins as soon as Dial has returned, not after an upgrade
 	run    func(b *bothEnds)
@@ -122,7 +122,8 @@ func (s *scenario) play(e *env, r route, seed uint64) {
 	if s.open != nil {
 		s.open(b)
 	}
-	_, err := Dial(e.t.Context(), "http://server", func(s *ClientSocket) Handler { b.client.socket = s; return b.client }, &o)
+	_, err := Dial(e.t.Context(), "http://server",
+		func(s *ClientSocket) Handler { b.client.socket = s; return b.client }, &o)
 	if err != nil {
 		e.t.Fatal(err)
 	}
