@@ -88,18 +88,16 @@ type Trace struct {
 //
 // An error is a *ClientError, or matches ctx.Err(). Nothing is left of the session then, and open has not been called.
 // The upgrade of a polling session goes on after Dial has returned; if it fails the session stays with polling.
-func Dial(
-	ctx context.Context, rawURL string, open func(*ClientSocket) Handler, opts *DialOptions,
-) (*ClientSocket, error) {
-	if opts == nil {
-		opts = noOptions
+func Dial(ctx context.Context, rawURL string, open func(*ClientSocket) Handler, o *DialOptions) (*ClientSocket, error) {
+	if o == nil {
+		o = noOptions
 	}
-	s := newClientSocket(opts)
-	d, err := newClientDialer(s, rawURL, opts)
+	s := newClientSocket(o)
+	d, err := newClientDialer(s, rawURL, o)
 	if err != nil {
 		return nil, &ClientError{Message: "invalid options", Err: err}
 	}
-	o, err := s.openFirst(ctx, d)
+	first, err := s.openFirst(ctx, d)
 	if err != nil {
 		s.abandon(d)
 		if ctx.Err() != nil {
@@ -107,9 +105,9 @@ func Dial(
 		}
 		return nil, err
 	}
-	if !s.start(d, o, open) {
+	if !s.start(d, first, open) {
 		<-s.Done()
-		return nil, &ClientError{Transport: o.kind.String(), Message: "no handler", Err: errNoHandler}
+		return nil, &ClientError{Transport: first.kind.String(), Message: "no handler", Err: errNoHandler}
 	}
 	return s, nil
 }
