@@ -144,6 +144,9 @@ func (m *Manager) engineOptions() *engineio.DialOptions {
 	if upgraded && m.opts.RememberUpgrade {
 		if o.Transports == nil {
 			o.Transports = []string{"polling", "websocket"}
+			if o.DialStream != nil {
+				o.Transports = append(o.Transports, "webtransport")
+			}
 		}
 		if slices.Contains(o.Transports, "websocket") {
 			rest := slices.DeleteFunc(slices.Clone(o.Transports), func(t string) bool { return t == "websocket" })

@@ -3,6 +3,7 @@ package client
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -138,7 +139,10 @@ var defaultParser = parser.JSON(&parser.JSONOptions{MaxBytes: parser.MaxBytesOf(
 // check reports options that no Manager can keep, or that nobody can mean.
 func (o *Options) check() error {
 	for _, t := range o.Engine.Transports {
-		if t != "polling" && t != "websocket" {
+		switch {
+		case t == "webtransport" && o.Engine.DialStream == nil:
+			return errors.New("client: transport webtransport needs Engine.DialStream")
+		case t != "polling" && t != "websocket" && t != "webtransport":
 			return fmt.Errorf("client: unknown transport %q", t)
 		}
 	}

@@ -61,3 +61,16 @@ func TestOptionsOfOneSocketThatCannotBeMeant(t *testing.T) {
 		connect(t, m.Socket("/", nil))
 	})
 }
+
+// A transport that is none, and one that nobody can dial.
+func TestTransportsThatCannotBeMeant(t *testing.T) {
+	for transport, want := range map[string]string{
+		"pigeon":       `client: unknown transport "pigeon"`,
+		"webtransport": "client: transport webtransport needs Engine.DialStream",
+	} {
+		o := client.Options{Engine: engineio.DialOptions{Transports: []string{transport}}}
+		if _, err := client.Dial(t.Context(), "http://127.0.0.1:1", &o); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", transport, err)
+		}
+	}
+}

@@ -197,7 +197,7 @@ func TestPollingOverHTTP2(t *testing.T) {
 
 // A ResponseWriter that can do no more than the interface asks for.
 func TestPlainResponseWriter(t *testing.T) {
-	s := NewServer(func(s *Socket, r *http.Request) Handler { return echoHandler{s} }, nil)
+	s := NewServer(func(s *Socket, r *http.Request) Handler { return echoing{s} }, nil)
 	do := func(method, query, body string) *httptest.ResponseRecorder {
 		w := httptest.NewRecorder()
 		s.ServeHTTP(struct{ http.ResponseWriter }{w}, httptest.NewRequest(method, "/engine.io/?"+query, strings.NewReader(body)))

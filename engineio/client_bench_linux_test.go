@@ -30,7 +30,8 @@ func init() {
 		fmt.Println(err)
 		os.Exit(1)
 	}
-	go http.Serve(l, NewServer(func(s *Socket, r *http.Request) Handler { return benchEcho{s} }, &Options{MaxPayload: 1 << 20})) // ends with the process
+	go http.Serve(l, NewServer(func(s *Socket, r *http.Request) Handler { return echoing{s} },
+		&Options{MaxPayload: 1 << 20})) // ends with the process
 	fmt.Println(l.Addr())
 	_, _ = io.Copy(io.Discard, os.Stdin)
 	os.Exit(0)
@@ -72,8 +73,8 @@ func processMemory(b *testing.B) int {
 	return 0
 }
 
-// BenchmarkIdleClients measures what a session costs that has sent and received something and waits; the upgraded ones have
-// begun with polling.
+// BenchmarkIdleClients measures what a session costs that has sent and received something and waits; the upgraded
+// ones have begun with polling.
 func BenchmarkIdleClients(b *testing.B) {
 	for _, transports := range []string{"websocket", "polling,websocket", "polling"} {
 		b.Run(transports, func(b *testing.B) {
@@ -155,7 +156,8 @@ func BenchmarkClientEcho(b *testing.B) {
 		b.Run(fmt.Sprint(window), func(b *testing.B) {
 			url := startBenchServer(b)
 			h := &sink{make(chan struct{}, 1024)}
-			s, err := Dial(context.Background(), url, func(*ClientSocket) Handler { return h }, &DialOptions{Transports: []string{"websocket"}})
+			s, err := Dial(context.Background(), url, func(*ClientSocket) Handler { return h },
+				&DialOptions{Transports: []string{"websocket"}})
 			if err != nil {
 				b.Fatal(err)
 			}

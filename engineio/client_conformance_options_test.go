@@ -1,4 +1,4 @@
-package engineio_test
+package engineio
 
 import (
 	"context"
@@ -11,16 +11,14 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-
-	"sio.example/socketio/engineio"
 )
 
 func TestConformanceOptionsAreNotChanged(t *testing.T) {
 	onRig(t, nil, func(t *testing.T, r *rig) {
-		opts := engineio.DialOptions{
+		opts := DialOptions{
 			Transports: []string{"websocket", "polling"}, Query: url.Values{"a": {"b"}}, Header: http.Header{"X-A": {"b"}},
 		}
-		r.use(rigURL+"?c=d", opts, func(p *peer) { p.want(text("hi")) })
+		r.use(rigURL+"?c=d", opts, func(p *endpoint) { p.expect(text("hi")) })
 		if !slices.Equal(opts.Transports, []string{"websocket", "polling"}) || len(opts.Query) != 1 || len(opts.Header) != 1 {
 			t.Errorf("options are now %+v", opts)
 		}
@@ -32,17 +30,17 @@ func TestConformanceUnknownTransport(t *testing.T) {
 		if _, err := r.dial(rigURL, only("pigeon")); err == nil || !strings.Contains(err.Error(), "pigeon") {
 			t.Errorf("Dial: %v", err)
 		}
-		if n := r.ln.Dials(); n > 0 {
+		if n := r.net.Dials(); n > 0 {
 			t.Errorf("%d connections", n)
 		}
 	})
 }
 
 func TestConformanceTryAllTransports(t *testing.T) {
-	deny := func(transport string) *engineio.Options {
-		return &engineio.Options{AllowRequest: func(r *http.Request) error {
+	deny := func(transport string) *Options {
+		return &Options{AllowRequest: func(r *http.Request) error {
 			if r.URL.Query().Get("transport") == transport {
-				return &engineio.RequestError{Message: "denied"}
+				return &RequestError{Message: "denied"}
 			}
 			return nil
 		}}
@@ -53,16 +51,17 @@ func TestConformanceTryAllTransports(t *testing.T) {
 	} {
 		t.Run(c.first, func(t *testing.T) {
 			onRig(t, deny(c.first), func(t *testing.T, r *rig) {
-				opts := engineio.DialOptions{Transports: []string{c.first, c.second}, DisableUpgrade: true}
-				var failure *engineio.ClientError
-				if _, err := r.dial(rigURL, opts); !errors.As(err, &failure) || failure.Message != c.message || failure.Transport != c.first {
+				opts := DialOptions{Transports: []string{c.first, c.second}, DisableUpgrade: true}
+				var failure *ClientError
+				if _, err := r.dial(rigURL, opts); !errors.As(err, &failure) || failure.Message != c.message ||
+					failure.Transport != c.first {
 					t.Errorf("without TryAllTransports: %v", err)
 				}
 				opts.TryAllTransports = true
-				r.use(rigURL, opts, func(p *peer) {
-					p.want(text("hi"))
-					if p.Transport() != c.second {
-						t.Errorf("transport %s", p.Transport())
+				r.use(rigURL, opts, func(p *endpoint) {
+					p.expect(text("hi"))
+					if p.socket.Transport() != c.second {
+						t.Errorf("transport %s", p.socket.Transport())
 					}
 				})
 			})
@@ -78,8 +77,9 @@ func TestConformanceUnknownSession(t *testing.T) {
 			opts := only(transport)
 			opts.Query = url.Values{"sid": {"abc"}}
 			_, err := r.dial(rigURL, opts)
-			var failure *engineio.ClientError
-			if !errors.As(err, &failure) || failure.Message != message || failure.Status != http.StatusBadRequest || failure.Transport != transport {
+			var failure *ClientError
+			if !errors.As(err, &failure) || failure.Message != message || failure.Status != http.StatusBadRequest ||
+				failure.Transport != transport {
 				t.Errorf("%s: %v", transport, err)
 				continue
 			}
@@ -94,10 +94,10 @@ func TestConformanceUnknownSession(t *testing.T) {
 }
 
 // requests returns a Trace and a function for what was requested so far.
-func requests() (*engineio.Trace, func() []*url.URL) {
+func requests() (*Trace, func() []*url.URL) {
 	var mu sync.Mutex
 	var urls []*url.URL
-	return &engineio.Trace{Request: func(r *http.Request) {
+	return &Trace{Request: func(r *http.Request) {
 			mu.Lock()
 			defer mu.Unlock()
 			u := *r.URL
@@ -113,7 +113,7 @@ func requests() (*engineio.Trace, func() []*url.URL) {
 func TestConformanceAddresses(t *testing.T) {
 	for _, c := range []struct {
 		url, addr, path string
-		opts            engineio.DialOptions
+		opts            DialOptions
 	}{
 		{url: "http://localhost", addr: "localhost:80", path: "/engine.io/"},
 		{url: "http://localhost:80", addr: "localhost:80", path: "/engine.io/"},
@@ -123,18 +123,18 @@ func TestConformanceAddresses(t *testing.T) {
 		{url: "http://[::1]", addr: "[::1]:80", path: "/engine.io/"},
 		{url: "http://[::1]:8080", addr: "[::1]:8080", path: "/engine.io/"},
 		{url: "http://[2001::7334:a]:81", addr: "[2001::7334:a]:81", path: "/engine.io/"},
-		{url: "http://localhost", addr: "localhost:80", path: "/engine.io", opts: engineio.DialOptions{NoTrailingSlash: true}},
-		{url: "http://localhost", addr: "localhost:80", path: "/other/", opts: engineio.DialOptions{Path: "/other"}},
+		{url: "http://localhost", addr: "localhost:80", path: "/engine.io", opts: DialOptions{NoTrailingSlash: true}},
+		{url: "http://localhost", addr: "localhost:80", path: "/other/", opts: DialOptions{Path: "/other"}},
 		{url: "http://localhost/foo/bar?foo=bar", addr: "localhost:80", path: "/foo/bar/"},
 	} {
 		for _, transport := range []string{"polling", "websocket"} {
 			t.Run(c.url+" "+transport, func(t *testing.T) {
-				onRig(t, &engineio.Options{Path: "/", MatchPrefix: true}, func(t *testing.T, r *rig) {
+				onRig(t, &Options{Path: "/", MatchPrefix: true}, func(t *testing.T, r *rig) {
 					opts := c.opts
 					opts.Transports = []string{transport}
 					var asked func() []*url.URL
 					opts.Trace, asked = requests()
-					r.use(c.url, opts, func(p *peer) { p.want(text("hi")) })
+					r.use(c.url, opts, func(p *endpoint) { p.expect(text("hi")) })
 					if r.dialed[0] != c.addr {
 						t.Errorf("dialed %s, want %s", r.dialed[0], c.addr)
 					}
@@ -143,7 +143,8 @@ func TestConformanceAddresses(t *testing.T) {
 						t.Errorf("asked for %s, want %s", u, c.path)
 					}
 					q := u.Query()
-					if q.Get("EIO") != "4" || q.Get("transport") != transport || q.Has("sid") || strings.Contains(c.url, "?") != q.Has("foo") {
+					if q.Get("EIO") != "4" || q.Get("transport") != transport || q.Has("sid") ||
+						strings.Contains(c.url, "?") != q.Has("foo") {
 						t.Errorf("query %v", q)
 					}
 				})
@@ -164,7 +165,7 @@ func TestConformanceSecureAddresses(t *testing.T) {
 			var addr string
 			opts.NetDial = func(_ context.Context, _, a string) (net.Conn, error) { addr = a; return nil, refused }
 			opts.Proxy = func(*http.Request) (*url.URL, error) { return nil, nil }
-			_, err := engineio.Dial(t.Context(), rawURL, nil, &opts)
+			_, err := Dial(t.Context(), rawURL, nil, &opts)
 			if addr != want || !errors.Is(err, refused) {
 				t.Errorf("%s of %s: dialed %s: %v", transport, rawURL, addr, err)
 			}
@@ -174,10 +175,10 @@ func TestConformanceSecureAddresses(t *testing.T) {
 
 func TestConformanceUselessURLs(t *testing.T) {
 	for _, rawURL := range []string{"", "http://", "ftp://localhost", "http://localhost:port", "::", "http://a b/"} {
-		opts := engineio.DialOptions{NetDial: func(context.Context, string, string) (net.Conn, error) {
+		opts := DialOptions{NetDial: func(context.Context, string, string) (net.Conn, error) {
 			return nil, errors.New("dialed")
 		}}
-		if _, err := engineio.Dial(t.Context(), rawURL, nil, &opts); err == nil || strings.Contains(err.Error(), "dialed") {
+		if _, err := Dial(t.Context(), rawURL, nil, &opts); err == nil || strings.Contains(err.Error(), "dialed") {
 			t.Errorf("%q: %v", rawURL, err)
 		}
 	}
@@ -186,13 +187,13 @@ func TestConformanceUselessURLs(t *testing.T) {
 func TestConformanceTimestamps(t *testing.T) {
 	for _, c := range []struct {
 		name, transport, param string
-		opts                   engineio.DialOptions
+		opts                   DialOptions
 	}{
-		{"polling", "polling", "t", engineio.DialOptions{}},
-		{"polling, named", "polling", "woot", engineio.DialOptions{TimestampParam: "woot"}},
-		{"polling, disabled", "polling", "", engineio.DialOptions{DisableTimestamp: true}},
-		{"websocket", "websocket", "", engineio.DialOptions{}},
-		{"websocket, enabled", "websocket", "woot", engineio.DialOptions{TimestampWebSocket: true, TimestampParam: "woot"}},
+		{"polling", "polling", "t", DialOptions{}},
+		{"polling, named", "polling", "woot", DialOptions{TimestampParam: "woot"}},
+		{"polling, disabled", "polling", "", DialOptions{DisableTimestamp: true}},
+		{"websocket", "websocket", "", DialOptions{}},
+		{"websocket, enabled", "websocket", "woot", DialOptions{TimestampWebSocket: true, TimestampParam: "woot"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			onRig(t, nil, func(t *testing.T, r *rig) {
@@ -200,7 +201,7 @@ func TestConformanceTimestamps(t *testing.T) {
 				opts.Transports = []string{c.transport}
 				var asked func() []*url.URL
 				opts.Trace, asked = requests()
-				r.use(rigURL, opts, func(p *peer) { p.want(text("hi")) })
+				r.use(rigURL, opts, func(p *endpoint) { p.expect(text("hi")) })
 				seen := map[string]bool{}
 				for _, u := range asked() {
 					q := u.Query()
@@ -232,14 +233,14 @@ func (c countingTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 func TestConformanceOwnConnections(t *testing.T) {
 	onRig(t, nil, func(t *testing.T, r *rig) {
 		for _, transport := range []string{"polling", "websocket"} {
-			before := r.ln.Dials()
-			r.use(rigURL, only(transport), func(p *peer) { p.want(text("hi")) })
-			if r.ln.Dials() == before {
+			before := r.net.Dials()
+			r.use(rigURL, only(transport), func(p *endpoint) { p.expect(text("hi")) })
+			if r.net.Dials() == before {
 				t.Errorf("%s does not use NetDial", transport)
 			}
 		}
 		var n atomic.Int32
-		tr := &http.Transport{DialContext: r.ln.DialContext, MaxConnsPerHost: 2}
+		tr := &http.Transport{DialContext: r.net.DialContext, MaxConnsPerHost: 2}
 		defer tr.CloseIdleConnections()
 		opts := only("polling")
 		opts.HTTPClient = &http.Client{Transport: countingTransport{tr, &n}}
@@ -247,9 +248,9 @@ func TestConformanceOwnConnections(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p.want(text("hi"))
-		p.Close()
-		<-p.Done()
+		p.expect(text("hi"))
+		p.socket.Close()
+		<-p.socket.Done()
 		if n.Load() < 2 {
 			t.Errorf("%d requests with HTTPClient", n.Load())
 		}
@@ -261,7 +262,7 @@ func TestConformanceHeaders(t *testing.T) {
 		for _, transport := range []string{"polling", "websocket"} {
 			var got []http.Header
 			var mu sync.Mutex
-			r.handler = http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			r.front = http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 				mu.Lock()
 				h := req.Header.Clone()
 				h.Set("Host", req.Host)
@@ -270,14 +271,16 @@ func TestConformanceHeaders(t *testing.T) {
 				r.Server.ServeHTTP(w, req)
 			})
 			opts := only(transport)
-			opts.Header = http.Header{"X-Custom-Header-For-My-Project": {"my-secret-access-token"}, "Cookie": {"a=b"}, "Host": {"other.example"}}
-			r.use(rigURL, opts, func(p *peer) {
-				p.want(text("hi"))
+			opts.Header = http.Header{"X-Custom-Header-For-My-Project": {"my-secret-access-token"}, "Cookie": {"a=b"},
+				"Host": {"other.example"}}
+			r.use(rigURL, opts, func(p *endpoint) {
+				p.expect(text("hi"))
 				p.send(text("x"))
-				p.want(text("x"))
+				p.expect(text("x"))
 			})
 			for _, h := range got {
-				if h.Get("X-Custom-Header-For-My-Project") != "my-secret-access-token" || h.Get("Cookie") != "a=b" || h.Get("Host") != "other.example" {
+				if h.Get("X-Custom-Header-For-My-Project") != "my-secret-access-token" || h.Get("Cookie") != "a=b" ||
+					h.Get("Host") != "other.example" {
 					t.Errorf("%s: header %v", transport, h)
 				}
 			}
@@ -291,7 +294,7 @@ func TestConformanceCookies(t *testing.T) {
 		onRig(t, nil, func(t *testing.T, r *rig) {
 			var mu sync.Mutex
 			got := map[string]string{} // by method and transport
-			r.handler = http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			r.front = http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 				q := req.URL.Query()
 				if !q.Has("sid") {
 					w.Header().Add("Set-Cookie", "1=1; Max-Age=86400")
@@ -307,16 +310,16 @@ func TestConformanceCookies(t *testing.T) {
 				r.Server.ServeHTTP(w, req)
 			})
 			upgraded := make(chan error, 1)
-			opts := engineio.DialOptions{DisableCookies: disabled, Trace: &engineio.Trace{Upgrade: func(_ string, err error) { upgraded <- err }}}
-			r.use(rigURL, opts, func(p *peer) {
-				p.want(text("hi"))
+			opts := DialOptions{DisableCookies: disabled, Trace: &Trace{Upgrade: func(_ string, err error) { upgraded <- err }}}
+			r.use(rigURL, opts, func(p *endpoint) {
+				p.expect(text("hi"))
 				<-upgraded
 			})
 			opts = only("polling")
 			opts.DisableCookies = disabled
-			r.use(rigURL, opts, func(p *peer) {
+			r.use(rigURL, opts, func(p *endpoint) {
 				p.send(text("x"))
-				p.want(text("hi"), text("x"))
+				p.expect(text("hi"), text("x"))
 			})
 			for _, request := range []string{"GET polling", "POST polling", "GET websocket"} {
 				cookies := strings.Split(got[request], "; ")
@@ -339,21 +342,22 @@ func TestConformanceUserInfo(t *testing.T) {
 		for _, transport := range []string{"polling", "websocket"} {
 			var mu sync.Mutex
 			var got []string
-			r.handler = http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			r.front = http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 				user, password, _ := req.BasicAuth()
 				mu.Lock()
 				got = append(got, user+" "+password)
 				mu.Unlock()
 				r.Server.ServeHTTP(w, req)
 			})
-			r.use("http://foo:secret@server.example", only(transport), func(p *peer) { p.want(text("hi")) })
+			r.use("http://foo:secret@server.example", only(transport), func(p *endpoint) { p.expect(text("hi")) })
 			for _, auth := range got {
 				if auth != "foo secret" {
 					t.Errorf("%s: authentication %q", transport, auth)
 				}
 			}
-			r.handler = http.NotFoundHandler()
-			if _, err := r.dial("http://foo:secret@server.example", only(transport)); err == nil || strings.Contains(err.Error(), "secret") {
+			r.front = http.NotFoundHandler()
+			if _, err := r.dial("http://foo:secret@server.example", only(transport)); err == nil ||
+				strings.Contains(err.Error(), "secret") {
 				t.Errorf("%s: %v", transport, err)
 			}
 		}

@@ -21,39 +21,11 @@ import (
 	"sio.example/socketio/internal/websocket"
 )
 
-func TestClientEcho(t *testing.T) {
-	for _, transports := range []string{"polling", "websocket", "polling,websocket", "websocket,polling"} {
-		t.Run(transports, func(t *testing.T) {
-			bubble(t, nil, func(t *testing.T, e *env) {
-				e.onMsg = func(r *recorder, m Message) { r.socket.Send(SendOptions{}, Prepare(m)) }
-				p := e.join(e.clientOptions(strings.Split(transports, ",")...))
-				<-time.After(time.Second) // the server answers a late GET after a tick
-				p.socket.Send(SendOptions{}, text("hello"), Prepare(Message{Binary: true, Data: []byte{1, 2, 3}}))
-				synctest.Wait()
-				if got := p.texts(); got != "hello [010203]" {
-					t.Errorf("got %q", got)
-				}
-				want := "websocket"
-				if transports == "polling" {
-					want = "polling"
-				}
-				if got := p.socket.Transport(); got != want {
-					t.Errorf("transport %q, want %q", got, want)
-				}
-				<-time.After(5 * time.Minute)
-				p.alive()
-				p.socket.Close()
-				p.want(ForcedClose)
-				e.session(0).want(TransportClose)
-			})
-		})
-	}
-}
-
 // TestClientRefused: whatever the server answers instead of a handshake, Dial tells, and leaves nothing.
 func TestClientRefused(t *testing.T) {
 	handshake := func(sid, interval, timeout, payload string) string {
-		return fmt.Sprintf(`0{"sid":%s,"upgrades":[],"pingInterval":%s,"pingTimeout":%s,"maxPayload":%s}`, sid, interval, timeout, payload)
+		return fmt.Sprintf(`0{"sid":%s,"upgrades":[],"pingInterval":%s,"pingTimeout":%s,"maxPayload":%s}`, sid, interval,
+			timeout, payload)
 	}
 	answers := map[string]string{
 		"empty": "", "no packet": "hello", "message first": "4hello", "ping first": "2", "no JSON": "0{",
@@ -136,7 +108,8 @@ func TestClientRefusedByNobody(t *testing.T) {
 				},
 			})
 			var ce *ClientError
-			if s != nil || !errors.As(err, &ce) || !errors.Is(err, down) || ce.Status != 0 || strings.Contains(err.Error(), "secret") {
+			if s != nil || !errors.As(err, &ce) || !errors.Is(err, down) || ce.Status != 0 ||
+				strings.Contains(err.Error(), "secret") {
 				t.Errorf("%s: %v", transport, err)
 			}
 		}
@@ -198,8 +171,9 @@ func TestClientDialContext(t *testing.T) {
 		bubble(t, nil, func(t *testing.T, e *env) {
 			for _, transport := range []string{"polling", "websocket"} {
 				ctx, cancel := context.WithCancel(t.Context())
-				p := &endpoint{t: t, closed: make(chan struct{})}
-				s, err := Dial(ctx, "http://server", func(s *ClientSocket) Handler { p.socket = s; return p }, e.clientOptions(transport))
+				p := newEndpoint(t)
+				s, err := Dial(ctx, "http://server", func(s *ClientSocket) Handler { p.socket = s; return p },
+					e.clientOptions(transport))
 				cancel()
 				if err != nil {
 					t.Fatal(err)
@@ -216,7 +190,7 @@ func TestClientDialContext(t *testing.T) {
 // TestClientOpen: what is done in open takes effect, and nothing is received before it has returned.
 func TestClientOpen(t *testing.T) {
 	open := func(e *env, o *DialOptions, f func(s *ClientSocket)) *endpoint {
-		p := &endpoint{t: e.t, closed: make(chan struct{})}
+		p := newEndpoint(e.t)
 		_, err := Dial(context.Background(), "http://server", func(s *ClientSocket) Handler {
 			p.socket = s
 			p.enter() // as if a call of the handler
@@ -266,7 +240,8 @@ func TestClientOpen(t *testing.T) {
 func TestClientOpenFails(t *testing.T) {
 	for _, transport := range []string{"polling", "websocket"} {
 		bubble(t, nil, func(t *testing.T, e *env) {
-			if s, err := Dial(t.Context(), "http://server", func(*ClientSocket) Handler { return nil }, e.clientOptions(transport)); err == nil {
+			if s, err := Dial(t.Context(), "http://server", func(*ClientSocket) Handler { return nil },
+				e.clientOptions(transport)); err == nil {
 				t.Errorf("Dial: %v without an error", s)
 			}
 			func() {
@@ -309,7 +284,8 @@ func TestClientHandshakePayload(t *testing.T) {
 
 // TestClientHandshakeAndClose: a session may be over with its first answer.
 func TestClientHandshakeAndClose(t *testing.T) {
-	for rest, reason := range map[string]Reason{"1": TransportClose, "4a\x1e1\x1e4b": TransportClose, "": ParseError, "4a\x1e": ParseError, "4a\x1e9": ParseError} {
+	for rest, reason := range map[string]Reason{"1": TransportClose, "4a\x1e1\x1e4b": TransportClose, "": ParseError,
+		"4a\x1e": ParseError, "4a\x1e9": ParseError} {
 		scripted(t, func(w http.ResponseWriter, r *http.Request) {
 			if first(r) {
 				io.WriteString(w, openPolling+"\x1e"+rest)
@@ -372,7 +348,8 @@ func TestClientTrace(t *testing.T) {
 		}
 		got := strings.Join(seen, "; ")
 		for _, want := range []string{
-			"handshake polling true", "websocket true ping probe", "websocket false pong probe", "polling false noop ", "websocket true upgrade ",
+			"handshake polling true", "websocket true ping probe", "websocket false pong probe", "polling false noop ",
+			"websocket true upgrade ",
 			"upgrade websocket <nil>",
 		} {
 			rest, ok := strings.CutPrefix(got[max(0, strings.Index(got, want)):], want)
@@ -430,7 +407,8 @@ func TestRace(t *testing.T) {
 			t.Errorf("%v after %v", err, d)
 		}
 		c.Close()
-		if _, err := race(t.Context(), []string{"a", "b"}, func(context.Context, string) (net.Conn, error) { return nil, refused }); err != refused {
+		if _, err := race(t.Context(), []string{"a", "b"},
+			func(context.Context, string) (net.Conn, error) { return nil, refused }); err != refused {
 			t.Error(err)
 		}
 		if _, err := race(t.Context(), nil, nil); err == nil {

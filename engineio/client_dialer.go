@@ -47,7 +47,8 @@ func newClientDialer(s *ClientSocket, rawURL string, o *DialOptions) (*clientDia
 	if err != nil {
 		return nil, errors.New("engineio: malformed URL") // the error would repeat the URL, maybe with a password
 	}
-	d := &clientDialer{opts: o, session: s, url: &url.URL{Scheme: "http", User: u.User, Host: u.Host, Path: u.Path, RawPath: u.RawPath}}
+	d := &clientDialer{opts: o, session: s}
+	d.url = &url.URL{Scheme: "http", User: u.User, Host: u.Host, Path: u.Path, RawPath: u.RawPath}
 	switch strings.ToLower(u.Scheme) {
 	case "http", "ws":
 	case "https", "wss":
@@ -67,22 +68,36 @@ func newClientDialer(s *ClientSocket, rawURL string, o *DialOptions) (*clientDia
 	if err := d.setQuery(u); err != nil {
 		return nil, err
 	}
-	names := o.Transports
-	if len(names) == 0 {
-		names = []string{transportPolling, transportWebSocket}
+	if err := d.setTransports(); err != nil {
+		return nil, err
 	}
-	for _, name := range names {
-		if name != transportPolling && name != transportWebSocket {
-			return nil, fmt.Errorf("engineio: unknown transport %q", name)
-		}
-	}
-	d.transports = names
 	d.ctx, d.cancel = context.WithCancel(d.traced(context.Background()))
 	d.setJar()
 	if slices.Contains(d.transports, transportPolling) {
 		d.setClient()
 	}
 	return d, nil
+}
+
+// setTransports takes those of the options, or all that there are.
+func (d *clientDialer) setTransports() error {
+	d.transports = d.opts.Transports
+	switch {
+	case len(d.transports) > 0:
+	case d.opts.DialStream != nil:
+		d.transports = []string{transportPolling, transportWebSocket, transportStream}
+	default:
+		d.transports = []string{transportPolling, transportWebSocket}
+	}
+	for _, name := range d.transports {
+		switch {
+		case name == transportStream && d.opts.DialStream == nil:
+			return errors.New("engineio: transport webtransport needs DialStream")
+		case name != transportPolling && name != transportWebSocket && name != transportStream:
+			return fmt.Errorf("engineio: unknown transport %q", name)
+		}
+	}
+	return nil
 }
 
 // setPath completes the path, which is that of the URL if it has one.
@@ -148,9 +163,9 @@ func (d *clientDialer) cookieURL() *url.URL {
 // maxHeader bounds the header of an answer.
 const maxHeader = 64 << 10
 
-// setClient makes the client of polling. Ours uses a connection for one request, as the official client does in Node: on
-// one that is used again a request may meet the server's end of it, which came from a timeout while the link was down or
-// right after the answer, and nobody can tell whether it was read before. A new one has no end to meet.
+// setClient makes the client of polling. Ours uses a connection for one request, as the official client does in Node:
+// on one that is used again a request may meet the server's end of it, which came from a timeout while the link was
+// down or right after the answer, and nobody can tell whether it was read before. A new one has no end to meet.
 func (d *clientDialer) setClient() {
 	if c := d.opts.HTTPClient; c != nil {
 		copied := *c
@@ -292,8 +307,8 @@ func (d *clientDialer) dialAgain(ctx context.Context, network, addr string) (net
 	return nc, err
 }
 
-// userDialTLS is what the Transport of HTTPClient makes https connections with, if that is a function: it may check more
-// than the rest of its configuration tells, and the WebSocket is not to get around that.
+// userDialTLS is what the Transport of HTTPClient makes https connections with, if that is a function: it may check
+// more than the rest of its configuration tells, and the WebSocket is not to get around that.
 func (d *clientDialer) userDialTLS() netDialer {
 	t := d.userTransport()
 	switch {
@@ -318,42 +333,14 @@ func (d *clientDialer) bounded(dial netDialer) netDialer {
 		return nil
 	}
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
-		return d.await(ctx, network, addr, dial)
-	}
-}
-
-func (d *clientDialer) await(ctx context.Context, network, addr string, dial netDialer) (net.Conn, error) {
-	if !d.session.hold() {
-		return nil, net.ErrClosed
-	}
-	type result struct {
-		conn net.Conn
-		err  error
-	}
-	results := make(chan result)
-	go func() { // owned by the session, ends with the dial, and release lets Done go on
-		defer d.session.release()
-		nc, err := dial(ctx, network, addr)
-		select {
-		case results <- result{nc, err}:
-		case <-ctx.Done():
-			if err == nil {
-				nc.Close()
-			}
-		}
-	}()
-	select {
-	case r := <-results:
-		return r.conn, r.err
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+		return await(ctx, d.session, func() (net.Conn, error) { return dial(ctx, network, addr) })
 	}
 }
 
 // dialTracked makes a connection for own. net/http dials in the background and may come too late; the session is
 // held until such a connection is closed, too.
 func (d *clientDialer) dialTracked(ctx context.Context, network, addr string) (net.Conn, error) {
-	if !d.session.hold() {
+	if !d.session.ref() {
 		return nil, net.ErrClosed
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -361,7 +348,7 @@ func (d *clientDialer) dialTracked(ctx context.Context, network, addr string) (n
 	defer context.AfterFunc(d.ctx, cancel)()
 	nc, err := d.dial(ctx, network, addr)
 	if err != nil {
-		d.session.release()
+		d.session.unref()
 		return nil, err
 	}
 	c := &clientConn{Conn: nc, dialer: d}
@@ -396,7 +383,7 @@ func (c *clientConn) Close() error {
 		c.dialer.mu.Lock()
 		delete(c.dialer.conns, c)
 		c.dialer.mu.Unlock()
-		c.dialer.session.release()
+		c.dialer.session.unref()
 	})
 	return err
 }
@@ -426,7 +413,8 @@ func (d *clientDialer) target(transport, sid string) *url.URL {
 	if d.query != "" {
 		b = append(append(b, d.query...), '&')
 	}
-	b = append(append(b, "EIO=4&transport="...), transport...)
+	b = append(append(b, "EIO="...), d.session.codec().query...)
+	b = append(append(b, "&transport="...), transport...)
 	if sid == "" {
 		sid = d.sid
 	}
@@ -461,23 +449,9 @@ func (d *clientDialer) traced(ctx context.Context) context.Context {
 // webSocket opens a WebSocket. An error is a *ClientError.
 func (d *clientDialer) webSocket(ctx context.Context, sid string) (*websocket.Conn, error) {
 	u := d.target(transportWebSocket, sid)
-	header := d.opts.Header
-	at := d.cookieURL()
-	if d.jar != nil {
-		if cookies := d.jar.Cookies(at); len(cookies) > 0 {
-			header = header.Clone()
-			if header == nil {
-				header = http.Header{}
-			}
-			r := http.Request{Header: header}
-			for _, c := range cookies {
-				r.AddCookie(c)
-			}
-		}
-	}
 	o := &websocket.DialOptions{
 		Options: websocket.Options{
-			Header:           header,
+			Header:           d.withCookies(d.opts.Header),
 			MaxMessage:       maxPayload(d.opts),
 			HandshakeTimeout: math.MaxInt64, // ctx knows
 			MessageTimeout:   math.MaxInt64, // no ping gets past a message, so the heartbeat ends one that takes too long
@@ -497,17 +471,35 @@ func (d *clientDialer) webSocket(ctx context.Context, sid string) (*websocket.Co
 	switch {
 	case err == nil:
 		if d.jar != nil {
-			d.jar.SetCookies(at, res.Cookies())
+			d.jar.SetCookies(d.cookieURL(), res.Cookies())
 		}
 		return conn, nil
 	case errors.As(err, &refused):
-		e := &ClientError{
-			Transport: transportWebSocket, Message: "websocket error", Status: refused.Status, Body: refused.Body, Err: err,
-		}
+		e := linkError(kindWebSocket, err)
+		e.Status, e.Body = refused.Status, refused.Body
 		e.redirected(refused.Header)
 		return nil, e
 	}
-	return nil, &ClientError{Transport: transportWebSocket, Message: "websocket error", Err: err}
+	return nil, linkError(kindWebSocket, err)
+}
+
+// withCookies is h with the cookies of the jar; a copy if there are some.
+func (d *clientDialer) withCookies(h http.Header) http.Header {
+	if d.jar == nil {
+		return h
+	}
+	cookies := d.jar.Cookies(d.cookieURL())
+	if len(cookies) == 0 {
+		return h
+	}
+	r := http.Request{Header: http.Header{}}
+	if h != nil {
+		r.Header = h.Clone()
+	}
+	for _, c := range cookies {
+		r.AddCookie(c)
+	}
+	return r.Header
 }
 
 // maxPayload is that of the options, or its default.

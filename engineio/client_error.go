@@ -22,8 +22,8 @@ import (
 
 // A ClientError is why a transport could not open or go on.
 type ClientError struct {
-	Transport string // "polling" or "websocket"
-	Message   string // the official client's: "xhr poll error", "xhr post error", "websocket error", "server error"
+	Transport string // "polling", "websocket" or "webtransport"
+	Message   string // the official client's: "xhr poll error", "xhr post error", "websocket error", "server error", ...
 	Status    int    // of the HTTP answer; 0 if there was none
 	Body      []byte // of it, or of what came in place of a handshake; the first KiB at most
 	Location  string // where a redirect leads, without its query
@@ -66,8 +66,8 @@ func (e *ClientError) what() string {
 		return "engineio: polling: GET error: "
 	case e.Message == "xhr post error":
 		return "engineio: polling: POST error: "
-	case e.Transport == transportWebSocket && e.Message == "websocket error":
-		return "engineio: websocket error: "
+	case e.Message == e.Transport+" error":
+		return "engineio: " + e.Message + ": "
 	case e.Transport == "":
 		return "engineio: "
 	}
@@ -78,7 +78,7 @@ func statusText(status int) string {
 	return strings.TrimSpace(fmt.Sprintf("status %d %s", status, http.StatusText(status)))
 }
 
-// The errors of Engine.IO (engine.io 6, Server.errorMessages), and what they mean to who gets one.
+// The errors of Engine.IO (engine.io 6, Server.errorMessages), and what they mean to a client that gets one.
 var engineErrors = []struct{ message, hint string }{
 	{"Transport unknown", "the server does not have this transport"},
 	{"Session ID unknown", "the session is over, or there are several servers without sticky sessions"},
@@ -238,7 +238,7 @@ const (
 )
 
 // decodeOpen decodes the first packet of a session. all is what came with it.
-func decodeOpen(transport string, status int, first, all []byte) (packet.Handshake, error) {
+func decodeOpen(kind transportKind, status int, first, all []byte) (packet.Handshake, error) {
 	p, err := packet.Decode(first, false)
 	var h packet.Handshake
 	switch {
@@ -253,7 +253,7 @@ func decodeOpen(transport string, status int, first, all []byte) (packet.Handsha
 	}
 	if err != nil {
 		return packet.Handshake{}, &ClientError{
-			Transport: transport, Message: "server error", Status: status,
+			Transport: kind.String(), Message: "server error", Status: status,
 			Body: slices.Clone(all[:min(len(all), maxRefusal)]), Err: &foreignError{cmp.Or(kindOf(all), errForeign), err},
 		}
 	}

@@ -13,15 +13,16 @@ import (
 	"sio.example/socketio/internal/websocket"
 )
 
-// FuzzClient lets a client talk to a server that says anything: as polling payloads, as bytes behind a WebSocket handshake,
-// and as WebSocket messages of an upgrade. Whatever it is, the session ends when it is closed and leaves nothing, the Handler is
-// called as promised, and nothing panics.
+// FuzzClient lets a client talk to a server that says anything: as polling payloads, as bytes behind a WebSocket
+// handshake, and as WebSocket messages of an upgrade. Whatever it is, the session ends when it is closed and leaves
+// nothing, the Handler is called as promised, and nothing panics.
 func FuzzClient(f *testing.F) {
 	for way := range uint8(4) {
 		f.Add(way, []byte(openPolling), []byte("4hello\x1ebAQID\x1e2\x1e6"))
 		f.Add(way, []byte(openUpgrade), []byte("3probe"))
 		f.Add(way, []byte(openUpgrade+"\x1e4a\x1e1"), []byte("\x81\x06"+"4hello"+"\x88\x02\x03\xe8"))
-		f.Add(way, []byte(`0{"sid":"y","upgrades":["websocket"],"pingInterval":1,"pingTimeout":1}`), []byte("\x82\x7f\xff\xff\xff\xff\xff\xff\xff\xff"))
+		f.Add(way, []byte(`0{"sid":"y","upgrades":["websocket"],"pingInterval":1,"pingTimeout":1}`),
+			[]byte("\x82\x7f\xff\xff\xff\xff\xff\xff\xff\xff"))
 		f.Add(way, []byte("0{}"), []byte(""))
 	}
 	f.Fuzz(func(t *testing.T, way uint8, open, rest []byte) {
@@ -74,7 +75,7 @@ func fuzzClient(t *testing.T, way uint8, open, rest []byte) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	p := &endpoint{t: t, closed: make(chan struct{})}
+	p := newEndpoint(t)
 	s, err := Dial(ctx, "http://server", func(s *ClientSocket) Handler { p.socket = s; return p }, o)
 	if err == nil {
 		s.Send(SendOptions{}, text("hello"))

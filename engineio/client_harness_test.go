@@ -3,13 +3,11 @@ package engineio
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log"
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -19,74 +17,29 @@ import (
 	"sio.example/socketio/internal/websocket"
 )
 
-// A endpoint is the Handler of a client session.
+// An endpoint is the Handler of a client's session.
 type endpoint struct {
-	t      *testing.T
+	record
 	socket *ClientSocket
 	onMsg  func(m Message)
-
-	mu       sync.Mutex
-	messages []Message
-	busy     bool
-	closes   int
-	reason   Reason
-	err      error
-	closed   chan struct{}
 }
+
+func newEndpoint(t *testing.T) *endpoint { return &endpoint{record: newRecord(t)} }
 
 func (p *endpoint) HandleMessage(m Message) {
-	p.enter()
-	defer p.leave()
-	p.mu.Lock()
-	p.messages = append(p.messages, m)
-	p.mu.Unlock()
-	if p.onMsg != nil {
-		p.onMsg(m)
+	if p.onMsg == nil {
+		p.message(m, nil)
+		return
 	}
+	p.message(m, func() { p.onMsg(m) })
 }
 
-func (p *endpoint) HandleClose(reason Reason, err error) {
-	p.enter()
-	defer p.leave()
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.reason, p.err = reason, err
-	if p.closes++; p.closes == 1 {
-		close(p.closed)
+// send sends messages that the session must take.
+func (p *endpoint) send(ms ...*Prepared) {
+	p.t.Helper()
+	if err := p.socket.Send(SendOptions{}, ms...); err != nil {
+		p.t.Fatalf("Send: %v", err)
 	}
-}
-
-func (p *endpoint) enter() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.busy {
-		p.t.Error("the handler is called concurrently")
-	}
-	if p.closes > 0 {
-		p.t.Error("the handler is called after HandleClose")
-	}
-	p.busy = true
-}
-
-func (p *endpoint) leave() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.busy = false
-}
-
-// texts are the messages so far, binary ones in brackets.
-func (p *endpoint) texts() string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	var all []string
-	for _, m := range p.messages {
-		if m.Binary {
-			all = append(all, fmt.Sprintf("[%x]", m.Data))
-		} else {
-			all = append(all, string(m.Data))
-		}
-	}
-	return strings.Join(all, " ")
 }
 
 // want waits for the end of the session, until nothing is left of it, and checks it.
@@ -97,28 +50,10 @@ func (p *endpoint) want(reason Reason) {
 	case <-time.After(time.Hour):
 		p.t.Fatal("the session does not end")
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.reason != reason || p.closes != 1 {
-		p.t.Errorf("HandleClose(%q, %v), %d times, want %q once", p.reason, p.err, p.closes, reason)
-	}
-	if got := context.Cause(p.socket.Context()); got != reason {
-		p.t.Errorf("cause of the context %v, want %v", got, reason)
-	}
+	p.check(p.socket.Context(), reason)
 }
 
-// alive checks that the session has not ended.
-func (p *endpoint) alive() {
-	p.t.Helper()
-	synctest.Wait()
-	select {
-	case <-p.closed:
-		p.t.Fatalf("the session has ended: %s, %v", p.reason, p.err)
-	default:
-	}
-}
-
-// options are those of a client of this server.
+// clientOptions are those of a client of this server.
 func (e *env) clientOptions(transports ...string) *DialOptions {
 	return &DialOptions{Transports: transports, NetDial: e.net.DialContext}
 }
@@ -133,7 +68,7 @@ func (e *env) join(o *DialOptions) *endpoint {
 }
 
 func dialEndpoint(t *testing.T, url string, o *DialOptions) (*endpoint, error) {
-	p := &endpoint{t: t, closed: make(chan struct{})}
+	p := newEndpoint(t)
 	s, err := Dial(context.Background(), url, func(s *ClientSocket) Handler { p.socket = s; return p }, o)
 	if s != p.socket {
 		t.Error("open got another socket than Dial returned")
@@ -193,7 +128,8 @@ func (s *script) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *script) options(transports ...string) *DialOptions {
-	return &DialOptions{Transports: transports, NetDial: s.net.DialContext, Proxy: func(*http.Request) (*url.URL, error) { return nil, nil }}
+	return &DialOptions{Transports: transports, NetDial: s.net.DialContext,
+		Proxy: func(*http.Request) (*url.URL, error) { return nil, nil }}
 }
 
 // bodies are those of the POSTs so far.

@@ -28,6 +28,9 @@ func (s *ClientSocket) setBacklog(on bool) {
 	}
 }
 
+// pingTimeout is what the server's silence does to the session.
+var pingTimeout = ending{reason: PingTimeout, status: websocket.PolicyViolation, text: "ping timeout"}
+
 // silence is how long the server may be silent (EIO v4 §heartbeat), and pongWait how long it waits for a pong.
 func (s *ClientSocket) silence() time.Duration {
 	return time.Duration(s.handshake.PingIntervalMS)*time.Millisecond + s.pongWait()
@@ -37,8 +40,8 @@ func (s *ClientSocket) pongWait() time.Duration {
 	return time.Duration(s.handshake.PingTimeoutMS) * time.Millisecond
 }
 
-// ping answers a ping, and starts the wait for the next.
-func (s *ClientSocket) ping() {
+// beat answers what the client awaits, a ping, and starts the wait for the next.
+func (s *ClientSocket) beat() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.state == sessionClosed {
@@ -47,7 +50,7 @@ func (s *ClientSocket) ping() {
 	if s.state == sessionOpen {
 		s.expectPingLocked()
 	}
-	s.pong = true
+	s.beatDue = true
 	s.startLocked()
 }
 
@@ -61,28 +64,28 @@ func (s *ClientSocket) trust() {
 	}
 }
 
-// expectPingLocked waits for the next ping. The session looks twice: in the middle of the time that the server waits for the
-// pong, and at its end.
+// expectPingLocked waits for the next ping. The session looks twice: in the middle of the time that the server waits
+// for the pong, and at its end.
 func (s *ClientSocket) expectPingLocked() { s.expectLocked(s.silence(), false) }
 
-// expectLocked waits d for the next ping, or while draining for the end. Looked says that the first look is left out.
-func (s *ClientSocket) expectLocked(d time.Duration, looked bool) {
+// expectLocked waits d for the next ping, or while draining for the end. Final says that the first look is left out.
+func (s *ClientSocket) expectLocked(d time.Duration, final bool) {
 	sleeps.look()
-	s.pingBy, s.looked = time.Now().Add(d), looked
+	s.pingDue, s.finalLook = time.Now().Add(d), final
 	s.arm(time.Until(s.lookLocked()))
 }
 
 // lookLocked is when to look.
 func (s *ClientSocket) lookLocked() time.Time {
-	if s.looked {
-		return s.pingBy
+	if s.finalLook {
+		return s.pingDue
 	}
-	return s.pingBy.Add(-s.pongWait() / 2)
+	return s.pingDue.Add(-s.pongWait() / 2)
 }
 
 func (s *ClientSocket) arm(d time.Duration) {
 	if s.timer == nil {
-		s.timer = time.AfterFunc(d, s.onTimer) // stopped by closeLocked
+		s.timer = time.AfterFunc(d, s.onTimer) // stopped by stopLocked
 	} else {
 		s.timer.Reset(d)
 	}
@@ -101,28 +104,28 @@ func (s *ClientSocket) onTimer() {
 	case draining && standstill.Late(late):
 		s.expectLocked(drainTimeout, true)
 	case draining:
-		fx = s.closeLocked(*s.end)
+		fx = s.stopLocked(*s.end)
 	case s.behind():
-		// The server has pinged since, unless it is dead. It gets the pong that it can't wait for any longer, and the ping may
-		// come as late as it likes. If the server is dead, it can't be written to either.
-		s.pong = true
+		// The server has pinged since, unless it is dead. It gets the pong that it can't wait for any longer, and the ping
+		// may come as late as it likes. If the server is dead, it can't be written to either.
+		s.beatDue = true
 		s.startLocked()
 		s.expectPingLocked()
 	case standstill.Late(late): // the ping may lie in the kernel, or the end
 		s.arrivedLocked() // before
 		s.marks.Or(markDoubted)
 		s.expectLocked(s.pongWait(), true)
-	case !s.looked:
+	case !s.finalLook:
 		s.arrivedLocked() // what has come until now has been read
-		s.looked = true
-		s.arm(time.Until(s.pingBy))
-	case s.arrivedLocked() || s.conn != nil && s.conn.Unread():
+		s.finalLook = true
+		s.arm(time.Until(s.pingDue))
+	case s.arrivedLocked() || s.link != nil && s.link.unread():
 		s.expectLocked(s.pongWait(), true)
 	default:
-		fx = s.closeLocked(ending{reason: PingTimeout, status: websocket.PolicyViolation, text: "ping timeout"})
+		fx = s.stopLocked(pingTimeout)
 	}
 	s.mu.Unlock()
-	s.finish(fx, true)
+	s.closeStopped(fx, true)
 }
 
 // behind reports whether the ping may be waiting behind a message that the Handler does not take yet.
@@ -131,7 +134,7 @@ func (s *ClientSocket) behind() bool { return s.latch.busy() || s.has(markBacklo
 // arrivedLocked reports whether a part of a message, or of an answer, came since it was last asked.
 func (s *ClientSocket) arrivedLocked() bool {
 	part := s.has(markArrived) && s.marks.And(^uint32(markArrived))&markArrived != 0
-	return s.conn != nil && s.conn.Arrived() || part
+	return s.link != nil && s.link.arrived() || part
 }
 
 // A listener marks that something arrives.
@@ -156,10 +159,10 @@ func (s *ClientSocket) Alive() bool {
 	return s.state == sessionOpen && s.aliveLocked()
 }
 
-// aliveLocked also asks the wall clock, as the other one may stand still while the machine sleeps, but believes it only if
-// the machine has: somebody may have set it.
+// aliveLocked also asks the wall clock, as the other one may stand still while the machine sleeps, but believes it
+// only if the machine has: somebody may have set it.
 func (s *ClientSocket) aliveLocked() bool {
 	now := time.Now()
-	return now.Before(s.pingBy) && !s.has(markDoubted) &&
-		(now.Round(0).Before(s.pingBy.Round(0)) || !sleeps.since(s.pingBy.Add(-s.silence())))
+	return now.Before(s.pingDue) && !s.has(markDoubted) &&
+		(now.Round(0).Before(s.pingDue.Round(0)) || !sleeps.since(s.pingDue.Add(-s.silence())))
 }

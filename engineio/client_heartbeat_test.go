@@ -10,37 +10,12 @@ import (
 	"time"
 )
 
-// A client whose handler takes its time does not read the pings behind the message. The server has its pongs all the same.
-func TestClientAnswersPingsThatItCannotRead(t *testing.T) {
-	for _, begin := range []time.Duration{time.Second, 30 * time.Second, 44 * time.Second} {
-		eachTransport(t, nil, func(t *testing.T, e *env, o *DialOptions) {
-			p := e.join(o)
-			<-time.After(begin)
-			p.onMsg = func(m Message) {
-				if string(m.Data) == "slow" {
-					<-time.After(10 * time.Minute)
-				}
-			}
-			e.session(0).socket.Send(SendOptions{}, text("slow"))
-			synctest.Wait()
-			for range 20 {
-				e.session(0).socket.Send(SendOptions{}, text("more"))
-				<-time.After(time.Minute)
-				e.session(0).alive()
-				p.alive()
-			}
-			p.socket.Close()
-			p.want(ForcedClose)
-		})
-	}
-}
-
-// A client that stood still when a ping was due looks for it before it gives the server up; what is sent meanwhile is not
-// entrusted to such a session.
+// A client that stood still when a ping was due looks for it before it gives the server up; what is sent meanwhile is
+// not entrusted to such a session.
 func TestClientThatStoodStill(t *testing.T) {
 	late := func(s *ClientSocket, d time.Duration) {
 		s.mu.Lock()
-		s.pingBy = s.pingBy.Add(-d)
+		s.pingDue = s.pingDue.Add(-d)
 		s.mu.Unlock()
 	}
 	answer := func(w http.ResponseWriter, r *http.Request) {

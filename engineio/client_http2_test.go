@@ -140,7 +140,8 @@ func TestClientOverHTTP2(t *testing.T) {
 			defer server.Close()
 			transport := server.Client().Transport.(*http.Transport)
 			transport.ForceAttemptHTTP2 = true
-			p := &endpoint{t: t, closed: make(chan struct{}), onMsg: func(Message) { s.done <- "received" }}
+			p := newEndpoint(t)
+			p.onMsg = func(Message) { s.done <- "received" }
 			open := func(sock *ClientSocket) Handler { p.socket = sock; return p }
 			opts := &DialOptions{Transports: []string{"polling"}, HTTPClient: server.Client()}
 			if _, err := Dial(t.Context(), server.URL, open, opts); err != nil {

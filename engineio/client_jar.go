@@ -70,7 +70,9 @@ func (j *cookieJar) Cookies(u *url.URL) []*http.Cookie {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	now := time.Now()
-	j.cookies = slices.DeleteFunc(j.cookies, func(c jarCookie) bool { return !c.expires.IsZero() && !c.expires.After(now) })
+	j.cookies = slices.DeleteFunc(j.cookies, func(c jarCookie) bool {
+		return !c.expires.IsZero() && !c.expires.After(now)
+	})
 	all := make([]*http.Cookie, len(j.cookies))
 	for i, c := range j.cookies {
 		all[i] = &http.Cookie{Name: c.name, Value: c.value}

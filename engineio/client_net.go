@@ -16,8 +16,9 @@ const (
 	maxAddresses = 32
 )
 
-// netDial makes a TCP connection to a host whose addresses may partly be dead. A net.Dialer alone tries those of one family
-// one after the other, each until its share of the deadline is used up, or without a deadline until the kernel gives up.
+// netDial makes a TCP connection to a host whose addresses may partly be dead. A net.Dialer alone tries those of one
+// family one after the other, each until its share of the deadline is used up, or without a deadline until the kernel
+// gives up.
 func netDial(ctx context.Context, network, addr string) (net.Conn, error) {
 	var d net.Dialer
 	host, port, err := net.SplitHostPort(addr)
@@ -62,9 +63,11 @@ func interleave(ips []net.IPAddr) []net.IPAddr {
 	return all
 }
 
-// race dials the addresses, each attemptDelay after the one before or when that has failed, and returns the first connection.
-// All attempts have ended when it returns.
-func race(ctx context.Context, addrs []string, dial func(ctx context.Context, addr string) (net.Conn, error)) (net.Conn, error) {
+// race dials the addresses, each attemptDelay after the one before or when that has failed, and returns the first
+// connection. All attempts have ended when it returns.
+func race(
+	ctx context.Context, addrs []string, dial func(ctx context.Context, addr string) (net.Conn, error),
+) (net.Conn, error) {
 	type result struct {
 		conn net.Conn
 		err  error

@@ -29,14 +29,12 @@ var (
 	errRedirected = errors.New("engineio: redirect made the request another one") // a POST a GET, without the messages
 )
 
-// clientPolling is the state of a session on polling. It needs ClientSocket.mu. One goroutine makes GET requests as long as
-// polling is not paused, another one POST requests as long as there is something to send.
+// clientPolling is what a session on polling has. It needs ClientSocket.mu.
 type clientPolling struct {
-	dialer   *clientDialer
-	polling  bool
-	posting  bool
-	farewell bool        // to be posted next, by whoever posts
-	late     *time.Timer // ends all requests of a session that is closed
+	dialer *clientDialer
+	state  clientPollState
+	rest   []byte      // came with the handshake; for the first that makes GETs, nil if nothing did
+	late   *time.Timer // ends all requests of a session that is closed
 }
 
 // openPolling makes the first request. An error is a *ClientError.
@@ -45,12 +43,12 @@ func (d *clientDialer) openPolling(ctx context.Context) (opened, error) {
 	if err != nil {
 		return opened{}, err
 	}
-	o := opened{transport: transportPolling}
+	o := opened{kind: kindPolling}
 	first := body
 	if i := bytes.IndexByte(body, 0x1e); i >= 0 {
 		first, o.rest = body[:i], body[i+1:]
 	}
-	o.handshake, err = decodeOpen(transportPolling, http.StatusOK, first, body)
+	o.handshake, err = decodeOpen(kindPolling, http.StatusOK, first, body)
 	return o, err
 }
 
@@ -141,7 +139,8 @@ func causeOf(ctx context.Context, err error) error {
 	return err
 }
 
-// readPayload reads an answer, which is not nil if there is no error. Memory is taken as it arrives, not as it is announced.
+// readPayload reads an answer, which is not nil if there is no error. Memory is taken as it arrives, not as it is
+// announced.
 func readPayload(r io.Reader, announced, limit int64) ([]byte, error) {
 	if announced > limit {
 		return nil, errTooBig
@@ -167,73 +166,86 @@ func readPayload(r io.Reader, announced, limit int64) ([]byte, error) {
 	}
 }
 
-// startPollLocked lets the GETs go on.
-func (s *ClientSocket) startPollLocked(rest []byte) {
-	p := s.poll
-	if p.polling {
-		return
+// stepPollingLocked takes the requests one step, and starts goroutines that make the next ones, except for a caller that
+// makes them: that one goes on. What is returned goes to stepped.
+func (s *ClientSocket) stepPollingLocked(p *clientPolling, in clientPollInput) clientPollEffect {
+	state, fx := p.state.step(in, s.queuedLocked())
+	p.state = state
+	if fx&pollRest != 0 {
+		s.up.stage = stageCommitting
 	}
-	p.polling = true
-	s.holds++
-	go s.pollOn(p, rest) // owned by the session; ends when polling is paused or the session closed; release lets Done go on
+	if fx&pollGet != 0 && in != pollGot {
+		s.refs++
+		go s.makeGets(p) // owned by the session; ends when polling pauses or the session is closed; unref lets Done go on
+	}
+	if fx&(pollPost|pollTellIt) != 0 && in != pollPosted {
+		s.refs++
+		go s.makePosts(p) // owned by the session; ends with the queue, or closeTimeout after the end; unref lets Done go on
+	}
+	return fx
 }
 
-// pollOn delivers rest, unless it is nil, and makes one GET after the other.
-func (s *ClientSocket) pollOn(p *clientPolling, rest []byte) {
-	defer s.release()
+// stepped does what stepPollingLocked left, without the lock. U is the upgrade of that moment.
+func (s *ClientSocket) stepped(p *clientPolling, u *clientUpgrade, fx clientPollEffect) {
+	if fx&pollRest != 0 {
+		s.commit(u)
+	}
+	if fx&pollFree != 0 {
+		p.dialer.close()
+	}
+}
+
+// stepPolling is both, for a goroutine that makes requests.
+func (s *ClientSocket) stepPolling(p *clientPolling, in clientPollInput) clientPollEffect {
+	s.mu.Lock()
+	fx, u := s.stepPollingLocked(p, in), s.up
+	var closing clientClosing
+	if in == pollPosted {
+		closing = s.drainedLocked()
+	}
+	s.mu.Unlock()
+	s.closeStopped(closing, false)
+	s.stepped(p, u, fx)
+	return fx
+}
+
+// makeGets delivers what came with the handshake, if it is the first, and makes one GET after the other.
+func (s *ClientSocket) makeGets(p *clientPolling) {
+	defer s.unref()
 	returned := false
 	defer func() {
 		if !returned { // as in handle
 			s.exited()
-			s.mu.Lock()
-			p.polling = false
-			s.mu.Unlock()
-			s.tidy(p)
+			s.stepPolling(p, pollGot)
 		}
 	}()
+	came := p.rest
+	p.rest = nil
 	for {
-		if rest != nil {
-			s.deliverPayload(rest)
+		if came != nil {
+			s.deliverPayload(came)
 		}
-		s.mu.Lock()
-		if s.state == sessionClosed || s.pausing() {
-			p.polling = false
-			u := s.pausedLocked()
-			s.mu.Unlock()
-			s.commit(u)
-			s.tidy(p)
-			returned = true
-			return
+		if s.stepPolling(p, pollGot)&pollGet == 0 {
+			break
 		}
-		sid := s.handshake.SID
-		s.mu.Unlock()
 		var err error
-		if rest, err = p.dialer.request(p.dialer.ctx, http.MethodGet, sid, nil); err != nil {
+		if came, err = p.dialer.request(p.dialer.ctx, http.MethodGet, s.handshake.SID, nil); err != nil {
 			s.close(ending{reason: TransportError, err: err}, true)
 		}
 	}
-}
-
-// tidy closes the connections of polling when the session is closed and nobody needs them any more.
-func (s *ClientSocket) tidy(p *clientPolling) {
-	s.mu.Lock()
-	done := s.state == sessionClosed && !p.polling && !p.posting
-	s.mu.Unlock()
-	if done {
-		p.dialer.close()
-	}
+	returned = true
 }
 
 // deliverPayload handles the packets of an answer, up to one that ends the session.
 func (s *ClientSocket) deliverPayload(data []byte) {
 	s.setBacklog(true)
 	defer s.setBacklog(false)
-	for p, err := range packet.Payload(data) {
+	for p, err := range s.codec().decodePayload(data) {
 		if err != nil {
 			s.close(malformed(notOurs(data, err)), true)
 			return
 		}
-		s.traceReceived(transportPolling, p)
+		s.tracePacket(kindPolling, false, p)
 		if e, ok := s.receive(p); !ok {
 			s.close(e, true)
 			return
@@ -241,96 +253,60 @@ func (s *ClientSocket) deliverPayload(data []byte) {
 	}
 }
 
-// startPostLocked gets what is queued on its way, if nobody is at it and polling is not paused.
-func (s *ClientSocket) startPostLocked() {
-	p := s.poll
-	if p == nil || p.posting || s.pausing() || s.state == sessionClosed || s.state == sessionOpening || !s.queuedLocked() {
-		return
-	}
-	p.posting = true
-	s.holds++
-	go s.post(p, getBatch()) // owned by the session; ends when the queue is empty or the session closed; release lets Done go on
-}
-
-// post makes POST requests, one at a time, until the queue is empty.
-func (s *ClientSocket) post(p *clientPolling, b *batch) {
-	defer s.release()
+// makePosts makes POST requests, one at a time, until the queue is empty, and tells the server of the end if it has to.
+func (s *ClientSocket) makePosts(p *clientPolling) {
+	defer s.unref()
 	limit := maxBatch
-	s.mu.Lock()
 	if m := s.handshake.MaxPayload; m > 0 {
 		limit = int(min(m, maxBatch))
 	}
-	sid := s.handshake.SID
-	for s.state != sessionClosed && !s.pausing() && s.takeLocked(b, limit+1) { // the first packet has no separator
-		s.mu.Unlock()
-		body := b.payload()
-		s.traceSent(transportPolling, b)
-		_, err := p.dialer.request(p.dialer.ctx, http.MethodPost, sid, body)
-		if err != nil {
-			s.close(ending{reason: TransportError, err: err}, false)
-		}
-		b.err = err
+	b := getBatch()
+	defer b.put()
+	for {
 		s.mu.Lock()
-		s.wroteLocked(b)
-	}
-	b.put()
-	if p.farewell {
+		if p.state.phase == pollTelling {
+			s.mu.Unlock()
+			s.tellClose(p, b)
+			return
+		}
+		some := s.takeLocked(b, limit+1) // the first packet has no separator
 		s.mu.Unlock()
-		s.farewell(p)
-		return
+		if some {
+			s.traceSent(kindPolling, b)
+			_, err := p.dialer.request(p.dialer.ctx, http.MethodPost, s.handshake.SID, b.payload(s.codec()))
+			if err != nil {
+				s.close(ending{reason: TransportError, err: err}, false)
+			}
+		}
+		s.mu.Lock()
+		s.sentLocked(b)
+		s.mu.Unlock()
+		if s.stepPolling(p, pollPosted)&(pollPost|pollTellIt) == 0 {
+			return
+		}
 	}
-	p.posting = false
-	u := s.pausedLocked()
-	fx := s.drainedLocked()
-	s.mu.Unlock()
-	s.finish(fx, false)
-	s.commit(u)
-	s.tidy(p)
 }
 
 // payload is the body of a POST. It is not pooled, as net/http may still read it after the answer has come.
-func (b *batch) payload() []byte {
+func (b *batch) payload(c *codec) []byte {
 	size := 0
 	for _, m := range b.items {
 		size += packet.PayloadSize(m.packet())
 	}
 	buf := make([]byte, 0, size)
 	for _, m := range b.items {
-		buf = packet.AppendPayload(buf, 0, m.packet())
+		buf = c.appendPayload(buf, 0, m.packet())
 	}
 	return buf
 }
 
-// farewellLocked sees to it that the server is told that the session is over, after what is being posted; p.posting tells
-// whether there is something. If it is true the caller starts sayFarewell.
-func (s *ClientSocket) farewellLocked(p *clientPolling) (start bool) {
-	p.late = time.AfterFunc(closeTimeout, p.dialer.cancel) // stopped by farewell
-	p.farewell = true
-	if p.posting {
-		return false
-	}
-	p.posting = true
-	s.holds++
-	return true
-}
-
-// sayFarewell is farewell on a goroutine of its own, with a hold.
-func (s *ClientSocket) sayFarewell(p *clientPolling) {
-	defer s.release()
-	s.farewell(p)
-}
-
-// farewell tells the server that the session is over, and lets the GET go then, which it might take for a lost client.
-func (s *ClientSocket) farewell(p *clientPolling) {
-	b := getBatch()
+// tellClose tells the server that the session is over, and lets the GET go then, which it might take for a lost client.
+func (s *ClientSocket) tellClose(p *clientPolling, b *batch) {
 	b.items = append(b.items, parcel{closePacket, 0})
-	s.traceSent(transportPolling, b)
-	b.put()
-	p.dialer.request(p.dialer.ctx, http.MethodPost, s.handshake.SID, []byte{'0' + byte(packet.Close)}) // a server that is gone needs none
+	s.traceSent(kindPolling, b)
+	body := b.payload(s.codec())
+	p.dialer.request(p.dialer.ctx, http.MethodPost, s.handshake.SID, body) // a server that is gone needs none
 	p.late.Stop()
 	p.dialer.cancel()
-	s.mu.Lock()
-	p.posting = false
-	s.mu.Unlock()
-	s.tidy(p)
+	s.stepPolling(p, pollTold)
 }

@@ -60,7 +60,8 @@ func TestClientBatches(t *testing.T) {
 	}
 }
 
-// TestClientOnePost: while a POST is under way others wait, and then go together. The script checks that there is one only.
+// TestClientOnePost: while a POST is under way others wait, and then go together. The script checks that there is one
+// only.
 func TestClientOnePost(t *testing.T) {
 	next := make(chan bool)
 	scripted(t, func(w http.ResponseWriter, r *http.Request) {
@@ -85,7 +86,8 @@ func TestClientOnePost(t *testing.T) {
 		p.socket.Send(SendOptions{Volatile: true}, text("sent"))
 		p.alive()
 		got := s.bodies()
-		if len(got) != 3 || got[0] != "40" || !strings.HasPrefix(got[1], "41\x1e42\x1e") || !strings.HasSuffix(got[1], "\x1e419") || got[2] != "4sent" {
+		if len(got) != 3 || got[0] != "40" || !strings.HasPrefix(got[1], "41\x1e42\x1e") ||
+			!strings.HasSuffix(got[1], "\x1e419") || got[2] != "4sent" {
 			t.Errorf("posted %q", got)
 		}
 		p.socket.Close()
@@ -119,20 +121,26 @@ func TestClientPollingEnds(t *testing.T) {
 		status    int
 		farewell  bool
 	}{
-		"close packet":      {get: answer(200, "1"), reason: TransportClose},
-		"no packet":         {get: answer(200, "abc"), reason: ParseError, farewell: true},
-		"empty":             {get: answer(200, ""), reason: ParseError, farewell: true},
-		"bad base64":        {get: answer(200, "4ok\x1eb!!!"), reason: ParseError, farewell: true},
-		"bad UTF-8":         {get: answer(200, "4\xff"), reason: ParseError, farewell: true},
-		"unknown session":   {get: answer(400, `{"code":1}`), reason: TransportError, message: "xhr poll error", status: 400},
-		"redirect":          {get: http.RedirectHandler("/elsewhere", http.StatusFound).ServeHTTP, reason: TransportError, message: "xhr poll error", status: http.StatusFound},
-		"no content":        {get: answer(204, ""), reason: TransportError, message: "xhr poll error", status: 204},
-		"cut":               {get: cut(""), reason: TransportError, message: "xhr poll error"},
-		"cut in the body":   {get: cut("4hello"), reason: TransportError, message: "xhr poll error", status: 200},
-		"POST refused":      {post: answer(413, ""), reason: TransportError, message: "xhr post error", status: 413},
-		"POST to a portal":  {post: answer(200, "<html>Sign in</html>"), reason: TransportError, message: "xhr post error", status: 200},
-		"POST cut":          {post: cut(""), reason: TransportError, message: "xhr post error"},
-		"POST answer dribs": {post: func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(500); w.(http.Flusher).Flush(); hang(r) }, reason: TransportError, message: "xhr post error", status: 500},
+		"close packet":    {get: answer(200, "1"), reason: TransportClose},
+		"no packet":       {get: answer(200, "abc"), reason: ParseError, farewell: true},
+		"empty":           {get: answer(200, ""), reason: ParseError, farewell: true},
+		"bad base64":      {get: answer(200, "4ok\x1eb!!!"), reason: ParseError, farewell: true},
+		"bad UTF-8":       {get: answer(200, "4\xff"), reason: ParseError, farewell: true},
+		"unknown session": {get: answer(400, `{"code":1}`), reason: TransportError, message: "xhr poll error", status: 400},
+		"redirect": {get: http.RedirectHandler("/elsewhere", http.StatusFound).ServeHTTP, reason: TransportError,
+			message: "xhr poll error", status: http.StatusFound},
+		"no content":      {get: answer(204, ""), reason: TransportError, message: "xhr poll error", status: 204},
+		"cut":             {get: cut(""), reason: TransportError, message: "xhr poll error"},
+		"cut in the body": {get: cut("4hello"), reason: TransportError, message: "xhr poll error", status: 200},
+		"POST refused":    {post: answer(413, ""), reason: TransportError, message: "xhr post error", status: 413},
+		"POST to a portal": {post: answer(200, "<html>Sign in</html>"), reason: TransportError, message: "xhr post error",
+			status: 200},
+		"POST cut": {post: cut(""), reason: TransportError, message: "xhr post error"},
+		"POST answer dribs": {post: func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(500)
+			w.(http.Flusher).Flush()
+			hang(r)
+		}, reason: TransportError, message: "xhr post error", status: 500},
 	} {
 		t.Run(name, func(t *testing.T) {
 			scripted(t, func(w http.ResponseWriter, r *http.Request) {
@@ -153,7 +161,8 @@ func TestClientPollingEnds(t *testing.T) {
 				}
 				p.want(test.reason)
 				var ce *ClientError
-				if errors.As(p.err, &ce) != (test.message != "") || ce != nil && (ce.Message != test.message || ce.Status != test.status) {
+				if errors.As(p.err, &ce) != (test.message != "") || ce != nil &&
+					(ce.Message != test.message || ce.Status != test.status) {
 					t.Errorf("error %v", p.err)
 				}
 				if got := strings.Join(s.bodies(), "|"); test.post == nil && (got == "1") != test.farewell {
@@ -293,7 +302,8 @@ func TestClientRequestTimeout(t *testing.T) {
 
 // TestClientRedirects: those that the user's client follows take nothing of ours to another origin.
 func TestClientRedirects(t *testing.T) {
-	for _, target := range []string{"http://elsewhere/stolen", "https://server/stolen", "file:///etc/passwd", "/stolen", "/engine.io/?loop=1"} {
+	for _, target := range []string{"http://elsewhere/stolen", "https://server/stolen", "file:///etc/passwd", "/stolen",
+		"/engine.io/?loop=1"} {
 		scripted(t, func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Path == "/stolen" && r.Host != "server" {
 				for name := range r.Header {
@@ -336,7 +346,8 @@ func TestClientRedirects(t *testing.T) {
 	}
 }
 
-// TestClientCookies: the session's jar takes what a server may set, in reasonable amounts, and the WebSocket gets it as well.
+// TestClientCookies: the session's jar takes what a server may set, in reasonable amounts, and the WebSocket gets it
+// as well.
 func TestClientCookies(t *testing.T) {
 	scripted(t, func(w http.ResponseWriter, r *http.Request) {
 		switch {
@@ -344,7 +355,8 @@ func TestClientCookies(t *testing.T) {
 			h := w.Header()
 			for _, c := range []string{
 				"sticky=a", "other=b; Domain=other.example", "mine=c; Domain=server", "secure=d; Secure", "gone=e; Max-Age=0",
-				"old=f; Expires=Thu, 01 Jan 1970 00:00:00 GMT", "soon=g; Max-Age=60", "odd=h; Expires=nonsense", "elsewhere=i; Path=/x",
+				"old=f; Expires=Thu, 01 Jan 1970 00:00:00 GMT", "soon=g; Max-Age=60", "odd=h; Expires=nonsense",
+				"elsewhere=i; Path=/x",
 				"nothing", "=empty", "sticky=z",
 			} {
 				h.Add("Set-Cookie", c)
@@ -384,7 +396,8 @@ func TestCookieJar(t *testing.T) {
 		u, _ := url.Parse("https://server:8080/engine.io/")
 		j := &cookieJar{host: "server:8080", secure: true}
 		for i := range 1000 {
-			j.SetCookies(u, []*http.Cookie{{Name: fmt.Sprint("c", i), Value: "x"}, {Name: fmt.Sprint("big", i), Value: strings.Repeat("x", maxCookieSize)}})
+			j.SetCookies(u, []*http.Cookie{{Name: fmt.Sprint("c", i), Value: "x"},
+				{Name: fmt.Sprint("big", i), Value: strings.Repeat("x", maxCookieSize)}})
 		}
 		if got := j.Cookies(u); len(got) != maxCookies || got[maxCookies-1].Name != "c999" {
 			t.Errorf("%d cookies are kept", len(got))
@@ -403,7 +416,8 @@ func TestCookieJar(t *testing.T) {
 			t.Errorf("%s are kept", got)
 		}
 		j = &cookieJar{host: "server:8080", secure: true}
-		j.SetCookies(u, []*http.Cookie{{Name: "a", Value: "1", MaxAge: 10}, {Name: "b", Value: "2", Secure: true}, {Name: "c", Value: "3", MaxAge: math.MaxInt}})
+		j.SetCookies(u, []*http.Cookie{{Name: "a", Value: "1", MaxAge: 10}, {Name: "b", Value: "2", Secure: true},
+			{Name: "c", Value: "3", MaxAge: math.MaxInt}})
 		<-time.After(11 * time.Second)
 		if got := fmt.Sprint(j.Cookies(u)); got != "[b=2 c=3]" {
 			t.Errorf("left: %s", got)
@@ -444,7 +458,8 @@ func TestClientHTTPClient(t *testing.T) {
 func TestClientHTTPClientDials(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, e *env) {
 		var proxied atomic.Int32
-		transport := &http.Transport{DialContext: e.net.DialContext, Proxy: func(*http.Request) (*url.URL, error) { proxied.Add(1); return nil, nil }}
+		transport := &http.Transport{DialContext: e.net.DialContext,
+			Proxy: func(*http.Request) (*url.URL, error) { proxied.Add(1); return nil, nil }}
 		client := &http.Client{Transport: transport}
 		for _, o := range []*DialOptions{
 			{HTTPClient: client},

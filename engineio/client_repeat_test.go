@@ -26,7 +26,7 @@ import (
 func TestClientConnections(t *testing.T) {
 	for _, pooled := range []bool{false, true} {
 		bubble(t, nil, func(t *testing.T, e *env) {
-			e.onMsg = func(r *recorder, m Message) { r.socket.Send(SendOptions{}, Prepare(m)) }
+			e.onMsg = echo
 			var opened, open, most atomic.Int32
 			dial := func(ctx context.Context, network, addr string) (net.Conn, error) {
 				c, err := e.net.DialContext(ctx, network, addr)
@@ -144,8 +144,9 @@ func TestClientRepeats(t *testing.T) {
 		repeated      bool
 	}
 	for name, f := range map[string]fault{
-		"closed while idle":        {true, true, errors.New("http: server closed idle connection"), true},
-		"reset while idle":         {true, true, errors.New("readLoopPeekFailLocked: read tcp: connection reset by peer"), true},
+		"closed while idle": {true, true, errors.New("http: server closed idle connection"), true},
+		"reset while idle": {true, true, errors.New("readLoopPeekFailLocked: read tcp: connection reset by peer"),
+			true},
 		"not written":              {true, false, io.EOF, true},
 		"written":                  {true, true, io.EOF, false},
 		"written, reset":           {true, true, syscall.ECONNRESET, false},

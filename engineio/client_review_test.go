@@ -37,8 +37,8 @@ func takeOver(w http.ResponseWriter, answer string) {
 	io.Copy(io.Discard, rw)
 }
 
-// TestClientSwitchedProtocols: a 101 to what is no handshake hands the connection over to us, and nothing of net/http watches
-// it any more. A server that says nothing on it must not hold up anything.
+// TestClientSwitchedProtocols: a 101 to what is no handshake hands the connection over to us, and nothing of net/http
+// watches it any more. A server that says nothing on it must not hold up anything.
 func TestClientSwitchedProtocols(t *testing.T) {
 	const switching = "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n"
 	for name, opens := range map[string]bool{"open": false, "poll": true} {
@@ -122,7 +122,8 @@ func TestClientCertificateNames(t *testing.T) {
 	}
 	roots := x509.NewCertPool()
 	roots.AddCert(leaf)
-	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}})
+	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der},
+		PrivateKey: key}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -282,13 +283,15 @@ func TestClientPostIsNotRepeated(t *testing.T) {
 
 // TestClientSharedHTTPClient: net/http completes the configuration of a Transport with its first request.
 func TestClientSharedHTTPClient(t *testing.T) {
-	client := &http.Client{Transport: &http.Transport{ForceAttemptHTTP2: true, DialContext: func(context.Context, string, string) (net.Conn, error) {
-		return nil, errors.New("nobody there")
-	}}}
+	client := &http.Client{Transport: &http.Transport{ForceAttemptHTTP2: true,
+		DialContext: func(context.Context, string, string) (net.Conn, error) {
+			return nil, errors.New("nobody there")
+		}}}
 	var all sync.WaitGroup
 	for _, transport := range []string{"polling", "websocket", "polling", "websocket"} {
 		all.Go(func() {
-			if _, err := Dial(t.Context(), "https://server", nil, &DialOptions{Transports: []string{transport}, HTTPClient: client}); err == nil {
+			if _, err := Dial(t.Context(), "https://server", nil,
+				&DialOptions{Transports: []string{transport}, HTTPClient: client}); err == nil {
 				t.Error("a session with nobody")
 			}
 		})
@@ -379,8 +382,8 @@ func TestClientDeafDialer(t *testing.T) {
 	}
 }
 
-// TestClientHTTPClientTLS: a function of the user's client that makes TLS connections, and maybe checks more than a tls.Config
-// tells, makes those of WebSockets, too.
+// TestClientHTTPClientTLS: a function of the user's client that makes TLS connections, and maybe checks more than a
+// tls.Config tells, makes those of WebSockets, too.
 func TestClientHTTPClientTLS(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, e *env) {
 		dialed := make(chan string, 10)
@@ -391,9 +394,13 @@ func TestClientHTTPClientTLS(t *testing.T) {
 		nobody := func(context.Context, string, string) (net.Conn, error) { return nil, errors.New("dialed without TLS") }
 		for _, transport := range []*http.Transport{
 			{DialContext: nobody, DialTLSContext: dial},
-			{DialContext: nobody, DialTLS: func(network, addr string) (net.Conn, error) { return dial(t.Context(), network, addr) }},
+			{DialContext: nobody, DialTLS: func(network, addr string) (net.Conn,
+				error) {
+				return dial(t.Context(), network, addr)
+			}},
 		} {
-			p, err := dialEndpoint(t, "https://server", &DialOptions{HTTPClient: &http.Client{Transport: transport}, Transports: []string{"websocket"}})
+			p, err := dialEndpoint(t, "https://server",
+				&DialOptions{HTTPClient: &http.Client{Transport: transport}, Transports: []string{"websocket"}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -460,7 +467,7 @@ func TestClientAgainstChaos(t *testing.T) {
 			o.TryAllTransports, o.UpgradeTimeout = dice(2) == 0, time.Second
 			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 			defer cancel()
-			p := &endpoint{t: t, closed: make(chan struct{})}
+			p := newEndpoint(t)
 			start := time.Now()
 			sock, err := Dial(ctx, "http://server", func(s *ClientSocket) Handler { p.socket = s; return p }, o)
 			if took := time.Since(start); took > 9*time.Second {
@@ -470,7 +477,8 @@ func TestClientAgainstChaos(t *testing.T) {
 				return
 			}
 			for range dice(10) {
-				_ = sock.Send(SendOptions{Volatile: dice(3) == 0, Defer: dice(3) == 0}, text("x"), Prepare(Message{Binary: true, Data: []byte("y")}))
+				_ = sock.Send(SendOptions{Volatile: dice(3) == 0, Defer: dice(3) == 0}, text("x"),
+					Prepare(Message{Binary: true, Data: []byte("y")}))
 				<-time.After(time.Duration(1+dice(500)) * time.Millisecond)
 			}
 			limit := 50 * time.Second // silence, and closeTimeout
@@ -559,7 +567,8 @@ func TestClientProxyError(t *testing.T) {
 	} {
 		for _, transport := range []string{"polling", "websocket"} {
 			o.Transports = []string{transport}
-			if _, err := Dial(t.Context(), "http://server.invalid", nil, &o); err == nil || strings.Contains(err.Error(), "secret") {
+			if _, err := Dial(t.Context(), "http://server.invalid", nil, &o); err == nil ||
+				strings.Contains(err.Error(), "secret") {
 				t.Errorf("%s: %v", transport, err)
 			}
 		}

@@ -2,7 +2,6 @@ package engineio
 
 import (
 	"errors"
-	"os"
 	"time"
 
 	"sio.example/socketio/engineio/packet"
@@ -15,9 +14,9 @@ const (
 	clientQueuePackets = 65_536
 )
 
-// Send queues messages that stay adjacent. It returns ErrClosed once the session is closed or closing, and ErrQueueFull
-// if they do not fit (into an empty queue a message of any size does). Volatile messages are dropped instead, also while
-// the transport cannot take them at once. It calls neither the Handler nor a Logger nor Trace.
+// Send queues messages that stay adjacent. It returns ErrClosed once the session is closed or closing, and
+// ErrQueueFull if they do not fit (into an empty queue a message of any size does). Volatile messages are dropped
+// instead, also while the transport cannot take them at once. It calls neither the Handler nor a Logger nor Trace.
 func (s *ClientSocket) Send(o SendOptions, ms ...*Prepared) error {
 	cost := 0
 	for _, m := range ms {
@@ -29,12 +28,12 @@ func (s *ClientSocket) Send(o SendOptions, ms ...*Prepared) error {
 		return ErrClosed
 	}
 	if !s.aliveLocked() && !s.behind() {
-		fx := s.closeLocked(ending{reason: PingTimeout, status: websocket.PolicyViolation, text: "ping timeout"})
-		s.holds++
+		fx := s.stopLocked(pingTimeout)
+		s.refs++
 		s.mu.Unlock()
-		go func() { // owned by the session, ends when it is closed; release lets Done go on. The caller may hold locks
-			defer s.release() // HandleClose may end the goroutine
-			s.finish(fx, true)
+		go func() { // owned by the session, ends when it is closed; unref lets Done go on. The caller may hold locks
+			defer s.unref() // HandleClose may end the goroutine
+			s.closeStopped(fx, true)
 		}()
 		return ErrClosed
 	}
@@ -61,53 +60,56 @@ func (s *ClientSocket) overLocked(cost, n int) bool {
 // writableLocked reports whether a message would go out soon.
 func (s *ClientSocket) writableLocked() bool {
 	switch {
-	case s.pausing():
-		return false
-	case s.conn != nil:
+	case s.link != nil:
 		return s.blockedAt.IsZero() || time.Since(s.blockedAt) < patience
+	case s.poll != nil:
+		return s.poll.state.phase == pollRunning && !s.poll.state.posting
 	}
-	return s.poll != nil && !s.poll.posting
+	return false
 }
 
 // queuedLocked reports whether there is anything to send.
-func (s *ClientSocket) queuedLocked() bool { return s.pong || s.out.queue.Len() > 0 }
+func (s *ClientSocket) queuedLocked() bool { return s.beatDue || s.out.queue.Len() > 0 }
 
 // startLocked gets what is queued on its way.
 func (s *ClientSocket) startLocked() {
-	if s.conn == nil {
-		s.startPostLocked()
-		return
-	}
-	if !s.out.flushing && s.state != sessionClosed && s.queuedLocked() {
-		s.startFlushLocked(s.newBatchLocked(s.conn))
+	switch {
+	case s.mayFlushLocked():
+		s.startFlushLocked(false)
+	case s.poll != nil && s.state != sessionOpening:
+		s.stepPollingLocked(s.poll, pollQueue)
 	}
 }
 
-// newBatchLocked is a batch for c, with the right to write and a hold.
-func (s *ClientSocket) newBatchLocked(c *websocket.Conn) *batch {
+// mayFlushLocked reports whether there is something to write to the link, and nobody at it.
+func (s *ClientSocket) mayFlushLocked() bool {
+	return s.link != nil && !s.out.flushing && s.state != sessionClosed && s.queuedLocked()
+}
+
+// newBatchLocked is a batch with the right to write to the link, and a hold on the session.
+func (s *ClientSocket) newBatchLocked() *batch {
 	s.out.flushing = true
-	s.holds++
-	return newBatch(s, maskedLink{webSocketLink{c}}, s.base64)
+	s.refs++
+	return newBatch(s, s.link, s.base64)
 }
 
-// startFlushLocked starts the flusher.
-func (s *ClientSocket) startFlushLocked(b *batch) {
-	go b.flush() // owned by the session, ends when the queue is empty or the session closes; next lets Done go on
+// startFlushLocked starts the flusher. Owed says that the link has something to write already.
+func (s *ClientSocket) startFlushLocked(owed bool) {
+	b := s.newBatchLocked()
+	b.tried = owed
+	go b.flush() // owned by the session, ends when the queue is empty or the session is closed; next lets Done go on
 }
 
 // Flush starts sending what Defer left. It never blocks: what the kernel does not take at once is written by a
 // goroutine of the session.
 func (s *ClientSocket) Flush() {
 	s.mu.Lock()
-	c := s.conn
-	if c == nil || s.out.flushing || s.state == sessionClosed || !s.queuedLocked() {
-		if c == nil {
-			s.startPostLocked()
-		}
+	if !s.mayFlushLocked() {
+		s.startLocked() // on polling
 		s.mu.Unlock()
 		return
 	}
-	b := s.newBatchLocked(c)
+	b := s.newBatchLocked()
 	s.takeLocked(b, batchBytes)
 	s.mu.Unlock()
 	b.flushInline()
@@ -116,7 +118,7 @@ func (s *ClientSocket) Flush() {
 // next is part of sender.
 func (s *ClientSocket) next(b *batch) bool {
 	s.mu.Lock()
-	s.wroteLocked(b)
+	s.sentLocked(b)
 	if s.state != sessionClosed && s.takeLocked(b, batchBytes) {
 		s.mu.Unlock()
 		return true
@@ -124,12 +126,12 @@ func (s *ClientSocket) next(b *batch) bool {
 	s.out.flushing = false
 	fx := s.drainedLocked()
 	s.mu.Unlock()
-	s.finish(fx, false)
-	s.release()
+	s.closeStopped(fx, false)
+	s.unref()
 	return false
 }
 
-func (s *ClientSocket) sending(b *batch) { s.traceSent(transportWebSocket, b) }
+func (s *ClientSocket) sending(b *batch) { s.traceSent(b.link.kind(), b) }
 
 func (s *ClientSocket) blocked(on bool) {
 	s.mu.Lock()
@@ -139,42 +141,42 @@ func (s *ClientSocket) blocked(on bool) {
 	}
 }
 
+// writeFailed is part of sender. The reader may be about to end the session and know why, as after the close frame of
+// either end; but while the queue is sent before the end, it is the writer who tells that it could not be.
 func (s *ClientSocket) writeFailed(err error) {
-	if !s.knownByReader(err) {
-		s.close(clientWriteEnding(err), false)
-	}
-}
-
-// knownByReader reports whether the reader is about to end the session, and knows why, as after the close frame of either
-// end. While the queue is sent before the end, the writer tells that it could not be.
-func (s *ClientSocket) knownByReader(err error) bool {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.state == sessionOpen && errors.Is(err, websocket.ErrClosed)
-}
-
-// clientWriteEnding is what a failed write does to the session.
-func clientWriteEnding(err error) ending {
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return ending{reason: TransportError, err: &ClientError{Transport: transportWebSocket, Message: "websocket error", Err: err}}
+	l, known := s.link, s.state == sessionOpen && errors.Is(err, errLinkClosed)
+	s.mu.Unlock()
+	if l != nil && !known {
+		s.close(clientLinkEnding(l, err), false)
 	}
-	return ending{reason: TransportClose, err: err}
 }
 
-// takeLocked moves what fits into limit bytes from the queue to b, at least one packet, and reports whether there was any.
-// A pong goes before all else: the server counts the seconds.
+// clientLinkEnding is what a failed read or write does to the session. A link that just ends is a close.
+func clientLinkEnding(l link, err error) ending {
+	switch l.fault(err) {
+	case faultNone:
+		return ending{reason: TransportClose, err: err, status: websocket.NormalClosure}
+	default:
+		return ending{reason: TransportError, err: linkError(l.kind(), err), status: websocket.NormalClosure}
+	}
+}
+
+// takeLocked moves what fits into limit bytes from the queue to b, at least one packet, and reports whether there was
+// any. The answer to a ping goes before all else: the server counts the seconds.
 func (s *ClientSocket) takeLocked(b *batch, limit int) bool {
 	size := 0
-	if s.pong {
-		s.pong = false
-		size = packet.PayloadSize(pongPacket.packet())
-		b.items = append(b.items, parcel{pongPacket, 0})
+	if s.beatDue {
+		s.beatDue = false
+		beat := s.codec().client.says
+		size = packet.PayloadSize(beat.packet())
+		b.items = append(b.items, parcel{beat, 0})
 	}
 	return s.out.take(b, size, limit, batchMessages)
 }
 
-// wroteLocked takes the batch off the budget and empties it.
-func (s *ClientSocket) wroteLocked(b *batch) {
+// sentLocked takes the batch off the budget and empties it.
+func (s *ClientSocket) sentLocked(b *batch) {
 	if b.messages > 0 && s.state != sessionClosed {
 		s.out.sent(b)
 	}

@@ -2,7 +2,6 @@ package engineio
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -15,7 +14,6 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -158,62 +156,9 @@ func TestClientVolatile(t *testing.T) {
 	})
 }
 
-// TestClientSizes: messages of all sizes, both ways, on each transport, text and binary, also as base64.
-func TestClientSizes(t *testing.T) {
-	for _, base64 := range []bool{false, true} {
-		eachTransport(t, &Options{MaxPayload: 4 << 20, MaxQueueBytes: 100 << 20}, func(t *testing.T, e *env, o *DialOptions) {
-			e.onMsg = func(r *recorder, m Message) { r.socket.Send(SendOptions{}, Prepare(m)) }
-			o.ForceBase64 = base64
-			p := e.join(o)
-			sizes := []int{0, 1, 124, 125, 126, 127, 1000, 65534, 65535, 65536, 300_000, 2_000_000}
-			for _, n := range sizes {
-				p.socket.Send(SendOptions{}, Prepare(Message{Data: bytes.Repeat([]byte{'x'}, n)}), Prepare(Message{Binary: true, Data: bytes.Repeat([]byte{0xfe}, n)}))
-			}
-			<-time.After(10 * time.Second)
-			p.mu.Lock()
-			if len(p.messages) != 2*len(sizes) {
-				t.Fatalf("%d of %d messages came", len(p.messages), 2*len(sizes))
-			}
-			for i, m := range p.messages {
-				if n := sizes[i/2]; len(m.Data) != n || m.Binary != (i%2 == 1) || n > 0 && m.Data[n-1] != map[bool]byte{false: 'x', true: 0xfe}[m.Binary] {
-					t.Errorf("message %d: %d bytes, binary %v", i, len(m.Data), m.Binary)
-				}
-			}
-			p.mu.Unlock()
-			p.socket.Close()
-			p.want(ForcedClose)
-		})
-	}
-}
-
-// TestClientConcurrency: all methods at once.
-func TestClientConcurrency(t *testing.T) {
-	eachTransport(t, nil, func(t *testing.T, e *env, o *DialOptions) {
-		e.onMsg = func(r *recorder, m Message) { r.socket.Send(SendOptions{}, Prepare(m)) }
-		p := e.join(o)
-		var running sync.WaitGroup
-		for i := range 8 {
-			running.Go(func() {
-				for j := range 100 {
-					_ = p.socket.Send(SendOptions{Volatile: j%10 == 9, Defer: j%3 == 0}, text(fmt.Sprint(i, "-", j)))
-					p.socket.Flush()
-					p.socket.Alive()
-					p.socket.Transport()
-					p.socket.Context()
-					if i == 7 && j == 90 {
-						p.socket.Close()
-					}
-				}
-			})
-		}
-		running.Wait()
-		p.want(ForcedClose)
-	})
-}
-
 // TestClientOnTLS: certificates are checked by default, on both transports, and Done leaves no connection.
 func TestClientOnTLS(t *testing.T) {
-	engine := NewServer(func(s *Socket, _ *http.Request) Handler { return benchEcho{s} }, nil)
+	engine := NewServer(func(s *Socket, _ *http.Request) Handler { return echoing{s} }, nil)
 	srv := httptest.NewUnstartedServer(engine)
 	srv.Config.ErrorLog = log.New(io.Discard, "", 0)
 	srv.EnableHTTP2 = true
@@ -253,21 +198,10 @@ func TestClientOnTLS(t *testing.T) {
 	}
 }
 
-type benchEcho struct{ s *Socket }
-
-func (h benchEcho) HandleMessage(m Message)   { _ = h.s.Send(SendOptions{}, Prepare(m)) }
-func (h benchEcho) HandleClose(Reason, error) {}
-
-// A sink counts what comes.
-type sink struct{ got chan struct{} }
-
-func (h *sink) HandleMessage(Message)     { h.got <- struct{}{} }
-func (h *sink) HandleClose(Reason, error) {}
-
 // TestClientProxy: both transports go through it, with its password; nothing tells what that is.
 func TestClientProxy(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, e *env) {
-		e.onMsg = func(r *recorder, m Message) { r.socket.Send(SendOptions{}, Prepare(m)) }
+		e.onMsg = echo
 		var tunnels, forwards atomic.Int32
 		proxy := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.Header.Get("Proxy-Authorization") != "Basic dTpzZWNyZXQ=" {
@@ -305,12 +239,13 @@ func TestClientProxy(t *testing.T) {
 		go proxy.Serve(proxyNet) // ends with Close
 		defer proxy.Close()
 		for _, transports := range []string{"polling", "websocket", "polling,websocket"} {
-			o := &DialOptions{Transports: strings.Split(transports, ","), NetDial: func(ctx context.Context, network, addr string) (net.Conn, error) {
-				if addr != "proxy:3128" {
-					return nil, fmt.Errorf("dialed %s", addr)
-				}
-				return proxyNet.DialContext(ctx, network, addr)
-			}}
+			o := &DialOptions{Transports: strings.Split(transports, ","),
+				NetDial: func(ctx context.Context, network, addr string) (net.Conn, error) {
+					if addr != "proxy:3128" {
+						return nil, fmt.Errorf("dialed %s", addr)
+					}
+					return proxyNet.DialContext(ctx, network, addr)
+				}}
 			o.Proxy = func(r *http.Request) (*url.URL, error) {
 				return &url.URL{Scheme: "http", Host: "proxy:3128", User: url.UserPassword("u", "secret")}, nil
 			}
@@ -323,7 +258,8 @@ func TestClientProxy(t *testing.T) {
 			}
 			p.socket.Close()
 			p.want(ForcedClose)
-			if polling := strings.HasPrefix(transports, "polling"); (forwards.Swap(0) > 0) != polling || (tunnels.Swap(0) > 0) != (transports != "polling") {
+			if polling := strings.HasPrefix(transports, "polling"); (forwards.Swap(0) > 0) != polling ||
+				(tunnels.Swap(0) > 0) != (transports != "polling") {
 				t.Errorf("%s did not go through the proxy", transports)
 			}
 
@@ -352,7 +288,8 @@ func TestClientSendAllocations(t *testing.T) {
 	}
 	srv := httptest.NewServer(NewServer(func(*Socket, *http.Request) Handler { return ignoring{} }, nil))
 	defer srv.Close()
-	s, err := Dial(t.Context(), srv.URL, func(*ClientSocket) Handler { return ignoring{} }, &DialOptions{Transports: []string{"websocket"}})
+	s, err := Dial(t.Context(), srv.URL, func(*ClientSocket) Handler { return ignoring{} },
+		&DialOptions{Transports: []string{"websocket"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -372,8 +309,3 @@ func TestClientSendAllocations(t *testing.T) {
 		t.Error(err)
 	}
 }
-
-type ignoring struct{}
-
-func (ignoring) HandleMessage(Message)     {}
-func (ignoring) HandleClose(Reason, error) {}

@@ -17,8 +17,8 @@ import (
 
 // A ClientSocket is the client's end of one session. Its methods are safe for concurrent use and never block.
 //
-// It is done when nothing is left that works for it: holds counts its goroutines, the connections of polling, and one until
-// the Handler has been told of the end.
+// It is done when nothing is left that works for it: refs counts its goroutines, the connections of polling, and one
+// until the Handler has been told of the end.
 type ClientSocket struct {
 	handler   Handler          // set before the latch opens
 	handshake packet.Handshake // set before anybody has the socket
@@ -28,25 +28,25 @@ type ClientSocket struct {
 	maxQueued int // and messages
 	base64    bool
 
-	latch latch
-	marks atomic.Uint32 // see client_heartbeat.go
-	in    struct {      // belongs to the reader
-		grown bool // messages were handled on this stack
-		fresh uint8
+	latch  latch
+	marks  atomic.Uint32 // see client_heartbeat.go
+	reader struct {      // belongs to the reader of a link
+		stackDirty  bool  // messages were handled on this stack
+		freshStacks uint8 // how often the reader took a fresh one
 	}
-	looked bool // for the next ping, once; guarded by mu
+	finalLook bool // at whether a ping has come; guarded by mu
 
 	mu        sync.Mutex
 	state     sessionState
-	pong      bool // is due, before all that is queued
-	ws        bool // the transport is, or was, a WebSocket
-	holds     int32
-	conn      *websocket.Conn // the transport; nil while it is polling
-	poll      *clientPolling  // nil when it is not polling
-	up        *clientUpgrade  // nil when there is none
+	beatDue   bool          // an answer to the server's ping, before all that is queued
+	kind      transportKind // of the transport; the last one of a session that is closed
+	refs      int32
+	link      link           // the transport; nil while it is polling
+	poll      *clientPolling // nil when it is not polling
+	up        *clientUpgrade // nil when there is none
 	out       outbox
 	blockedAt time.Time // since when the flusher waits for the peer to read; zero if it does not
-	pingBy    time.Time // when the next ping is overdue; while draining, when the session ends anyway
+	pingDue   time.Time // when the next ping is overdue; while draining, when the session ends anyway
 	timer     *time.Timer
 	ctx       context.Context
 	cancel    context.CancelCauseFunc
@@ -57,19 +57,22 @@ type ClientSocket struct {
 // sessionOpening is before the handshake. Nobody has the socket yet.
 const sessionOpening sessionState = sessionClosed + 1
 
-// The packets without content that a client sends.
+// The packets that only a client sends, and the answer to a ping.
 var (
 	pongPacket    = &Prepared{typ: packet.Pong}
 	probePacket   = &Prepared{typ: packet.Ping, m: Message{Data: []byte("probe")}}
 	upgradePacket = &Prepared{typ: packet.Upgrade}
 )
 
-// newClientSocket makes a socket that is not open yet, with a hold that start or abandon takes over. It keeps no options,
-// which may be made for one session and outlive it here.
+// codec is the revision that the session speaks.
+func (s *ClientSocket) codec() *codec { return &revision4 }
+
+// newClientSocket makes a socket that is not open yet, with a ref that start or abandon takes over. It keeps no
+// options, which may be made for one session and outlive it here.
 func newClientSocket(o *DialOptions) *ClientSocket {
 	s := &ClientSocket{
 		state: sessionOpening, trace: o.Trace, logger: journal.Logger(o.Logger, nil), base64: o.ForceBase64,
-		maxBytes: o.MaxQueueBytes, maxQueued: o.MaxQueuePackets, holds: 1,
+		maxBytes: o.MaxQueueBytes, maxQueued: o.MaxQueuePackets, refs: 1,
 	}
 	def(&s.maxBytes, clientQueueBytes)
 	def(&s.maxQueued, clientQueuePackets)
@@ -81,24 +84,24 @@ func (s *ClientSocket) start(d *clientDialer, o opened, open func(*ClientSocket)
 	s.handshake = o.handshake
 	s.latch.enter()
 	s.mu.Lock()
-	s.state = sessionOpen
-	s.holds++ // for what follows
-	if o.conn != nil {
-		s.conn, s.ws = o.conn, true
-		s.holds++ // for the reader
+	s.state, s.kind = sessionOpen, o.kind
+	s.refs++ // for what follows
+	if o.link != nil {
+		s.link = o.link
+		s.refs++ // for the reader
 	} else {
-		s.poll = &clientPolling{dialer: d}
+		s.poll = &clientPolling{dialer: d, rest: o.rest}
 	}
 	s.expectPingLocked()
 	s.mu.Unlock()
-	defer s.release()
+	defer s.unref()
 	if t := s.trace; t != nil && t.Handshake != nil {
-		t.Handshake(o.transport, o.handshake)
+		t.Handshake(o.kind.String(), o.handshake)
 	}
 	if l := s.logger; l.Enabled(context.Background(), slog.LevelDebug) {
-		l.Debug("engineio: session open", "sid", s.shortID(), "transport", o.transport)
+		l.Debug("engineio: session open", "sid", s.shortID(), "transport", o.kind.String())
 	}
-	if o.conn != nil {
+	if o.link != nil {
 		d.close()
 	}
 
@@ -106,7 +109,7 @@ func (s *ClientSocket) start(d *clientDialer, o opened, open func(*ClientSocket)
 	defer func() {
 		if !returned { // open panics
 			s.Abort(TransportError, errPanic)
-			s.leaveGate()
+			s.leaveLatch()
 			s.receiveFrom(d, o)
 		}
 	}()
@@ -115,22 +118,21 @@ func (s *ClientSocket) start(d *clientDialer, o opened, open func(*ClientSocket)
 	if s.handler == nil {
 		s.Abort(TransportError, errNoHandler)
 	}
-	s.leaveGate()
+	s.leaveLatch()
 	s.receiveFrom(d, o)
 	return s.handler != nil
 }
 
 // receiveFrom starts what receives, and the upgrade.
 func (s *ClientSocket) receiveFrom(d *clientDialer, o opened) {
-	if o.conn != nil {
-		go s.read(o.conn, nil) // the reader: owned by the session, ends with the connection, and release lets Done go on
+	if o.link != nil {
+		go s.read(o.link, nil) // the reader: owned by the session, ends with the connection, and unref lets Done go on
 		return
 	}
 	s.mu.Lock()
 	if s.state != sessionClosed {
-		s.startPollLocked(o.rest)
-		s.startPostLocked()
-		s.startUpgradeLocked(d)
+		s.stepPollingLocked(s.poll, pollBegin)
+		s.startUpgradeLocked(d, 0)
 	}
 	s.mu.Unlock()
 }
@@ -141,7 +143,7 @@ func (s *ClientSocket) abandon(d *clientDialer) {
 	s.state, s.end = sessionClosed, &ending{reason: TransportError}
 	s.mu.Unlock()
 	d.close()
-	s.release()
+	s.unref()
 	// What is left now is a dial that has been told to end. If it is the user's it may not care.
 	t := time.NewTimer(time.Second)
 	defer t.Stop()
@@ -154,14 +156,11 @@ func (s *ClientSocket) abandon(d *clientDialer) {
 // ID is the session id. It is a credential: do not show it to others.
 func (s *ClientSocket) ID() string { return s.handshake.SID }
 
-// Transport is "polling" or "websocket"; that of the last packet when the session is closed.
+// Transport is "polling", "websocket" or "webtransport"; that of the last packet when the session is closed.
 func (s *ClientSocket) Transport() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.ws {
-		return transportWebSocket
-	}
-	return transportPolling
+	return s.kind.String()
 }
 
 // Handshake is what the server said when the session opened.
@@ -186,7 +185,7 @@ func (s *ClientSocket) Done() <-chan struct{} {
 	defer s.mu.Unlock()
 	if s.done == nil {
 		s.done = make(chan struct{})
-		if s.holds == 0 {
+		if s.refs == 0 {
 			close(s.done)
 		}
 	}
@@ -194,8 +193,8 @@ func (s *ClientSocket) Done() <-chan struct{} {
 }
 
 // Close ends the session with ForcedClose after what is queued was sent and an upgrade under way has ended, and tells
-// the server. That may take 30 seconds; meanwhile messages are still received. HandleClose gets an error if not all could
-// be sent.
+// the server. That may take 30 seconds; meanwhile messages are still received. HandleClose gets an error if not all
+// could be sent.
 func (s *ClientSocket) Close() {
 	s.mu.Lock()
 	if s.state != sessionOpen {
@@ -211,21 +210,22 @@ func (s *ClientSocket) Close() {
 	if cancel != nil {
 		cancel(ForcedClose)
 	}
-	s.finish(fx, false)
+	s.closeStopped(fx, false)
 }
 
 var errUnsent = errors.New("engineio: not all that was queued could be sent")
 
 // drainedLocked closes a session that is draining when there is nothing more to wait for.
 func (s *ClientSocket) drainedLocked() clientClosing {
-	if s.state != sessionDraining || s.out.flushing || s.up != nil || s.queuedLocked() || s.poll != nil && s.poll.posting {
+	posting := s.poll != nil && s.poll.state.posting
+	if s.state != sessionDraining || s.out.flushing || s.up != nil || s.queuedLocked() || posting {
 		return clientClosing{}
 	}
-	return s.closeLocked(*s.end)
+	return s.stopLocked(*s.end)
 }
 
-// Abort ends the session at once with reason, and drops what is queued. It tries to tell the server, which may keep Done
-// waiting for three seconds.
+// Abort ends the session at once with reason, and drops what is queued. It tries to tell the server, which may keep
+// Done waiting for three seconds.
 func (s *ClientSocket) Abort(reason Reason, err error) {
 	e := ending{reason: reason, err: err, status: websocket.NormalClosure}
 	switch reason {
@@ -240,34 +240,35 @@ func (s *ClientSocket) Abort(reason Reason, err error) {
 // close ends the session at once. Inline is as in Socket.close.
 func (s *ClientSocket) close(e ending, inline bool) {
 	s.mu.Lock()
-	fx := s.closeLocked(e)
+	fx := s.stopLocked(e)
 	s.mu.Unlock()
-	s.finish(fx, inline)
+	s.closeStopped(fx, inline)
 }
 
 // clientClosing is what is left to do when the lock is released.
 type clientClosing struct {
-	done     bool // there is something to do
-	conn     *websocket.Conn
-	up       *clientUpgrade
-	poll     *clientPolling
-	lost     bool // the server is gone, or knows
-	farewell bool // it is to be told by a goroutine
-	cancel   context.CancelCauseFunc
-	ending   ending
-	handler  bool // the last call of the Handler is ours
+	stopped bool // there is something to do
+	link    link
+	up      *clientUpgrade
+	poll    *clientPolling
+	lost    bool // the server is gone, or knows
+	polling clientPollEffect
+	cancel  context.CancelCauseFunc
+	ending  ending
+	notify  bool // the last call of the Handler is ours
 }
 
-// closeLocked makes the session closed. The caller passes what is returned to finish.
-func (s *ClientSocket) closeLocked(e ending) clientClosing {
+// stopLocked makes the session closed: nothing is received or sent any more, but what tells the server. The caller
+// passes what is returned to closeStopped.
+func (s *ClientSocket) stopLocked(e ending) clientClosing {
 	if s.state == sessionClosed || s.state == sessionOpening {
 		return clientClosing{}
 	}
-	fx := clientClosing{done: true, conn: s.conn, up: s.up, poll: s.poll, cancel: s.cancel}
+	fx := clientClosing{stopped: true, link: s.link, up: s.up, poll: s.poll, cancel: s.cancel}
 	_, failed := e.err.(*ClientError) // of a request
 	fx.lost = e.reason == TransportClose || failed
 	if s.up != nil && s.up.stage == stageCommitting { // to the server it has been the transport since it read that
-		fx.conn, fx.lost, s.ws = s.up.conn, true, true
+		fx.link, fx.lost, s.kind = s.up.link, true, s.up.kind
 	}
 	if s.state == sessionDraining {
 		e.reason = s.end.reason // it ends for the reason it began to end
@@ -284,53 +285,57 @@ func (s *ClientSocket) closeLocked(e ending) clientClosing {
 	if s.timer != nil {
 		s.timer.Stop()
 	}
-	s.conn, s.up, s.poll = nil, nil, nil
-	if fx.poll != nil && !fx.lost {
-		fx.farewell = s.farewellLocked(fx.poll)
-	}
+	s.link, s.up, s.poll = nil, nil, nil
 	s.out.free()
-	s.pong = false
-	fx.handler = s.latch.close()
+	s.beatDue = false
+	if p := fx.poll; p != nil {
+		in := pollLost
+		if !fx.lost {
+			in = pollTell
+			p.late = time.AfterFunc(closeTimeout, p.dialer.cancel) // stopped by tellClose
+		}
+		fx.polling = s.stepPollingLocked(p, in)
+	}
+	fx.notify = s.latch.close()
 	return fx
 }
 
-// finish does what closeLocked left, without the lock.
-func (s *ClientSocket) finish(fx clientClosing, inline bool) {
-	if !fx.done {
+// closeStopped does what stopLocked left, without the lock. Inline is as in Socket.close.
+func (s *ClientSocket) closeStopped(fx clientClosing, inline bool) {
+	if !fx.stopped {
 		return
 	}
 	e := fx.ending
 	if fx.cancel != nil {
 		fx.cancel(e.reason)
 	}
-	if fx.conn != nil {
-		fx.conn.Close(e.status, e.text)
+	if fx.link != nil {
+		fx.link.close(e.status, e.text)
 	}
 	if fx.up != nil {
 		fx.up.abort()
 	}
-	switch {
-	case fx.farewell:
-		go s.sayFarewell(fx.poll) // owned by the session, ends after closeTimeout at the latest, and release lets Done go on
-	case fx.poll != nil && fx.lost:
-		fx.poll.dialer.cancel()
-		s.tidy(fx.poll)
+	if fx.poll != nil {
+		if fx.lost {
+			fx.poll.dialer.cancel()
+		}
+		s.stepped(fx.poll, nil, fx.polling)
 	}
 	if l := s.logger; l.Enabled(context.Background(), slog.LevelDebug) {
 		l.Debug("engineio: session closed", "sid", s.shortID(), "reason", string(e.reason), "error", e.err)
 	}
 	switch {
-	case !fx.handler: // whoever is inside the Handler calls lastCall
+	case !fx.notify: // the goroutine inside the Handler calls notifyClosed
 	case inline:
-		s.lastCall()
+		s.notifyClosed()
 	default:
-		go s.lastCall() // owned by the session, ends with HandleClose, and release lets Done go on
+		go s.notifyClosed() // owned by the session, ends with HandleClose, and unref lets Done go on
 	}
 }
 
-// lastCall tells the handler, and lets the session go.
-func (s *ClientSocket) lastCall() {
-	defer s.release()
+// notifyClosed tells the Handler, and lets the session go.
+func (s *ClientSocket) notifyClosed() {
+	defer s.unref()
 	s.mu.Lock()
 	e := s.end
 	s.mu.Unlock()
@@ -352,8 +357,8 @@ func (s *ClientSocket) receive(p packet.Packet) (e ending, ok bool) {
 			return e, true // closed
 		}
 		s.deliver(p)
-	case packet.Ping:
-		s.ping()
+	case s.codec().client.awaits:
+		s.beat()
 	case packet.Close:
 		return ending{reason: TransportClose, status: websocket.NormalClosure}, false
 	}
@@ -362,14 +367,14 @@ func (s *ClientSocket) receive(p packet.Packet) (e ending, ok bool) {
 
 // deliver calls the Handler. The caller has entered the latch.
 func (s *ClientSocket) deliver(p packet.Packet) {
-	defer s.leaveGate()
+	defer s.leaveLatch()
 	defer s.contain("HandleMessage")
 	s.handler.HandleMessage(Message{Binary: p.Binary, Data: p.Data})
 }
 
-func (s *ClientSocket) leaveGate() {
+func (s *ClientSocket) leaveLatch() {
 	if s.latch.leave() {
-		s.lastCall()
+		s.notifyClosed()
 	}
 }
 
@@ -387,28 +392,38 @@ func (s *ClientSocket) contain(where string) {
 	}
 }
 
+// streamFailed logs that a method of the user's stream did not return. The link ends because of that.
+func (s *ClientSocket) streamFailed(method string, panicked any) {
+	if panicked == nil {
+		s.logger.Error("engineio: runtime.Goexit in "+method+" of a stream", "sid", s.shortID())
+		return
+	}
+	s.logger.Error("engineio: panic in "+method+" of a stream",
+		"panic", fmt.Sprint(panicked), "stack", string(debug.Stack()))
+}
+
 // malformed is what input that is no packet does to the session.
 func malformed(err error) ending {
 	return ending{reason: ParseError, err: err, status: websocket.ProtocolError, text: "malformed packet"}
 }
 
-// hold keeps Done waiting until release; it fails when the session is closed.
-func (s *ClientSocket) hold() bool {
+// ref keeps Done waiting until unref; it fails when the session is done.
+func (s *ClientSocket) ref() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.holds == 0 {
+	if s.refs == 0 {
 		return false
 	}
-	s.holds++
+	s.refs++
 	return true
 }
 
-// release gives back one of holds. After the last one the session is done.
-func (s *ClientSocket) release() {
+// unref gives back one of refs. After the last one the session is done.
+func (s *ClientSocket) unref() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.holds--
-	if s.holds == 0 && s.done != nil {
+	s.refs--
+	if s.refs == 0 && s.done != nil {
 		close(s.done)
 	}
 }
@@ -416,17 +431,11 @@ func (s *ClientSocket) release() {
 // shortID is as much of the session id as may be logged.
 func (s *ClientSocket) shortID() string { return s.handshake.SID[:min(len(s.handshake.SID), 6)] }
 
-// traceReceived and traceSent tell Trace.
-func (s *ClientSocket) traceReceived(transport string, p packet.Packet) {
-	if t := s.trace; t != nil && t.Packet != nil {
-		t.Packet(transport, false, p)
-	}
-}
-
-func (s *ClientSocket) traceSent(transport string, b *batch) {
+// traceSent tells Trace of what is in b.
+func (s *ClientSocket) traceSent(kind transportKind, b *batch) {
 	if t := s.trace; t != nil && t.Packet != nil {
 		for _, m := range b.items {
-			t.Packet(transport, true, m.packet())
+			t.Packet(kind.String(), true, m.packet())
 		}
 	}
 }

@@ -12,18 +12,21 @@ import (
 	"sio.example/socketio/internal/websocket"
 )
 
-// A clientUpgrade is the way of one session from polling to WebSocket (EIO v4 §upgrade). It needs ClientSocket.mu.
+// A clientUpgrade is the way of one session from polling to a link (EIO v4 §upgrade). It needs ClientSocket.mu.
 //
-//	dialing ── open ──▶ probing ── 3probe ──▶ pausing ── GET and POST have ended ──▶ committing ── 5 sent ──▶ upgraded
-//	   └───────────────────┴─────────────────────┴── failure, timeout ──▶ polling again
+//	dialing ── open ──▶ probing ── 3probe ──▶ pausing ── polling rests ──▶ committing ── 5 sent ──▶ upgraded
+//	   ├───────────────────┴─────────────────────┴── failure, timeout ──▶ polling again
+//	   └── the next transport that both ends have, if there is one ◀───────────┘
 //
-// While it pauses nothing is sent: what went out over the one transport could overtake what went out over the other. The
-// server answers the GET for that, and it is the last to deliver what came by polling before the WebSocket delivers.
+// While it pauses nothing is sent (see clientPollState): what went out over the one transport could overtake what
+// went out over the other. The server answers the GET for that, and it is the last to deliver what came by polling
+// before the link delivers.
 type clientUpgrade struct {
 	stage  upgradeStage
+	kind   transportKind
 	ctx    context.Context
 	cancel context.CancelFunc // ends dialing
-	conn   *websocket.Conn    // from probing on
+	link   link               // from probing on
 	timer  *time.Timer
 }
 
@@ -44,122 +47,128 @@ var (
 	errProbe          = errors.New("engineio: unexpected packet")
 )
 
-// startUpgradeLocked begins an upgrade if both sides want it.
-func (s *ClientSocket) startUpgradeLocked(d *clientDialer) {
-	if s.state != sessionOpen || d.opts.DisableUpgrade ||
-		!slices.Contains(d.transports, transportWebSocket) || !slices.Contains(s.handshake.Upgrades, transportWebSocket) {
+// upgradeOrder are the transports that a session is upgraded to, the better first. Officially all that both ends have
+// are tried at once, with a head start for WebTransport (engine.io-client, SocketWithUpgrade._probe).
+var upgradeOrder = [...]transportKind{kindStream, kindWebSocket}
+
+// startUpgradeLocked begins an upgrade to the first transport from at on in upgradeOrder that both ends want.
+func (s *ClientSocket) startUpgradeLocked(d *clientDialer, at int) {
+	if s.state != sessionOpen || d.opts.DisableUpgrade {
 		return
 	}
-	timeout := d.opts.UpgradeTimeout
-	def(&timeout, defaultUpgradeTimeout)
-	u := &clientUpgrade{}
-	u.ctx, u.cancel = context.WithCancel(context.Background())
-	u.timer = time.AfterFunc(timeout, func() { s.failUpgrade(u, errUpgradeTimeout) })
-	s.up = u
-	s.holds++
-	go s.dialUpgrade(d, u) // owned by the session, ends when the WebSocket is open or given up; release lets Done go on
+	for _, kind := range upgradeOrder[at:] {
+		if name := kind.String(); !slices.Contains(d.transports, name) || !slices.Contains(s.handshake.Upgrades, name) {
+			continue
+		}
+		timeout := d.opts.UpgradeTimeout
+		def(&timeout, defaultUpgradeTimeout)
+		u := &clientUpgrade{kind: kind}
+		u.ctx, u.cancel = context.WithCancel(context.Background())
+		u.timer = time.AfterFunc(timeout, func() { s.failUpgrade(u, errUpgradeTimeout) })
+		s.up = u
+		s.refs++
+		go s.dialUpgrade(d, u) // owned by the session, ends when the link is open or given up; unref lets Done go on
+		return
+	}
 }
 
-// dialUpgrade opens the WebSocket and sends the probe.
+// dialUpgrade opens the link and sends the probe.
 func (s *ClientSocket) dialUpgrade(d *clientDialer, u *clientUpgrade) {
-	defer s.release()
-	conn, err := d.webSocket(u.ctx, s.handshake.SID)
+	defer s.unref()
+	l, err := d.link(u.ctx, u.kind, s.handshake.SID)
 	if err != nil {
 		s.failUpgrade(u, err)
 		return
 	}
 	s.mu.Lock()
-	if s.up != u {
-		s.mu.Unlock()
-		conn.Abort()
-		conn.Wait()
+	given := s.up != u
+	if !given {
+		u.link, u.stage = l, stageProbing
+		s.refs++
+	}
+	s.mu.Unlock()
+	if given {
+		l.abort()
+		l.wait()
 		return
 	}
-	u.conn, u.stage = conn, stageProbing
-	s.holds++
-	s.mu.Unlock()
-	go s.read(conn, u) // the reader: owned by the session, ends with the connection, and release lets Done go on
-	s.tracePacket(true, probePacket.packet())
-	conn.WriteFrames(probePacket.appendMasked(nil, false)) // if it fails, so does Read
+	go s.read(l, u) // the reader: owned by the session, ends with the link, and unref lets Done go on
+	s.tracePacket(u.kind, true, probePacket.packet())
+	writePacket(l, probePacket) // if it fails, so does read
 }
 
-func (s *ClientSocket) tracePacket(sent bool, p packet.Packet) {
+// writePacket writes a packet to a link that nobody else writes to.
+func writePacket(l link, p *Prepared) error {
+	b := newBatch(nil, l, false)
+	defer b.put()
+	b.items = append(b.items, parcel{p, 0})
+	l.encode(b)
+	return l.writeFrames(b.bufs...)
+}
+
+func (s *ClientSocket) tracePacket(kind transportKind, sent bool, p packet.Packet) {
 	if t := s.trace; t != nil && t.Packet != nil {
-		t.Packet(transportWebSocket, sent, p)
+		t.Packet(kind.String(), sent, p)
 	}
 }
 
-// pausing reports whether nothing may be sent by polling any more.
-func (s *ClientSocket) pausing() bool { return s.up != nil && s.up.stage >= stagePausing }
-
-// upgrading reports whether what the WebSocket says belongs to the upgrade, and not to the session.
+// upgrading reports whether what the link says belongs to the upgrade, and not to the session.
 func (s *ClientSocket) upgrading(u *clientUpgrade) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return u.stage < stageCommitting
 }
 
-// handleProbe does what is to be done about what the WebSocket says during the upgrade.
-func (s *ClientSocket) handleProbe(c *websocket.Conn, u *clientUpgrade, op websocket.Opcode, data []byte, err error) verdict {
-	probed := err == nil && op == websocket.Text && string(data) == "3probe"
+// handleProbe does what is to be done about what the link says during the upgrade.
+func (s *ClientSocket) handleProbe(u *clientUpgrade, binary bool, data []byte, err error) verdict {
+	probed := err == nil && !binary && string(data) == "3probe"
 	if probed {
-		s.tracePacket(false, packet.Packet{Type: packet.Pong, Data: data[1:]})
+		s.tracePacket(u.kind, false, packet.Packet{Type: packet.Pong, Data: data[1:]})
 	}
-	s.mu.Lock()
-	if s.up != u { // given up; its connection is closed
-		s.mu.Unlock()
-		return readNoMore
-	}
-	if probed && u.stage == stageProbing {
-		u.stage = stagePausing
-		paused := s.pausedLocked()
-		s.mu.Unlock()
-		s.commit(paused)
-		return readAnew
-	}
-	s.mu.Unlock()
 	if err == nil {
 		err = errProbe
 	}
-	s.failUpgrade(u, err)
+	s.mu.Lock()
+	given, p := s.up != u, s.poll // given up: its link is closed
+	pause := !given && probed && u.stage == stageProbing
+	var fx clientPollEffect
+	if pause {
+		u.stage = stagePausing
+		fx = s.stepPollingLocked(p, pollPause)
+	}
+	s.mu.Unlock()
+	switch {
+	case pause:
+		s.stepped(p, u, fx)
+		return readAnew
+	case !given:
+		s.failUpgrade(u, err)
+	}
 	return readNoMore
 }
 
-// pausedLocked is the upgrade that the caller has to commit, as polling has just come to rest.
-func (s *ClientSocket) pausedLocked() *clientUpgrade {
-	u, p := s.up, s.poll
-	if u == nil || u.stage != stagePausing || p == nil || p.polling || p.posting {
-		return nil
-	}
-	u.stage = stageCommitting
-	return u
-}
-
-// commit tells the server that the WebSocket is the transport from now on. u may be nil.
+// commit tells the server that the link is the transport from now on.
 func (s *ClientSocket) commit(u *clientUpgrade) {
-	if u == nil {
+	s.tracePacket(u.kind, true, upgradePacket.packet())
+	b := newBatch(s, u.link, s.base64)
+	b.items = append(b.items, parcel{upgradePacket, 0})
+	u.link.encode(b)
+	all, err := u.link.tryWrite(b.bufs[0])
+	b.put()
+	if err != nil { // the server did not get it
+		s.failCommit(u, err)
 		return
 	}
-	s.tracePacket(true, upgradePacket.packet())
-	all, err := u.conn.TryWriteFrames(upgradePacket.appendMasked(nil, false))
 	s.mu.Lock()
 	if s.up != u { // the session is closed
 		s.mu.Unlock()
 		return
 	}
-	if err != nil { // the server did not get it
-		u.stage = stagePausing
-		s.mu.Unlock()
-		s.failUpgrade(u, err)
-		return
-	}
 	p := s.poll
-	s.up, s.poll, s.conn, s.ws = nil, nil, u.conn, true
+	s.up, s.poll, s.link, s.kind = nil, nil, u.link, u.kind
 	u.timer.Stop()
 	if !all || s.queuedLocked() {
-		b := s.newBatchLocked(u.conn)
-		b.tried = !all
-		s.startFlushLocked(b)
+		s.startFlushLocked(!all)
 	}
 	fx := s.drainedLocked()
 	cancel := u.cancel
@@ -167,41 +176,55 @@ func (s *ClientSocket) commit(u *clientUpgrade) {
 	s.mu.Unlock()
 	cancel()
 	p.dialer.close()
-	s.traceUpgrade(nil)
-	s.finish(fx, false)
+	s.traceUpgrade(u.kind, nil)
+	s.closeStopped(fx, false)
 }
 
-// failUpgrade gives the upgrade up, unless it is too late, and goes on with polling.
+// failCommit is failUpgrade where it was not too late after all.
+func (s *ClientSocket) failCommit(u *clientUpgrade, err error) {
+	s.mu.Lock()
+	if s.up == u {
+		u.stage = stagePausing
+	}
+	s.mu.Unlock()
+	s.failUpgrade(u, err)
+}
+
+// failUpgrade gives the upgrade up, unless it is too late, and goes on with polling, or with the next transport.
 func (s *ClientSocket) failUpgrade(u *clientUpgrade, err error) {
 	s.mu.Lock()
 	if s.up != u || u.stage == stageCommitting {
 		s.mu.Unlock()
 		return
 	}
+	p := s.poll
 	s.up = nil
-	s.startPollLocked(nil)
-	s.startPostLocked()
-	fx := s.drainedLocked()
+	fx := s.stepPollingLocked(p, pollResume)
+	closing := s.drainedLocked()
 	s.mu.Unlock()
 	u.abort()
-	s.traceUpgrade(errtext.Wrap("engineio: probe error", err))
-	s.finish(fx, false)
+	s.traceUpgrade(u.kind, errtext.Wrap("engineio: probe error", err))
+	s.closeStopped(closing, false)
+	s.stepped(p, nil, fx)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.startUpgradeLocked(p.dialer, slices.Index(upgradeOrder[:], u.kind)+1)
 }
 
 // abort ends what has begun. It must not be called with the lock.
 func (u *clientUpgrade) abort() {
 	u.timer.Stop()
 	u.cancel()
-	if u.conn != nil {
-		u.conn.Close(websocket.NormalClosure, "")
+	if u.link != nil {
+		u.link.close(websocket.NormalClosure, "")
 	}
 }
 
-func (s *ClientSocket) traceUpgrade(err error) {
+func (s *ClientSocket) traceUpgrade(kind transportKind, err error) {
 	if t := s.trace; t != nil && t.Upgrade != nil {
-		t.Upgrade(transportWebSocket, err)
+		t.Upgrade(kind.String(), err)
 	}
 	if l := s.logger; l.Enabled(context.Background(), slog.LevelDebug) {
-		l.Debug("engineio: upgrade", "sid", s.shortID(), "transport", transportWebSocket, "error", err)
+		l.Debug("engineio: upgrade", "sid", s.shortID(), "transport", kind.String(), "error", err)
 	}
 }

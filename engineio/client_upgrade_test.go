@@ -1,15 +1,11 @@
 package engineio
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
-	"net"
 	"net/http"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,7 +14,8 @@ import (
 	"sio.example/socketio/internal/websocket"
 )
 
-// upgradeScript is a server that opens with polling. A GET is answered when poll is written to, and a WebSocket given to ws.
+// upgradeScript is a server that opens with polling. A GET is answered when poll is written to, and a WebSocket given
+// to ws.
 func upgradeScript(poll <-chan string, ws func(c *websocket.Conn)) func(w http.ResponseWriter, r *http.Request) {
 	return func(w http.ResponseWriter, r *http.Request) {
 		switch {
@@ -72,7 +69,10 @@ func TestClientUpgradeSteps(t *testing.T) {
 		poll, heard = make(chan string), make(chan string, 10)
 		var upgrades []string
 		o := s.options()
-		o.Trace = &Trace{Upgrade: func(transport string, err error) { upgrades = append(upgrades, fmt.Sprint(transport, err)) }}
+		o.Trace = &Trace{Upgrade: func(transport string,
+			err error) {
+			upgrades = append(upgrades, fmt.Sprint(transport, err))
+		}}
 		p := s.open(o)
 		p.alive()
 		if got := <-heard; got != "2probe" {
@@ -83,7 +83,8 @@ func TestClientUpgradeSteps(t *testing.T) {
 		p.socket.Send(SendOptions{Volatile: true}, text("dropped"))
 		<-time.After(time.Second)
 		if len(heard) > 0 || len(s.bodies()) > 0 || p.socket.Transport() != "polling" || len(upgrades) > 0 {
-			t.Fatalf("heard %d, posted %q, %s, %v while a GET was under way", len(heard), s.bodies(), p.socket.Transport(), upgrades)
+			t.Fatalf("heard %d, posted %q, %s, %v while a GET was under way", len(heard), s.bodies(), p.socket.Transport(),
+				upgrades)
 		}
 		poll <- "4by polling\x1e2\x1e6"
 		p.alive()
@@ -122,13 +123,16 @@ func TestClientUpgradeFails(t *testing.T) {
 			c, _, _ := http.NewResponseController(w).Hijack()
 			c.Close()
 		},
-		"silent":         webSocketScript("", drainConn),
-		"wrong packet":   webSocketScript("4hello", drainConn),
-		"wrong probe":    webSocketScript("3prob", drainConn),
-		"no probe":       webSocketScript("3", drainConn),
-		"open":           webSocketScript(openWebSocket, drainConn),
-		"no packet":      webSocketScript("x", drainConn),
-		"binary probe":   webSocketScript("", func(c *websocket.Conn) { c.WriteFrames(websocket.AppendFrame(nil, websocket.Binary, []byte("3probe"))) }),
+		"silent":       webSocketScript("", drainConn),
+		"wrong packet": webSocketScript("4hello", drainConn),
+		"wrong probe":  webSocketScript("3prob", drainConn),
+		"no probe":     webSocketScript("3", drainConn),
+		"open":         webSocketScript(openWebSocket, drainConn),
+		"no packet":    webSocketScript("x", drainConn),
+		"binary probe": webSocketScript("", func(c *websocket.Conn) {
+			c.WriteFrames(websocket.AppendFrame(nil,
+				websocket.Binary, []byte("3probe")))
+		}),
 		"closed":         webSocketScript("", func(c *websocket.Conn) { hear(c); c.Close(websocket.NormalClosure, "") }),
 		"aborted":        webSocketScript("", func(c *websocket.Conn) { hear(c); c.Abort() }),
 		"closed paused":  webSocketScript("3probe", func(c *websocket.Conn) { hear(c); c.Close(websocket.GoingAway, "") }),
@@ -219,114 +223,14 @@ func TestClientNoUpgrade(t *testing.T) {
 	}
 }
 
-// TestClientUpgradeKeepsOrder: messages in both directions, sent at any moment of an upgrade, come once and in order. The
-// network delays what it carries by a random time.
-func TestClientUpgradeKeepsOrder(t *testing.T) {
-	const messages = 300
-	for seed := range uint64(20) {
-		bubble(t, nil, func(t *testing.T, e *env) {
-			rnd := rand.New(rand.NewPCG(seed, 1))
-			pause := func() { <-time.After(time.Duration(1+rnd.IntN(3)) * time.Millisecond) }
-			o := e.clientOptions()
-			var conns atomic.Uint64
-			o.NetDial = func(ctx context.Context, _, _ string) (net.Conn, error) {
-				c, err := e.net.Dial(ctx)
-				if err != nil {
-					return nil, err
-				}
-				return &lateConn{Conn: c, rnd: rand.New(rand.NewPCG(seed, conns.Add(1)))}, nil
-			}
-			p := e.join(o)
-			server := e.session(0)
-			done := make(chan bool)
-			go func() { // ends with the loop
-				defer close(done)
-				r := rand.New(rand.NewPCG(seed, 2))
-				for i := range messages {
-					server.socket.Send(SendOptions{}, text(fmt.Sprint(i)))
-					<-time.After(time.Duration(1+r.IntN(3)) * time.Millisecond)
-				}
-			}()
-			for i := range messages {
-				if err := p.socket.Send(SendOptions{}, text(fmt.Sprint(i))); err != nil {
-					t.Fatal(err)
-				}
-				pause()
-			}
-			<-done
-			<-time.After(10 * time.Second)
-			var want strings.Builder
-			for i := range messages {
-				fmt.Fprint(&want, i, " ")
-			}
-			if got := p.texts() + " "; got != want.String() {
-				t.Errorf("seed %d: the client got %q", seed, got)
-			}
-			if got := server.texts() + " "; got != want.String() {
-				t.Errorf("seed %d: the server got %q", seed, got)
-			}
-			if p.socket.Transport() != "websocket" {
-				t.Errorf("seed %d: not upgraded", seed)
-			}
-			p.socket.Close()
-			p.want(ForcedClose)
-			server.want(TransportClose)
-		})
-	}
-}
-
-// A lateConn delays each write.
-type lateConn struct {
-	net.Conn
-	rnd *rand.Rand
-}
-
-func (c *lateConn) Write(p []byte) (int, error) {
-	<-time.After(time.Duration(1+c.rnd.IntN(20)) * time.Millisecond)
-	return c.Conn.Write(p)
-}
-
-// TestClientCloseInUpgrade: Close and Abort at each moment of an upgrade; whatever was sent before Close arrives.
-func TestClientCloseInUpgrade(t *testing.T) {
-	for ms := range 40 {
-		for _, abort := range []bool{false, true} {
-			bubble(t, nil, func(t *testing.T, e *env) {
-				o := e.clientOptions()
-				var conns atomic.Uint64
-				o.NetDial = func(ctx context.Context, _, _ string) (net.Conn, error) {
-					c, err := e.net.Dial(ctx)
-					if err != nil {
-						return nil, err
-					}
-					return &lateConn{Conn: c, rnd: rand.New(rand.NewPCG(uint64(ms), conns.Add(1)))}, nil
-				}
-				p := e.join(o)
-				<-time.After(time.Duration(ms*4) * time.Millisecond)
-				if abort {
-					p.socket.Abort(TransportError, nil)
-					p.want(TransportError)
-					synctest.Wait()
-					return
-				}
-				p.socket.Send(SendOptions{}, text("last words"))
-				p.socket.Close()
-				p.want(ForcedClose)
-				e.session(0).want(TransportClose)
-				if got := e.session(0).texts(); got != "last words" {
-					t.Errorf("after %d ms: the server got %q", ms*4, got)
-				}
-			})
-		}
-	}
-}
-
-// TestClientUpgradeCommitting: while the last packet of the upgrade is on its way, what the WebSocket says counts for the
-// session, and the session ends there and not on polling.
+// TestClientUpgradeCommitting: while the last packet of the upgrade is on its way, what the WebSocket says counts for
+// the session, and the session ends there and not on polling.
 func TestClientUpgradeCommitting(t *testing.T) {
 	for said, want := range map[string]struct {
 		reason Reason
 		status websocket.Status
-	}{"9": {ParseError, websocket.ProtocolError}, "1": {TransportClose, websocket.NormalClosure}, "4hello": {ForcedClose, websocket.NormalClosure}} {
+	}{"9": {ParseError, websocket.ProtocolError}, "1": {TransportClose,
+		websocket.NormalClosure}, "4hello": {ForcedClose, websocket.NormalClosure}} {
 		var committing chan bool
 		var poll chan string
 		var told error

@@ -36,63 +36,77 @@ type env struct {
 	onMsg    func(r *recorder, m Message)
 }
 
-// A recorder is the Handler of a session.
-type recorder struct {
-	env    *env
-	socket *Socket
+// A record is what the Handler of a session was told, at either end.
+type record struct {
+	t *testing.T
 
 	mu       sync.Mutex
 	messages []Message
+	taken    int           // of the messages, by expect
+	news     chan struct{} // has one element when something may have been added to the messages
 	busy     bool
 	closes   int
 	reason   Reason
 	err      error
 	closed   chan struct{}
+	onClose  func() // the last that HandleClose does; may be nil
 }
 
-func (r *recorder) HandleMessage(m Message) {
+func newRecord(t *testing.T) record {
+	return record{t: t, news: make(chan struct{}, 1), closed: make(chan struct{})}
+}
+
+// message records m, and calls do, which may be nil.
+func (r *record) message(m Message, do func()) {
 	r.enter()
 	defer r.leave()
 	r.mu.Lock()
 	r.messages = append(r.messages, m)
 	r.mu.Unlock()
-	if f := r.env.onMsg; f != nil {
-		f(r, m)
+	select {
+	case r.news <- struct{}{}:
+	default:
+	}
+	if do != nil {
+		do()
 	}
 }
 
-func (r *recorder) HandleClose(reason Reason, err error) {
+func (r *record) HandleClose(reason Reason, err error) {
 	r.enter()
-	defer r.leave()
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	r.reason, r.err = reason, err
 	if r.closes++; r.closes == 1 {
 		close(r.closed)
 	}
+	r.mu.Unlock()
+	r.leave()
+	if r.onClose != nil {
+		r.onClose()
+	}
 }
 
 // enter and leave see to it that no two calls overlap.
-func (r *recorder) enter() {
+func (r *record) enter() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.busy {
-		r.env.t.Error("the handler is called concurrently")
+		r.t.Error("the handler is called concurrently")
 	}
 	if r.closes > 0 {
-		r.env.t.Error("the handler is called after HandleClose")
+		r.t.Error("the handler is called after HandleClose")
 	}
 	r.busy = true
 }
 
-func (r *recorder) leave() {
+func (r *record) leave() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.busy = false
 }
 
 // texts are the messages so far, binary ones in brackets.
-func (r *recorder) texts() string {
+func (r *record) texts() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var all []string
@@ -106,41 +120,134 @@ func (r *recorder) texts() string {
 	return strings.Join(all, " ")
 }
 
-// want waits for the end of the session and checks it.
-func (r *recorder) want(reason Reason) {
-	r.env.t.Helper()
+// next is the first message that next has not returned yet.
+func (r *record) next() (m Message, ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.taken == len(r.messages) {
+		return Message{}, false
+	}
+	r.taken++
+	return r.messages[r.taken-1], true
+}
+
+// expect waits for messages, in this order.
+func (r *record) expect(ms ...*Prepared) {
+	r.t.Helper()
+	late := time.NewTimer(time.Hour)
+	defer late.Stop()
+	for i, want := range ms {
+		got, ok := r.next()
+		for !ok {
+			select {
+			case <-r.news:
+			case <-late.C:
+				r.t.Fatalf("message %d of %d, %.100q, did not come; %d calls of HandleClose(%q, %v)",
+					i, len(ms), want.m.Data, r.closes, r.reason, r.err)
+			}
+			got, ok = r.next()
+		}
+		if got.Binary != want.m.Binary || !bytes.Equal(got.Data, want.m.Data) {
+			r.t.Fatalf("message %d: binary %v, %d bytes %.100q, want binary %v, %d bytes %.100q",
+				i, got.Binary, len(got.Data), got.Data, want.m.Binary, len(want.m.Data), want.m.Data)
+		}
+	}
+}
+
+// ended waits for the call of HandleClose.
+func (r *record) ended() {
+	r.t.Helper()
 	select {
 	case <-r.closed:
 	case <-time.After(time.Hour):
-		r.env.t.Fatal("the session does not end")
+		r.t.Fatal("the session does not end")
 	}
-	synctest.Wait()
+}
+
+// check looks at how a session ended whose context is ctx.
+func (r *record) check(ctx context.Context, reason Reason) {
+	r.t.Helper()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.reason != reason || r.closes != 1 {
-		r.env.t.Errorf("HandleClose(%q, %v), %d times, want %q once", r.reason, r.err, r.closes, reason)
+		r.t.Errorf("HandleClose(%q, %v), %d times, want %q once", r.reason, r.err, r.closes, reason)
 	}
-	if got := context.Cause(r.socket.Context()); got != reason {
-		r.env.t.Errorf("cause of the context %v, want %v", got, reason)
+	if got := context.Cause(ctx); got != reason {
+		r.t.Errorf("cause of the context %v, want %v", got, reason)
 	}
 }
 
 // alive checks that the session has not ended.
-func (r *recorder) alive() {
-	r.env.t.Helper()
+func (r *record) alive() {
+	r.t.Helper()
 	synctest.Wait()
 	select {
 	case <-r.closed:
-		r.env.t.Fatalf("the session has ended: %s, %v", r.reason, r.err)
+		r.t.Fatalf("the session has ended: %s, %v", r.reason, r.err)
 	default:
 	}
 }
+
+// A recorder is the Handler of a server's session.
+type recorder struct {
+	record
+	env    *env
+	socket *Socket
+}
+
+func newRecorder(e *env, s *Socket) *recorder {
+	return &recorder{record: newRecord(e.t), env: e, socket: s}
+}
+
+func (r *recorder) HandleMessage(m Message) {
+	f := r.env.onMsg
+	if f == nil {
+		r.message(m, nil)
+		return
+	}
+	r.message(m, func() { f(r, m) })
+}
+
+// want waits for the end of the session and checks it.
+func (r *recorder) want(reason Reason) {
+	r.t.Helper()
+	r.ended()
+	synctest.Wait()
+	r.check(r.socket.Context(), reason)
+}
+
+// echo is an onMsg that sends back what comes.
+func echo(r *recorder, m Message) { r.socket.Send(SendOptions{}, Prepare(m)) }
+
+// An echoing Handler does the same for a server without an env.
+type echoing struct{ s *Socket }
+
+func (h echoing) HandleMessage(m Message)   { h.s.Send(SendOptions{}, Prepare(m)) }
+func (h echoing) HandleClose(Reason, error) {}
+
+// An ignoring Handler does nothing.
+type ignoring struct{}
+
+func (ignoring) HandleMessage(Message)     {}
+func (ignoring) HandleClose(Reason, error) {}
+
+// A sink counts what comes.
+type sink struct{ got chan struct{} }
+
+func (h *sink) HandleMessage(Message)     { h.got <- struct{}{} }
+func (h *sink) HandleClose(Reason, error) {}
 
 // bubble runs f with an env in a synctest bubble and checks that nothing is left.
 func bubble(t *testing.T, o *Options, f func(t *testing.T, e *env)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		e := newEnv(t, o)
+		defer func() {
+			if t.Failed() { // maybe in the middle of f: what is left would hide why
+				e.Server.Close()
+				e.http.Close()
+			}
+		}()
 		f(t, e)
 		e.Close()
 		e.stop()
@@ -150,7 +257,7 @@ func bubble(t *testing.T, o *Options, f func(t *testing.T, e *env)) {
 func newEnv(t *testing.T, o *Options, configure ...func(*http.Server)) *env {
 	e := &env{t: t, net: memnet.Listen()}
 	e.Server = NewServer(func(s *Socket, r *http.Request) Handler {
-		rec := &recorder{env: e, socket: s, closed: make(chan struct{})}
+		rec := newRecorder(e, s)
 		e.mu.Lock()
 		e.sessions = append(e.sessions, rec)
 		e.mu.Unlock()

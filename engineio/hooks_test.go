@@ -27,8 +27,8 @@ func (h logHook) Handle(_ context.Context, r slog.Record) error {
 
 func logTo(do func(r slog.Record)) *slog.Logger { return slog.New(logHook{slog.DiscardHandler, do}) }
 
-// A slog.Handler that blocks when the ping timeout of one session is logged holds up nobody: the others get their pings, and
-// time out, too.
+// A slog.Handler that blocks when the ping timeout of one session is logged holds up nobody: the others get their
+// pings, and time out, too.
 func TestLoggerThatBlocksHoldsUpNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		goOn := make(chan struct{})
@@ -72,8 +72,8 @@ func (h exiting) HandleClose(reason Reason, err error) {
 	}
 }
 
-// A Handler that calls runtime.Goexit takes the reader, the request or the flusher along. Its session ends all the same, is told
-// so once, and holds up no Shutdown, which env.stop sees to.
+// A Handler that calls runtime.Goexit takes the reader, the request or the flusher along. Its session ends all the
+// same, is told so once, and holds up no Shutdown, which env.stop sees to.
 func TestHandlerThatEndsItsGoroutine(t *testing.T) {
 	ends := map[string]struct {
 		do     func(e *env, rec *recorder, p *peer, query string)
@@ -123,7 +123,7 @@ func TestHandlerThatEndsItsGoroutine(t *testing.T) {
 					var e *env
 					e = newEnv(t, o)
 					e.Server.accept = func(s *Socket, r *http.Request) Handler {
-						rec := &recorder{env: e, socket: s, closed: make(chan struct{})}
+						rec := newRecorder(e, s)
 						e.sessions = append(e.sessions, rec)
 						return exiting{rec, name == "message", true}
 					}
@@ -186,55 +186,6 @@ func TestHookThatEndsItsGoroutine(t *testing.T) {
 				if n := e.Count(); n != 0 {
 					t.Errorf("%d sessions are left", n)
 				}
-			})
-		})
-	}
-}
-
-// exitingEndpoint is exiting at the other end.
-type exitingEndpoint struct {
-	*endpoint
-	message bool
-}
-
-func (p exitingEndpoint) HandleMessage(m Message) {
-	p.endpoint.HandleMessage(m)
-	if p.message {
-		runtime.Goexit()
-	}
-}
-
-func (p exitingEndpoint) HandleClose(r Reason, err error) {
-	p.endpoint.HandleClose(r, err)
-	runtime.Goexit()
-}
-
-// A client's Handler that calls runtime.Goexit ends its session, is told so once, and nothing stays behind.
-func TestClientHandlerThatEndsItsGoroutine(t *testing.T) {
-	for name, c := range map[string]struct {
-		do     func(p *endpoint, server *recorder)
-		reason Reason
-	}{
-		"message": {func(_ *endpoint, server *recorder) { server.socket.Send(SendOptions{}, text("a"), text("b")) }, TransportError},
-		"close":   {func(p *endpoint, _ *recorder) { p.socket.Close() }, ForcedClose},
-		"closed":  {func(_ *endpoint, server *recorder) { server.socket.Close() }, TransportClose},
-		"lost":    {func(_ *endpoint, server *recorder) { server.socket.CloseWith(ParseError, false, "") }, TransportClose},
-	} {
-		t.Run(name, func(t *testing.T) {
-			eachTransport(t, nil, func(t *testing.T, e *env, o *DialOptions) {
-				p := &endpoint{t: t, closed: make(chan struct{})}
-				h := exitingEndpoint{p, name == "message"}
-				if _, err := Dial(context.Background(), "http://server", func(s *ClientSocket) Handler { p.socket = s; return h }, o); err != nil {
-					t.Fatal(err)
-				}
-				<-time.After(time.Second)
-				c.do(p, e.session(0))
-				select {
-				case <-p.socket.Done():
-				case <-time.After(time.Hour):
-					t.Fatal("the session does not end")
-				}
-				p.want(c.reason)
 			})
 		})
 	}

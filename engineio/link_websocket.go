@@ -90,7 +90,7 @@ func (l maskedLink) encode(b *batch) {
 const maxMaskedHead = 14
 
 // typeDigits are the first bytes of text packets.
-var typeDigits = [...]byte{'0', '1', '2', '3', '4', '5', '6'}
+var typeDigits = [10]byte([]byte("0123456789"))
 
 // appendMasked appends the frame of a packet that a client sends (EIO v4 §encoding: binary has no type).
 func (p *Prepared) appendMasked(dst []byte, forceBase64 bool) []byte {

@@ -343,13 +343,8 @@ func TestRejectNamesAreDistinct(t *testing.T) {
 }
 
 func ExampleServer() {
-	s := NewServer(func(s *Socket, r *http.Request) Handler { return echoHandler{s} }, nil)
+	s := NewServer(func(s *Socket, r *http.Request) Handler { return echoing{s} }, nil)
 	http.Handle("/engine.io/", s)
 	fmt.Println(s.Count())
 	// Output: 0
 }
-
-type echoHandler struct{ s *Socket }
-
-func (h echoHandler) HandleMessage(m Message)   { h.s.Send(SendOptions{}, Prepare(m)) }
-func (h echoHandler) HandleClose(Reason, error) {}

@@ -37,7 +37,7 @@ func TestClientWallClockJumps(t *testing.T) {
 		s.state, s.handshake.PingIntervalMS, s.handshake.PingTimeoutMS = sessionOpen, 25_000, 20_000
 		s.mu.Lock()
 		s.expectPingLocked()
-		s.pingBy = wallBack(s.pingBy, time.Hour)
+		s.pingDue = wallBack(s.pingDue, time.Hour)
 		s.mu.Unlock()
 		total += test.after
 		if s.Alive() != test.alive {

@@ -24,8 +24,6 @@ func text(s string) *Prepared { return Prepare(Message{Data: []byte(s)}) }
 
 func bin(b ...byte) *Prepared { return Prepare(Message{Binary: true, Data: b}) }
 
-func echo(r *recorder, m Message) { r.socket.Send(SendOptions{}, Prepare(m)) }
-
 func TestPollingEcho(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, e *env) {
 		e.onMsg = echo
