@@ -11,7 +11,7 @@ import (
 // The marks of a client's session.
 const (
 	markBacklog = 1 << iota // the reader has more input at hand
-	markArrived             // a part of an answer came since somebody looked
+	markArrived             // a part of an answer came, or a message was handled, since somebody looked
 	markDoubted             // this process stood still when a ping was due, and nothing has come since
 )
 
@@ -71,7 +71,7 @@ func (s *ClientSocket) expectPingLocked() { s.expectLocked(s.silence(), false) }
 // expectLocked waits d for the next ping, or while draining for the end. Final says that the first look is left out.
 func (s *ClientSocket) expectLocked(d time.Duration, final bool) {
 	sleeps.look()
-	s.pingDue, s.finalLook = time.Now().Add(d), final
+	s.pingDue, s.finalLook, s.unasked = time.Now().Add(d), final, 0
 	s.arm(time.Until(s.lookLocked()))
 }
 
@@ -105,7 +105,7 @@ func (s *ClientSocket) onTimer() {
 		s.expectLocked(drainTimeout, true)
 	case draining:
 		fx = s.stopLocked(*s.end)
-	case s.behind():
+	case s.behind() && s.unasked == 0:
 		// The server has pinged since, unless it is dead. It gets the pong that it can't wait for any longer, and the ping
 		// may come as late as it likes. If the server is dead, it can't be written to either.
 		s.beatDue = true
@@ -116,16 +116,28 @@ func (s *ClientSocket) onTimer() {
 		s.marks.Or(markDoubted)
 		s.expectLocked(s.pongWait(), true)
 	case !s.finalLook:
-		s.arrivedLocked() // what has come until now has been read
 		s.finalLook = true
 		s.arm(time.Until(s.pingDue))
-	case s.arrivedLocked() || s.link != nil && s.link.unread():
-		s.expectLocked(s.pongWait(), true)
-	default:
+		if s.arrivedLocked() || s.unreadLocked() {
+			s.beatUnaskedLocked(s.pongWait() / 2)
+		}
+	case !s.behind() && !s.arrivedLocked() && !s.unreadLocked():
 		fx = s.stopLocked(pingTimeout)
+	case s.unasked == 0:
+		s.expectLocked(s.pongWait(), true)
+		s.beatUnaskedLocked(s.pongWait())
+	default: // the server's next ping follows the pong that went out
+		s.expectLocked(max(s.silence()-s.unasked, s.pongWait()/2), false)
 	}
 	s.mu.Unlock()
 	s.closeStopped(fx, true)
+}
+
+// beatUnaskedLocked sends a pong so long before pingDue: the ping may lie behind what has come. A look between two
+// messages finds the Handler idle and nothing at hand, and a server does not wait any longer than for the next one.
+func (s *ClientSocket) beatUnaskedLocked(before time.Duration) {
+	s.beatDue, s.unasked = true, max(before, 1)
+	s.startLocked()
 }
 
 // behind reports whether the ping may be waiting behind a message that the Handler does not take yet.
@@ -137,6 +149,9 @@ func (s *ClientSocket) arrivedLocked() bool {
 	return s.link != nil && s.link.arrived() || part
 }
 
+// unreadLocked reports whether something lies in the kernel.
+func (s *ClientSocket) unreadLocked() bool { return s.link != nil && s.link.unread() }
+
 // A listener marks that something arrives.
 type listener struct {
 	io.Reader
@@ -145,10 +160,16 @@ type listener struct {
 
 func (l listener) Read(p []byte) (int, error) {
 	n, err := l.Reader.Read(p)
-	if n > 0 && !l.s.has(markArrived) {
-		l.s.marks.Or(markArrived)
+	if n > 0 {
+		l.s.markArrival()
 	}
 	return n, err
+}
+
+func (s *ClientSocket) markArrival() {
+	if !s.has(markArrived) {
+		s.marks.Or(markArrived)
+	}
 }
 
 // Alive reports whether the server's next ping is not overdue. The session of a process that was stopped may be dead

@@ -5,10 +5,44 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 )
+
+// A ping that is late may lie behind what has come, though the Handler is idle at the moment of the look: the server
+// gets the pong that it can't wait for any longer.
+func TestClientAnswersBetweenTwoMessages(t *testing.T) {
+	var pongs atomic.Int64
+	scripted(t, func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case first(r):
+			pongs.Store(0)
+			answerPolling(w, r)
+		case r.Method == http.MethodGet:
+			pause(r, 17*time.Second)
+			io.WriteString(w, "4x")
+		default: // there is nothing else to post
+			pongs.Add(1)
+			io.WriteString(w, "ok")
+		}
+	}, func(t *testing.T, s *script) {
+		p := s.open(s.options("polling"))
+		<-time.After(34900 * time.Millisecond)
+		if n := pongs.Load(); n != 0 {
+			t.Errorf("%d pongs for no ping", n)
+		}
+		<-time.After(200 * time.Millisecond)
+		synctest.Wait()
+		if n := pongs.Load(); n != 1 {
+			t.Errorf("%d pongs when the ping was late", n)
+		}
+		p.alive()
+		p.socket.Abort(ForcedClose, nil)
+		p.want(ForcedClose)
+	})
+}
 
 // A client that stood still when a ping was due looks for it before it gives the server up; what is sent meanwhile is
 // not entrusted to such a session.

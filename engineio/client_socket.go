@@ -45,8 +45,9 @@ type ClientSocket struct {
 	poll      *clientPolling // nil when it is not polling
 	up        *clientUpgrade // nil when there is none
 	out       outbox
-	blockedAt time.Time // since when the flusher waits for the peer to read; zero if it does not
-	pingDue   time.Time // when the next ping is overdue; while draining, when the session ends anyway
+	blockedAt time.Time     // since when the flusher waits for the peer to read; zero if it does not
+	pingDue   time.Time     // when the next ping is overdue; while draining, when the session ends anyway
+	unasked   time.Duration // how long before pingDue a pong went out for a ping that was not read; 0 if none did
 	timer     *time.Timer
 	ctx       context.Context
 	cancel    context.CancelCauseFunc
@@ -372,7 +373,9 @@ func (s *ClientSocket) deliver(p packet.Packet) {
 	s.handler.HandleMessage(Message{Binary: p.Binary, Data: p.Data})
 }
 
+// leaveLatch also marks that the Handler has taken something.
 func (s *ClientSocket) leaveLatch() {
+	s.markArrival()
 	if s.latch.leave() {
 		s.notifyClosed()
 	}
