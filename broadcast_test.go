@@ -120,7 +120,8 @@ func TestBroadcastWithAckCannotBeEncoded(t *testing.T) {
 	})
 }
 
-// asked is an event of the n-th broadcast of a namespace that is to be acknowledged, and answered is an acknowledgement.
+// asked is an event of the n-th broadcast of a namespace that is to be acknowledged, and answered is an
+// acknowledgement.
 func asked(n int, text string) string    { return fmt.Sprint("42", 1<<30+n, text) }
 func answered(n int, text string) string { return fmt.Sprint("43", 1<<30+n, text) }
 
@@ -327,7 +328,8 @@ func TestBroadcastWithAckIsEncodedOnce(t *testing.T) {
 	})
 }
 
-// What a socket is asked alone and with others has different ids, and each is settled once, whoever answers what and when.
+// What a socket is asked alone and with others has different ids, and each is settled once, whoever answers what and
+// when.
 func TestAcksOfBroadcastsAndSocketsDoNotMix(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, f *fixture) {
 		clients, s := f.crowd(2)

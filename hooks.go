@@ -76,7 +76,8 @@ func (s *hookSet) clone() *hookSet {
 		handlers[name] = slices.Clip(all)
 	}
 	return &hookSet{
-		slices.Clip(s.middleware), slices.Clip(s.eventMiddleware), slices.Clip(s.onConnection), slices.Clip(s.rooms), handlers,
+		slices.Clip(s.middleware), slices.Clip(s.eventMiddleware),
+		slices.Clip(s.onConnection), slices.Clip(s.rooms), handlers,
 	}
 }
 

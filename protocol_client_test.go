@@ -35,8 +35,8 @@ type fixture struct {
 	parser parser.Parser // of the options
 }
 
-// bubble runs fn with a server, on virtual time, once for each of parsers, unless opts have one. That it returns shows that
-// no goroutine is left.
+// bubble runs fn with a server, on virtual time, once for each of parsers, unless opts have one. That it returns shows
+// that no goroutine is left.
 func bubble(t *testing.T, opts *socketio.Options, fn func(t *testing.T, f *fixture)) {
 	t.Helper()
 	if opts != nil && opts.Parser != nil {

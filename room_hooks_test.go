@@ -99,10 +99,12 @@ func TestRoomHooksMayDoAnything(t *testing.T) {
 		c.expect(`42["welcome"]`)
 		<-time.After(10 * time.Second)
 		rec.mu.Lock()
-		log := slices.DeleteFunc(slices.Clone(rec.log), func(line string) bool { return !strings.Contains(line, "last") })
+		log := slices.DeleteFunc(slices.Clone(rec.log),
+			func(line string) bool { return !strings.Contains(line, "last") })
 		rec.mu.Unlock()
 		id := s.ID()[:10]
-		if want := []string{"/: last created", id + " joined last", id + " left last", "/: last deleted"}; !slices.Equal(log, want) {
+		if want := []string{"/: last created", id + " joined last",
+			id + " left last", "/: last deleted"}; !slices.Equal(log, want) {
 			t.Errorf("%q, want %q", log, want)
 		}
 		if f.Stats().Panics == 0 || !strings.Contains(f.logs.String(), "boom") {

@@ -73,7 +73,8 @@ func TestDeliverWithAckTellsHowMany(t *testing.T) {
 	if results != 2 || last != context.Canceled {
 		t.Errorf("%d results, %v", results, last)
 	}
-	for range m.DeliverWithAck(t.Context(), &parser.Packet{}, Target{Rooms: []string{"nowhere"}}, func(n int) { asked += 100 + n }) {
+	for range m.DeliverWithAck(t.Context(), &parser.Packet{},
+		Target{Rooms: []string{"nowhere"}}, func(n int) { asked += 100 + n }) {
 		t.Error("a result of nobody")
 	}
 	if asked != 103 {

@@ -45,8 +45,8 @@ type stage struct {
 	managers []*client.Manager
 }
 
-// onStage runs fn with the server that the official client is tested against, which supportServer describes: once with the
-// default parser and once with one of another format, at both ends.
+// onStage runs fn with the server that the official client is tested against, which supportServer describes: once with
+// the default parser and once with one of another format, at both ends.
 func onStage(t *testing.T, fn func(t *testing.T, s *stage)) {
 	t.Helper()
 	for name, p := range map[string]parser.Parser{"json": nil, "tagged": taggedparser.New(nil)} {

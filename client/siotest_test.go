@@ -27,7 +27,8 @@ func engineOptions(transports ...string) engineio.DialOptions {
 func established(t *testing.T, opts client.Options,
 	fn func(t *testing.T, srv *siotest.Server, s *client.Socket, here, there *siotest.Recorder)) {
 	t.Helper()
-	for name, p := range map[string]parser.Parser{"json": nil, "tagged": taggedparser.New(&taggedparser.Options{Inline: true})} {
+	for name, p := range map[string]parser.Parser{"json": nil,
+		"tagged": taggedparser.New(&taggedparser.Options{Inline: true})} {
 		o := opts
 		o.Parser = p
 		t.Run(name, func(t *testing.T) { establishedWith(t, o, fn) })
@@ -36,18 +37,20 @@ func established(t *testing.T, opts client.Options,
 
 // establishedWith is established with the parser of opts, at both ends.
 func establishedWith(
-	t *testing.T, opts client.Options, fn func(t *testing.T, srv *siotest.Server, s *client.Socket, here, there *siotest.Recorder),
+	t *testing.T, opts client.Options, fn func(t *testing.T,
+		srv *siotest.Server, s *client.Socket, here, there *siotest.Recorder),
 ) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		here, there := siotest.NewRecorder(t), siotest.NewRecorder(t)
-		srv := siotest.NewServer(t, &siotest.Options{Server: &socketio.Options{Parser: opts.Parser}, Setup: func(io *socketio.Server) {
-			there.Namespace("", io.Of("/"))
-			io.Handle("ask", func(_ context.Context, _ *socketio.Socket,
-				e *socketio.Event) error {
-				return e.Ack(e.Args)
-			})
-		}})
+		srv := siotest.NewServer(t, &siotest.Options{Server: &socketio.Options{Parser: opts.Parser},
+			Setup: func(io *socketio.Server) {
+				there.Namespace("", io.Of("/"))
+				io.Handle("ask", func(_ context.Context, _ *socketio.Socket,
+					e *socketio.Event) error {
+					return e.Ack(e.Args)
+				})
+			}})
 		s := srv.Socket("/", &opts)
 		here.Client("", s)
 		s.Open()

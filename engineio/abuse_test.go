@@ -88,7 +88,8 @@ func TestManyHeaders(t *testing.T) {
 		}
 		c.SetDeadline(time.Now().Add(5 * time.Minute))
 		go func() { // ends when written or refused
-			io.WriteString(c, "GET /engine.io/?EIO=4&transport=websocket HTTP/1.1\r\n"+strings.Repeat("X-A: b\r\n", n)+upgradeHeaders)
+			io.WriteString(c, "GET /engine.io/?EIO=4&transport=websocket HTTP/1.1\r\n"+
+				strings.Repeat("X-A: b\r\n", n)+upgradeHeaders)
 		}()
 		resp, err := http.ReadResponse(bufio.NewReader(c), nil)
 		if err != nil || resp.StatusCode != want {
@@ -107,7 +108,8 @@ func TestBinaryPostsAreAnswered(t *testing.T) {
 				a := e.do("GET", handshakeQuery, "")
 				_, id, _ := strings.Cut(a.body, `"sid":"`)
 				start := time.Now()
-				e.do("POST", handshakeQuery+"&sid="+id[:20], "4x", "Content-Type", "application/octet-stream").want(t, 400, "")
+				e.do("POST", handshakeQuery+"&sid="+id[:20], "4x",
+					"Content-Type", "application/octet-stream").want(t, 400, "")
 				if d := time.Since(start); d > 100*time.Millisecond {
 					t.Errorf("after %v", d)
 				}
@@ -200,7 +202,8 @@ func TestPlainResponseWriter(t *testing.T) {
 	s := NewServer(func(s *Socket, r *http.Request) Handler { return echoing{s} }, nil)
 	do := func(method, query, body string) *httptest.ResponseRecorder {
 		w := httptest.NewRecorder()
-		s.ServeHTTP(struct{ http.ResponseWriter }{w}, httptest.NewRequest(method, "/engine.io/?"+query, strings.NewReader(body)))
+		s.ServeHTTP(struct{ http.ResponseWriter }{w},
+			httptest.NewRequest(method, "/engine.io/?"+query, strings.NewReader(body)))
 		return w
 	}
 	w := do("GET", handshakeQuery, "")
@@ -214,7 +217,8 @@ func TestPlainResponseWriter(t *testing.T) {
 	}
 	r := httptest.NewRequest("GET", "/engine.io/?EIO=4&transport=websocket", nil)
 	r.Header = http.Header{
-		"Connection": {"Upgrade"}, "Upgrade": {"websocket"}, "Sec-Websocket-Version": {"13"}, "Sec-Websocket-Key": {"dGhlIHNhbXBsZSBub25jZQ=="},
+		"Connection": {"Upgrade"}, "Upgrade": {"websocket"}, "Sec-Websocket-Version": {"13"},
+		"Sec-Websocket-Key": {"dGhlIHNhbXBsZSBub25jZQ=="},
 	}
 	for _, query := range []string{"", "&sid=" + id[:20]} {
 		r.URL.RawQuery = "EIO=4&transport=websocket" + query
@@ -233,8 +237,8 @@ func TestPlainResponseWriter(t *testing.T) {
 	}
 }
 
-// A broadcast by Defer and Flush over real connections, one of which does not read: Flush does not wait for it, and what
-// it is owed comes in order when it reads.
+// A broadcast by Defer and Flush over real connections, one of which does not read: Flush does not wait for it, and
+// what it is owed comes in order when it reads.
 func TestFlushOnRealConnections(t *testing.T) {
 	open := make(chan *Socket, 1)
 	_, l := tcp(t, &Options{MaxQueueBytes: 64 << 20, MaxPayload: 1 << 20}, func(s *Socket, r *http.Request) Handler {

@@ -166,8 +166,8 @@ func readPayload(r io.Reader, announced, limit int64) ([]byte, error) {
 	}
 }
 
-// stepPollingLocked takes the requests one step, and starts goroutines that make the next ones, except for a caller that
-// makes them: that one goes on. What is returned goes to stepped.
+// stepPollingLocked takes the requests one step, and starts goroutines that make the next ones, except for a caller
+// that makes them: that one goes on. What is returned goes to stepped.
 func (s *ClientSocket) stepPollingLocked(p *clientPolling, in clientPollInput) clientPollEffect {
 	state, fx := p.state.step(in, s.queuedLocked())
 	p.state = state
@@ -176,11 +176,13 @@ func (s *ClientSocket) stepPollingLocked(p *clientPolling, in clientPollInput) c
 	}
 	if fx&pollGet != 0 && in != pollGot {
 		s.refs++
-		go s.makeGets(p) // owned by the session; ends when polling pauses or the session is closed; unref lets Done go on
+		// owned by the session; ends when polling pauses or the session is closed; unref lets Done go on
+		go s.makeGets(p)
 	}
 	if fx&(pollPost|pollTellIt) != 0 && in != pollPosted {
 		s.refs++
-		go s.makePosts(p) // owned by the session; ends with the queue, or closeTimeout after the end; unref lets Done go on
+		// owned by the session; ends with the queue, or closeTimeout after the end; unref lets Done go on
+		go s.makePosts(p)
 	}
 	return fx
 }

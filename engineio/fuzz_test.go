@@ -22,12 +22,15 @@ func FuzzServer(f *testing.F) {
 	f.Add([]byte(step(1, "4hello\x1ebAQID") + step(2, "") + step(1, "3\x1e1\x1e4x")))
 	f.Add([]byte(step(2, "") + step(2, "") + step(2, "")))
 	f.Add([]byte(step(3, "") + step(4, "4hello") + step(5, "\x01\x02") + step(4, "1")))
-	f.Add([]byte(step(6, "") + step(4, "2probe") + step(2, "") + step(4, "5") + step(4, "4x") + step(7, "30") + step(4, "3")))
+	f.Add([]byte(step(6, "") + step(4, "2probe") + step(2, "") +
+		step(4, "5") + step(4, "4x") + step(7, "30") + step(4, "3")))
 	f.Add([]byte(step(6, "") + step(6, "") + step(4, "5") + step(6, "") + step(1, "4x") + step(8, "abc")))
 	f.Add([]byte(step(3, "") + step(9, "\x81\x85\x00\x00\x00\x004\x01\x02\x03\x04\x01\x00\x80\x00") + step(7, "\xff")))
 	f.Add([]byte(step(0, "GET /engine.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: x\r\n\r\nPOST /")))
-	f.Add([]byte(step(0, "POST /engine.io/?EIO=4&transport=polling&sid=S HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n4\r\n")))
-	f.Add([]byte(step(0, "GET /engine.io/?EIO=4&transport=websocket&sid=S HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: websocket\r\n"+
+	f.Add([]byte(step(0, "POST /engine.io/?EIO=4&transport=polling&sid=S HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: "+
+		"chunked\r\n\r\n1\r\n4\r\n")))
+	f.Add([]byte(step(0, "GET /engine.io/?EIO=4&transport=websocket&sid=S HTTP/1.1\r\nHost: x\r\nConnection: "+
+		"upgrade\r\nUpgrade: websocket\r\n"+
 		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n\x81")))
 	f.Add([]byte(step(1, "4close") + step(10, "") + step(2, "") + step(7, "\xff\xff")))
 	f.Fuzz(func(t *testing.T, script []byte) {

@@ -151,16 +151,17 @@ func (s *Socket) pingLocked() {
 }
 
 // hinderedLocked reports whether something keeps the pong from coming, or from being read, that has an end of its own:
-//   - a Handler that does not take the message before it. The pings that are written meanwhile find a peer that is dead:
-//     they are refused, or not acknowledged (see TCP_USER_TIMEOUT).
-//   - on polling a POST, behind which the pong waits, as long as the client also makes GETs; it has a deadline until its
-//     body is read. An upgrade pauses the GETs.
+//   - a Handler that does not take the message before it. The pings that are written meanwhile find a peer that is
+//     dead: they are refused, or not acknowledged (see TCP_USER_TIMEOUT).
+//   - on polling a POST, behind which the pong waits, as long as the client also makes GETs; it has a deadline until
+//     its body is read. An upgrade pauses the GETs.
 //   - what is being written, and has a deadline: the ping may be behind it.
 func (s *Socket) hinderedLocked() bool {
 	p := s.poll
 	if s.kind == kindPolling {
 		return p.get.writing() ||
-			p.post != postNone && (p.get.waits() || p.probe != nil || s.server.now()-p.polled < s.server.options.PingTimeout)
+			p.post != postNone && (p.get.waits() || p.probe != nil ||
+				s.server.now()-p.polled < s.server.options.PingTimeout)
 	}
 	return s.latch.busy() || p != nil && p.post == postDelivering || s.blockedAt != 0 || s.out.queue.Len() > 0 ||
 		s.chokedLocked() || s.pausedLocked()

@@ -165,7 +165,8 @@ func TestPingsGoOnWhilePongsAreUnread(t *testing.T) {
 // PingTimeout, wherever in the heartbeat that began and ended.
 func TestPongBehindABlockedHandler(t *testing.T) {
 	for _, begin := range []time.Duration{time.Second, 24 * time.Second, 26 * time.Second, 44 * time.Second} {
-		for _, length := range []time.Duration{500 * time.Millisecond, 19 * time.Second, 21 * time.Second, 43900 * time.Millisecond, 10 * time.Minute} {
+		for _, length := range []time.Duration{500 * time.Millisecond, 19 * time.Second,
+			21 * time.Second, 43900 * time.Millisecond, 10 * time.Minute} {
 			bubble(t, nil, func(t *testing.T, e *env) {
 				e.onMsg = func(*recorder, Message) { <-time.After(length) }
 				p, rec := e.ws()

@@ -33,7 +33,8 @@ func TestLoggerThatBlocksHoldsUpNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		goOn := make(chan struct{})
 		unblock := sync.OnceFunc(func() { close(goOn) })
-		e := newEnv(t, &Options{PingInterval: time.Second, PingTimeout: time.Second, Logger: logTo(func(slog.Record) { <-goOn })})
+		e := newEnv(t, &Options{PingInterval: time.Second,
+			PingTimeout: time.Second, Logger: logTo(func(slog.Record) { <-goOn })})
 		defer e.stop()
 		defer unblock()
 		_, silent := e.ws()
@@ -110,9 +111,14 @@ func TestHandlerThatEndsItsGoroutine(t *testing.T) {
 			synctest.Wait()
 			cancel()
 		}, ""},
-		"Close":     {func(e *env, rec *recorder, p *peer, query string) { e.later("GET", query, ""); rec.socket.Close() }, ForcedClose},
-		"CloseWith": {func(_ *env, rec *recorder, _ *peer, _ string) { rec.socket.CloseWith(ParseError, false, "") }, ParseError},
-		"timeout":   {func(*env, *recorder, *peer, string) {}, PingTimeout},
+		"Close": {func(e *env, rec *recorder, p *peer,
+			query string) {
+			e.later("GET", query, "")
+			rec.socket.Close()
+		}, ForcedClose},
+		"CloseWith": {func(_ *env, rec *recorder, _ *peer, _ string) { rec.socket.CloseWith(ParseError, false, "") },
+			ParseError},
+		"timeout": {func(*env, *recorder, *peer, string) {}, PingTimeout},
 	}
 	for name, c := range ends {
 		for _, ws := range []bool{false, true} {
@@ -141,7 +147,8 @@ func TestHandlerThatEndsItsGoroutine(t *testing.T) {
 						want = map[bool]Reason{false: TransportError, true: TransportClose}[ws]
 					}
 					rec.want(want)
-					if n := strings.Count(logged.String(), "runtime.Goexit in"); n < 1 || n != int(e.Stats().Rejected[RejectPanic]) {
+					if n := strings.Count(logged.String(), "runtime.Goexit in"); n < 1 ||
+						n != int(e.Stats().Rejected[RejectPanic]) {
 						t.Errorf("logged %s", &logged)
 					}
 					if p != nil {

@@ -16,87 +16,90 @@ func TestLargeMessagesOfMany(t *testing.T) {
 	const size, sessions = 200_000, 20
 	large := "4" + strings.Repeat("x", size)
 	for _, polling := range []bool{false, true} {
-		bubble(t, &Options{MaxMemory: 16 << 20, PingInterval: time.Hour, PingTimeout: time.Minute}, func(t *testing.T, e *env) {
-			var handled atomic.Int32
-			release := make(chan struct{})
-			e.onMsg = func(*recorder, Message) {
-				handled.Add(1)
-				<-release
-			}
-			var all []*recorder
-			for range sessions {
-				if polling {
-					q, rec := e.open()
-					e.later("POST", q, large)
-					all = append(all, rec)
-					continue
+		bubble(t, &Options{MaxMemory: 16 << 20, PingInterval: time.Hour, PingTimeout: time.Minute},
+			func(t *testing.T, e *env) {
+				var handled atomic.Int32
+				release := make(chan struct{})
+				e.onMsg = func(*recorder, Message) {
+					handled.Add(1)
+					<-release
 				}
-				p, rec := e.ws()
-				defer p.conn.Close()
-				go p.conn.Write(frame(1, large)) // ends when it is read
-				all = append(all, rec)
-			}
-			synctest.Wait()
-			if n := handled.Load(); n < 4 || n > 6 { // a MiB, and one more
-				t.Errorf("polling %t: %d messages of 200 KB are taken", polling, n)
-			}
-			<-time.After(5*intakePace + time.Millisecond)
-			synctest.Wait()
-			if n := handled.Load(); n < 8 || n > 12 {
-				t.Errorf("polling %t: %d messages of 200 KB are taken while Handlers hang", polling, n)
-			}
-			<-time.After(10 * time.Second)
-			for _, rec := range all {
-				rec.alive()
-			}
-			close(release)
-			synctest.Wait()
-			if n := handled.Load(); n != sessions {
-				t.Errorf("polling %t: %d messages arrive", polling, n)
-			}
-			<-time.After(intakePace)
-			synctest.Wait()
-			if k := &e.intake; k.used != 0 || len(k.waiting) > 0 || k.timer != nil {
-				t.Errorf("polling %t: %d bytes are left, %d wait", polling, k.used, len(k.waiting))
-			}
-		})
+				var all []*recorder
+				for range sessions {
+					if polling {
+						q, rec := e.open()
+						e.later("POST", q, large)
+						all = append(all, rec)
+						continue
+					}
+					p, rec := e.ws()
+					defer p.conn.Close()
+					go p.conn.Write(frame(1, large)) // ends when it is read
+					all = append(all, rec)
+				}
+				synctest.Wait()
+				if n := handled.Load(); n < 4 || n > 6 { // a MiB, and one more
+					t.Errorf("polling %t: %d messages of 200 KB are taken", polling, n)
+				}
+				<-time.After(5*intakePace + time.Millisecond)
+				synctest.Wait()
+				if n := handled.Load(); n < 8 || n > 12 {
+					t.Errorf("polling %t: %d messages of 200 KB are taken while Handlers hang", polling, n)
+				}
+				<-time.After(10 * time.Second)
+				for _, rec := range all {
+					rec.alive()
+				}
+				close(release)
+				synctest.Wait()
+				if n := handled.Load(); n != sessions {
+					t.Errorf("polling %t: %d messages arrive", polling, n)
+				}
+				<-time.After(intakePace)
+				synctest.Wait()
+				if k := &e.intake; k.used != 0 || len(k.waiting) > 0 || k.timer != nil {
+					t.Errorf("polling %t: %d bytes are left, %d wait", polling, k.used, len(k.waiting))
+				}
+			})
 	}
 }
 
 // A message that is not read for want of memory does not end its session, however long that takes.
 func TestPausedPeerIsNotDead(t *testing.T) {
-	bubble(t, &Options{MaxMemory: 1 << 20, PingInterval: 400 * time.Millisecond, PingTimeout: 100 * time.Millisecond}, func(t *testing.T, e *env) {
-		e.intake.paced = time.Hour // nobody is let in out of turn
-		_, other := e.open()
-		other.socket.Hold(1 << 20)
-		p, rec := e.ws()
-		go func() { // ends when it is read, or with the connection
-			p.conn.Write(append(frame(1, "4"+strings.Repeat("x", 200_000)), frame(1, "3")...)) // the pong is behind it
-		}()
-		var pings atomic.Int32
-		go func() { // ends with the connection
-			for {
-				m := p.read()
-				if m != "2" {
-					return
+	bubble(t, &Options{MaxMemory: 1 << 20, PingInterval: 400 * time.Millisecond, PingTimeout: 100 * time.Millisecond},
+		func(t *testing.T, e *env) {
+			e.intake.paced = time.Hour // nobody is let in out of turn
+			_, other := e.open()
+			other.socket.Hold(1 << 20)
+			p, rec := e.ws()
+			go func() { // ends when it is read, or with the connection
+				p.conn.Write(append(frame(1, "4"+strings.Repeat("x", 200_000)),
+					frame(1, "3")...)) // the pong is behind it
+			}()
+			var pings atomic.Int32
+			go func() { // ends with the connection
+				for {
+					m := p.read()
+					if m != "2" {
+						return
+					}
+					pings.Add(1)
 				}
-				pings.Add(1)
+			}()
+			<-time.After(1500 * time.Millisecond)
+			rec.alive()
+			if !rec.socket.Paused() || rec.texts() != "" || pings.Load() == 0 {
+				t.Errorf("paused %t, %d pings", rec.socket.Paused(), pings.Load())
 			}
-		}()
-		<-time.After(1500 * time.Millisecond)
-		rec.alive()
-		if !rec.socket.Paused() || rec.texts() != "" || pings.Load() == 0 {
-			t.Errorf("paused %t, %d pings", rec.socket.Paused(), pings.Load())
-		}
-		other.socket.Hold(-1 << 20)
-		synctest.Wait()
-		rec.alive()
-		if rec.socket.Paused() || len(rec.texts()) != 200_000 {
-			t.Errorf("paused %t, %d bytes", rec.socket.Paused(), len(rec.texts()))
-		}
-		p.conn.Close()
-		rec.want(TransportClose)
-	})
+			other.socket.Hold(-1 << 20)
+			synctest.Wait()
+			rec.alive()
+			if rec.socket.Paused() || len(rec.texts()) != 200_000 {
+				t.Errorf("paused %t, %d bytes", rec.socket.Paused(), len(rec.texts()))
+			}
+			p.conn.Close()
+			rec.want(TransportClose)
+		})
 }
 
 // A session that is closed while its message waits leaves nothing behind; the first come first, but for those whose

@@ -22,7 +22,8 @@ func TestBase64OfOtherClients(t *testing.T) {
 	}
 	for name, text := range map[string]string{
 		"Java": broken("\n"), "MIME": broken("\r\n"), "blanks": broken(" \t"),
-		"URL alphabet": url, "no padding": strings.TrimRight(std, "="), "URL alphabet, no padding": strings.TrimRight(url, "="),
+		"URL alphabet": url, "no padding": strings.TrimRight(std, "="),
+		"URL alphabet, no padding": strings.TrimRight(url, "="),
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, nil, func(t *testing.T, e *env) {
@@ -30,7 +31,8 @@ func TestBase64OfOtherClients(t *testing.T) {
 				q, rec := e.open()
 				e.do("POST", q, "b"+text+"\x1e4behind").want(t, 200, "ok")
 				e.do("GET", q, "").want(t, 200, "b"+std+"\x1e4behind")
-				e.do("POST", q, "4a", "Content-Type", "application/octet-stream; charset=binary").want(t, 200, "ok") // as officially
+				// as officially
+				e.do("POST", q, "4a", "Content-Type", "application/octet-stream; charset=binary").want(t, 200, "ok")
 				rec.alive()
 			})
 		})

@@ -75,7 +75,8 @@ func TestAnswersOfGETs(t *testing.T) {
 				{"the end comes after the messages", got != answerClose || f.draining && !f.queued && !g.writing()},
 				{"a released GET does not wait", g.pending() != getReleased || got != answerNothing},
 				{"a noop has a cause", got != answerNoop || f.upgraded || g.pending() == getReleased},
-				{"what is queued goes at once", !pending || f.closed || f.upgraded || g.writing() || !f.queued || got == answerMessages},
+				{"what is queued goes at once", !pending || f.closed ||
+					f.upgraded || g.writing() || !f.queued || got == answerMessages},
 				{"it is deterministic", got == g.answer(f)},
 			} {
 				if !rule.ok {

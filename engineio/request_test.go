@@ -15,8 +15,9 @@ const (
 	code1  = `{"code":1,"message":"Session ID unknown"}`
 	code2  = `{"code":2,"message":"Bad handshake method"}`
 	code3  = `{"code":3,"message":"Bad request"}`
-	code3U = `{"code":3,"message":"Bad request","reason":"transport=websocket without an Upgrade header: does a proxy not pass it on?"}`
-	code5  = `{"code":5,"message":"Unsupported protocol version"}`
+	code3U = `{"code":3,"message":"Bad request","reason":"transport=websocket without an Upgrade header: does a ` +
+		`proxy not pass it on?"}`
+	code5 = `{"code":5,"message":"Unsupported protocol version"}`
 
 	notFound = "404 page not found: the path here is /engine.io/ (Options.Engine.Path; after http.StripPrefix)\n"
 	foreign  = "Forbidden: this origin is not allowed: is it in CORS.Origins, does a proxy pass Host on?"
@@ -44,7 +45,8 @@ func TestRefusedRequests(t *testing.T) {
 		{"sid with bad escape", "GET", handshakeQuery + "&sid=%zz", nil, 400, code1, RejectSession},
 		{"POST without sid", "POST", handshakeQuery, nil, 400, code2, RejectHandshakeMethod},
 		{"PUT without sid", "PUT", handshakeQuery, nil, 400, code2, RejectHandshakeMethod},
-		{"OPTIONS without CORS", "OPTIONS", handshakeQuery, []string{"Origin", "http://evil"}, 400, code2, RejectHandshakeMethod},
+		{"OPTIONS without CORS", "OPTIONS", handshakeQuery,
+			[]string{"Origin", "http://evil"}, 400, code2, RejectHandshakeMethod},
 		{"EIO 3", "GET", "EIO=3&transport=polling", nil, 400, code5, RejectProtocol},
 		{"EIO missing", "GET", "transport=polling", nil, 400, code5, RejectProtocol},
 		{"EIO 5", "GET", "EIO=5&transport=polling", nil, 400, code5, RejectProtocol},
@@ -89,7 +91,8 @@ func TestRefusedUpgrades(t *testing.T) {
 		{"no key", ws, []string{"Sec-WebSocket-Key", ""}, 400, "Bad request", RejectHandshake},
 		{"short key", ws, []string{"Sec-WebSocket-Key", "AAAA"}, 400, "Bad request", RejectHandshake},
 		{"bad key", ws, []string{"Sec-WebSocket-Key", "!!!!"}, 400, "Bad request", RejectHandshake},
-		{"version 8", ws, []string{"Sec-WebSocket-Version", "8"}, 426, "Sec-WebSocket-Version is not 13", RejectHandshake},
+		{"version 8", ws, []string{"Sec-WebSocket-Version", "8"},
+			426, "Sec-WebSocket-Version is not 13", RejectHandshake},
 		{"POST", ws, []string{"X-Method", "POST"}, 400, "Bad handshake method", RejectHandshakeMethod},
 		{"polling", handshakeQuery, nil, 400, "Bad request", RejectHandshake},
 		{"transport", "EIO=4&transport=foobar", nil, 400, "Transport unknown", RejectTransport},
@@ -137,7 +140,8 @@ func TestConnectionOfAnUpgradeRequired(t *testing.T) {
 	w := httptest.NewRecorder()
 	s.ServeHTTP(w, r)
 	h := w.Result().Header
-	if got := h["Connection"]; w.Code != 426 || !slices.Equal(got, []string{"close", "Upgrade"}) || h.Get("Upgrade") != "websocket" {
+	if got := h["Connection"]; w.Code != 426 ||
+		!slices.Equal(got, []string{"close", "Upgrade"}) || h.Get("Upgrade") != "websocket" {
 		t.Errorf("status %d, Connection %q, Upgrade %q", w.Code, got, h["Upgrade"])
 	}
 }
@@ -168,7 +172,8 @@ func TestUpgradeOfASessionIsRefusedBefore101(t *testing.T) {
 func TestPaths(t *testing.T) {
 	bubble(t, &Options{Path: "socket.io", MatchPrefix: true}, func(t *testing.T, e *env) {
 		for path, status := range map[string]int{
-			"/socket.io/?": 200, "/socket.io?": 200, "/socket.io/a/b?": 200, "/socket.ioX?": 404, "/?": 404, "/engine.io/?": 404,
+			"/socket.io/?": 200, "/socket.io?": 200, "/socket.io/a/b?": 200,
+			"/socket.ioX?": 404, "/?": 404, "/engine.io/?": 404,
 		} {
 			if a := e.do("GET", path+handshakeQuery, ""); a.status != status {
 				t.Errorf("%s: %d, want %d", path, a.status, status)
@@ -189,7 +194,8 @@ func TestPaths(t *testing.T) {
 // H-12, H-18: what an application puts into the query is its own business.
 func TestStrangeQueries(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, e *env) {
-		for _, extra := range []string{"&%zz=%", "&&&=&==", "&a;b", "&sid=", "&t=1&j=0", "&%45=1&x=%ff", strings.Repeat("&a=b", 20_000)} {
+		for _, extra := range []string{"&%zz=%", "&&&=&==", "&a;b", "&sid=",
+			"&t=1&j=0", "&%45=1&x=%ff", strings.Repeat("&a=b", 20_000)} {
 			if a := e.do("GET", handshakeQuery+extra, ""); a.status != 200 {
 				t.Errorf("%.30q: %d %s", extra, a.status, a.body)
 			}
@@ -416,7 +422,8 @@ func TestValidate(t *testing.T) {
 			t.Errorf("%+v: %v", o, err)
 		}
 	}
-	if c := NewServer(nil, &Options{CORS: &CORSOptions{Origins: []string{"*"}, Credentials: true}}).Options().CORS; c.Credentials {
+	if c := NewServer(nil, &Options{CORS: &CORSOptions{Origins: []string{"*"},
+		Credentials: true}}).Options().CORS; c.Credentials {
 		t.Error("credentials for every origin are kept")
 	}
 }

@@ -52,7 +52,8 @@ func TestAdjacentMessages(t *testing.T) { // B-32
 		for g := range 4 {
 			wg.Go(func() {
 				for i := range 200 {
-					rec.socket.Send(SendOptions{}, text(fmt.Sprint(g, ":", i)), bin(byte(g), byte(i)), bin(byte(g), byte(i)))
+					rec.socket.Send(SendOptions{}, text(fmt.Sprint(g, ":", i)),
+						bin(byte(g), byte(i)), bin(byte(g), byte(i)))
 				}
 			})
 		}
@@ -76,7 +77,8 @@ func TestAdjacentMessages(t *testing.T) { // B-32
 // One Prepared to many sessions: the frame is made once, and every session gets the same bytes.
 func TestPreparedIsShared(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, e *env) {
-		for _, m := range []Message{{Data: []byte("hello")}, {Binary: true, Data: []byte("hello")}, {Data: []byte(strings.Repeat("x", copyLimit+1))}} {
+		for _, m := range []Message{{Data: []byte("hello")}, {Binary: true, Data: []byte("hello")},
+			{Data: []byte(strings.Repeat("x", copyLimit+1))}} {
 			m := Prepare(m)
 			want := "4" + string(m.Message().Data)
 			if m.Message().Binary {
@@ -259,7 +261,8 @@ func TestSendMessagesCopies(t *testing.T) {
 					b[k] = 'a' + byte(i)
 				}
 				want = append(want, "4"+string(b), "4x")
-				if err := rec.socket.SendMessages(SendOptions{}, Message{Data: b}, Message{Data: []byte("x")}); err != nil {
+				if err := rec.socket.SendMessages(SendOptions{},
+					Message{Data: b}, Message{Data: []byte("x")}); err != nil {
 					t.Fatal(err)
 				}
 				clear(b)

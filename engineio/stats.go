@@ -62,7 +62,8 @@ const (
 	RejectUpgradeLost       = "upgrade_lost"       // the WebSocket went away before the upgrade was done
 	RejectWebSocket         = "websocket"          // a violation of RFC 6455
 	RejectMessageSize       = "message_size"       // a WebSocket message above MaxPayload
-	RejectWebSocketLimit    = "websocket_limit"    // too many fragments, an endless message, pings of a peer that does not read
+	// too many fragments, an endless message, pings of a peer that does not read
+	RejectWebSocketLimit    = "websocket_limit"
 	RejectWebSocketPong     = "websocket_pong"     // a pong frame nobody asked for; ignored
 	RejectStream            = "stream"             // a violation of the framing of a stream, see ServeStream
 	RejectStreamLimit       = "stream_limit"       // a packet of a stream that takes too long

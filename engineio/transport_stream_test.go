@@ -25,7 +25,8 @@ var officialStreamFrames = []struct {
 	n      int
 	header string
 }{
-	{false, 1, "01"}, {false, 6, "06"}, {true, 3, "83"}, {false, 125, "7d"}, {false, 126, "7e007e"}, {true, 126, "fe007e"},
+	{false, 1, "01"}, {false, 6, "06"}, {true, 3, "83"},
+	{false, 125, "7d"}, {false, 126, "7e007e"}, {true, 126, "fe007e"},
 	{false, 65535, "7effff"}, {false, 65536, "7f0000000000010000"}, {true, 65536, "ff0000000000010000"},
 }
 
@@ -81,7 +82,8 @@ type streamPeer struct {
 }
 
 // serve has ServeStream serve one end of a pipe, wrapped, and returns the other.
-func (e *env) serve(ctx context.Context, wrap func(io.ReadWriteCloser) io.ReadWriteCloser, r *http.Request) *streamPeer {
+func (e *env) serve(ctx context.Context,
+	wrap func(io.ReadWriteCloser) io.ReadWriteCloser, r *http.Request) *streamPeer {
 	client, server := memnet.Pipe(64 << 10)
 	p := &streamPeer{t: e.t, conn: client, r: bufio.NewReader(client), done: make(chan struct{})}
 	rwc := io.ReadWriteCloser(server)
@@ -457,8 +459,12 @@ func TestStreamWhoseCloseDoesNotEndRead(t *testing.T) {
 
 func TestEndsOfAStream(t *testing.T) {
 	for name, end := range map[string]func(e *env, p *streamPeer, rec *recorder, cancel func()) Reason{
-		"close packet": func(_ *env, p *streamPeer, _ *recorder, _ func()) Reason { p.send("1"); return TransportClose },
-		"context":      func(_ *env, _ *streamPeer, _ *recorder, cancel func()) Reason { cancel(); return TransportClose },
+		"close packet": func(_ *env, p *streamPeer, _ *recorder,
+			_ func()) Reason {
+			p.send("1")
+			return TransportClose
+		},
+		"context": func(_ *env, _ *streamPeer, _ *recorder, cancel func()) Reason { cancel(); return TransportClose },
 		"Close": func(_ *env, p *streamPeer, rec *recorder, _ func()) Reason {
 			rec.socket.Send(SendOptions{}, text("last"))
 			rec.socket.Close()
@@ -511,7 +517,8 @@ func TestWriteOfAStreamHasADeadline(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, e *env) {
 		_, server := memnet.Pipe(1)
 		l := newStreamLink(server, &e.streams)
-		if err := l.writeFrames([]byte("more than one byte")); !errors.Is(err, os.ErrDeadlineExceeded) || l.fault(err) != faultSlow {
+		if err := l.writeFrames([]byte("more than one byte")); !errors.Is(err, os.ErrDeadlineExceeded) ||
+			l.fault(err) != faultSlow {
 			t.Errorf("error %v", err)
 		}
 		l.wait()

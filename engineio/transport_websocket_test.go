@@ -36,7 +36,8 @@ func TestWebSocketEcho(t *testing.T) {
 		e.rejected(RejectUnexpected, 2)
 		e.rejected(RejectPong, 1)
 		st := e.Stats()
-		if st.WebSocket != 1 || st.MessagesIn != 6 || st.MessagesOut != 6 || st.BytesIn != st.BytesOut || st.BytesIn != 100_009 {
+		if st.WebSocket != 1 || st.MessagesIn != 6 || st.MessagesOut != 6 ||
+			st.BytesIn != st.BytesOut || st.BytesIn != 100_009 {
 			t.Errorf("stats %+v", st)
 		}
 		e.session(0).socket.Close()
@@ -66,7 +67,8 @@ func TestEndsByThePeer(t *testing.T) {
 		{"bad UTF-8", frame(1, "4\xff"), "close 1007", TransportError, RejectWebSocket},
 		{"reserved bit", []byte{0xf1, 0x80, 0, 0, 0, 0}, "close 1002", TransportError, RejectWebSocket},
 		{"not masked", []byte{0x81, 1, '4'}, "close 1002", TransportError, RejectWebSocket},
-		{"too long", []byte{0x81, 0xff, 0, 0, 0, 0, 0, 0x0f, 0x42, 0x41}, "close 1009", TransportError, RejectMessageSize},
+		{"too long", []byte{0x81, 0xff, 0, 0, 0, 0, 0, 0x0f, 0x42, 0x41},
+			"close 1009", TransportError, RejectMessageSize},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			bubble(t, nil, func(t *testing.T, e *env) {
@@ -100,7 +102,8 @@ func TestEndsByThePeer(t *testing.T) {
 func TestViolationWhileWriting(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, e *env) {
 		p, rec := e.ws()
-		synctest.Wait()                                                    // the Open packet is there before the session has its connection
+		// the Open packet is there before the session has its connection
+		synctest.Wait()
 		rec.socket.link.close(websocket.ProtocolError, "reserved bit set") // as Read does before it returns
 		if err := rec.socket.Send(SendOptions{}, text("late")); err != nil {
 			t.Fatal(err)
@@ -273,14 +276,16 @@ func TestCloseInAccept(t *testing.T) {
 }
 
 func TestCORS(t *testing.T) { // C-1 to C-8
-	list := &CORSOptions{Origins: []string{"https://a.com", "https://b.com"}, Credentials: true, MaxAge: time.Minute, ExposedHeaders: []string{"X-A", "X-B"}}
+	list := &CORSOptions{Origins: []string{"https://a.com", "https://b.com"},
+		Credentials: true, MaxAge: time.Minute, ExposedHeaders: []string{"X-A", "X-B"}}
 	bubble(t, &Options{CORS: list}, func(t *testing.T, e *env) {
 		a := e.do("OPTIONS", "", "", "Origin", "https://b.com", "Access-Control-Request-Headers", "x-mine, y")
 		a.want(t, 204, "")
 		want := map[string]string{
 			"Access-Control-Allow-Origin": "https://b.com", "Access-Control-Allow-Credentials": "true",
-			"Access-Control-Allow-Methods": "GET,HEAD,PUT,PATCH,POST,DELETE", "Access-Control-Allow-Headers": "x-mine, y",
-			"Access-Control-Max-Age": "60", "Access-Control-Expose-Headers": "X-A,X-B",
+			"Access-Control-Allow-Methods": "GET,HEAD,PUT,PATCH,POST,DELETE",
+			"Access-Control-Allow-Headers": "x-mine, y",
+			"Access-Control-Max-Age":       "60", "Access-Control-Expose-Headers": "X-A,X-B",
 		}
 		for k, v := range want {
 			if got := a.header.Get(k); got != v {
@@ -299,10 +304,12 @@ func TestCORS(t *testing.T) { // C-1 to C-8
 		if a.status != 400 || a.header.Get("Access-Control-Allow-Origin") != "https://a.com" {
 			t.Errorf("%d %v", a.status, a.header)
 		}
-		for _, o := range []string{"https://a.com.evil.io", "https://evil-a.com", "http://a.com", "https://a.com:444", "null", "HTTPS://A.COM", ""} {
+		for _, o := range []string{"https://a.com.evil.io", "https://evil-a.com",
+			"http://a.com", "https://a.com:444", "null", "HTTPS://A.COM", ""} {
 			for _, method := range []string{"GET", "OPTIONS"} {
 				a := e.do(method, handshakeQuery, "", "Origin", o)
-				if a.status != map[string]int{"GET": 200, "OPTIONS": 204}[method] || a.header.Get("Access-Control-Allow-Origin") != "" ||
+				if a.status != map[string]int{"GET": 200, "OPTIONS": 204}[method] ||
+					a.header.Get("Access-Control-Allow-Origin") != "" ||
 					a.header.Get("Access-Control-Allow-Credentials") != "" || a.header.Get("Vary") != "Origin" {
 					t.Errorf("%s %q: %d %v", method, o, a.status, a.header)
 				}
@@ -323,10 +330,13 @@ func TestCORS(t *testing.T) { // C-1 to C-8
 			p.conn.Close()
 		}
 	})
-	bubble(t, &Options{CORS: &CORSOptions{Origins: []string{"*"}, Credentials: true, Methods: []string{"GET"}, AllowedHeaders: []string{"a", "b"}}}, func(t *testing.T, e *env) {
+	bubble(t, &Options{CORS: &CORSOptions{Origins: []string{"*"}, Credentials: true,
+		Methods: []string{"GET"}, AllowedHeaders: []string{"a", "b"}}}, func(t *testing.T, e *env) {
 		a := e.do("OPTIONS", handshakeQuery, "", "Origin", "https://any")
-		if a.header.Get("Access-Control-Allow-Origin") != "*" || a.header.Get("Access-Control-Allow-Credentials") != "" ||
-			a.header.Get("Access-Control-Allow-Methods") != "GET" || a.header.Get("Access-Control-Allow-Headers") != "a,b" {
+		if a.header.Get("Access-Control-Allow-Origin") != "*" ||
+			a.header.Get("Access-Control-Allow-Credentials") != "" ||
+			a.header.Get("Access-Control-Allow-Methods") != "GET" ||
+			a.header.Get("Access-Control-Allow-Headers") != "a,b" {
 			t.Errorf("%v", a.header)
 		}
 		p, _ := e.ws("Origin", "null")
@@ -335,7 +345,8 @@ func TestCORS(t *testing.T) { // C-1 to C-8
 	bubble(t, &Options{AllowAnyOrigin: true}, func(t *testing.T, e *env) {
 		p, _ := e.ws("Origin", "https://evil")
 		p.conn.Close()
-		if a := e.do("GET", handshakeQuery, "", "Origin", "https://evil"); a.status != 200 || len(a.header["Vary"]) != 0 {
+		if a := e.do("GET", handshakeQuery, "", "Origin", "https://evil"); a.status != 200 ||
+			len(a.header["Vary"]) != 0 {
 			t.Errorf("%d %v", a.status, a.header)
 		}
 	})
@@ -390,7 +401,8 @@ func dialTCP(t *testing.T, l net.Listener) net.Conn {
 		t.Fatal(err)
 	}
 	c.SetDeadline(time.Now().Add(time.Minute))
-	fmt.Fprintf(c, "GET /engine.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: s\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
+	fmt.Fprintf(c, "GET /engine.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: s\r\nConnection: "+
+		"Upgrade\r\nUpgrade: websocket\r\n"+
 		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
 	return c
 }

@@ -84,7 +84,8 @@ func TestUpgradeStepSequences(t *testing.T) {
 			if in == inOpened && fx&(fxAdopt|fxRefuse) == 0 {
 				t.Fatal("a WebSocket that opened is left alone")
 			}
-			if probing != (s == upgradeWaiting || s == upgradeProbed) || switched && s != upgradeDone && s != upgradeOver {
+			if probing != (s == upgradeWaiting || s == upgradeProbed) ||
+				switched && s != upgradeDone && s != upgradeOver {
 				t.Fatalf("state %d, probing %v, switched %v", s, probing, switched)
 			}
 		}
@@ -199,10 +200,17 @@ func TestFailedUpgrades(t *testing.T) {
 		do     func(e *env, q string, p *peer)
 		reject string
 	}{
-		{"message", func(e *env, q string, p *peer) { p.send("4x"); p.wantClose("close 1002 probe expected") }, RejectUpgradeViolation},
-		{"ping without probe", func(e *env, q string, p *peer) { p.send("2"); p.wantClose("close 1002 probe expected") }, RejectUpgradeViolation},
-		{"close packet", func(e *env, q string, p *peer) { p.send("1"); p.wantClose("close 1002 probe expected") }, RejectUpgradeViolation},
-		{"empty", func(e *env, q string, p *peer) { p.send(""); p.wantClose("close 1002 probe expected") }, RejectUpgradeViolation},
+		{"message", func(e *env, q string, p *peer) { p.send("4x"); p.wantClose("close 1002 probe expected") },
+			RejectUpgradeViolation},
+		{"ping without probe", func(e *env, q string,
+			p *peer) {
+			p.send("2")
+			p.wantClose("close 1002 probe expected")
+		}, RejectUpgradeViolation},
+		{"close packet", func(e *env, q string, p *peer) { p.send("1"); p.wantClose("close 1002 probe expected") },
+			RejectUpgradeViolation},
+		{"empty", func(e *env, q string, p *peer) { p.send(""); p.wantClose("close 1002 probe expected") },
+			RejectUpgradeViolation},
 		{"binary probe", func(e *env, q string, p *peer) {
 			p.conn.Write(frame(2, "2probe"))
 			p.wantClose("close 1002 probe expected")
@@ -229,7 +237,8 @@ func TestFailedUpgrades(t *testing.T) {
 				e.t.Errorf("after %v", d)
 			}
 		}, RejectUpgradeTimeout},
-		{"gone", func(e *env, q string, p *peer) { p.send("2probe"); p.want("3probe"); p.conn.Close() }, RejectUpgradeLost},
+		{"gone", func(e *env, q string, p *peer) { p.send("2probe"); p.want("3probe"); p.conn.Close() },
+			RejectUpgradeLost},
 		{"reset", func(e *env, q string, p *peer) { p.conn.Reset() }, RejectUpgradeLost},
 		{"garbage", func(e *env, q string, p *peer) {
 			p.conn.Write([]byte("test"))

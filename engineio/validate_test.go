@@ -61,7 +61,8 @@ func TestOrigins(t *testing.T) {
 		}
 	}
 	for given, form := range map[string]string{
-		"example.com": `"https://example.com"`, "https://Example.com/app": `"https://example.com"`, "wss://a.b:1": `"https://a.b:1"`,
+		"example.com":             `"https://example.com"`,
+		"https://Example.com/app": `"https://example.com"`, "wss://a.b:1": `"https://a.b:1"`,
 	} {
 		if _, right := normalOrigin(given); !strings.Contains(right, form) {
 			t.Errorf("%q: the right form is %q", given, right)
@@ -86,28 +87,32 @@ func TestOptionsThatCannotBeMeant(t *testing.T) {
 		o    Options
 		want string
 	}{
-		"ping interval of JavaScript":   {Options{PingInterval: 25000}, "PingInterval is 25µs: a time.Duration counts nanoseconds; write 25000 * time.Millisecond"},
+		"ping interval of JavaScript": {Options{PingInterval: 25000},
+			"PingInterval is 25µs: a time.Duration counts nanoseconds; write 25000 * time.Millisecond"},
 		"ping timeout of JavaScript":    {Options{PingTimeout: 20000}, "20000 * time.Millisecond"},
 		"upgrade timeout of JavaScript": {Options{UpgradeTimeout: 10000}, "10000 * time.Millisecond"},
 		"body timeout of JavaScript":    {Options{BodyTimeout: 30000}, "30000 * time.Millisecond"},
 		"negative duration":             {Options{PingTimeout: -time.Second}, "PingTimeout is negative"},
-		"max age of JavaScript":         {Options{CORS: &CORSOptions{Origins: []string{"*"}, MaxAge: 600}}, "600 * time.Second"},
-		"more than a browser's timer":   {Options{PingInterval: 30 * 24 * time.Hour}, "timer of a browser"},
-		"negative size":                 {Options{MaxPayload: -1}, "MaxPayload is negative"},
-		"negative queue":                {Options{MaxQueueBytes: -1}, "MaxQueueBytes is negative"},
-		"negative memory":               {Options{MaxMemory: -1}, "MaxMemory is negative"},
-		"negative number":               {Options{MaxQueuePackets: -1}, "MaxQueuePackets is negative"},
-		"path with a host":              {Options{Path: "http://a/engine.io"}, "the path alone"},
-		"path with a query":             {Options{Path: "/engine.io/?a"}, "without query"},
-		"path with a wildcard":          {Options{Path: "/engine.io/*"}, "MatchPrefix"},
-		"path of a mux":                 {Options{Path: "/engine.io/{rest...}"}, "MatchPrefix"},
-		"path with an escape":           {Options{Path: "/a%20b/"}, "without escapes"},
-		"path with a blank":             {Options{Path: "/engine.io /"}, "without blanks"},
-		"transport of another name":     {Options{Transports: []string{"ws"}}, `write "websocket"`},
-		"unknown transport":             {Options{Transports: []string{"carrier pigeon"}}, `there are "polling", "websocket" and "webtransport"`},
-		"no origins":                    {Options{CORS: &CORSOptions{}}, "CORS without origins"},
-		"credentials for all":           {Options{CORS: &CORSOptions{Origins: []string{"*"}, Credentials: true}}, "list the origins"},
-		"cookie":                        {Options{Cookie: &http.Cookie{Name: "a b"}}, "cookie"},
+		"max age of JavaScript": {Options{CORS: &CORSOptions{Origins: []string{"*"}, MaxAge: 600}},
+			"600 * time.Second"},
+		"more than a browser's timer": {Options{PingInterval: 30 * 24 * time.Hour}, "timer of a browser"},
+		"negative size":               {Options{MaxPayload: -1}, "MaxPayload is negative"},
+		"negative queue":              {Options{MaxQueueBytes: -1}, "MaxQueueBytes is negative"},
+		"negative memory":             {Options{MaxMemory: -1}, "MaxMemory is negative"},
+		"negative number":             {Options{MaxQueuePackets: -1}, "MaxQueuePackets is negative"},
+		"path with a host":            {Options{Path: "http://a/engine.io"}, "the path alone"},
+		"path with a query":           {Options{Path: "/engine.io/?a"}, "without query"},
+		"path with a wildcard":        {Options{Path: "/engine.io/*"}, "MatchPrefix"},
+		"path of a mux":               {Options{Path: "/engine.io/{rest...}"}, "MatchPrefix"},
+		"path with an escape":         {Options{Path: "/a%20b/"}, "without escapes"},
+		"path with a blank":           {Options{Path: "/engine.io /"}, "without blanks"},
+		"transport of another name":   {Options{Transports: []string{"ws"}}, `write "websocket"`},
+		"unknown transport": {Options{Transports: []string{"carrier pigeon"}},
+			`there are "polling", "websocket" and "webtransport"`},
+		"no origins": {Options{CORS: &CORSOptions{}}, "CORS without origins"},
+		"credentials for all": {Options{CORS: &CORSOptions{Origins: []string{"*"}, Credentials: true}},
+			"list the origins"},
+		"cookie": {Options{Cookie: &http.Cookie{Name: "a b"}}, "cookie"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := c.o.Validate()
@@ -121,9 +126,12 @@ func TestOptionsThatCannotBeMeant(t *testing.T) {
 				t.Errorf("logged %s", &logged)
 			}
 			def := NewServer(nil, nil).Options() // what is wrong has its default
-			if got.PingInterval != def.PingInterval || got.PingTimeout != def.PingTimeout || got.UpgradeTimeout != def.UpgradeTimeout ||
-				got.BodyTimeout != def.BodyTimeout || got.MaxPayload != def.MaxPayload || got.MaxQueueBytes != def.MaxQueueBytes ||
-				got.MaxQueuePackets != def.MaxQueuePackets || got.Path != def.Path || !slices.Equal(got.Transports, def.Transports) {
+			if got.PingInterval != def.PingInterval || got.PingTimeout != def.PingTimeout ||
+				got.UpgradeTimeout != def.UpgradeTimeout ||
+				got.BodyTimeout != def.BodyTimeout || got.MaxPayload != def.MaxPayload ||
+				got.MaxQueueBytes != def.MaxQueueBytes ||
+				got.MaxQueuePackets != def.MaxQueuePackets || got.Path != def.Path ||
+				!slices.Equal(got.Transports, def.Transports) {
 				t.Errorf("options are %+v", got)
 			}
 		})
@@ -139,7 +147,8 @@ func TestOptionsInAnotherForm(t *testing.T) {
 		t.Error(err)
 	}
 	got := NewServer(nil, &o).Options()
-	if got.Path != "/engine.io/" || !slices.Equal(got.Transports, []string{"websocket", "polling"}) || !slices.Equal(got.CORS.Methods, []string{"GET", "POST"}) {
+	if got.Path != "/engine.io/" || !slices.Equal(got.Transports, []string{"websocket", "polling"}) ||
+		!slices.Equal(got.CORS.Methods, []string{"GET", "POST"}) {
 		t.Errorf("%+v", got)
 	}
 	if o.Transports[0] != "WebSocket" || o.CORS.Methods[0] != "get" {

@@ -23,9 +23,10 @@ func TestRefusalsThatTheSetUpCauses(t *testing.T) {
 		body   string
 	}{
 		"origin": {
-			try:    func(e *env) string { return dial(e, ws, "Origin", "https://a.example", "Host", "b.example") },
-			logged: []string{"origin=https://a.example", "host=b.example", "CORS.Origins", "proxy_set_header Host $http_host"},
-			body:   "CORS.Origins",
+			try: func(e *env) string { return dial(e, ws, "Origin", "https://a.example", "Host", "b.example") },
+			logged: []string{"origin=https://a.example", "host=b.example",
+				"CORS.Origins", "proxy_set_header Host $http_host"},
+			body: "CORS.Origins",
 		},
 		"proxy without Upgrade": {
 			try:    func(e *env) string { return e.do("GET", ws, "").body },
@@ -45,11 +46,13 @@ func TestRefusalsThatTheSetUpCauses(t *testing.T) {
 				})
 				return dial(e, ws)
 			},
-			logged: []string{"cannot be taken over", "struct { http.ResponseWriter }", "Unwrap"}, body: "neither Hijack nor Unwrap",
+			logged: []string{"cannot be taken over", "struct { http.ResponseWriter }", "Unwrap"},
+			body:   "neither Hijack nor Unwrap",
 		},
 		"path": {
 			try:    func(e *env) string { return e.do("GET", "/socket.io/?"+handshakeQuery, "").body },
-			logged: []string{"path=/socket.io/", "served=/engine.io/", "Options.Engine.Path"}, body: "the path here is /engine.io/",
+			logged: []string{"path=/socket.io/", "served=/engine.io/", "Options.Engine.Path"},
+			body:   "the path here is /engine.io/",
 		},
 		"path of a WebSocket": {
 			try:    func(e *env) string { return dial(e, "/x?"+ws) },
@@ -60,8 +63,9 @@ func TestRefusalsThatTheSetUpCauses(t *testing.T) {
 			logged: []string{"method=POST", "cure="}, body: "Bad handshake method",
 		},
 		"transport": {
-			try:  func(e *env) string { return dial(e, ws) },
-			opts: Options{Transports: []string{"polling"}}, logged: []string{"transport=websocket", "Options.Engine.Transports"}, body: "Transport unknown",
+			try:    func(e *env) string { return dial(e, ws) },
+			opts:   Options{Transports: []string{"polling"}},
+			logged: []string{"transport=websocket", "Options.Engine.Transports"}, body: "Transport unknown",
 		},
 		"protocol": {
 			try:    func(e *env) string { return e.do("GET", "EIO=3&transport=polling", "").body },
@@ -118,7 +122,8 @@ func TestRefusalsThatTheSetUpCauses(t *testing.T) {
 // What ordinary clients and passers-by do is no reason to warn.
 func TestNoWarningWithoutReason(t *testing.T) {
 	var logged strings.Builder
-	o := &Options{Logger: slog.New(slog.NewTextHandler(&logged, nil)), CORS: &CORSOptions{Origins: []string{"https://a.example"}}}
+	o := &Options{Logger: slog.New(slog.NewTextHandler(&logged, nil)),
+		CORS: &CORSOptions{Origins: []string{"https://a.example"}}}
 	bubble(t, o, func(t *testing.T, e *env) {
 		for i := range 40 {
 			q, _ := e.open()
@@ -158,41 +163,46 @@ func TestWarningsAreBounded(t *testing.T) {
 // Headers that middleware has set come with the answer to a WebSocket handshake, as with any other; not those of a
 // body, and not those that would change what was agreed on.
 func TestHeadersOfMiddleware(t *testing.T) {
-	bubble(t, &Options{Headers: func(h http.Header, _ *http.Request, _ bool) { h.Set("X-Hook", "hook") }}, func(t *testing.T, e *env) {
-		inner := e.http.Handler
-		e.http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			h := w.Header()
-			h.Add("Set-Cookie", "a=1")
-			h.Add("Set-Cookie", "b=2")
-			h.Set("X-Request-Id", "42")
-			h.Set("Strict-Transport-Security", "max-age=1")
-			h.Set("X-Hook", "middleware")
-			if !strings.Contains(r.URL.RawQuery, "websocket") {
+	bubble(t, &Options{Headers: func(h http.Header, _ *http.Request, _ bool) { h.Set("X-Hook", "hook") }},
+		func(t *testing.T, e *env) {
+			inner := e.http.Handler
+			e.http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				h := w.Header()
+				h.Add("Set-Cookie", "a=1")
+				h.Add("Set-Cookie", "b=2")
+				h.Set("X-Request-Id", "42")
+				h.Set("Strict-Transport-Security", "max-age=1")
+				h.Set("X-Hook", "middleware")
+				if !strings.Contains(r.URL.RawQuery, "websocket") {
+					inner.ServeHTTP(w, r)
+					return
+				}
+				for _, k := range []string{
+					"Content-Type", "Content-Encoding", "Content-Length",
+					"Transfer-Encoding", "Connection", "Upgrade", "Trailer",
+					"Sec-Websocket-Accept", "Sec-Websocket-Extensions",
+				} {
+					h.Set(k, "7")
+				}
 				inner.ServeHTTP(w, r)
-				return
+			})
+			q, _ := e.open()
+			for name, query := range map[string]string{"handshake": "EIO=4&transport=websocket",
+				"upgrade": strings.Replace(q, "polling", "websocket", 1)} {
+				p, a := e.dial(query)
+				if p == nil {
+					t.Fatalf("%s: %+v", name, a)
+				}
+				p.conn.Close()
+				want := http.Header{
+					"Set-Cookie": {"a=1", "b=2"}, "X-Request-Id": {"42"},
+					"Strict-Transport-Security": {"max-age=1"}, "X-Hook": {"hook"},
+					"Connection": {"Upgrade"}, "Upgrade": {"websocket"},
+					"Sec-Websocket-Accept": {"s3pPLMBiTxaQ9kYGzzhZRbK+xOo="},
+				}
+				if fmt.Sprint(a.header) != fmt.Sprint(want) {
+					t.Errorf("%s: got %v, want %v", name, a.header, want)
+				}
 			}
-			for _, k := range []string{
-				"Content-Type", "Content-Encoding", "Content-Length", "Transfer-Encoding", "Connection", "Upgrade", "Trailer",
-				"Sec-Websocket-Accept", "Sec-Websocket-Extensions",
-			} {
-				h.Set(k, "7")
-			}
-			inner.ServeHTTP(w, r)
 		})
-		q, _ := e.open()
-		for name, query := range map[string]string{"handshake": "EIO=4&transport=websocket", "upgrade": strings.Replace(q, "polling", "websocket", 1)} {
-			p, a := e.dial(query)
-			if p == nil {
-				t.Fatalf("%s: %+v", name, a)
-			}
-			p.conn.Close()
-			want := http.Header{
-				"Set-Cookie": {"a=1", "b=2"}, "X-Request-Id": {"42"}, "Strict-Transport-Security": {"max-age=1"}, "X-Hook": {"hook"},
-				"Connection": {"Upgrade"}, "Upgrade": {"websocket"}, "Sec-Websocket-Accept": {"s3pPLMBiTxaQ9kYGzzhZRbK+xOo="},
-			}
-			if fmt.Sprint(a.header) != fmt.Sprint(want) {
-				t.Errorf("%s: got %v, want %v", name, a.header, want)
-			}
-		}
-	})
 }

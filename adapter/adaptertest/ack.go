@@ -252,7 +252,8 @@ func testAcksForgotten(t *testing.T, w *world) {
 			last.awaitAck(t)
 			cancel()
 		})
-		if got, err := collect(t, ctx, w.nodes[0], adapter.Target{}, nil); !errors.Is(err, context.Canceled) || got != nil {
+		if got, err := collect(t, ctx, w.nodes[0], adapter.Target{}, nil); !errors.Is(err, context.Canceled) ||
+			got != nil {
 			t.Errorf("got %v, %v, want the context's error", got, err)
 		}
 		wg.Wait()
@@ -269,7 +270,8 @@ func testAcksClose(t *testing.T, w *world) {
 			t.Errorf("close: %v", err)
 		}
 	})
-	if got, err := collect(t, patient(t), m.node, adapter.Target{}, nil); !errors.Is(err, adapter.ErrClosed) || got != nil {
+	if got, err := collect(t, patient(t), m.node, adapter.Target{}, nil); !errors.Is(err, adapter.ErrClosed) ||
+		got != nil {
 		t.Errorf("got %v, %v, want ErrClosed", got, err)
 	}
 	wg.Wait()

@@ -99,7 +99,8 @@ func (w *world) fence(to adapter.Target) {
 	}
 	waiting := w.sentinels
 	if len(to.Rooms) == 0 && len(to.Except) == 0 && to.Sender == "" {
-		waiting = slices.Concat(waiting, slices.DeleteFunc(slices.Clone(w.members), func(m *member) bool { return !m.present() }))
+		waiting = slices.Concat(waiting,
+			slices.DeleteFunc(slices.Clone(w.members), func(m *member) bool { return !m.present() }))
 	}
 	for _, nd := range w.nodes {
 		w.fences++

@@ -24,10 +24,10 @@ var base64Digits = func() (t [256]byte) {
 	return t
 }()
 
-// decodeBase64 decodes the text of a binary message into a slice of its own. The official server leaves it to Node, which takes
-// anything. Clients make less of that: the one for Java and Android breaks lines after 76 characters (MIME), others use the URL
-// alphabet or leave the padding out. That is taken, bits behind the last byte as well. Anything else is an error: it was damaged
-// on its way.
+// decodeBase64 decodes the text of a binary message into a slice of its own. The official server leaves it to Node,
+// which takes anything. Clients make less of that: the one for Java and Android breaks lines after 76 characters
+// (MIME), others use the URL alphabet or leave the padding out. That is taken, bits behind the last byte as well.
+// Anything else is an error: it was damaged on its way.
 func decodeBase64(text []byte, offset int) (Packet, error) {
 	buf := make([]byte, (len(text)+3)/4*3)
 	n, err := base64.StdEncoding.Decode(buf, text)

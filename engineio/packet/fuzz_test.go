@@ -58,7 +58,8 @@ func FuzzDecodePayload(f *testing.F) {
 			again = AppendPayload(again, 0, p)
 		}
 		// What is accepted is canonical, but for base64.
-		if !bytes.Contains(data, []byte("b")) && (!failed && !bytes.Equal(again, data) || failed && !bytes.HasPrefix(data, again)) {
+		if !bytes.Contains(data, []byte("b")) &&
+			(!failed && !bytes.Equal(again, data) || failed && !bytes.HasPrefix(data, again)) {
 			t.Fatalf("%q was decoded and encoded to %q", data, again)
 		}
 		var twice []byte

@@ -105,7 +105,8 @@ func TestDecodeTextOnly(t *testing.T) {
 	} {
 		got, err := DecodeTextOnly([]byte(c.wire))
 		if show([]Packet{got}) != show([]Packet{c.p}) || fmt.Sprint(err) != fmt.Sprint(c.err) {
-			t.Errorf("DecodeTextOnly(%q) = %s, %v, want %s, %v", c.wire, show([]Packet{got}), err, show([]Packet{c.p}), c.err)
+			t.Errorf("DecodeTextOnly(%q) = %s, %v, want %s, %v", c.wire,
+				show([]Packet{got}), err, show([]Packet{c.p}), c.err)
 		}
 	}
 }
@@ -117,7 +118,8 @@ func TestPayload(t *testing.T) {
 		err      error
 	}{
 		{"document", "4hello\x1ebAQID", []Packet{text(Message, "hello"), binaryMessage("\x01\x02\x03")}, nil},
-		{"document", "4hello\x1e2\x1e4world", []Packet{text(Message, "hello"), text(Ping, ""), text(Message, "world")}, nil},
+		{"document", "4hello\x1e2\x1e4world",
+			[]Packet{text(Message, "hello"), text(Ping, ""), text(Message, "world")}, nil},
 		{"document", "2probe", []Packet{text(Ping, "probe")}, nil},
 		{"no padding", "bAQIDBAUG", []Packet{binaryMessage("\x01\x02\x03\x04\x05\x06")}, nil},
 		{"one pad", "bAQI=", []Packet{binaryMessage("\x01\x02")}, nil},
@@ -156,8 +158,9 @@ func TestPayload(t *testing.T) {
 		{"E-8", "4a\x1eb!!!!", []Packet{text(Message, "a")}, wantError(4, msgBase64)},
 		{"E-11", "4a\xff", nil, wantError(2, msgUTF8)},
 		{"E-11", "4ok\x1e4\xed\xa0\x80", []Packet{text(Message, "ok")}, wantError(5, msgUTF8)}, // a surrogate
-		{"E-11", "4\xe2\x1e4\x82\xac", nil, wantError(1, msgUTF8)},                             // a rune cut by a separator
-		{"E-11", "4\xc0\x80", nil, wantError(1, msgUTF8)},                                      // not the shortest form
+		// a rune cut by a separator
+		{"E-11", "4\xe2\x1e4\x82\xac", nil, wantError(1, msgUTF8)},
+		{"E-11", "4\xc0\x80", nil, wantError(1, msgUTF8)}, // not the shortest form
 		{"E-11", "b\xff\xff\xff\xff", nil, wantError(1, msgBase64)},
 	} {
 		got, err := collect([]byte(c.wire))
@@ -269,7 +272,8 @@ func TestManyNoops(t *testing.T) { // E-9; the time is in BenchmarkPayloadNoops
 
 func TestAppendDoesNotAllocate(t *testing.T) {
 	buf := make([]byte, 0, 1024)
-	h := Handshake{SID: `a"é`, Upgrades: []string{"websocket"}, PingIntervalMS: 25000, PingTimeoutMS: 20000, MaxPayload: 1e6}
+	h := Handshake{SID: `a"é`, Upgrades: []string{"websocket"},
+		PingIntervalMS: 25000, PingTimeoutMS: 20000, MaxPayload: 1e6}
 	p, b := text(Message, "hello"), binaryMessage("\x01\x02\x03\x04")
 	for name, f := range map[string]func(){
 		"Append text":          func() { buf = Append(buf[:0], p) },
@@ -291,7 +295,8 @@ func TestHandshake(t *testing.T) {
 		wire string
 	}{
 		{Handshake{"abc", []string{"websocket", "webtransport"}, 25000, 20000, 1000000},
-			`{"sid":"abc","upgrades":["websocket","webtransport"],"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000}`},
+			`{"sid":"abc","upgrades":["websocket","webtransport"],"pingInterval":25000,"pingTimeout":20000,` +
+				`"maxPayload":1000000}`},
 		{Handshake{"abc", nil, 1, 1, 0},
 			`{"sid":"abc","upgrades":[],"pingInterval":1,"pingTimeout":1,"maxPayload":0}`},
 		{Handshake{"a\"\n\x1e", nil, 1, 1, 0},
@@ -302,7 +307,8 @@ func TestHandshake(t *testing.T) {
 		}
 		got, err := DecodeHandshake([]byte(c.wire))
 		if err != nil || got.SID != c.h.SID || !slices.Equal(got.Upgrades, c.h.Upgrades) ||
-			got.PingIntervalMS != c.h.PingIntervalMS || got.PingTimeoutMS != c.h.PingTimeoutMS || got.MaxPayload != c.h.MaxPayload {
+			got.PingIntervalMS != c.h.PingIntervalMS ||
+			got.PingTimeoutMS != c.h.PingTimeoutMS || got.MaxPayload != c.h.MaxPayload {
 			t.Errorf("%s became %+v, %v", c.wire, got, err)
 		}
 	}

@@ -42,8 +42,8 @@ func Register(io *socketio.Server) {
 	})
 }
 
-// A board counts connections. The lock is held while the events are sent, which never waits, so that everybody gets them in
-// the order in which things happened.
+// A board counts connections. The lock is held while the events are sent, which never waits, so that everybody gets
+// them in the order in which things happened.
 type board struct {
 	mu          sync.Mutex
 	connections map[string]int // by the name of the user

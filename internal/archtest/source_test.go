@@ -20,18 +20,9 @@ const (
 	maxColumns = 120 // a tab is one
 )
 
-// yetToWrap are the beginnings of files whose lines may still be longer.
-var yetToWrap = []string{"engineio/", "parser/", "adapter/", "test/parser/", "README.md"}
-
 // TestLineWidth: no line is longer than 120 columns, but for those of texts that span lines, tables, and addresses.
 func TestLineWidth(t *testing.T) {
-	exempt := func(file string) bool {
-		return slices.ContainsFunc(yetToWrap, func(p string) bool { return strings.HasPrefix(file, p) })
-	}
 	goFiles(t, func(file string, fset *token.FileSet, f *ast.File) {
-		if exempt(file) {
-			return
-		}
 		within := map[int]bool{} // lines of a raw string
 		ast.Inspect(f, func(n ast.Node) bool {
 			if lit, ok := n.(*ast.BasicLit); ok && lit.Kind == token.STRING {
@@ -51,9 +42,6 @@ func TestLineWidth(t *testing.T) {
 		}
 	})
 	files(t, ".md", func(file string) {
-		if exempt(file) {
-			return
-		}
 		i, code := 0, false
 		for line := range strings.Lines(read(t, file)) {
 			i++
@@ -78,7 +66,7 @@ var loose = regexp.MustCompile(
 func TestPlainComments(t *testing.T) {
 	goFiles(t, func(file string, fset *token.FileSet, f *ast.File) {
 		if strings.HasSuffix(file, "_test.go") || slices.ContainsFunc(
-			append([]string{"test/", "bench/", "examples/", "cmd/"}, yetToWrap...),
+			[]string{"test/", "bench/", "examples/", "cmd/"},
 			func(p string) bool { return strings.HasPrefix(file, p) },
 		) {
 			return

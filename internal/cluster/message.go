@@ -198,7 +198,8 @@ func (r *reader) frames() (all []parser.Frame) {
 
 // codec makes text and attachments of packets, which keep numbers of any size, and bytes at any depth.
 var codec = parser.JSON(&parser.JSONOptions{
-	MaxAttachments: math.MaxInt32, MaxDepth: 10_000, MaxArguments: math.MaxInt32, MaxNamespace: math.MaxInt32, MaxBytes: math.MaxInt,
+	MaxAttachments: math.MaxInt32, MaxDepth: 10_000, MaxArguments: math.MaxInt32,
+	MaxNamespace: math.MaxInt32, MaxBytes: math.MaxInt,
 })
 
 func encodePacket(p *parser.Packet) ([]parser.Frame, error) { return codec.Encode(nil, p) }
@@ -230,8 +231,8 @@ func decodeArgs(frames []parser.Frame) (parser.Args, error) {
 	return p.Args, nil
 }
 
-// describe makes a socketInfo. Its packet holds the handshake, or null, whether there is auth, the auth and the data. The
-// auth stands beside the handshake, as it may hold bytes.
+// describe makes a socketInfo. Its packet holds the handshake, or null, whether there is auth, the auth and the data.
+// The auth stands beside the handshake, as it may hold bytes.
 func describe(s *adapter.Socket) (socketInfo, error) {
 	info := socketInfo{ID: s.ID, Rooms: s.Rooms}
 	var h *adapter.Handshake

@@ -20,7 +20,8 @@ var messages = []message{
 		Flags: adapter.Flags{Volatile: true, NoCompress: true},
 	}, Rooms: []string{"x"}},
 	{Frames: []parser.Frame{{Data: []byte(`2["x"]`)}, {Binary: true, Data: []byte{0, 1}}}},
-	{Sockets: []socketInfo{{ID: "a", Rooms: []string{"a", "b"}, Frames: []parser.Frame{{Data: []byte("30[]")}}}, {ID: "b"}}},
+	{Sockets: []socketInfo{{ID: "a", Rooms: []string{"a", "b"}, Frames: []parser.Frame{{Data: []byte("30[]")}}},
+		{ID: "b"}}},
 }
 
 func TestMessagesComeThrough(t *testing.T) {

@@ -73,7 +73,8 @@ func TestServers(t *testing.T) {
 		if err := a.To("room").Emit("event", int64(1<<53+1)); err != nil {
 			t.Error(err)
 		}
-		if got, want := c.heard(), []string{"0 [9007199254740993]", "1 [9007199254740993]", "2 [9007199254740993]"}; !slices.Equal(got, want) {
+		if got, want := c.heard(), []string{"0 [9007199254740993]",
+			"1 [9007199254740993]", "2 [9007199254740993]"}; !slices.Equal(got, want) {
 			t.Errorf("heard %q, want %q", got, want)
 		}
 		answers, err := b.To("room").EmitWithAck(t.Context(), "question")
@@ -111,7 +112,8 @@ func TestServers(t *testing.T) {
 	})
 }
 
-// A node that vanishes without a word is named by the requests it does not answer, and after a while it is not waited for.
+// A node that vanishes without a word is named by the requests it does not answer, and after a while it is not waited
+// for.
 func TestNodeVanishes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newServers(t, membus.Faults{})
@@ -121,12 +123,14 @@ func TestNodeVanishes(t *testing.T) {
 		defer cancel()
 		found, err := a.FetchSockets(ctx)
 		var missing *adapter.MissingError
-		if len(found) != 2 || !errors.As(err, &missing) || len(missing.Nodes) != 1 || !errors.Is(err, context.DeadlineExceeded) {
+		if len(found) != 2 || !errors.As(err, &missing) ||
+			len(missing.Nodes) != 1 || !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("%d sockets, %v", len(found), err)
 		}
 		began := time.Now()
 		answers, err := a.EmitWithAck(t.Context(), "question") // without a timeout
-		if len(answers) != 2 || !errors.As(err, &missing) || !errors.Is(err, adapter.ErrNodeGone) || time.Since(began) > 20*time.Second {
+		if len(answers) != 2 || !errors.As(err, &missing) ||
+			!errors.Is(err, adapter.ErrNodeGone) || time.Since(began) > 20*time.Second {
 			t.Errorf("%d answers after %v, %v", len(answers), time.Since(began), err)
 		}
 		answers, err = a.EmitWithAck(t.Context(), "question")

@@ -76,7 +76,9 @@ func first(l []any) any {
 
 // numberText is a number as JavaScript's String has it, by way of JSON, which is the same for finite ones.
 func numberText(n float64) string {
-	frames, err := parser.JSON(nil).Encode(nil, &parser.Packet{Type: parser.Ack, HasID: true, Args: parser.NewArgs(n + 0)}) // no minus zero
+	// no minus zero
+	frames, err := parser.JSON(nil).Encode(nil,
+		&parser.Packet{Type: parser.Ack, HasID: true, Args: parser.NewArgs(n + 0)})
 	if err != nil {
 		return err.Error()
 	}
@@ -222,7 +224,8 @@ var parserDifferences = []difference[parserCase]{
 	},
 	{
 		name: "count by coercion",
-		why:  "theirs takes for a count whatever JavaScript turns into a number: 1e0, 0x1, blanks; ids and counts are digits only",
+		why: "theirs takes for a count whatever JavaScript turns into a number: 1e0, 0x1, blanks; ids and counts " +
+			"are digits only",
 		is: func(c parserCase) bool {
 			m := countPattern.FindStringSubmatch(c.header())
 			return m != nil && (digits.FindString(m[1]) != m[1] || strings.HasPrefix(m[1], "0"))
@@ -231,7 +234,8 @@ var parserDifferences = []difference[parserCase]{
 	},
 	{
 		name: "blank as a digit",
-		why:  "theirs takes a blank for a digit of the id, 0; ours for the white space that may precede JSON, or for an error",
+		why: "theirs takes a blank for a digit of the id, 0; ours for the white space that may precede JSON, or " +
+			"for an error",
 		is: func(c parserCase) bool {
 			rest := []rune(strings.TrimLeft(afterNamespace(c.header()), "0123456789"))
 			return len(rest) > 0 && (unicode.IsSpace(rest[0]) || rest[0] == '\ufeff')
@@ -242,7 +246,8 @@ var parserDifferences = []difference[parserCase]{
 		name: "id out of range",
 		why:  "theirs answers with a rounded number; an id above 2^53-1 cannot have come from a correct peer",
 		is: func(c parserCase) bool {
-			return ourMessage(c) == "illegal acknowledgement id" && len(digits.FindString(afterNamespace(c.header()))) >= 16
+			return ourMessage(c) == "illegal acknowledgement id" &&
+				len(digits.FindString(afterNamespace(c.header()))) >= 16
 		},
 		example: parserCase{[]frame{text(`29007199254740992["x"]`)}},
 	},
@@ -269,8 +274,9 @@ var parserDifferences = []difference[parserCase]{
 		example: parserCase{[]frame{text(`2[1e999]`)}},
 	},
 	{
-		name:    "placeholder judged early",
-		why:     "theirs judges placeholders when the last attachment came, takes fractions, and does not see those that a duplicate key replaced; ours refuses the header",
+		name: "placeholder judged early",
+		why: "theirs judges placeholders when the last attachment came, takes fractions, and does not see those " +
+			"that a duplicate key replaced; ours refuses the header",
 		is:      func(c parserCase) bool { return ourMessage(c) == "illegal attachment number" },
 		example: parserCase{[]frame{text(`51-["x",{"_placeholder":true,"num":0.5}]`), bin("a")}},
 	},
@@ -287,12 +293,18 @@ var parserDifferences = []difference[parserCase]{
 
 func packetSeeds() (texts []string, cases []parserCase) {
 	texts = []string{
-		`0`, `0/admin,{"token":"x"}`, `0{"sid":"x3kb","pid":"y"}`, `1/admin,`, `1`, `2["m",1,null,true,false,-0.5e1,"a"]`, `2/chat,7["m"]`, `312[]`, `3/a,1["b",{}]`,
-		`4{"message":"nope","data":{"c":1}}`, `4"x"`, `2[5,"x"]`, `2/nsp?a=b,["x"]`, `20["x",{"a":[1,2,{"b":null}]}]`, `2["é😀","\u00e9\ud83d\ude00\n\"\\\/"]`,
-		`2["x",{"__proto__":{"a":1},"constructor":2}]`, `2["connect_"]`, `2["x",[[[[[]]]]],{}]`, `2["x",0,-0,1e400,1E-400,123456789012345678901234567890]`,
-		`2007["x"]`, `29007199254740991["x"]`, `0/x`, `3`, `31`, `2["error"]`, `2[ "x" , [ 1 ] ]`, `2["x",{"a":1,"a":2}]`,
-		`51-["m",{"_placeholder":true,"num":0}]`, `52-/a,0["m",{"a":[{"_placeholder":true,"num":0}],"b":{"_placeholder":true,"num":1}}]`,
-		`61-12[{"_placeholder":true,"num":0}]`, `51-["m",{"num":0,"_placeholder":true,"x":{"_placeholder":true,"num":9}}]`, `510-["x"]`,
+		`0`, `0/admin,{"token":"x"}`, `0{"sid":"x3kb","pid":"y"}`, `1/admin,`, `1`,
+		`2["m",1,null,true,false,-0.5e1,"a"]`, `2/chat,7["m"]`, `312[]`, `3/a,1["b",{}]`,
+		`4{"message":"nope","data":{"c":1}}`, `4"x"`, `2[5,"x"]`, `2/nsp?a=b,["x"]`,
+		`20["x",{"a":[1,2,{"b":null}]}]`, `2["é😀","\u00e9\ud83d\ude00\n\"\\\/"]`,
+		`2["x",{"__proto__":{"a":1},"constructor":2}]`, `2["connect_"]`,
+		`2["x",[[[[[]]]]],{}]`, `2["x",0,-0,1e400,1E-400,123456789012345678901234567890]`,
+		`2007["x"]`, `29007199254740991["x"]`, `0/x`, `3`, `31`,
+		`2["error"]`, `2[ "x" , [ 1 ] ]`, `2["x",{"a":1,"a":2}]`,
+		`51-["m",{"_placeholder":true,"num":0}]`,
+		`52-/a,0["m",{"a":[{"_placeholder":true,"num":0}],"b":{"_placeholder":true,"num":1}}]`,
+		`61-12[{"_placeholder":true,"num":0}]`,
+		`51-["m",{"num":0,"_placeholder":true,"x":{"_placeholder":true,"num":9}}]`, `510-["x"]`,
 		`51-["m",{"_placeholder":1,"num":0},{"\u005fplaceholder":true,"num":0}]`,
 	}
 	for _, s := range texts {
@@ -301,7 +313,8 @@ func packetSeeds() (texts []string, cases []parserCase) {
 	for name := range strings.FieldsSeq("connect connect_error disconnect disconnecting newListener removeListener") {
 		cases = append(cases, withAttachments(fmt.Sprintf(`2[%q]`, name), 0))
 	}
-	for s := range strings.FieldsSeq(`7 abc 2[] 2{} 2[null] 2["x"]y 0[] 0"x" 0null 1{} 4[] 5["x"] 5-["x"] 50-["x"] 511-["x"] 51 51- 2[true] 3{} 2-1["x"] 21.5["x"]`) {
+	for s := range strings.FieldsSeq(`7 abc 2[] 2{} 2[null] 2["x"]y 0[] 0"x" 0null 1{} 4[] 5["x"] 5-["x"] 50-["x"] ` +
+		`511-["x"] 51 51- 2[true] 3{} 2-1["x"] 21.5["x"]`) {
 		cases = append(cases, withAttachments(s, 0))
 	}
 	cases = append(cases,
@@ -424,7 +437,8 @@ func TestOurPacketsInTheOfficialDecoder(t *testing.T) {
 	var want []decoded
 	for range mutations(t) / 10 {
 		files := 0
-		p := &parser.Packet{Type: parser.Event, Namespace: []string{"/", "/a", "/b?c=\"d\""}[r.Intn(3)], Name: randomText(r), HasID: r.Intn(2) == 0}
+		p := &parser.Packet{Type: parser.Event, Namespace: []string{"/", "/a", "/b?c=\"d\""}[r.Intn(3)],
+			Name: randomText(r), HasID: r.Intn(2) == 0}
 		if p.HasID {
 			p.ID = r.Uint64() >> 11
 		}

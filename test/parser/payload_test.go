@@ -67,7 +67,8 @@ var blanks = strings.NewReplacer(" ", "", "\t", "", "\n", "", "\v", "", "\f", ""
 var payloadDifferences = []difference[payloadCase]{
 	{
 		name: "base64",
-		why: "theirs reads on over what is not base64 and takes what it can; ours takes blanks, both alphabets and a lack of padding, as " +
+		why: "theirs reads on over what is not base64 and takes what it can; ours takes blanks, both alphabets and " +
+			"a lack of padding, as " +
 			"clients make them, and nothing that was damaged on its way",
 		is: func(c payloadCase) bool {
 			for _, p := range strings.Split(c.Payload, "\x1e") {
@@ -91,10 +92,13 @@ func TestPayloadsAgainstTheOfficialCodec(t *testing.T) {
 	m := &mutator{
 		r: rand.New(rand.NewSource(1)),
 		seeds: []string{
-			"4hello", "4hello\x1ebAQID", "2probe", "3probe", "6", "5", "1", "b", "bAQ==", "bAQI=", `0{"sid":"x","upgrades":["websocket"]}`,
-			"4a\x1e4b\x1e4c", "42[\"m\",\"é😀\"]", "4", "2\x1e2\x1e2", "b////", "bAQID\x1e4x", "451-[\"m\",{\"_placeholder\":true,\"num\":0}]\x1ebAQIDBA==",
+			"4hello", "4hello\x1ebAQID", "2probe", "3probe", "6", "5", "1",
+			"b", "bAQ==", "bAQI=", `0{"sid":"x","upgrades":["websocket"]}`,
+			"4a\x1e4b\x1e4c", "42[\"m\",\"é😀\"]", "4", "2\x1e2\x1e2", "b////",
+			"bAQID\x1e4x", "451-[\"m\",{\"_placeholder\":true,\"num\":0}]\x1ebAQIDBA==",
 		},
-		pieces: []string{"\x1e", "b", "4", "7", "=", "==", "AQID", "-_", " ", "\n", "\r\n", "é", "\ufeff", "\u00a0", "9", "b=", "\x00"},
+		pieces: []string{"\x1e", "b", "4", "7", "=", "==", "AQID", "-_",
+			" ", "\n", "\r\n", "é", "\ufeff", "\u00a0", "9", "b=", "\x00"},
 	}
 	cases := []payloadCase{{""}, {"\x1e"}, {"\x1e\x1e"}}
 	for _, s := range m.seeds {
