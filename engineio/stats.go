@@ -63,15 +63,15 @@ const (
 	RejectWebSocket         = "websocket"          // a violation of RFC 6455
 	RejectMessageSize       = "message_size"       // a WebSocket message above MaxPayload
 	// too many fragments, an endless message, pings of a peer that does not read
-	RejectWebSocketLimit    = "websocket_limit"
-	RejectWebSocketPong     = "websocket_pong"     // a pong frame nobody asked for; ignored
-	RejectStream            = "stream"             // a violation of the framing of a stream, see ServeStream
-	RejectStreamLimit       = "stream_limit"       // a packet of a stream that takes too long
-	RejectPingTimeout       = "ping_timeout"       // no pong in PingTimeout
-	RejectDrainTimeout      = "drain_timeout"      // a polite end that a polling client never fetched
-	RejectSlowConsumer      = "slow_consumer"      // the queue was over its budget
-	RejectWriteTimeout      = "write_timeout"      // a write that made no progress
-	RejectMemory            = "memory"             // the sessions held more than MaxMemory, this one the most
+	RejectWebSocketLimit = "websocket_limit"
+	RejectWebSocketPong  = "websocket_pong" // a pong frame nobody asked for; ignored
+	RejectStream         = "stream"         // a violation of the framing of a stream, see ServeStream
+	RejectStreamLimit    = "stream_limit"   // a packet of a stream that takes too long
+	RejectPingTimeout    = "ping_timeout"   // no pong in PingTimeout
+	RejectDrainTimeout   = "drain_timeout"  // a polite end that a polling client never fetched
+	RejectSlowConsumer   = "slow_consumer"  // the queue was over its budget
+	RejectWriteTimeout   = "write_timeout"  // a write that made no progress
+	RejectMemory         = "memory"         // the sessions held more than MaxMemory, this one the most
 )
 
 // rejects gives each key its place in counters.rejected.
