@@ -219,7 +219,7 @@ func (s *server) isClosed() bool {
 	return s.closed
 }
 
-// freeSocket forgets a socket that begin has registered; its runner does nothing more.
+// freeSocket forgets a socket that register has taken in; its runner does nothing more.
 func (s *server) freeSocket(sock *Socket) {
 	n := sock.ns()
 	s.mu.Lock()

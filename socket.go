@@ -332,10 +332,10 @@ type jobKind byte
 const (
 	jobConnect         jobKind = iota
 	jobConnectInline           // jobConnect without user code
-	jobNotifyConnected         // the callbacks that were added during jobEnter
+	jobNotifyConnected         // the callbacks that were added during jobConnect
 	jobEvent
 	jobCall
-	jobCloseInline // jobEnd without user code
+	jobCloseInline // jobClose without user code
 	jobClose
 )
 
@@ -562,7 +562,7 @@ func (s *Socket) queueConnect() (in bool, err error) {
 	if err := s.conn.srv.encode(l); err != nil {
 		return false, err
 	}
-	connectReplies.Put(w)
+	w.clear()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.is(disconnected) || s.conn.queue(l, engineio.SendOptions{Defer: true}) != nil {
@@ -587,6 +587,12 @@ func (w *connectReply) set(id string) {
 		w.args = parser.NewArgs(w.reply)
 	}
 	w.reply["sid"] = id
+}
+
+// clear gives w back for another socket, with nothing of this one in it.
+func (w *connectReply) clear() {
+	clear(w.reply)
+	connectReplies.Put(w)
 }
 
 // notifyConnected calls the connection callbacks.

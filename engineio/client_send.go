@@ -44,7 +44,7 @@ func (s *ClientSocket) Send(o SendOptions, ms ...*Prepared) error {
 		}
 		return ErrQueueFull
 	}
-	s.out.push(ms, cost, 0)
+	s.out.push(ms, cost, o.flags())
 	if !o.Defer {
 		s.startLocked()
 	}

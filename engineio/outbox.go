@@ -34,6 +34,14 @@ const (
 	parcelPlain parcelFlags = 1 << iota // is not to be compressed, see SendOptions.NoCompress
 )
 
+// flags are those of each message that is sent with o.
+func (o SendOptions) flags() parcelFlags {
+	if o.NoCompress {
+		return parcelPlain
+	}
+	return 0
+}
+
 // push adds messages, which cost so much. Whether there is room is the session's to know.
 func (o *outbox) push(ms []*Prepared, cost int, flags parcelFlags) {
 	for _, m := range ms {

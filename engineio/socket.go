@@ -73,7 +73,7 @@ type ending struct {
 	reject string           // counted if this is what ends the session
 }
 
-// newSocket makes a session that nobody knows yet, with a ref of its own and one of the handshake's request. Its gate
+// newSocket makes a session that nobody knows yet, with a ref of its own and one of the handshake's request. Its latch
 // is closed until accept has returned.
 func (s *Server) newSocket(id string, k transportKind, r *http.Request, q *query) *Socket {
 	sock := &Socket{server: s, id: id, kind: k, remote: r.RemoteAddr, base64: q.base64, refs: 2}

@@ -57,10 +57,7 @@ func (s *Socket) queue(o SendOptions, ms []*Prepared, last bool) (taken bool, er
 		s.closeApartLocked(slowConsumer) // who sends may hold locks
 		return false, ErrSlowConsumer
 	}
-	flags := parcelFlags(0)
-	if o.NoCompress {
-		flags = parcelPlain
-	}
+	flags := o.flags()
 	s.out.push(ms, cost, flags)
 	if s.claim != nil || s.out.bytes >= unclaimed || over {
 		s.queuedLocked(ms)
