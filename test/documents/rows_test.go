@@ -176,6 +176,7 @@ var rows = map[string][]row{
 			prints: []string{"sio emit: no connection to http://localhost:3000: ", "--path"},
 		},
 	},
+	"docs/memory.md": {makes("make bench", "it takes most of an hour")},
 	"docs/server.md": {{line: "go doc sio.example/socketio", prints: []string{"package socketio", "func NewServer"}}},
 	"docs/client.md": {
 		{line: "go doc sio.example/socketio/client", prints: []string{"package client"}},
