@@ -14,10 +14,10 @@ import (
 // is joined by that socket when it connects.
 //
 // They are called on a goroutine of the namespace's, one at a time, and for one room in the order in which things
-// happened: Created, Joined and Left, Deleted. Whoever joins or leaves does not wait for them, so the room may have
-// changed again by then, and the socket be disconnected. They may do anything, also join, leave, emit and wait, but
-// not wait for Shutdown, which waits for them. While they are slower than what happens, what cancels out is left out,
-// such as a socket that joins and leaves again: so what waits for them is never much more than there is.
+// happened: Created, Joined and Left, Deleted. Join and Leave do not wait for them, so by then the room may have
+// changed again, and the socket be disconnected. They may do anything, also join, leave, emit and wait, but not wait
+// for Shutdown, which waits for them. While they are slower than what happens, what cancels out is left out, such as a
+// socket that joins and leaves again: so the queue for them is never much longer than the list of rooms and members.
 type RoomHooks struct {
 	Created func(n *Namespace, room string)
 	Joined  func(s *Socket, room string)

@@ -56,7 +56,7 @@ type ackWait struct {
 	wake chan struct{} // holds a token when there is something new for yield
 
 	mu      sync.Mutex
-	pending map[Member]struct{} // who has not answered
+	pending map[Member]struct{} // members that have not answered
 	results []parser.Args       // not yet yielded
 	missing error               // why a member will not answer: ErrGone or ErrTooManyAcks
 }
@@ -64,7 +64,7 @@ type ackWait struct {
 // deliver asks the members, and returns how many there are.
 func (w *ackWait) deliver(a *Memory, e Encoded, to *Target) (asked int) {
 	defer a.ns.Flush(e)
-	// Under w.mu, so that leave waits for the snapshot: who is in it and leaves, is found in pending.
+	// Under w.mu, so that leave waits for the snapshot: a member that is in it and leaves is found in pending.
 	w.mu.Lock()
 	members := a.members(to)
 	w.pending = make(map[Member]struct{}, len(members))

@@ -121,10 +121,10 @@ type Local interface {
 }
 
 // A Factory makes the adapter of one namespace. ctx is for that alone: it is done when the server is closed, and
-// after the time that clients wait for a namespace. Whoever asks for the namespace waits for the factory, and few of
-// them have a ctx, so a factory MUST NOT wait for a network: it returns an adapter that connects by itself, works for
-// the members of this node meanwhile, says with Ready when it has, and with Local.Report what goes wrong. An error is
-// one that waiting does not cure; the namespace then refuses all clients with it.
+// after the time that clients wait for a namespace. The code that asks for the namespace waits for the factory, and
+// mostly without a ctx, so a factory MUST NOT wait for a network: it returns an adapter that connects by itself, works
+// for the members of this node meanwhile, says with Ready when it is connected, and with Local.Report what goes wrong.
+// An error is one that waiting does not cure; the namespace then refuses all clients with it.
 type Factory func(ctx context.Context, ns Local) (Adapter, error)
 
 // An Adapter keeps the rooms of one namespace and carries broadcasts. It is safe for concurrent use. The interface is

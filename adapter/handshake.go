@@ -39,8 +39,8 @@ type Handshake struct {
 	// what a client puts there to look like a proxy.
 	Header http.Header
 
-	// RemoteAddr is the address of whoever opened the connection, the client or the last proxy, as http.Request has it:
-	// host and port, or for a socket on another server the host alone.
+	// RemoteAddr is the address of the client, or of the last proxy before it, as http.Request has it: host and port, or
+	// for a socket on another server the host alone.
 	RemoteAddr string
 
 	// TLS is nil for a connection without TLS to this process. Otherwise it holds Version, CipherSuite, ServerName and

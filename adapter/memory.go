@@ -140,7 +140,7 @@ func (a *Memory) LeaveAll(m Member) {
 			a.removeFrom(name, m)
 		}
 		e.rooms = nil
-		a.forgetMember(e) // before unlocking: who finds e gone can rely on it
+		a.forgetMember(e) // before unlocking: a caller that finds e gone can rely on it
 	}
 	e.mu.Unlock()
 	a.waits.leave(m)

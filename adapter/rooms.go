@@ -8,11 +8,11 @@ import (
 
 // RoomHooks are told what happens to the rooms of one node. Each of the functions may be nil.
 //
-// They are part of an adapter, not user code: a room's lock is held, by whoever joins or leaves. So for one room they
-// are called in the order in which things happened, one at a time, and before Join, Leave or LeaveAll returns; for
-// different rooms, by different goroutines at the same time. They MUST NOT wait, call the adapter or call user code:
-// they note what is to be done, and leave it to a goroutine. A room is created before its first member joins, and
-// deleted after its last one has left.
+// They are part of an adapter, not user code: the goroutine that joins or leaves calls them, under the room's lock. So
+// for one room they are called in the order in which things happened, one at a time, and before Join, Leave or LeaveAll
+// returns; for different rooms, by different goroutines at the same time. They MUST NOT wait, call the adapter or call
+// user code: they note what is to be done, and leave it to a goroutine. A room is created before its first member
+// joins, and deleted after its last one has left.
 type RoomHooks struct {
 	Created func(room string)
 	Joined  func(room string, m Member)

@@ -29,7 +29,7 @@ func (a *Memory) each(to *Target, fn func(Member)) {
 	case to.Sender == "":
 		a.eachInRooms(to, fn)
 	default:
-		// Who is not there now may come meanwhile: it is looked at by name.
+		// A sender that is not there now may come meanwhile: it is looked at by name.
 		if e := a.lookup(to.Sender); e != nil {
 			a.eachInRooms(to, func(m Member) {
 				if m != e.m {
@@ -225,7 +225,7 @@ func inAny(rooms []room, m Member) bool {
 	return false
 }
 
-// size is how many members rooms have; who is in several counts for each.
+// size is how many members rooms have; a member of several counts for each.
 func size(rooms []room) (n int) {
 	for _, r := range rooms {
 		n += r.size()

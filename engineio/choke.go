@@ -47,7 +47,7 @@ func (s *Socket) awaitQueue() {
 		}
 		room := c.room
 		s.mu.Unlock()
-		s.Flush() // whoever has sent may have left that to what comes next
+		s.Flush() // a sender may have left that to what comes next
 		wait := stall - idle
 		if wait <= 0 {
 			wait = watchTick // look again whether there is memory

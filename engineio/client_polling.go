@@ -105,7 +105,7 @@ func (d *clientDialer) request(ctx context.Context, method, sid string, body []b
 			if kindOf(head[:n]) != errPage {
 				return nil, nil
 			}
-			e.Err = errPage // of somebody on the way, who has the messages
+			e.Err = errPage // of something on the way, which has the messages
 		}
 		e.Status, e.Body = res.StatusCode, slices.Clone(head[:n])
 		e.redirected(res.Header)

@@ -13,8 +13,8 @@ import (
 // It is an internal seam, and not meant for others to implement. What an implementation MUST keep:
 //
 //   - One goroutine reads. The methods of input belong to it, but for those that say otherwise.
-//   - Whoever has the right to write (outbox.flushing) calls tryWrite and writeFrames; a probe, whose session writes
-//     elsewhere, has it as well. Closing does not need it.
+//   - The goroutine that has the right to write (outbox.flushing) calls tryWrite and writeFrames; a probe, whose
+//     session writes elsewhere, has it as well. Closing does not need it.
 //   - close and abort never block, and may be called by anybody at any time, also twice; the first call counts. After
 //     them read returns an error soon, as does a write that is under way.
 //   - A buffer is not kept after the call that it was passed to.

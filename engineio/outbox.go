@@ -93,7 +93,7 @@ func (o *outbox) sent(b *batch) {
 	o.bytes -= b.data + b.messages*packetOverhead
 }
 
-// free drops all that is queued, and leaves the right to write to whoever has it.
+// free drops all that is queued, and leaves the right to write to the goroutine that has it.
 func (o *outbox) free() {
 	o.queue.Reset()
 	o.bytes, o.messages = 0, 0

@@ -13,7 +13,7 @@ type probe struct {
 	pong  []byte        // the frame that answers it
 	timer *time.Timer   // for the end of the upgrade, and for ticks before that
 	until time.Duration // the end, on the server's clock
-	wake  time.Duration // when timer goes off
+	wake  time.Duration // when timer fires
 }
 
 // beginUpgrade lets l begin to upgrade the session, if it may. The reader, which the caller starts, gets a ref in any

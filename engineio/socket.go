@@ -285,7 +285,7 @@ func (s *Socket) closeStopped(fx closing, inline bool) {
 		l.Debug("engineio: session closed", "sid", s.id, "reason", string(fx.ending.reason), "error", fx.ending.err)
 	}
 	switch {
-	case !fx.notify: // whoever is inside the Handler calls notifyClosed
+	case !fx.notify: // the goroutine inside the Handler calls notifyClosed
 	case inline:
 		s.notifyClosed()
 	default:

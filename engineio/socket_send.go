@@ -54,7 +54,7 @@ func (s *Socket) queue(o SendOptions, ms []*Prepared, last bool) (taken bool, er
 		if !last && s.kind != kindPolling && !s.heldUpLocked() {
 			return false, nil
 		}
-		s.closeApartLocked(slowConsumer) // who sends may hold locks
+		s.closeApartLocked(slowConsumer) // the caller may hold locks
 		return false, ErrSlowConsumer
 	}
 	flags := o.flags()

@@ -376,7 +376,7 @@ func (s *Socket) deliverPost(w http.ResponseWriter, r *http.Request, body []byte
 		if p.Type == packet.Message {
 			messages++
 			data += len(p.Data)
-			if !p.Binary && 2*len(p.Data) < cap(body) { // whoever keeps it must not keep the rest of the body
+			if !p.Binary && 2*len(p.Data) < cap(body) { // a user who keeps it must not keep the rest of the body
 				p.Data = append(make([]byte, 0, len(p.Data)), p.Data...)
 			}
 			s.awaitRoom()

@@ -115,7 +115,7 @@ func (s *Socket) watched() bool {
 		s.unclaimLocked()
 		s.mu.Unlock()
 		return false
-	case s.stalledLocked(false) && !c.relented: // whoever is given the chance to say all has the time of the write
+	case s.stalledLocked(false) && !c.relented: // a peer that is given the chance to say all has the time of the write
 		s.closeApartLocked(slowConsumer)
 		s.mu.Unlock()
 		return false

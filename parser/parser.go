@@ -31,7 +31,7 @@
 // # Another format
 //
 // A Parser of another format needs no JSON. Its Decoder makes Go values of what it reads, and hands them over with
-// Decoded: Bind, typed handlers, Values, Walk and whoever sends them on then have NaN, integers of 64 bits, bytes and
+// Decoded: Bind, typed handlers, Values, Walk and code that sends them on then have NaN, integers of 64 bits, bytes and
 // times as they came. Its Encode asks Args.Walk for tokens, which has settled what struct tags, embedded structs,
 // omitempty and methods mean, whether the arguments are the program's values or came from a peer by whichever parser:
 //
@@ -172,7 +172,7 @@ type Resettable interface {
 }
 
 // A LimitError is an error of a Decoder about input that goes beyond an option of its parser. The option's name is
-// logged, so that whoever runs the server knows what to set. A SyntaxError is one.
+// logged, so that the operator of the server knows what to set. A SyntaxError is one.
 type LimitError interface {
 	error
 	// Limit is the name of the option, or "" if something else is wrong.

@@ -13,8 +13,8 @@
 // sends one more broadcast to the same target behind it: what one node broadcasts to one target must arrive in order,
 // and what it broadcasts to different ones need not.
 //
-// All nodes are of the adapter under test. So the suite asks for more than nodes of another make could do: when
-// whoever asked for acknowledgements gives up, other nodes forget theirs.
+// All nodes are of the adapter under test. So the suite asks for more than nodes of another make could do: when the
+// node that asked for acknowledgements gives up, other nodes forget theirs.
 package adaptertest
 
 import (

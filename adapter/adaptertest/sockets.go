@@ -37,7 +37,7 @@ func testSender(t *testing.T, w *world) {
 	}
 }
 
-// testLeaving: who has been disconnected and has not left yet is in its rooms, and is no longer anybody's target.
+// testLeaving: a member that has been disconnected and has not left yet is in its rooms, and is no longer a target.
 func testLeaving(t *testing.T, w *world) {
 	a, b := w.add("a", "room"), w.add("b", "room")
 	a.answer = func(_ *member, _ string, ack func(parser.Args)) { ack(parser.NewArgs("a")) }

@@ -1,7 +1,7 @@
 // Package cluster is an adapter for several nodes that exchange nothing but bytes, over a Bus. It is the second
-// subject of adaptertest, and what an adapter for a message broker is to grow from: messages, requests that name who
-// has not answered, acknowledgements over nodes, who is alive. It is internal while its messages are of its own
-// making: the official formats come with the engines that have them.
+// subject of adaptertest, and what an adapter for a message broker is to grow from: messages, requests that name the
+// nodes that have not answered, acknowledgements over nodes, a list of the nodes that are alive. It is internal while
+// its messages are of its own making: the official formats come with the engines that have them.
 //
 // Broadcasts to one room go over a topic of the room's, to which only nodes with members in it subscribe. Everything
 // else goes over the topic of the namespace; answers go over one of the node that has asked.
@@ -11,7 +11,7 @@
 // An adapter publishes on one goroutine, which exists while something waits to be published; it subscribes on another
 // one likewise, and events of other nodes are handled on a third. One goroutine sends heartbeats and forgets nodes
 // that are not heard of, until Close. Each request that this node serves and that takes time has one, until it is
-// answered, given up by whoever asked, or the adapter is closed. What the Bus calls only queues.
+// answered, given up by the node that asked, or the adapter is closed. What the Bus calls only queues.
 package cluster
 
 import "context"

@@ -34,7 +34,7 @@ const (
 // A message is what nodes exchange. Which fields count depends on the kind.
 type message struct {
 	Kind    kind
-	Node    string // who sent it
+	Node    string // the sender
 	Seq     uint64 // grows with each message of a node
 	Request uint64 // id of a request of the node that has asked
 	Count   uint64

@@ -28,8 +28,8 @@ type topic struct {
 
 // idLength is how long ids of sockets are. The rooms that sockets have for themselves, of which there are as many as
 // sockets, have no topics: a room is taken for one of those by the length of its name, as officially
-// (socket.io-redis-adapter 8.3.0, sharded-adapter.ts, subscriptionMode "dynamic"), since whoever broadcasts knows
-// nothing else about it.
+// (socket.io-redis-adapter 8.3.0, sharded-adapter.ts, subscriptionMode "dynamic"), since a node that broadcasts
+// knows nothing else about it.
 const idLength = 20
 
 func isPrivate(room string) bool { return len(room) == idLength }

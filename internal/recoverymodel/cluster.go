@@ -322,7 +322,7 @@ func (m *machine) answered(n int8, got session) {
 	m.settleAsk(n, got.Pid)
 }
 
-// settleAsk gives a session that has come to this node to whoever waits for it.
+// settleAsk gives a session that has come to this node to the connection that waits for it.
 func (m *machine) settleAsk(n, pid int8) {
 	r := &m.s.Nodes[n].Records[pid]
 	s := m.owned(n, pid)
@@ -397,7 +397,7 @@ func (m *machine) replied(from, n int8, msg message) {
 	m.conclude(n, msg.Pid)
 }
 
-// conclude ends a question that all have answered. Whoever got the session from one of them may not have it yet.
+// conclude ends a question that all have answered. The node that got the session from one of them may not have it yet.
 func (m *machine) conclude(n, pid int8) {
 	a := &m.s.Nodes[n].Records[pid].Ask
 	if !a.Active || a.Await != 0 {

@@ -56,8 +56,8 @@ func (m *machine) owned(n, pid int8) *session {
 	return nil
 }
 
-// from is where the replay for an offset begins. Who has handled nothing of this session has the offset of another, or
-// none: then it begins with the session.
+// from is where the replay for an offset begins. A client that has handled nothing of this session has the offset of
+// another, or none: then the replay begins with the session.
 func (m *machine) from(s *session, o offset) vec {
 	if m.bug == BugStaleOffset && o.State == offsetGood {
 		return o.V
@@ -73,7 +73,7 @@ func (m *machine) used(s *session, from vec) bool {
 	return from.stale(s.Resumed)
 }
 
-// claim gives a session of this node to a connection. Whoever has it is ended first.
+// claim gives a session of this node to a connection. Another one that has it is ended first.
 func (m *machine) claim(c *conn, s *session) {
 	from := m.from(s, c.Offset)
 	if m.used(s, from) {
@@ -263,7 +263,7 @@ func open(stays []stay) (rooms uint8) {
 	return rooms
 }
 
-// refuse is middleware that does not let a connection in: the session stays for whoever is let in.
+// refuse is middleware that does not let a connection in: the session stays for the next that is let in.
 func (m *machine) refuse(c *conn) {
 	m.say("middleware of node %d refuses client %d", c.Node, c.Client)
 	if c.Phase == phaseClaimed && m.bug != BugRefusedLoses {

@@ -145,7 +145,7 @@ func (m *machine) kill(x, keep int8) {
 	m.s.Killed |= 1 << x
 }
 
-// mourn marks a session that is lost with a channel. Whoever sent it and lives has a copy.
+// mourn marks a session that is lost with a channel. A sender that lives has a copy.
 func (m *machine) mourn(ch *channel, pid, keep int8, copied bool) {
 	for i := min(keep, ch.N); i < ch.N; i++ {
 		if k := ch.Msg[i].Kind; ch.Msg[i].Pid == pid && (k == messageAnswer || k == messageOwn) {
