@@ -6,8 +6,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -17,6 +19,7 @@ import (
 	"time"
 
 	socketio "sio.example/socketio"
+	"sio.example/socketio/adapter"
 	"sio.example/socketio/client"
 	"sio.example/socketio/engineio"
 	"sio.example/socketio/event"
@@ -88,6 +91,48 @@ func ExampleOptions_Validate() {
 	fmt.Println(opts.Validate())
 
 	// Output: socketio: ConnectTimeout is 45µs: a time.Duration counts nanoseconds; write 45000 * time.Millisecond
+}
+
+// A session needs no HTTP: any stream of bytes in both directions will do. Here it is a TCP connection.
+func ExampleServer_Engine() {
+	io := socketio.NewServer(nil)
+	defer io.Close()
+	io.Handle("greet", func(_ context.Context, _ *socketio.Socket, e *socketio.Event) error { return e.Ack("hello") })
+
+	listener, err := net.Listen("tcp", "localhost:0")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer listener.Close()
+	go func() { // ends with the listener
+		for {
+			stream, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go func() { // ends with the session
+				if err := io.Engine().ServeStream(context.Background(), stream, nil); err != nil {
+					log.Print(err)
+				}
+			}()
+		}
+	}()
+
+	s, err := client.Dial(context.Background(), "http://"+listener.Addr().String(), &client.Options{
+		Engine: engineio.DialOptions{Transports: []string{"webtransport"}, DialStream: dialTCP},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer s.Close()
+	answer, err := s.EmitWithAck(context.Background(), "greet")
+	fmt.Println(answer, err)
+
+	// Output: ["hello"] <nil>
+}
+
+func dialTCP(ctx context.Context, r *http.Request) (io.ReadWriteCloser, error) {
+	return new(net.Dialer).DialContext(ctx, "tcp", r.URL.Host)
 }
 
 type requestIDKey struct{}
@@ -296,6 +341,54 @@ func ExampleSocket_Join() {
 	// Output: no such room
 }
 
+// Hooks are told when rooms come and go. Here each room is about a stock, whose prices are asked for while somebody is
+// in it.
+func ExampleNamespace_OnRooms() {
+	io := socketio.NewServer(nil)
+	changes := make(chan string)
+	io.OnRooms(&socketio.RoomHooks{
+		Created: func(_ *socketio.Namespace, room string) {
+			if stock, ok := strings.CutPrefix(room, "stock/"); ok { // a socket's own room is one, too
+				changes <- "ask for " + stock
+			}
+		},
+		Deleted: func(_ *socketio.Namespace, room string) {
+			if stock, ok := strings.CutPrefix(room, "stock/"); ok {
+				changes <- "forget " + stock
+			}
+		},
+	})
+	io.Use(func(_ context.Context, s *socketio.Socket) error { return s.Join("stock/ACME") })
+
+	server := httptest.NewServer(io)
+	defer server.Close()
+	defer io.Close()
+	s, err := client.Dial(context.Background(), server.URL, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(<-changes)
+	s.Close()
+	fmt.Println(<-changes)
+
+	// Output:
+	// ask for ACME
+	// forget ACME
+}
+
+// A server of a cluster lets clients in when it hears the other servers.
+func ExampleNamespace_Ready() {
+	factory := adapter.Factory(adapter.NewMemory) // or one that connects to a broker
+	io := socketio.NewServer(&socketio.Options{Adapter: factory})
+	defer io.Close()
+
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if err := io.Ready(ctx); err != nil {
+		log.Print(err) // go on, or give up: clients can connect, and events of other servers do not reach them yet
+	}
+}
+
 // FetchSockets describes who is in a room, in all servers of a cluster.
 func ExampleBroadcastOperator_FetchSockets() {
 	io := socketio.NewServer(nil)
@@ -441,6 +534,7 @@ func Example_logging() {
 		st := io.Stats()
 		fmt.Fprintln(w, "sockets", st.Sockets)
 		fmt.Fprintln(w, "bytes held", st.Engine.Memory.Out+st.Engine.Memory.In+st.Engine.Memory.Held)
+		fmt.Fprintln(w, "lost between servers", st.AdapterErrors)
 		for cause, n := range st.Rejected { // "origin", "packet", "slow_consumer" and so on
 			fmt.Fprintln(w, "rejected", cause, n)
 		}
