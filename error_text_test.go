@@ -19,11 +19,13 @@ import (
 	"sio.example/socketio/engineio"
 	"sio.example/socketio/engineio/packet"
 	"sio.example/socketio/event"
+	"sio.example/socketio/internal/cluster"
+	"sio.example/socketio/internal/cluster/membus"
 	"sio.example/socketio/parser"
 	"sio.example/socketio/siotest"
 )
 
-var packageName = regexp.MustCompile(`\b(socketio|client|engineio|packet|parser|event|adapter|websocket): `)
+var packageName = regexp.MustCompile(`\b(socketio|client|engineio|packet|parser|event|adapter|cluster|websocket): `)
 
 // unencodable fails when it is encoded, with an error of the user's.
 type unencodable struct{}
@@ -158,6 +160,8 @@ func TestErrorsNameOnePackage(t *testing.T) {
 		_, err := parser.JSON(nil).Encode(nil, &parser.Packet{Type: parser.Ack, HasID: true, Args: parser.NewArgs(args...)})
 		return err
 	})), errOwn)
+	addStreamErrors(t, add)
+	addClusterErrors(t, add)
 	add("event: refusal", (&event.ConnectError{Message: "no", Data: "text"}).Bind(&n), nil)
 
 	// After the end.
@@ -189,3 +193,126 @@ func TestErrorsNameOnePackage(t *testing.T) {
 		}
 	}
 }
+
+// addStreamErrors adds those of sessions on streams, at both ends.
+func addStreamErrors(t *testing.T, add func(name string, err, is error)) {
+	serve := func(opts *engineio.Options, say string) error {
+		e := engineio.NewServer(func(*engineio.Socket, *http.Request) engineio.Handler { return nil }, opts)
+		defer e.Close()
+		near, far := net.Pipe()
+		go func() { // ends with the stream
+			_, _ = io.WriteString(near, say)
+			if opts == nil {
+				_ = near.Close()
+			}
+			_, _ = io.Copy(io.Discard, near)
+		}()
+		defer near.Close()
+		return e.ServeStream(t.Context(), far, nil)
+	}
+	add("ServeStream: nothing", serve(nil, ""), io.EOF)
+	add("ServeStream: half a packet", serve(nil, "\x050"), nil)
+	add("ServeStream: no frame", serve(nil, "\x00"), nil)
+	add("ServeStream: no packet", serve(nil, "\x01x"), nil)
+	add("ServeStream: no session", serve(nil, "\x0c0"+`{"sid":"x"}`), nil)
+	add("ServeStream: silence", serve(&engineio.Options{UpgradeTimeout: time.Millisecond}, ""), nil)
+	add("ServeStream: refused", serve(&engineio.Options{
+		AllowRequest: func(*http.Request) error { return errOwn },
+	}, "\x010"), nil)
+	closed := engineio.NewServer(nil, nil)
+	_ = closed.Close()
+	near, far := net.Pipe()
+	go func() { _, _ = io.WriteString(near, "\x010") }() // ends with the stream
+	add("ServeStream: closed", closed.ServeStream(t.Context(), far, nil), engineio.ErrServerClosed)
+
+	dial := func(stream io.ReadWriteCloser, err error) error {
+		opts := engineio.DialOptions{
+			Transports: []string{"webtransport"},
+			DialStream: func(context.Context, *http.Request) (io.ReadWriteCloser, error) { return stream, err },
+		}
+		_, err = engineio.Dial(t.Context(), "http://localhost", nil, &opts)
+		return err
+	}
+	says := func(packets string) io.ReadWriteCloser {
+		near, far := net.Pipe()
+		go func() { // ends with the stream
+			_, _ = io.ReadFull(near, make([]byte, 2)) // an open packet
+			_, _ = io.WriteString(near, packets)
+			_ = near.Close()
+		}()
+		return far
+	}
+	add("DialStream", dial(nil, errOwn), errOwn)
+	add("DialStream: nothing", dial(nil, nil), nil)
+	add("DialStream: silence", dial(says(""), nil), io.EOF)
+	add("DialStream: no frame", dial(says("\x00"), nil), nil)
+	add("DialStream: no packet", dial(says("\x01x"), nil), nil)
+	add("DialStream: no handshake", dial(says("\x030{}"), nil), nil)
+	_, err := client.Dial(t.Context(), "http://localhost", &client.Options{Engine: engineio.DialOptions{
+		Transports: []string{"webtransport"},
+		DialStream: func(context.Context, *http.Request) (io.ReadWriteCloser, error) { return says("\x00"), nil },
+	}})
+	add("client: DialStream", err, nil)
+}
+
+// addClusterErrors adds those of adapters for several servers, which only Ready, requests and reports return.
+func addClusterErrors(t *testing.T, add func(name string, err, is error)) {
+	late, cancel := context.WithCancel(t.Context())
+	cancel()
+	reported := make(chan error, 100)
+	network := membus.New(membus.Faults{})
+	open := func() (*socketio.Server, *membus.Bus) {
+		bus := network.Node()
+		return socketio.NewServer(&socketio.Options{
+			Adapter: cluster.New(bus, nil), Logger: slog.New(slog.DiscardHandler),
+			OnError: func(_ context.Context, _ *socketio.Socket, _ *socketio.Event, err error) {
+				select {
+				case reported <- err:
+				default:
+				}
+			},
+		}), bus
+	}
+	a, bus := open()
+	b, other := open()
+	defer func() {
+		_ = b.Close()
+		_ = bus.Close()
+		_ = other.Close()
+	}()
+	for _, server := range []*socketio.Server{a, b} {
+		if err := server.Ready(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	gone := &adapter.MissingError{Nodes: []string{"b"}, Err: adapter.ErrNodeGone}
+	add("adapter: a node is gone", gone, adapter.ErrNodeGone)
+	_, err := a.FetchSockets(late)
+	add("cluster: fetch late", err, context.Canceled)
+	mend := bus.Fail()
+	if err := a.Emit("x"); err != nil {
+		t.Errorf("what cannot be published is an error of Emit: %v", err)
+	}
+	add("cluster: report", <-reported, nil)
+	mend()
+	_ = a.Close()
+	add("cluster: ready after the end", a.Ready(t.Context()), adapter.ErrClosed)
+
+	remote := errors.New("redis: gone")
+	for name, err := range map[string]error{"own": remote, "closed": adapter.ErrClosed} {
+		unready := socketio.NewServer(&socketio.Options{
+			Adapter: func(_ context.Context, ns adapter.Local) (adapter.Adapter, error) {
+				return &unready{adapter.New(ns), err}, nil
+			},
+		})
+		defer unready.Close()
+		add("adapter: Ready: "+name, unready.Ready(t.Context()), err)
+	}
+}
+
+type unready struct {
+	*adapter.Memory
+	err error
+}
+
+func (a *unready) Ready(context.Context) error { return a.err }

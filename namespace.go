@@ -105,7 +105,7 @@ func (n *Namespace) Ready(ctx context.Context) error {
 		return n.adapterErr
 	}
 	if err := n.adapter.Ready(ctx); err != nil {
-		return errtext.Wrap("socketio: adapter of "+dispatch.Plain(n.name)+": not ready", err)
+		return errtext.Wrap("socketio: adapter of "+dispatch.Plain(n.name)+": ready", err)
 	}
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"iter"
 	"strings"
 
+	"sio.example/socketio/internal/errtext"
 	"sio.example/socketio/internal/seal"
 	"sio.example/socketio/parser"
 )
@@ -225,7 +226,7 @@ type MissingError struct {
 
 // Error names the nodes.
 func (e *MissingError) Error() string {
-	return fmt.Sprintf("adapter: no answer of %s: %v", strings.Join(e.Nodes, ", "), e.Err)
+	return fmt.Sprintf("adapter: no answer of %s: %v", strings.Join(e.Nodes, ", "), errtext.Text(e.Err))
 }
 
 // Unwrap returns why.

@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"sio.example/socketio/internal/bufpool"
+	"sio.example/socketio/internal/errtext"
 	"sio.example/socketio/internal/standstill"
 	"sio.example/socketio/internal/websocket"
 )
@@ -225,7 +226,10 @@ func (l *streamLink) explain(err error) error {
 	case l.closed:
 		return errLinkClosed
 	}
-	return fmt.Errorf("engineio: stream: read: %w", err)
+	if _, ours := errors.AsType[*streamError](err); ours {
+		return err
+	}
+	return errtext.Wrap("engineio: stream: read", err)
 }
 
 // frame reads up to the end of a frame.

@@ -4,13 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"net/url"
 
 	"sio.example/socketio/engineio/packet"
 	"sio.example/socketio/internal/bufpool"
+	"sio.example/socketio/internal/errtext"
 	"sio.example/socketio/internal/standstill"
 	"sio.example/socketio/internal/websocket"
 )
@@ -84,8 +84,11 @@ func (s *Server) readStreamOpen(l *streamLink) (id string, err error) {
 	l.most = streamHandshakeBytes
 	binary, data, err := l.read()
 	l.most = l.limits.maxMessage
+	if err == errStreamSilent {
+		return "", err
+	}
 	if err != nil {
-		return "", fmt.Errorf("%w: %w", errStreamHandshake, err)
+		return "", errtext.Wrap("engineio: no handshake", err)
 	}
 	p, err := revision4.decode(data, binary, false)
 	if err != nil || p.Type != packet.Open {

@@ -327,7 +327,7 @@ func (n *node) stopServing(which func(served) bool) {
 	}
 }
 
-// Ready waits until the node is subscribed.
+// Ready waits until the node is subscribed. Its errors are those of Memory's, to which the namespace adds what failed.
 func (n *node) Ready(ctx context.Context) error {
 	if err := n.Memory.Ready(ctx); err != nil {
 		return err
@@ -338,7 +338,7 @@ func (n *node) Ready(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-n.ctx.Done():
-		return fmt.Errorf("cluster: ready: %w", adapter.ErrClosed)
+		return adapter.ErrClosed
 	}
 }
 

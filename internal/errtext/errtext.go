@@ -10,7 +10,7 @@ import (
 
 // names are what the packages of this module put in front of their errors.
 var names = [...]string{"socketio: ", "client: ", "engineio: ",
-	"packet: ", "parser: ", "event: ", "adapter: ", "websocket: "}
+	"packet: ", "parser: ", "event: ", "adapter: ", "cluster: ", "websocket: "}
 
 // Wrap returns an error that wraps err. Its text is where, as in "socketio: encode", a colon, and what Text says; if
 // that begins with the last word of where again, it is not repeated.
