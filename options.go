@@ -153,14 +153,8 @@ func (o *Options) withDefaults() Options {
 	if d.checkPath() != nil {
 		d.Engine.Path = defaultPath
 	}
-	if d.Engine.MaxPayload == 0 {
-		d.Engine.MaxPayload = defaultMaxPayload
-	}
 	if d.Parser == nil {
-		size := d.Engine.MaxPayload
-		if size < 0 {
-			size = defaultMaxPayload
-		}
+		size := cmp.Or(max(d.Engine.MaxPayload, 0), defaultMaxPayload)
 		d.Parser = parser.JSON(&parser.JSONOptions{MaxBytes: parser.MaxBytesOf(size)})
 	}
 	if d.Adapter == nil {
@@ -172,16 +166,9 @@ func (o *Options) withDefaults() Options {
 	if d.AttachmentTimeout < time.Millisecond {
 		d.AttachmentTimeout = 30 * time.Second
 	}
-	if d.MaxNamespaces <= 0 {
-		d.MaxNamespaces = 100
-	}
-	if d.MaxAuth <= 0 {
-		d.MaxAuth = defaultMaxAuth
-	}
-	d.MaxAuth = min(d.MaxAuth, math.MaxInt32)
-	if d.MaxPendingAcks <= 0 {
-		d.MaxPendingAcks = math.MaxInt
-	}
+	d.MaxNamespaces = cmp.Or(max(d.MaxNamespaces, 0), 100)
+	d.MaxAuth = min(cmp.Or(max(d.MaxAuth, 0), defaultMaxAuth), math.MaxInt32)
+	d.MaxPendingAcks = cmp.Or(max(d.MaxPendingAcks, 0), math.MaxInt)
 	if d.Logger == nil {
 		d.Logger = slog.Default()
 	}

@@ -1,6 +1,7 @@
 package engineio
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -73,10 +74,10 @@ func (s *ClientSocket) codec() *codec { return &revision4 }
 func newClientSocket(o *DialOptions) *ClientSocket {
 	s := &ClientSocket{
 		state: sessionOpening, trace: o.Trace, logger: journal.Logger(o.Logger, nil), base64: o.ForceBase64,
-		maxBytes: o.MaxQueueBytes, maxQueued: o.MaxQueuePackets, refs: 1,
+		maxBytes:  cmp.Or(max(o.MaxQueueBytes, 0), clientQueueBytes),
+		maxQueued: cmp.Or(max(o.MaxQueuePackets, 0), clientQueuePackets),
+		refs:      1,
 	}
-	def(&s.maxBytes, clientQueueBytes)
-	def(&s.maxQueued, clientQueuePackets)
 	return s
 }
 

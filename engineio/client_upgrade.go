@@ -1,6 +1,7 @@
 package engineio
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -60,8 +61,7 @@ func (s *ClientSocket) startUpgradeLocked(d *clientDialer, at int) {
 		if name := kind.String(); !slices.Contains(d.transports, name) || !slices.Contains(s.handshake.Upgrades, name) {
 			continue
 		}
-		timeout := d.opts.UpgradeTimeout
-		def(&timeout, defaultUpgradeTimeout)
+		timeout := cmp.Or(max(d.opts.UpgradeTimeout, 0), defaultUpgradeTimeout)
 		u := &clientUpgrade{kind: kind}
 		u.ctx, u.cancel = context.WithCancel(context.Background())
 		u.timer = time.AfterFunc(timeout, func() { s.failUpgrade(u, errUpgradeTimeout) })

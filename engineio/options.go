@@ -1,6 +1,7 @@
 package engineio
 
 import (
+	"cmp"
 	"log/slog"
 	"math"
 	"net/http"
@@ -94,22 +95,19 @@ func (o *Options) withDefaults() Options {
 	if o != nil {
 		d, _ = o.checked()
 	}
-	if d.Path == "" {
-		d.Path = "/engine.io/"
-	}
-	d.Path = "/" + strings.Trim(d.Path, "/") + "/"
+	d.Path = "/" + strings.Trim(cmp.Or(d.Path, "/engine.io/"), "/") + "/"
 	if d.Path == "//" {
 		d.Path = "/"
 	}
-	def(&d.PingInterval, 25*time.Second)
-	def(&d.PingTimeout, 20*time.Second)
-	def(&d.UpgradeTimeout, 10*time.Second)
-	def(&d.BodyTimeout, 30*time.Second)
-	def(&d.MaxPayload, 1_000_000)
+	d.PingInterval = cmp.Or(max(d.PingInterval, 0), 25*time.Second)
+	d.PingTimeout = cmp.Or(max(d.PingTimeout, 0), 20*time.Second)
+	d.UpgradeTimeout = cmp.Or(max(d.UpgradeTimeout, 0), 10*time.Second)
+	d.BodyTimeout = cmp.Or(max(d.BodyTimeout, 0), 30*time.Second)
+	d.MaxPayload = cmp.Or(max(d.MaxPayload, 0), 1_000_000)
 	d.MaxPayload = min(d.MaxPayload, math.MaxInt/2) // sizes in memory are ints, of 32 bits on some machines
-	def(&d.MaxQueueBytes, 1<<20)
-	def(&d.MaxQueuePackets, 16_384)
-	def(&d.MaxMemory, defaultMaxMemory)
+	d.MaxQueueBytes = cmp.Or(max(d.MaxQueueBytes, 0), 1<<20)
+	d.MaxQueuePackets = cmp.Or(max(d.MaxQueuePackets, 0), 16_384)
+	d.MaxMemory = cmp.Or(max(d.MaxMemory, 0), defaultMaxMemory)
 	if len(d.Transports) == 0 {
 		d.Transports = []string{transportPolling, transportWebSocket}
 	}
@@ -129,18 +127,7 @@ func (o *Options) withDefaults() Options {
 
 func withCookieDefaults(c *http.Cookie) *http.Cookie {
 	d := *c
-	if d.Name == "" {
-		d.Name = "io"
-	}
-	if d.Path == "" {
-		d.Path = "/"
-	}
+	d.Name = cmp.Or(d.Name, "io")
+	d.Path = cmp.Or(d.Path, "/")
 	return &d
-}
-
-// def replaces a value that is not positive.
-func def[T int | int64 | time.Duration](v *T, value T) {
-	if *v <= 0 {
-		*v = value
-	}
 }
