@@ -16,8 +16,8 @@ func (a *Memory) BroadcastWithAck(ctx context.Context, p *parser.Packet, to Targ
 
 // DeliverWithAck is the half of BroadcastWithAck that concerns the members of this node, for adapters that embed
 // Memory. asked, if not nil, is called once, when p has been queued for all of them and before the first result is
-// yielded, with how many were asked: those of whom ErrTooManyAcks is said are not among them. It is not called if the
-// iteration ends before that.
+// yielded, with how many were asked; members that could not be, for ErrTooManyAcks, are not among them. It is not
+// called if the iteration ends before that.
 func (a *Memory) DeliverWithAck(
 	ctx context.Context, p *parser.Packet, to Target, asked func(n int),
 ) iter.Seq2[parser.Args, error] {

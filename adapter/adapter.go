@@ -67,7 +67,8 @@ type Socket struct {
 }
 
 // A Member is one local socket. Rooms hold Members, so that a broadcast needs no look-up by id. Members are told
-// apart by ==.
+// apart by ==. The methods are safe for concurrent use; "no lock may be held" is about locks that the adapter also
+// takes when it is called.
 //
 // The interface is for use: adapters get Members from the namespace, and only this module implements it.
 type Member interface {
@@ -83,9 +84,10 @@ type Member interface {
 	DeliverWithAck(e Encoded, id uint64, to *Target, ack func(m Member, args parser.Args)) error
 	// ForgetAck gives the acknowledgement up. It may be called at any time, also after ack.
 	ForgetAck(id uint64)
-	// Describe returns a snapshot. No lock is held, so it may ask the adapter for the member's rooms.
+	// Describe returns a snapshot. No lock may be held: it asks the adapter for the member's rooms.
 	Describe() Socket
-	// Disconnect ends the member's part in the namespace, and with close its whole connection. No lock is held.
+	// Disconnect ends the member's part in the namespace, and with close its whole connection. It does not wait for
+	// that, and calls LeaveAll, at once or soon: no lock may be held.
 	Disconnect(close bool)
 	// Leaving reports whether the member has been disconnected, and is about to leave by LeaveAll: it is in its rooms
 	// and does not count as one of a Target any more. It never blocks and takes no lock; adapters may hold one.
@@ -94,11 +96,13 @@ type Member interface {
 	Sealed(seal.Mark)
 }
 
-// Local is the namespace an adapter works for, as narrow as an adapter needs it.
+// Local is the namespace an adapter works for, as narrow as an adapter needs it. The methods are safe for concurrent
+// use; for locks see [Member].
 //
 // The interface is for use: a Factory gets one, and only this module implements it. In the test of an adapter,
 // package adaptertest plays it; a struct that embeds a Local can replace single methods.
 type Local interface {
+	// Name is the name of the namespace, such as "/" or "/admin".
 	Name() string
 	// Encode makes the wire form once, for all members. members is how many there are, about; 0 if that is not known.
 	// It may run user code (marshalers): no lock may be held.
@@ -162,10 +166,11 @@ type Factory func(ctx context.Context, ns Local) (Adapter, error)
 // nodes whose answers are missing. A node that leaves, or is not heard of any more, is not waited for. A node that
 // answers twice counts once.
 type Adapter interface {
-	// Join puts m into rooms, and into the namespace even if there are none. A member that left by LeaveAll can come
-	// back, so a caller whose Join may race with its own LeaveAll must look again afterwards and repeat the latter.
+	// Join puts m into rooms, and into the namespace even if there are none. An error matches ErrExists or ErrClosed, or
+	// is the adapter's own. A member that left by LeaveAll can come back, so a caller whose Join may race with its own
+	// LeaveAll must look again afterwards and repeat the latter.
 	Join(m Member, rooms ...string) error
-	// Leave takes m out of rooms; it remains in the namespace.
+	// Leave takes m out of rooms; it remains in the namespace. To leave a room that m is not in is no error.
 	Leave(m Member, rooms ...string) error
 	// LeaveAll takes m out of all rooms and the namespace. Broadcasts that wait for its acknowledgement wait no more.
 	LeaveAll(m Member)
@@ -189,8 +194,9 @@ type Adapter interface {
 	LeaveRooms(ctx context.Context, to Target, rooms ...string) error
 	// DisconnectAll disconnects the target's sockets, and with close their connections.
 	DisconnectAll(ctx context.Context, to Target, close bool) error
-	// ServerSideEmit sends an event to the other nodes; with wantAck it yields one result a node. Nothing happens
-	// before the iteration begins.
+	// ServerSideEmit sends an event to the other nodes. With wantAck it yields one result a node, and an error at the
+	// end if some are missing; without, it yields nothing, or the error of sending. Nothing happens before the
+	// iteration begins.
 	ServerSideEmit(ctx context.Context, name string, args parser.Args, wantAck bool) iter.Seq2[parser.Args, error]
 	// ServerCount is how many nodes share the namespace, this one among them.
 	ServerCount(ctx context.Context) (int, error)

@@ -83,8 +83,10 @@ type Trace struct {
 	Packet    func(transport string, sent bool, p packet.Packet) // one was sent or received
 }
 
-// Dial opens a session. open is called once, when the handshake is done and before anything is received; the Handler
-// that it returns is told of all that follows. ctx bounds the time until then and is not used afterwards.
+// Dial opens a session with the server at rawURL, whose scheme is http, https, ws or wss; the transport does not depend
+// on which of them it is. A path in it is that of the requests, and its query is sent with each. open is called once,
+// when the handshake is done and before anything is received; the Handler that it returns is told of all that follows,
+// and with nil Dial fails. ctx bounds the time until then and is not used afterwards.
 //
 // An error is a *ClientError, or matches ctx.Err(). Nothing is left of the session then, and open has not been called.
 // The upgrade of a polling session goes on after Dial has returned; if it fails the session stays with polling.

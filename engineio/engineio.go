@@ -9,7 +9,7 @@ import (
 // A Message is one message, text or binary.
 type Message struct {
 	Binary bool
-	Data   []byte
+	Data   []byte // UTF-8 if it is text; may be empty
 }
 
 // Reason says why a session ended. The values are those of the official server.
@@ -17,11 +17,11 @@ type Reason string
 
 // The reasons.
 const (
-	TransportError Reason = "transport error"
-	TransportClose Reason = "transport close"
-	PingTimeout    Reason = "ping timeout"
-	ParseError     Reason = "parse error"
-	ForcedClose    Reason = "forced close"
+	TransportError Reason = "transport error" // a limit, a violation or a failure of the transport; a panic of the Handler
+	TransportClose Reason = "transport close" // the peer closed the session, or its connection ended
+	PingTimeout    Reason = "ping timeout"    // the peer fell silent
+	ParseError     Reason = "parse error"     // the peer sent what is no packet
+	ForcedClose    Reason = "forced close"    // this end closed the session
 )
 
 // Error makes a Reason the cause of a session's context.

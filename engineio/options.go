@@ -36,9 +36,9 @@ type Options struct {
 	MatchPrefix     bool          // serve every path that begins with Path, as the official server does
 	PingInterval    time.Duration // from a pong to the next ping; default 25 s
 	PingTimeout     time.Duration // from a ping to the pong; default 20 s
-	UpgradeTimeout  time.Duration // for an upgrade once its WebSocket is open; default 10 s
+	UpgradeTimeout  time.Duration // for an upgrade once its WebSocket or stream is open; default 10 s
 	BodyTimeout     time.Duration // for the body of a POST to come in; default 30 s (httpRequestBodyTimeout officially)
-	MaxPayload      int64         // bytes of a POST body and of a message; default 1,000,000
+	MaxPayload      int64         // bytes of a POST body and of a message, above which sessions end; default 1,000,000
 	Transports      []string      // "polling", "websocket", "webtransport" (see ServeStream); default the first two
 	DisableUpgrades bool          // offer no upgrade; one that is tried all the same is refused
 	MaxQueueBytes   int           // outgoing budget of a session in bytes of messages; default 1 MiB
@@ -66,8 +66,8 @@ type Options struct {
 	// AllowAnyOrigin lets WebSocket handshakes of every origin in, as the official server does. Any page the user
 	// visits can then open a session with the user's cookies.
 	AllowAnyOrigin bool
-	// AllowRequest may refuse a handshake; it runs on the request's goroutine. The error's text is not sent unless it
-	// is a *RequestError.
+	// AllowRequest may refuse a handshake; it runs on the request's goroutine, as do Headers and NewID, for several
+	// requests at the same time. The error's text is not sent unless it is a *RequestError.
 	AllowRequest func(r *http.Request) error
 	// Headers may add headers to an answer; initial tells whether it is the first of a session.
 	Headers func(h http.Header, r *http.Request, initial bool)
@@ -81,12 +81,12 @@ type Options struct {
 
 // CORSOptions are sent to browsers. See the Fetch standard for what each means.
 type CORSOptions struct {
-	Origins        []string // each as in "https://example.com"; "*" is any; required
-	Credentials    bool     // never sent along with the origin "*"
-	Methods        []string // default GET, HEAD, PUT, PATCH, POST, DELETE
-	AllowedHeaders []string // default: what the request asks for
-	ExposedHeaders []string
-	MaxAge         time.Duration
+	Origins        []string      // each as in "https://example.com"; "*" is any; required
+	Credentials    bool          // never sent along with the origin "*"
+	Methods        []string      // default GET, HEAD, PUT, PATCH, POST, DELETE
+	AllowedHeaders []string      // default: what the request asks for
+	ExposedHeaders []string      // default none but those that browsers always show
+	MaxAge         time.Duration // how long browsers keep the answer, in whole seconds; default: not told
 }
 
 // withDefaults returns a copy without zero values, and without what Validate reports.

@@ -47,8 +47,8 @@ type Server struct {
 }
 
 // NewServer returns a server that calls accept for each new session, on the request's goroutine, before the client can
-// have sent anything. Messages sent inside accept follow the handshake. If accept returns nil, the session is closed;
-// if it panics, the handshake is refused. r must not be kept.
+// have sent anything: for several sessions at the same time. Messages sent inside accept follow the handshake. If
+// accept returns nil, the session is closed; if it panics, the handshake is refused. r must not be kept.
 //
 // Options that cannot be kept (see [Options.Validate]) are left out and logged at error level, those that lower
 // security are logged at warning level.

@@ -13,10 +13,10 @@ import (
 )
 
 // A Socket is one session. Its methods are safe for concurrent use and never block.
-//
-// Each session is counted in Server.running until its handler has been told of the end and each goroutine that works
-// for it is gone; refs counts those.
 type Socket struct {
+	// Each session is counted in Server.running until its handler has been told of the end and each goroutine that
+	// works for it is gone; refs counts those.
+
 	server  *Server
 	handler Handler // set before the latch opens
 	id      string
@@ -101,7 +101,8 @@ func (s *Socket) Transport() string {
 // Protocol is the protocol revision: 4.
 func (s *Socket) Protocol() int { return s.codec().revision }
 
-// RemoteAddr is the peer's address as net/http gave it with the first request.
+// RemoteAddr is the peer's address as net/http gave it with the first request: host and port. It is "" for a stream
+// without a request.
 func (s *Socket) RemoteAddr() string { return s.remote }
 
 // Context is cancelled when the session begins to close, with its Reason as the cause.

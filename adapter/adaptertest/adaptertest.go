@@ -34,18 +34,20 @@ type Cluster struct {
 	// what is promised all the same.
 	Lossy bool
 
-	// Block, if not nil, keeps what node i publishes from being taken, so that publishing waits, until resume is
-	// called.
+	// Block keeps what the node of Factories[i] publishes from being taken, so that publishing waits, until resume is
+	// called. If it is nil, the tests that need it are skipped.
 	Block func(i int) (resume func())
 
-	// Fail, if not nil, has all that node i publishes fail until mend is called.
+	// Fail has all that the node of Factories[i] publishes fail until mend is called. If it is nil, the tests that need
+	// it are skipped.
 	Fail func(i int) (mend func())
 }
 
-// Nodes returns a new cluster of n nodes. Resources are released with t.Cleanup.
+// Nodes returns a new cluster of n nodes, 1 or 3. It is called for each test. Resources are released with t.Cleanup.
 type Nodes func(t testing.TB, n int) Cluster
 
-// Run runs the suite.
+// Run runs the suite as subtests of t, one after another, on one node and on three. What does not happen fails a test
+// after five minutes; nothing else in it depends on how fast the adapter is.
 func Run(t *testing.T, nodes Nodes) {
 	for _, n := range []int{1, 3} {
 		t.Run(fmt.Sprintf("nodes=%d", n), func(t *testing.T) {

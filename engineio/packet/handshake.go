@@ -16,7 +16,8 @@ type Handshake struct {
 	MaxPayload     int64    `json:"maxPayload"`
 }
 
-// AppendHandshake appends the JSON of h with exactly the official keys in the official order.
+// AppendHandshake appends the JSON of h with exactly the official keys in the official order: the data of an Open
+// packet, without the digit before it.
 func AppendHandshake(dst []byte, h Handshake) []byte {
 	dst = appendString(append(dst, `{"sid":`...), h.SID)
 	dst = append(dst, `,"upgrades":[`...)
@@ -42,8 +43,9 @@ func appendString(dst []byte, s string) []byte {
 // is refused, so that nobody who turns milliseconds into a time.Duration overflows it.
 const maxTimeMS = 1<<31 - 1
 
-// DecodeHandshake is its inverse, for clients: unknown keys are ignored. The id and both times must be
-// there and make sense; upgrades and maxPayload (0 means no limit was told) may be absent.
+// DecodeHandshake decodes the data of an Open packet, for clients: unknown keys are ignored. The id and both times must
+// be there and make sense; upgrades and maxPayload (0 means no limit was told) may be absent. An error is a
+// *SyntaxError.
 func DecodeHandshake(data []byte) (Handshake, error) {
 	h := Handshake{PingIntervalMS: -1, PingTimeoutMS: -1}
 	err := json.Unmarshal(data, &h, jsontext.AllowDuplicateNames(true))
