@@ -244,7 +244,7 @@ var memoryRows = []row{
 		}
 		grown := e.growth()
 		for _, s := range sessions {
-			e.frameSend(s, frameOf(wire.Ping, ""), frameClaims(1_000_000, frameOf(wire.Binary, "x")))
+			e.frameSend(s, frameOf(wire.Ping, ""), wire.Claims(1_000_000, frameOf(wire.Binary, "x")))
 		}
 		for _, s := range sessions { // the pong follows what came in one piece with the ping
 			if f, err := s.WebSocket().Read(); err != nil || f.Opcode != wire.Pong {

@@ -2,7 +2,6 @@ package attack
 
 import (
 	"bytes"
-	"compress/flate"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -30,19 +29,12 @@ import (
 // frameMask is one that changes the payload.
 var frameMask = [4]byte{0x37, 0xfa, 0x21, 0x3d}
 
-// frameOf is a whole message, or with framePart a part of one.
+// frameOf is a whole message, or with wire.Part a part of one.
 func frameOf(opcode byte, payload string) wire.Frame {
 	return wire.Frame{Opcode: opcode, Payload: []byte(payload), Mask: frameMask}
 }
 
-func framePart(f wire.Frame) wire.Frame { f.NotFinal = true; return f }
-
-func frameRSV(bits byte, f wire.Frame) wire.Frame { f.RSV = bits; return f }
-
 func frameUnmasked(f wire.Frame) wire.Frame { f.Unmasked = true; return f }
-
-// frameClaims announces n bytes.
-func frameClaims(n uint64, f wire.Frame) wire.Frame { f.Length = &n; return f }
 
 // frameHello is an event that must not reach a handler when something is wrong with its frames.
 const frameHello = `42["hello"]`
@@ -61,14 +53,6 @@ func frameViolation(id string, status int, reject string, cases ...[]wire.Frame)
 
 func frameBroken(id string, cases ...[]wire.Frame) row {
 	return frameViolation(id, 1002, engineio.RejectWebSocket, cases...)
-}
-
-// frameEach makes a case of each frame.
-func frameEach(frames ...wire.Frame) (cases [][]wire.Frame) {
-	for _, f := range frames {
-		cases = append(cases, []wire.Frame{f})
-	}
-	return cases
 }
 
 // frameSend sends frames with one call. That works even when the server has objections to the first: it reads on until
@@ -141,23 +125,7 @@ func (e *env) frameEchoes(s *wire.Session, arg string) {
 }
 
 // frameFragments cuts a text message into fragments of the size.
-func frameFragments(text string, size int) (frames []wire.Frame) {
-	opcode := wire.Text
-	for part := range slices.Chunk([]byte(text), size) {
-		frames = append(frames, framePart(frameOf(opcode, string(part))))
-		opcode = wire.Continuation
-	}
-	frames[len(frames)-1].NotFinal = false
-	return frames
-}
-
-// frameControls makes a case of each kind of control frame.
-func frameControls(f func(opcode byte) wire.Frame) (cases [][]wire.Frame) {
-	for _, opcode := range []byte{wire.CloseFrame, wire.Ping, wire.Pong} {
-		cases = append(cases, []wire.Frame{f(opcode)})
-	}
-	return cases
-}
+func frameFragments(text string, size int) []wire.Frame { return wire.Fragments(frameOf, text, size) }
 
 // frameStatuses is a case for each status.
 func frameStatuses(status ...uint16) (cases [][]wire.Frame) {
@@ -171,7 +139,7 @@ func frameStatuses(status ...uint16) (cases [][]wire.Frame) {
 var frameOverflow = []byte{0x82, 0xff, 0x80, 0, 0, 0, 0, 0, 0, 1, 0x37, 0xfa, 0x21, 0x3d, 0}
 
 var frameRows = slices.Concat([]row{
-	frameBroken("F-1a", frameEach(
+	frameBroken("F-1a", wire.Each(
 		frameUnmasked(frameOf(wire.Text, frameHello)), frameUnmasked(frameOf(wire.Binary, "x")),
 		frameUnmasked(frameOf(wire.Ping, "")),
 	)...),
@@ -193,35 +161,35 @@ var frameRows = slices.Concat([]row{
 		e.frameCounted(engineio.RejectUpgradeLost, 1)
 		e.alive(s)
 	}, reject: engineio.RejectUpgradeLost},
-	frameBroken("F-2", frameEach(
-		frameRSV(1, frameOf(wire.Text, frameHello)), frameRSV(2, frameOf(wire.Text, frameHello)),
-		frameRSV(4, frameOf(wire.Text, frameHello)), frameRSV(7, frameOf(wire.Binary, "x")),
+	frameBroken("F-2", wire.Each(
+		wire.RSV(1, frameOf(wire.Text, frameHello)), wire.RSV(2, frameOf(wire.Text, frameHello)),
+		wire.RSV(4, frameOf(wire.Text, frameHello)), wire.RSV(7, frameOf(wire.Binary, "x")),
 	)...),
-	frameBroken("F-3", frameEach(
+	frameBroken("F-3", wire.Each(
 		frameOf(3, frameHello), frameOf(4, frameHello), frameOf(5, frameHello),
 		frameOf(6, frameHello), frameOf(7, frameHello),
 		frameOf(11, ""), frameOf(12, ""), frameOf(13, ""), frameOf(14, ""), frameOf(15, ""),
 	)...),
-	frameBroken("F-4a", frameControls(func(opcode byte) wire.Frame { return framePart(frameOf(opcode, "")) })...),
-	frameBroken("F-4b", frameControls(func(opcode byte) wire.Frame {
+	frameBroken("F-4a", wire.Controls(func(opcode byte) wire.Frame { return wire.Part(frameOf(opcode, "")) })...),
+	frameBroken("F-4b", wire.Controls(func(opcode byte) wire.Frame {
 		return frameOf(opcode,
 			strings.Repeat("\x03", 126))
 	})...),
-	frameBroken("F-4c", frameControls(func(opcode byte) wire.Frame {
-		return frameClaims(1<<40,
+	frameBroken("F-4c", wire.Controls(func(opcode byte) wire.Frame {
+		return wire.Claims(1<<40,
 			frameOf(opcode, ""))
 	})...),
-	frameBroken("F-5a", frameEach(frameOf(wire.Continuation, frameHello),
-		framePart(frameOf(wire.Continuation, frameHello)))...),
+	frameBroken("F-5a", wire.Each(frameOf(wire.Continuation, frameHello),
+		wire.Part(frameOf(wire.Continuation, frameHello)))...),
 	frameBroken("F-5b",
-		[]wire.Frame{framePart(frameOf(wire.Text, "42")), frameOf(wire.Text, frameHello)},
-		[]wire.Frame{framePart(frameOf(wire.Text, "42")), frameOf(wire.Ping, ""), frameOf(wire.Binary, "x")},
-		[]wire.Frame{framePart(frameOf(wire.Binary, "x")),
-			framePart(frameOf(wire.Continuation, "x")), frameOf(wire.Text, frameHello)},
+		[]wire.Frame{wire.Part(frameOf(wire.Text, "42")), frameOf(wire.Text, frameHello)},
+		[]wire.Frame{wire.Part(frameOf(wire.Text, "42")), frameOf(wire.Ping, ""), frameOf(wire.Binary, "x")},
+		[]wire.Frame{wire.Part(frameOf(wire.Binary, "x")),
+			wire.Part(frameOf(wire.Continuation, "x")), frameOf(wire.Text, frameHello)},
 	),
-	frameBroken("F-6a", frameEach(frameOf(wire.CloseFrame, "\x03"))...),
+	frameBroken("F-6a", wire.Each(frameOf(wire.CloseFrame, "\x03"))...),
 	frameBroken("F-6b", frameStatuses(0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 65535)...),
-	frameViolation("F-7", 1007, engineio.RejectWebSocket, frameEach(
+	frameViolation("F-7", 1007, engineio.RejectWebSocket, wire.Each(
 		wire.CloseWith(1000, "\xff"), wire.CloseWith(1000, "\xed\xa0\x80"), wire.CloseWith(4000, "cut \xe2\x82"),
 	)...),
 }, frameCloseRows, frameLengthRows, frameTextRows, frameControlRows, frameFragmentRows, frameDeflateRows)
@@ -321,20 +289,20 @@ var frameLengthRows = []row{
 		}
 		for _, n := range []uint64{1 << 63, 1<<63 + 1, math.MaxUint64} {
 			s := e.session("websocket")
-			e.frameSend(s, frameClaims(n, frameOf(wire.Text, "")))
+			e.frameSend(s, wire.Claims(n, frameOf(wire.Text, "")))
 			e.frameClosed(s, 1002)
 		}
 		e.frameCounted(engineio.RejectWebSocket, uint64(len(frameOverflow)+3))
 	}, reject: engineio.RejectWebSocket, times: len(frameOverflow) + 3},
-	frameViolation("F-12", 1009, engineio.RejectMessageSize, frameEach(
-		frameClaims(math.MaxInt64, frameOf(wire.Text, "4")),
-		frameClaims(1<<40, frameOf(wire.Binary, "x")), frameClaims(1<<32, frameOf(wire.Text, "")),
+	frameViolation("F-12", 1009, engineio.RejectMessageSize, wire.Each(
+		wire.Claims(math.MaxInt64, frameOf(wire.Text, "4")),
+		wire.Claims(1<<40, frameOf(wire.Binary, "x")), wire.Claims(1<<32, frameOf(wire.Text, "")),
 	)...),
 	frameViolation("F-13a", 1009, engineio.RejectMessageSize,
-		[]wire.Frame{framePart(frameOf(wire.Text, "4")), frameClaims(math.MaxInt64, frameOf(wire.Continuation, ""))},
+		[]wire.Frame{wire.Part(frameOf(wire.Text, "4")), wire.Claims(math.MaxInt64, frameOf(wire.Continuation, ""))},
 		[]wire.Frame{
-			framePart(frameOf(wire.Text, "42")), frameOf(wire.Ping, ""),
-			frameClaims(math.MaxInt64-1, framePart(frameOf(wire.Continuation, ""))),
+			wire.Part(frameOf(wire.Text, "42")), frameOf(wire.Ping, ""),
+			wire.Claims(math.MaxInt64-1, wire.Part(frameOf(wire.Continuation, ""))),
 		},
 	),
 	// The frame that crosses the limit is refused by its header alone.
@@ -343,12 +311,12 @@ var frameLengthRows = []row{
 		frames := frameFragments(event(1_000_000), 100_000)
 		frames[9].NotFinal = true
 		e.frameSend(s, frames...)
-		e.frameSend(s, frameClaims(1, framePart(frameOf(wire.Continuation, ""))))
+		e.frameSend(s, wire.Claims(1, wire.Part(frameOf(wire.Continuation, ""))))
 		e.frameClosed(s, 1009)
 		e.frameSilence()
 	}, reject: engineio.RejectMessageSize, reason: socketio.ReasonTransportError},
-	frameViolation("F-14a", 1009, engineio.RejectMessageSize, frameEach(
-		frameClaims(1_000_001, frameOf(wire.Text, "")), frameClaims(1_000_001, framePart(frameOf(wire.Binary, ""))),
+	frameViolation("F-14a", 1009, engineio.RejectMessageSize, wire.Each(
+		wire.Claims(1_000_001, frameOf(wire.Text, "")), wire.Claims(1_000_001, wire.Part(frameOf(wire.Binary, ""))),
 	)...),
 	{id: "F-14b", run: func(e *env) {
 		s := e.connect("websocket")
@@ -361,7 +329,7 @@ var frameLengthRows = []row{
 }
 
 var frameTextRows = []row{
-	frameViolation("F-15a", 1007, engineio.RejectWebSocket, frameEach(
+	frameViolation("F-15a", 1007, engineio.RejectWebSocket, wire.Each(
 		frameOf(wire.Text, "42[\"hello\",\"\xff\"]"),
 		frameOf(wire.Text, "42[\"hello\",\"\xc0\xaf\"]"),         // overlong
 		frameOf(wire.Text, "42[\"hello\",\"\xe0\x80\xaf\"]"),     // overlong
@@ -370,15 +338,15 @@ var frameTextRows = []row{
 		frameOf(wire.Text, frameHello+"\xe2\x82"),                // cut
 	)...),
 	// Within fragments it is the first byte that can't be right any more that is refused, and nothing follows.
-	frameViolation("F-15b", 1007, engineio.RejectWebSocket, frameEach(
-		framePart(frameOf(wire.Text, "42[\"\xff")),
-		framePart(frameOf(wire.Text, "42[\"\xed\xa0")),
-		frameClaims(900_000, frameOf(wire.Text, "42[\"\xc0")),
+	frameViolation("F-15b", 1007, engineio.RejectWebSocket, wire.Each(
+		wire.Part(frameOf(wire.Text, "42[\"\xff")),
+		wire.Part(frameOf(wire.Text, "42[\"\xed\xa0")),
+		wire.Claims(900_000, frameOf(wire.Text, "42[\"\xc0")),
 	)...),
 	frameViolation("F-15c", 1007, engineio.RejectWebSocket,
-		[]wire.Frame{framePart(frameOf(wire.Text, "42[\"\xe2")),
-			frameOf(wire.Ping, ""), framePart(frameOf(wire.Continuation, "\xe2"))},
-		[]wire.Frame{framePart(frameOf(wire.Text, frameHello+"\xe2\x82")), frameOf(wire.Continuation, "")},
+		[]wire.Frame{wire.Part(frameOf(wire.Text, "42[\"\xe2")),
+			frameOf(wire.Ping, ""), wire.Part(frameOf(wire.Continuation, "\xe2"))},
+		[]wire.Frame{wire.Part(frameOf(wire.Text, frameHello+"\xe2\x82")), frameOf(wire.Continuation, "")},
 	),
 	{id: "F-16", run: func(e *env) {
 		const arg = "é€\U0001f600\u0000\U0010ffff"
@@ -505,8 +473,8 @@ var frameControlRows = []row{
 
 var frameFragmentRows = []row{
 	frameViolation("F-24", 1008, engineio.RejectWebSocketLimit, append(
-		[]wire.Frame{framePart(frameOf(wire.Text, ""))},
-		slices.Repeat([]wire.Frame{framePart(frameOf(wire.Continuation, ""))}, 20_000)...,
+		[]wire.Frame{wire.Part(frameOf(wire.Text, ""))},
+		slices.Repeat([]wire.Frame{wire.Part(frameOf(wire.Continuation, ""))}, 20_000)...,
 	)),
 	frameViolation("F-25a", 1008, engineio.RejectWebSocketLimit,
 		frameFragments(event(20_000), 1), frameFragments(event(16_385), 1)),
@@ -530,15 +498,6 @@ var frameFragmentRows = []row{
 	}, reject: engineio.RejectPingTimeout, times: 20, reason: socketio.ReasonPingTimeout},
 }
 
-// frameDeflated is what permessage-deflate makes of n zeros.
-func frameDeflated(n int) string {
-	var b bytes.Buffer
-	w, _ := flate.NewWriter(&b, flate.BestCompression) // fails for unknown levels only
-	_, _ = w.Write(make([]byte, n))                    // a bytes.Buffer does not fail
-	_ = w.Flush()
-	return strings.TrimSuffix(b.String(), "\x00\x00\xff\xff")
-}
-
 // frameAfterOffer is a row in which the client offers to compress, is not taken up on it, and does it all the same.
 func frameAfterOffer(id string, cases ...[]wire.Frame) row {
 	return row{id: id, run: func(e *env) {
@@ -556,15 +515,15 @@ func frameAfterOffer(id string, cases ...[]wire.Frame) row {
 }
 
 var frameDeflateRows = []row{
-	frameAfterOffer("F-30", frameEach(frameRSV(4, frameOf(wire.Text, frameDeflated(64<<20))))...),
+	frameAfterOffer("F-30", wire.Each(wire.RSV(4, frameOf(wire.Text, wire.Deflated(64<<20))))...),
 	frameAfterOffer("F-31", func() []wire.Frame {
-		frames := []wire.Frame{frameRSV(4, framePart(frameOf(wire.Text, "")))}
-		block := framePart(frameOf(wire.Continuation, frameDeflated(1<<20)))
+		frames := []wire.Frame{wire.RSV(4, wire.Part(frameOf(wire.Text, "")))}
+		block := wire.Part(frameOf(wire.Continuation, wire.Deflated(1<<20)))
 		return append(frames, slices.Repeat([]wire.Frame{block}, 10)...)
 	}()),
 	frameAfterOffer("F-32",
-		[]wire.Frame{framePart(frameOf(wire.Text, "42")), frameRSV(4, frameOf(wire.Continuation, "x"))},
-		[]wire.Frame{frameRSV(4, frameOf(wire.Ping, ""))},
-		[]wire.Frame{frameRSV(4, frameOf(wire.Text, "\xff\xff\xff corrupt"))},
+		[]wire.Frame{wire.Part(frameOf(wire.Text, "42")), wire.RSV(4, frameOf(wire.Continuation, "x"))},
+		[]wire.Frame{wire.RSV(4, frameOf(wire.Ping, ""))},
+		[]wire.Frame{wire.RSV(4, frameOf(wire.Text, "\xff\xff\xff corrupt"))},
 	),
 }

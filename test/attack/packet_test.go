@@ -382,20 +382,6 @@ var packetPieces = []string{
 	"40/admin,", `43[]`, `42/admin,1["echo"]`, "1", "9", "\x00",
 }
 
-func packetRandom(r *rand.Rand) []byte {
-	var b []byte
-	for range 1 + r.IntN(12) {
-		if r.IntN(3) > 0 {
-			b = append(b, packetPieces[r.IntN(len(packetPieces))]...)
-			continue
-		}
-		for range r.IntN(300) {
-			b = append(b, byte(r.Uint32()))
-		}
-	}
-	return b
-}
-
 // packetRandomPayloads: 300, not fuzzing, but through all layers.
 func packetRandomPayloads(e *env) {
 	r := rand.New(rand.NewPCG(17, 1))
@@ -412,7 +398,7 @@ func packetRandomPayloads(e *env) {
 				e.Fatal(err)
 			}
 		}
-		body := packetRandom(r)
+		body := wire.Garbage(r, packetPieces)
 		res, err := h.Do(http.MethodPost, e.URL("polling", s.SID), nil, body)
 		switch {
 		case err != nil:
@@ -440,7 +426,7 @@ func packetRandomFrames(e *env) {
 				e.Fatal(err)
 			}
 		}
-		f := wire.Frame{Opcode: wire.Text + byte(r.IntN(2)), Payload: packetRandom(r)}
+		f := wire.Frame{Opcode: wire.Text + byte(r.IntN(2)), Payload: wire.Garbage(r, packetPieces)}
 		// The ping is answered, or the connection is closed with one of the statuses that say whose fault it is.
 		if err := s.WebSocket().Write(f, wire.Frame{Opcode: wire.Ping, Payload: []byte("p")}); err != nil {
 			e.Fatalf("%q: %v", f.Payload, err)

@@ -1,8 +1,6 @@
 package hostile
 
 import (
-	"bytes"
-	"compress/flate"
 	"encoding/binary"
 	"fmt"
 	"math"
@@ -19,22 +17,15 @@ import (
 // that F-14 and F-25 may allocate. Compression (RFC 7692) is not offered, so that of F-30 to F-32 it is left to show
 // that nothing is inflated.
 
-// frameOf is a whole message, or with framePart a part of one.
+// frameOf is a whole message, or with wire.Part a part of one.
 func frameOf(opcode byte, payload string) wire.Frame {
 	return wire.Frame{Opcode: opcode, Payload: []byte(payload), Unmasked: true}
 }
-
-func framePart(f wire.Frame) wire.Frame { f.NotFinal = true; return f }
-
-func frameRSV(bits byte, f wire.Frame) wire.Frame { f.RSV = bits; return f }
 
 func frameMasked(f wire.Frame) wire.Frame {
 	f.Unmasked, f.Mask = false, [4]byte{0x37, 0xfa, 0x21, 0x3d}
 	return f
 }
-
-// frameClaims announces n bytes.
-func frameClaims(n uint64, f wire.Frame) wire.Frame { f.Length = &n; return f }
 
 // frameHello is an event that must not reach a handler when something is wrong with its frames.
 const frameHello = `42["hello"]`
@@ -50,32 +41,8 @@ func frameBroken(id string, cases ...[]wire.Frame) []row { return frameViolation
 // megabyte is the limit that a server has by default.
 func megabyte(o *client.Options) { o.Engine.MaxPayload = 1_000_000 }
 
-// frameEach makes a case of each frame.
-func frameEach(frames ...wire.Frame) (cases [][]wire.Frame) {
-	for _, f := range frames {
-		cases = append(cases, []wire.Frame{f})
-	}
-	return cases
-}
-
 // frameFragments cuts a text message into fragments of the size.
-func frameFragments(text string, size int) (frames []wire.Frame) {
-	opcode := wire.Text
-	for part := range slices.Chunk([]byte(text), size) {
-		frames = append(frames, framePart(frameOf(opcode, string(part))))
-		opcode = wire.Continuation
-	}
-	frames[len(frames)-1].NotFinal = false
-	return frames
-}
-
-// frameControls makes a case of each kind of control frame.
-func frameControls(f func(opcode byte) wire.Frame) (cases [][]wire.Frame) {
-	for _, opcode := range []byte{wire.CloseFrame, wire.Ping, wire.Pong} {
-		cases = append(cases, []wire.Frame{f(opcode)})
-	}
-	return cases
-}
+func frameFragments(text string, size int) []wire.Frame { return wire.Fragments(frameOf, text, size) }
 
 // frameClose is a close frame of a server.
 func frameClose(status uint16, reason string) wire.Frame {
@@ -102,43 +69,43 @@ func event(n int) string {
 func bigHeard(n int) heard { return heard{"big", "[" + event(n)[len(`42["big",`):]} }
 
 var frameRows = slices.Concat(
-	frameBroken("F-1", frameEach(
+	frameBroken("F-1", wire.Each(
 		frameMasked(frameOf(wire.Text, frameHello)),
 		frameMasked(frameOf(wire.Binary, "x")), frameMasked(frameOf(wire.Ping, "")),
 		frameMasked(frameOf(wire.CloseFrame, "")),
 	)...),
-	frameBroken("F-2", frameEach(
-		frameRSV(1, frameOf(wire.Text, frameHello)), frameRSV(2, frameOf(wire.Text, frameHello)),
-		frameRSV(4, frameOf(wire.Text, frameHello)), frameRSV(7, frameOf(wire.Binary, "x")),
+	frameBroken("F-2", wire.Each(
+		wire.RSV(1, frameOf(wire.Text, frameHello)), wire.RSV(2, frameOf(wire.Text, frameHello)),
+		wire.RSV(4, frameOf(wire.Text, frameHello)), wire.RSV(7, frameOf(wire.Binary, "x")),
 	)...),
-	frameBroken("F-3", frameEach(
+	frameBroken("F-3", wire.Each(
 		frameOf(3, frameHello), frameOf(4, frameHello), frameOf(5, frameHello),
 		frameOf(6, frameHello), frameOf(7, frameHello),
 		frameOf(11, ""), frameOf(12, ""), frameOf(13, ""), frameOf(14, ""), frameOf(15, ""),
 	)...),
-	frameBroken("F-4-fragment", frameControls(func(opcode byte) wire.Frame {
-		return framePart(frameOf(opcode,
+	frameBroken("F-4-fragment", wire.Controls(func(opcode byte) wire.Frame {
+		return wire.Part(frameOf(opcode,
 			""))
 	})...),
-	frameBroken("F-4-long", frameControls(func(opcode byte) wire.Frame {
+	frameBroken("F-4-long", wire.Controls(func(opcode byte) wire.Frame {
 		return frameOf(opcode,
 			strings.Repeat("\x03", 126))
 	})...),
-	frameBroken("F-4-huge", frameControls(func(opcode byte) wire.Frame {
-		return frameClaims(1<<40,
+	frameBroken("F-4-huge", wire.Controls(func(opcode byte) wire.Frame {
+		return wire.Claims(1<<40,
 			frameOf(opcode, ""))
 	})...),
-	frameBroken("F-5-start", frameEach(frameOf(wire.Continuation, frameHello),
-		framePart(frameOf(wire.Continuation, frameHello)))...),
+	frameBroken("F-5-start", wire.Each(frameOf(wire.Continuation, frameHello),
+		wire.Part(frameOf(wire.Continuation, frameHello)))...),
 	frameBroken("F-5-within",
-		[]wire.Frame{framePart(frameOf(wire.Text, "42")), frameOf(wire.Text, frameHello)},
-		[]wire.Frame{framePart(frameOf(wire.Text, "42")), frameOf(wire.Ping, ""), frameOf(wire.Binary, "x")},
-		[]wire.Frame{framePart(frameOf(wire.Binary, "x")),
-			framePart(frameOf(wire.Continuation, "x")), frameOf(wire.Text, frameHello)},
+		[]wire.Frame{wire.Part(frameOf(wire.Text, "42")), frameOf(wire.Text, frameHello)},
+		[]wire.Frame{wire.Part(frameOf(wire.Text, "42")), frameOf(wire.Ping, ""), frameOf(wire.Binary, "x")},
+		[]wire.Frame{wire.Part(frameOf(wire.Binary, "x")),
+			wire.Part(frameOf(wire.Continuation, "x")), frameOf(wire.Text, frameHello)},
 	),
-	frameBroken("F-6-byte", frameEach(frameOf(wire.CloseFrame, "\x03"))...),
+	frameBroken("F-6-byte", wire.Each(frameOf(wire.CloseFrame, "\x03"))...),
 	frameBroken("F-6-status", frameStatuses(0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 65535)...),
-	frameViolation("F-7", 1007, frameEach(
+	frameViolation("F-7", 1007, wire.Each(
 		frameClose(1000, "\xff"), frameClose(1000, "\xed\xa0\x80"), frameClose(4000, "cut \xe2\x82"),
 	)...),
 	frameCloseRows, frameLengthRows, frameTextRows, frameControlRows, frameFragmentRows, frameDeflateRows,
@@ -151,13 +118,13 @@ func frameCloses(id string, status int, cases ...[]wire.Frame) []row {
 }
 
 var frameCloseRows = slices.Concat(
-	frameCloses("F-8-1000", 1000, frameEach(frameClose(1000, "reason"))...),
-	frameCloses("F-8-1001", 1001, frameEach(frameClose(1001, ""))...),
-	frameCloses("F-8-1002", 1002, frameEach(frameClose(1002, "you"))...),
-	frameCloses("F-8-1011", 1011, frameEach(frameClose(1011, "\x1b[31m\r\n"))...),
-	frameCloses("F-8-3000", 3000, frameEach(frameClose(3000, strings.Repeat("r", 123)))...),
-	frameCloses("F-8-4999", 4999, frameEach(frameClose(4999, "reason"))...),
-	frameCloses("F-8-none", 0, frameEach(frameOf(wire.CloseFrame, ""))...),
+	frameCloses("F-8-1000", 1000, wire.Each(frameClose(1000, "reason"))...),
+	frameCloses("F-8-1001", 1001, wire.Each(frameClose(1001, ""))...),
+	frameCloses("F-8-1002", 1002, wire.Each(frameClose(1002, "you"))...),
+	frameCloses("F-8-1011", 1011, wire.Each(frameClose(1011, "\x1b[31m\r\n"))...),
+	frameCloses("F-8-3000", 3000, wire.Each(frameClose(3000, strings.Repeat("r", 123)))...),
+	frameCloses("F-8-4999", 4999, wire.Each(frameClose(4999, "reason"))...),
+	frameCloses("F-8-none", 0, wire.Each(frameOf(wire.CloseFrame, ""))...),
 	frameCloses("F-10", 1000,
 		[]wire.Frame{frameClose(1000, ""), frameOf(wire.Text, frameHello), frameMasked(frameOf(3, "garbage"))},
 		[]wire.Frame{frameClose(1000, ""), frameClose(1002, ""), frameOf(wire.CloseFrame, "\x03")},
@@ -195,32 +162,32 @@ var frameLengthRows = slices.Concat(
 			s.bytes(frameOverflow[:i])
 			s.bytes(frameOverflow[i:])
 		}, 0, 1, 2, 3, 9, 10),
-	frameBroken("F-11-more", frameEach(
-		frameClaims(1<<63, frameOf(wire.Text, "")), frameClaims(1<<63+1, frameOf(wire.Text, "")),
-		frameClaims(math.MaxUint64, frameOf(wire.Text, "")),
+	frameBroken("F-11-more", wire.Each(
+		wire.Claims(1<<63, frameOf(wire.Text, "")), wire.Claims(1<<63+1, frameOf(wire.Text, "")),
+		wire.Claims(math.MaxUint64, frameOf(wire.Text, "")),
 	)...),
-	frameViolation("F-12", 1009, frameEach(
-		frameClaims(math.MaxInt64, frameOf(wire.Text, "4")),
-		frameClaims(1<<40, frameOf(wire.Binary, "x")), frameClaims(1<<32, frameOf(wire.Text, "")),
+	frameViolation("F-12", 1009, wire.Each(
+		wire.Claims(math.MaxInt64, frameOf(wire.Text, "4")),
+		wire.Claims(1<<40, frameOf(wire.Binary, "x")), wire.Claims(1<<32, frameOf(wire.Text, "")),
 	)...),
 	frameViolation("F-13", 1009,
-		[]wire.Frame{framePart(frameOf(wire.Text, "4")), frameClaims(math.MaxInt64, frameOf(wire.Continuation, ""))},
+		[]wire.Frame{wire.Part(frameOf(wire.Text, "4")), wire.Claims(math.MaxInt64, frameOf(wire.Continuation, ""))},
 		[]wire.Frame{
-			framePart(frameOf(wire.Text, "42")), frameOf(wire.Ping, ""),
-			frameClaims(math.MaxInt64-1, framePart(frameOf(wire.Continuation, ""))),
+			wire.Part(frameOf(wire.Text, "42")), frameOf(wire.Ping, ""),
+			wire.Claims(math.MaxInt64-1, wire.Part(frameOf(wire.Continuation, ""))),
 		},
 		frameCrossing(),
 	),
-	frameViolation("F-14", 1009, frameEach(
-		frameClaims(1_000_001, frameOf(wire.Text, "")), frameClaims(1_000_001, framePart(frameOf(wire.Binary, ""))),
+	frameViolation("F-14", 1009, wire.Each(
+		wire.Claims(1_000_001, frameOf(wire.Text, "")), wire.Claims(1_000_001, wire.Part(frameOf(wire.Binary, ""))),
 	)...),
 	[]row{
 		// The default is 100 MiB, of which nothing is allocated before it comes.
 		{id: "F-14-default", on: sockets,
-			run:    func(_ *env, s *session) { s.send(frameClaims(100<<20+1, frameOf(wire.Text, "4"))) },
+			run:    func(_ *env, s *session) { s.send(wire.Claims(100<<20+1, frameOf(wire.Text, "4"))) },
 			reason: client.ReasonTransportError, status: 1009},
 		{id: "F-14-waits", on: sockets, run: func(_ *env, s *session) {
-			s.send(frameClaims(99_000_000, frameOf(wire.Text, `42["x"`)))
+			s.send(wire.Claims(99_000_000, frameOf(wire.Text, `42["x"`)))
 			_ = s.ws.Close()
 		}, reason: client.ReasonTransportClose},
 		{id: "F-14-fits", on: sockets, opts: megabyte,
@@ -234,11 +201,11 @@ var frameLengthRows = slices.Concat(
 func frameCrossing() []wire.Frame {
 	frames := frameFragments(event(1_000_000), 100_000)
 	frames[9].NotFinal = true
-	return append(frames, frameClaims(1, framePart(frameOf(wire.Continuation, ""))))
+	return append(frames, wire.Claims(1, wire.Part(frameOf(wire.Continuation, ""))))
 }
 
 var frameTextRows = slices.Concat(
-	frameViolation("F-15", 1007, frameEach(
+	frameViolation("F-15", 1007, wire.Each(
 		frameOf(wire.Text, "42[\"hello\",\"\xff\"]"),
 		frameOf(wire.Text, "42[\"hello\",\"\xc0\xaf\"]"),         // overlong
 		frameOf(wire.Text, "42[\"hello\",\"\xe0\x80\xaf\"]"),     // overlong
@@ -246,14 +213,14 @@ var frameTextRows = slices.Concat(
 		frameOf(wire.Text, "42[\"hello\",\"\xf4\x90\x80\x80\"]"), // above U+10FFFF
 		frameOf(wire.Text, frameHello+"\xe2\x82"),                // cut
 		// Within fragments it is the first byte that can't be right any more that is refused, and nothing follows.
-		framePart(frameOf(wire.Text, "42[\"\xff")),
-		framePart(frameOf(wire.Text, "42[\"\xed\xa0")),
-		frameClaims(900_000, frameOf(wire.Text, "42[\"\xc0")),
+		wire.Part(frameOf(wire.Text, "42[\"\xff")),
+		wire.Part(frameOf(wire.Text, "42[\"\xed\xa0")),
+		wire.Claims(900_000, frameOf(wire.Text, "42[\"\xc0")),
 	)...),
 	frameViolation("F-15-fragments", 1007,
-		[]wire.Frame{framePart(frameOf(wire.Text, "42[\"\xe2")),
-			frameOf(wire.Ping, ""), framePart(frameOf(wire.Continuation, "\xe2"))},
-		[]wire.Frame{framePart(frameOf(wire.Text, frameHello+"\xe2\x82")), frameOf(wire.Continuation, "")},
+		[]wire.Frame{wire.Part(frameOf(wire.Text, "42[\"\xe2")),
+			frameOf(wire.Ping, ""), wire.Part(frameOf(wire.Continuation, "\xe2"))},
+		[]wire.Frame{wire.Part(frameOf(wire.Text, frameHello+"\xe2\x82")), frameOf(wire.Continuation, "")},
 	),
 	[]row{
 		{id: "F-16", on: sockets, run: func(_ *env, s *session) {
@@ -356,8 +323,8 @@ func frameDeaf(e *env) {
 
 var frameFragmentRows = slices.Concat(
 	frameViolation("F-24", 1008, append(
-		[]wire.Frame{framePart(frameOf(wire.Text, ""))},
-		slices.Repeat([]wire.Frame{framePart(frameOf(wire.Continuation, ""))}, 20_000)...,
+		[]wire.Frame{wire.Part(frameOf(wire.Text, ""))},
+		slices.Repeat([]wire.Frame{wire.Part(frameOf(wire.Continuation, ""))}, 20_000)...,
 	)),
 	frameViolation("F-25", 1008, frameFragments(event(20_000), 1), frameFragments(event(16_385), 1)),
 	[]row{
@@ -382,22 +349,13 @@ var frameFragmentRows = slices.Concat(
 	},
 )
 
-// frameDeflated is what permessage-deflate makes of n zeros.
-func frameDeflated(n int) string {
-	var b bytes.Buffer
-	w, _ := flate.NewWriter(&b, flate.BestCompression) // fails for unknown levels only
-	_, _ = w.Write(make([]byte, n))                    // a bytes.Buffer does not fail
-	_ = w.Flush()
-	return strings.TrimSuffix(b.String(), "\x00\x00\xff\xff")
-}
-
 var frameDeflateRows = slices.Concat(
-	frameBroken("F-30", frameEach(frameRSV(4, frameOf(wire.Text, frameDeflated(64<<20))))...),
-	frameBroken("F-31", append([]wire.Frame{frameRSV(4, framePart(frameOf(wire.Text, "")))},
-		slices.Repeat([]wire.Frame{framePart(frameOf(wire.Continuation, frameDeflated(1<<20)))}, 10)...)),
+	frameBroken("F-30", wire.Each(wire.RSV(4, frameOf(wire.Text, wire.Deflated(64<<20))))...),
+	frameBroken("F-31", append([]wire.Frame{wire.RSV(4, wire.Part(frameOf(wire.Text, "")))},
+		slices.Repeat([]wire.Frame{wire.Part(frameOf(wire.Continuation, wire.Deflated(1<<20)))}, 10)...)),
 	frameBroken("F-32",
-		[]wire.Frame{framePart(frameOf(wire.Text, "42")), frameRSV(4, frameOf(wire.Continuation, "x"))},
-		[]wire.Frame{frameRSV(4, frameOf(wire.Ping, ""))},
-		[]wire.Frame{frameRSV(4, frameOf(wire.Text, "\xff\xff\xff corrupt"))},
+		[]wire.Frame{wire.Part(frameOf(wire.Text, "42")), wire.RSV(4, frameOf(wire.Continuation, "x"))},
+		[]wire.Frame{wire.RSV(4, frameOf(wire.Ping, ""))},
+		[]wire.Frame{wire.RSV(4, frameOf(wire.Text, "\xff\xff\xff corrupt"))},
 	),
 )

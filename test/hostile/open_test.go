@@ -114,7 +114,7 @@ func (s *server) instead(f func(c *conn, r *http.Request)) {
 var openFrames = []row{
 	openFrame("N-2-binary", "server error", frameOf(wire.Binary, lawfulOpening("a"))),
 	openFrame("N-2-masked", "websocket", frameMasked(message("0"+lawfulOpening("a")))),
-	openFrame("N-2-claims", "websocket", frameClaims(1<<40, message("0{"))),
+	openFrame("N-2-claims", "websocket", wire.Claims(1<<40, message("0{"))),
 	openFrame("N-2-closed", "websocket", frameClose(1013, "busy")),
 	openFrame("N-2-reason", "websocket", frameClose(1008, "\x1b[31m\r\nlevel=ERROR")),
 }

@@ -142,20 +142,6 @@ var packetPieces = []string{
 	"40/admin,", `43[]`, `430[1]`, `42/admin,1["echo"]`, `427["echo",1]`, `44{"message":"no"}`, "1", "9", "\x00",
 }
 
-func randomInput(r *rand.Rand) []byte {
-	var b []byte
-	for range 1 + r.IntN(12) {
-		if r.IntN(3) > 0 {
-			b = append(b, packetPieces[r.IntN(len(packetPieces))]...)
-			continue
-		}
-		for range r.IntN(300) {
-			b = append(b, byte(r.Uint32()))
-		}
-	}
-	return b
-}
-
 // TestRandom is row E-17: random payloads and frames, not as fuzzing does it, but through all layers.
 func TestRandom(t *testing.T) {
 	w := watch(t)
@@ -204,7 +190,7 @@ func packetRandom(t *testing.T, srv *server, transport string, r *rand.Rand) {
 	s.join("/")
 	var said [][]byte
 	for range 20 {
-		b := randomInput(r)
+		b := wire.Garbage(r, packetPieces)
 		said = append(said, b)
 		if s.onWebSocket() {
 			s.send(wire.Frame{Opcode: wire.Text + byte(r.IntN(2)), Unmasked: true, Payload: b})

@@ -32,16 +32,16 @@ var upgradeRows = slices.Concat(
 		func(r *http.Request) string { return "" },
 		func(r *http.Request) string { return "HTTP/1.1 101 Swit" }),
 	// What is no answer to the probe.
-	upgradeFails("U-3", frameEach(
+	upgradeFails("U-3", wire.Each(
 		message("3"), message("3nope"), message("6"), message("5"), message("2probe"),
 		message(`42["hello"]`), message("1"), message(""), message("9"),
 		message(`0{"sid":"other"}`), frameOf(wire.Binary, "3probe"), frameOf(wire.Binary, ""),
-		frameMasked(message("3probe")), frameRSV(4, message("3probe")), frameOf(3, "3probe"),
-		frameClaims(1<<62, message("3probe")), frameOf(wire.Text, "3\xff"),
+		frameMasked(message("3probe")), wire.RSV(4, message("3probe")), frameOf(3, "3probe"),
+		wire.Claims(1<<62, message("3probe")), frameOf(wire.Text, "3\xff"),
 		frameClose(1000, ""), frameClose(1011, "busy"),
 	)...),
 	// Right behind the answer to the probe, before the client has sent its 5 or while it does.
-	upgradeRaces("U-4", frameEach(frameMasked(message(`42["hello"]`)), frameOf(5, ""), frameClose(1000, ""))...),
+	upgradeRaces("U-4", wire.Each(frameMasked(message(`42["hello"]`)), frameOf(5, ""), frameClose(1000, ""))...),
 	[]row{
 		{id: "U-2", on: polling, opts: upgrading,
 			begin: func(e *env) { upgradeSays(e, false, message("3probe"), message("3probe")) }},
@@ -53,7 +53,7 @@ var upgradeRows = slices.Concat(
 		{id: "U-3-part", on: polling, opts: func(o *client.Options) {
 			upgrading(o)
 			o.Engine.UpgradeTimeout = time.Second
-		}, begin: func(e *env) { upgradeSays(e, false, framePart(message("3probe"))) }},
+		}, begin: func(e *env) { upgradeSays(e, false, wire.Part(message("3probe"))) }},
 		{id: "U-11", on: polling, opts: upgrading, begin: func(e *env) { // polling ends during the probe
 			e.srv.hostile = 1
 			e.srv.probe = func(s *session, c *conn) {
