@@ -30,7 +30,6 @@ type clientEnd struct {
 	poll    client.DisconnectReason // the reason of both, if it differs on polling
 
 	told map[route]string // what the server hears
-	or   map[route]string // or this
 }
 
 var clientRoutes = []route{polling, webSocket, upgraded, upgrading}
@@ -41,7 +40,7 @@ func clientTells(packets, frame string) map[route]string {
 		polling:   strings.TrimSpace(packets + " 1"),
 		webSocket: strings.TrimSpace(packets + " " + frame),
 		upgraded:  strings.TrimSpace(packets + " " + frame),
-		upgrading: strings.TrimSpace(packets + " 1 probe (close 1000)"),
+		upgrading: strings.TrimSpace(packets + " 1 probe " + frame),
 	}
 }
 
@@ -118,6 +117,7 @@ var clientEnds = []clientEnd{
 	{
 		name:  "ping timeout",
 		hello: `{"sid":"s","upgrades":["websocket"],"pingInterval":100,"pingTimeout":3000,"maxPayload":1000}`,
+		opts:  func(o *client.Options) { o.Engine.UpgradeTimeout = patience },
 		do:    func(*clientUser, *handServer) {},
 		why:   client.ReasonPingTimeout,
 		told:  clientTells("", "(close 1008)"),
@@ -148,8 +148,7 @@ var clientEnds = []clientEnd{
 		opts: func(o *client.Options) { o.Engine.MaxPayload = 1000 },
 		do:   func(_ *clientUser, s *handServer) { s.say(`42["late","`+strings.Repeat("x", 1000)+`"]`, late) },
 		why:  client.ReasonTransportError,
-		told: map[route]string{webSocket: "(close 1009)", upgraded: "(close 1009)", upgrading: "probe (close 1000)"},
-		or:   clientTells("", "(close 1009)"),
+		told: clientTells("", "(close 1009)"),
 	},
 }
 
@@ -363,9 +362,10 @@ func (e clientEnd) wantTold(t *testing.T, r route, s *handServer) {
 	t.Helper()
 	var heard, end []string
 	take := func(packet string) {
-		if strings.HasSuffix(packet, ")") {
+		switch {
+		case strings.HasSuffix(packet, ")"):
 			end = append(end, packet)
-		} else {
+		case packet != "3": // a pong that nobody asked for: the ping might have been behind what came
 			heard = append(heard, packet)
 		}
 	}
@@ -381,8 +381,7 @@ func (e clientEnd) wantTold(t *testing.T, r route, s *handServer) {
 	if i := slices.Index(heard, "1"); i >= 0 { // the last word
 		heard = append(slices.Delete(heard, i, i+1), "1")
 	}
-	other, either := e.or[r]
-	if got := strings.Join(append(heard, end...), " "); got != e.told[r] && !(either && got == other) {
+	if got := strings.Join(append(heard, end...), " "); got != e.told[r] {
 		t.Errorf("tell: the server heard %.300s, want %s", got, e.told[r])
 	}
 }
