@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"sio.example/socketio/engineio/packet"
+	"sio.example/socketio/internal/websocket"
 )
 
 const (
@@ -232,10 +233,25 @@ func (s *ClientSocket) makeGets(p *clientPolling) {
 		}
 		var err error
 		if came, err = p.dialer.request(p.dialer.ctx, http.MethodGet, s.handshake.SID, nil); err != nil {
-			s.close(ending{reason: TransportError, err: err}, true)
+			s.close(requestEnding(err), true)
 		}
 	}
 	returned = true
+}
+
+// requestEnding is what a failed request does to the session: an error of clientDialer.request.
+func requestEnding(err error) ending {
+	if tooBig(err) {
+		return ending{reason: TransportError, err: err, status: websocket.MessageTooBig}
+	}
+	return ending{reason: TransportError, err: err, status: websocket.NormalClosure}
+}
+
+// tooBig reports whether a request failed because of the size of its answer: the server is there, and has to be told of
+// the end.
+func tooBig(err error) bool {
+	e, ok := err.(*ClientError)
+	return ok && e.Err == errTooBig
 }
 
 // deliverPayload handles the packets of an answer, up to one that ends the session.
@@ -277,7 +293,7 @@ func (s *ClientSocket) makePosts(p *clientPolling) {
 			s.traceSent(kindPolling, b)
 			_, err := p.dialer.request(p.dialer.ctx, http.MethodPost, s.handshake.SID, b.payload(s.codec()))
 			if err != nil {
-				s.close(ending{reason: TransportError, err: err}, false)
+				s.close(requestEnding(err), false)
 			}
 		}
 		s.mu.Lock()

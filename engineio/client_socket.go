@@ -268,7 +268,7 @@ func (s *ClientSocket) stopLocked(e ending) clientClosing {
 	}
 	fx := clientClosing{stopped: true, link: s.link, up: s.up, poll: s.poll, cancel: s.cancel}
 	_, failed := e.err.(*ClientError) // of a request
-	fx.lost = e.reason == TransportClose || failed
+	fx.lost = e.reason == TransportClose || failed && !tooBig(e.err)
 	if s.up != nil && s.up.stage == stageCommitting { // to the server it has been the transport since it read that
 		fx.link, fx.lost, s.kind = s.up.link, true, s.up.kind
 	}
@@ -315,7 +315,7 @@ func (s *ClientSocket) closeStopped(fx clientClosing, inline bool) {
 		fx.link.close(e.status, e.text)
 	}
 	if fx.up != nil {
-		fx.up.abort()
+		fx.up.abort(e.status, e.text)
 	}
 	if fx.poll != nil {
 		if fx.lost {

@@ -202,7 +202,7 @@ func (s *ClientSocket) failUpgrade(u *clientUpgrade, err error) {
 	fx := s.stepPollingLocked(p, pollResume)
 	closing := s.drainedLocked()
 	s.mu.Unlock()
-	u.abort()
+	u.abort(websocket.NormalClosure, "")
 	s.traceUpgrade(u.kind, errtext.Wrap("engineio: probe error", err))
 	s.closeStopped(closing, false)
 	s.stepped(p, nil, fx)
@@ -211,12 +211,12 @@ func (s *ClientSocket) failUpgrade(u *clientUpgrade, err error) {
 	s.startUpgradeLocked(p.dialer, slices.Index(upgradeOrder[:], u.kind)+1)
 }
 
-// abort ends what has begun. It must not be called with the lock.
-func (u *clientUpgrade) abort() {
+// abort ends what has begun, and tells the server so on the link. It must not be called with the lock.
+func (u *clientUpgrade) abort(status websocket.Status, text string) {
 	u.timer.Stop()
 	u.cancel()
 	if u.link != nil {
-		u.link.close(websocket.NormalClosure, "")
+		u.link.close(status, text)
 	}
 }
 

@@ -39,5 +39,7 @@
 // drop it. A polling client is told by a close packet in answer to its pending request, a WebSocket client by a close
 // frame: 1000 after a polite end, 1001 when the server goes away, 1002 for a violation of the protocol, 1008 for a
 // limit (ping timeout, slow consumer), 1009 for a message too big, 1011 when the Handler panicked or called
-// runtime.Goexit.
+// runtime.Goexit. A WebSocket that was about to take a polling session over is told the same; there, a request that
+// overlaps with another or is broken off is a violation. A client tells its server in the same forms, by polling with a
+// close packet in a POST.
 package engineio

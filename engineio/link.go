@@ -44,7 +44,8 @@ type link interface {
 	// tryWrite writes what can be written without blocking and reports whether that was all. The rest is owed: copied,
 	// and written by the next call of writeFrames, which must follow, with no frames if there are none.
 	tryWrite(frames []byte) (all bool, err error)
-	// writeFrames blocks until all is written, or its deadline has passed. It fails with errLinkClosed after close.
+	// writeFrames blocks until all is written, or its deadline has passed. It fails with errLinkClosed after close, and
+	// where the peer has closed and the end is left to the reader, so that what came before is handled.
 	writeFrames(bufs ...[]byte) error
 	// taken is when the peer took a part of a long write the last time; zero if it did not.
 	taken() time.Time

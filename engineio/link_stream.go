@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
@@ -39,7 +40,7 @@ const (
 	streamCloseTimeout   = 5 * time.Second
 )
 
-// A streamError is a violation of the framing or of a limit.
+// A streamError is a violation of the framing, of a limit, or of what io.Reader and io.Writer promise.
 type streamError struct {
 	msg   string
 	fault fault
@@ -76,16 +77,38 @@ type streamLink struct {
 		taken      time.Time
 	}
 
-	mu     sync.Mutex // a leaf; never held over a call of rwc
-	owed   []byte     // accepted by tryWrite
-	busy   bool       // somebody writes
-	closed bool       // close or abort was called
-	ended  bool       // rwc is being closed
-	cause  error      // why read and writes fail, if that is not what rwc says
+	mu     sync.Mutex    // a leaf; never held over a call of rwc
+	owed   []byte        // accepted by tryWrite
+	busy   bool          // somebody writes
+	closed bool          // close or abort was called
+	ended  bool          // rwc is being closed
+	reads  atomic.Uint32 // calls of rwc.Read that have begun, and that have returned
+	cause  error         // why read and writes fail, if that is not what rwc says
+	broken *brokenWrite
 	timer  *time.Timer
 	turn   chan struct{} // closed when busy ends, if somebody waits for that
 	gone   chan struct{} // closed when rwc is closed
 }
+
+// A brokenWrite is the state of a link that can't be written to any more, because its peer has closed or is gone. What
+// came before is read still, and it is the reader who finds the end.
+type brokenWrite struct {
+	err   error
+	timer *standstill.Timer
+	seen  uint32 // streamLink.reads when timer was set
+}
+
+// A brokenError is what writes of such a link fail with.
+type brokenError struct{ cause error }
+
+// Error has the cause.
+func (e *brokenError) Error() string { return "engineio: stream: " + e.cause.Error() }
+
+// Is reports that the link is closed, as far as writers are concerned.
+func (e *brokenError) Is(target error) bool { return target == errLinkClosed }
+
+// Unwrap returns what Write of the stream has returned.
+func (e *brokenError) Unwrap() error { return e.cause }
 
 // newStreamLink takes rwc over.
 func newStreamLink(rwc io.ReadWriteCloser, l *streamLimits) *streamLink {
@@ -367,7 +390,9 @@ func (l *streamLink) readSome(p []byte) (int, error) {
 // callRead calls rwc.Read. If that ends the goroutine, somebody else has to go on.
 func (l *streamLink) callRead(p []byte) (n int, err error) {
 	returned := false
+	l.reads.Add(1)
 	defer func() {
+		l.reads.Add(1)
 		if !returned && l.exit != nil {
 			l.exit()
 		}
@@ -393,7 +418,7 @@ func (l *streamLink) call(name string, f func([]byte) (int, error), p []byte) (n
 	}()
 	n, err = f(p)
 	if n < 0 || n > len(p) {
-		return 0, fmt.Errorf("engineio: stream: %s of %d bytes returned %d", name, len(p), n)
+		return 0, &streamError{fmt.Sprintf("%s of %d bytes returned %d", name, len(p), n), faultNone}
 	}
 	return n, err
 }

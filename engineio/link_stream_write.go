@@ -1,6 +1,7 @@
 package engineio
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -35,6 +36,8 @@ func (l *streamLink) writableLocked() error {
 		return l.cause
 	case l.closed || l.ended:
 		return errLinkClosed
+	case l.broken != nil:
+		return l.broken.err
 	}
 	return nil
 }
@@ -58,19 +61,7 @@ func (l *streamLink) writeOut(owed []byte, bufs [][]byte) (err error) {
 		if !returned { // the stream has ended the goroutine
 			err = errStreamPanic
 		}
-		l.mu.Lock()
-		if err != nil && l.cause == nil {
-			l.cause = err
-		}
-		l.busy = false
-		if l.turn != nil {
-			close(l.turn)
-			l.turn = nil
-		}
-		l.mu.Unlock()
-		if err != nil {
-			l.abort()
-		}
+		l.wrote(err)
 	}()
 	total := len(owed)
 	for _, b := range bufs {
@@ -97,6 +88,48 @@ func (l *streamLink) writeOut(owed []byte, bufs [][]byte) (err error) {
 	return err
 }
 
+// wrote gives the right to write back. An error but that of the peer's end ends the link.
+func (l *streamLink) wrote(err error) {
+	l.mu.Lock()
+	left := err != nil && l.broken != nil && !l.closed && !l.ended // to the reader
+	if err != nil && !left && l.cause == nil {
+		l.cause = err
+	}
+	l.busy = false
+	if l.turn != nil {
+		close(l.turn)
+		l.turn = nil
+	}
+	l.mu.Unlock()
+	if err != nil && !left {
+		l.abort()
+	}
+}
+
+// breakLocked leaves the end of the link to the reader, since a write has failed with err. A peer that has closed sends
+// no more than what is under way: if nothing comes for as long as a close may take, while the reader waits for it, the
+// link has ended.
+func (l *streamLink) breakLocked(err error) {
+	b := &brokenWrite{err: err, seen: l.reads.Load()}
+	b.timer = standstill.AfterFunc(l.limits.closeTimeout, func() { l.onBroken(b) }) // stopped by end
+	l.broken, l.owed = b, nil
+}
+
+// onBroken runs on a goroutine of the timer.
+func (l *streamLink) onBroken(b *brokenWrite) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	reads := l.reads.Load()
+	switch {
+	case l.ended:
+	case reads%2 == 1 && reads == b.seen:
+		l.endLocked(b.err)
+	default:
+		b.seen = reads
+		b.timer.Reset(l.limits.closeTimeout)
+	}
+}
+
 // limitWrite ends the link when a write takes longer than d, unless it is stopped. A deadline of the stream's own would
 // pass while this process stands still.
 func (l *streamLink) limitWrite(d time.Duration) (stop func()) {
@@ -114,20 +147,32 @@ func (l *streamLink) writePieces(p []byte) error {
 		}
 		piece := p[:min(len(p), streamPiece)]
 		n, err := l.call("Write", l.rwc.Write, piece)
-		if err == nil && n < len(piece) {
-			err = fmt.Errorf("engineio: stream: Write of %d bytes took %d", len(piece), n)
-		}
-		if err != nil {
-			l.mu.Lock()
-			defer l.mu.Unlock()
-			if l.cause != nil {
-				return l.cause
-			}
-			return err
+		switch {
+		case err != nil:
+			return l.writeError(err)
+		case n < len(piece):
+			return &streamError{fmt.Sprintf("Write of %d bytes took %d", len(piece), n), faultNone}
 		}
 		p = p[n:]
 	}
 	return nil
+}
+
+// writeError is what a write fails with because rwc.Write has with err. Nobody writes at the same time.
+func (l *streamLink) writeError(err error) error {
+	var ours *streamError
+	left := !errors.As(err, &ours) && !errors.Is(err, os.ErrDeadlineExceeded) // which the user may have set
+	broken := &brokenError{err}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case l.cause != nil:
+		return l.cause
+	case !left || l.closed || l.ended:
+		return err
+	}
+	l.breakLocked(broken)
+	return broken
 }
 
 // close can say nothing over a stream but that it ends: neither the status nor the text.
@@ -170,6 +215,10 @@ func (l *streamLink) abort() { l.end(nil) }
 func (l *streamLink) end(cause error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.endLocked(cause)
+}
+
+func (l *streamLink) endLocked(cause error) {
 	if l.ended {
 		return
 	}
@@ -179,6 +228,9 @@ func (l *streamLink) end(cause error) {
 	}
 	if l.timer != nil {
 		l.timer.Stop()
+	}
+	if l.broken != nil {
+		l.broken.timer.Stop()
 	}
 	go l.closeBeneath() // owned by the link, ends when rwc is closed
 }

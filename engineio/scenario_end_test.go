@@ -61,8 +61,6 @@ var politeEnds = []scenario{
 		},
 	},
 	{
-		// A stream has no closing handshake: what the server writes then fails, and that is the end of what it reads.
-		on:   func(r route) bool { return !r.streams() },
 		name: "the client closes while it sends and receives", open: func(b *bothEnds) { b.onMsg = echo }, early: true,
 		run: func(b *bothEnds) {
 			for i := range 100 {

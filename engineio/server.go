@@ -309,7 +309,7 @@ func (s *Server) openPolling(w http.ResponseWriter, r *http.Request, sock *Socke
 	sock.mu.Unlock()
 	open := &Prepared{typ: packet.Open, m: Message{Data: s.appendOpen(nil, sock.id, upgrades)}}
 	if err := s.answerPayload(w, r, sock.codec(), []parcel{{open, parcelPlain}}, nil); err != nil {
-		sock.close(ending{reason: TransportError, err: err, reject: RejectPollAborted}, true)
+		sock.close(guilty(TransportError, err, RejectPollAborted, textAborted), true)
 	}
 }
 

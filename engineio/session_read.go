@@ -111,10 +111,7 @@ func (s *Socket) lost(l link, err error) verdict {
 
 //go:noinline
 func (s *Socket) malformed(l link, err error) verdict {
-	s.closeReading(l, ending{
-		reason: ParseError, err: err, reject: RejectPacket,
-		status: websocket.ProtocolError, text: "malformed packet",
-	})
+	s.closeReading(l, guilty(ParseError, err, RejectPacket, textMalformed))
 	return readNoMore
 }
 

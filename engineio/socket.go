@@ -67,10 +67,22 @@ const (
 type ending struct {
 	reason Reason
 	err    error
-	status websocket.Status // said to a WebSocket
+	status websocket.Status // said to a WebSocket, also one that upgrades a session on polling
 	text   string           // said with it; constant
 	final  *Prepared        // answers the pending GET; nil means a close packet
 	reject string           // counted if this is what ends the session
+}
+
+// What a WebSocket is told that upgrades a session, when the session ends because of its requests.
+const (
+	textAborted   = "request aborted"
+	textOverlap   = "two requests at once"
+	textMalformed = "malformed packet"
+)
+
+// guilty is the end of a session whose peer broke the protocol, or broke a request off.
+func guilty(reason Reason, err error, reject, text string) ending {
+	return ending{reason: reason, err: err, reject: reject, status: websocket.ProtocolError, text: text}
 }
 
 // newSocket makes a session that nobody knows yet, with a ref of its own and one of the handshake's request. Its latch

@@ -14,6 +14,7 @@ import (
 	"sio.example/socketio/internal/budget"
 	"sio.example/socketio/internal/bufpool"
 	"sio.example/socketio/internal/coding"
+	"sio.example/socketio/internal/websocket"
 )
 
 // polling is the state of a session's HTTP requests, under Socket.mu. It outlives an upgrade until the last of them is
@@ -134,7 +135,7 @@ func (s *Socket) beginPoll() (*polling, *refusal, closing) {
 	}
 	next, ok := p.get.step(in)
 	if !ok {
-		e := ending{reason: TransportError, err: errOverlap, reject: RejectPollOverlap}
+		e := guilty(TransportError, errOverlap, RejectPollOverlap, textOverlap)
 		return nil, nil, s.stopLocked(e)
 	}
 	p.get, p.polled = next, s.server.now()
@@ -175,7 +176,7 @@ func (s *Socket) abandonPoll(p *polling) {
 	s.mu.Lock()
 	p.get, _ = p.get.step(inAnswered)
 	s.mu.Unlock()
-	s.closePolling(ending{reason: TransportError, err: errPollAborted, reject: RejectPollAborted})
+	s.closePolling(guilty(TransportError, errPollAborted, RejectPollAborted, textAborted))
 }
 
 // polled is what follows when a GET is answered, or could not be.
@@ -196,7 +197,7 @@ func (s *Socket) polled(p *polling, b *batch, fx closing, writing bool) {
 	s.mu.Unlock()
 	s.closeStopped(fx, true)
 	if err != nil {
-		e := ending{reason: TransportError, err: err, reject: RejectPollAborted}
+		e := guilty(TransportError, err, RejectPollAborted, textAborted)
 		if writing { // messages are lost, and must not be missing silently
 			s.close(e, true)
 		} else {
@@ -248,7 +249,7 @@ func (s *Socket) freePollingLocked() {
 // servePost reads the payload of a POST and delivers it.
 func (s *Socket) servePost(w http.ResponseWriter, r *http.Request) {
 	if r.Header.Get("Content-Type") == "application/octet-stream" { // exactly this, as officially; all else is text
-		s.close(ending{reason: TransportError, err: errOctetStream, reject: RejectContentType}, true)
+		s.close(guilty(TransportError, errOctetStream, RejectContentType, "unsupported content type"), true)
 		hangUp(w)
 		answerEmpty(w, http.StatusBadRequest)
 		return
@@ -313,7 +314,7 @@ func (s *Socket) beginPost(cut func()) (*polling, *refusal, closing) {
 	p := s.poll
 	next, ok := p.post.step(inPost)
 	if !ok {
-		e := ending{reason: TransportError, err: errOverlap, reject: RejectPostOverlap}
+		e := guilty(TransportError, errOverlap, RejectPostOverlap, textOverlap)
 		return nil, nil, s.stopLocked(e)
 	}
 	p.post, p.cut = next, cut
@@ -348,16 +349,20 @@ func (s *Socket) failPost(w http.ResponseWriter, err error) {
 	}
 	switch {
 	case errors.Is(err, errBodySize):
-		if !s.closePolling(ending{reason: TransportError, err: err, reject: RejectBodySize}) {
+		e := ending{reason: TransportError, err: err, reject: RejectBodySize, status: websocket.MessageTooBig}
+		if !s.closePolling(e) {
 			s.server.counters.reject(RejectBodySize)
 		}
 		answerEmpty(w, http.StatusRequestEntityTooLarge)
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		err = fmt.Errorf("%w: %w", errBodyTimeout, err)
-		s.closePolling(ending{reason: TransportError, err: err, reject: RejectPostTimeout})
+		s.closePolling(ending{
+			reason: TransportError, err: err, reject: RejectPostTimeout,
+			status: websocket.PolicyViolation, text: "request timeout",
+		})
 		answerEmpty(w, http.StatusRequestTimeout)
 	default:
-		s.closePolling(ending{reason: TransportError, err: err, reject: RejectPostAborted})
+		s.closePolling(guilty(TransportError, err, RejectPostAborted, textAborted))
 		answerEmpty(w, http.StatusBadRequest)
 	}
 }
@@ -370,7 +375,7 @@ func (s *Socket) deliverPost(w http.ResponseWriter, r *http.Request, body []byte
 	var messages, data int
 	for p, err := range s.codec().decodePayload(body) {
 		if err != nil {
-			e, ok = ending{reason: ParseError, err: err, reject: RejectPayload}, false
+			e, ok = guilty(ParseError, err, RejectPayload, textMalformed), false
 			break
 		}
 		if p.Type == packet.Message {

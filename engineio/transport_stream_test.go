@@ -6,12 +6,14 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -523,4 +525,50 @@ func TestWriteOfAStreamHasADeadline(t *testing.T) {
 		}
 		l.wait()
 	})
+}
+
+// A halved stream takes no more writes from some moment on.
+type halved struct {
+	io.ReadWriteCloser
+	off atomic.Bool
+}
+
+func (h *halved) Write(p []byte) (int, error) {
+	if h.off.Load() {
+		return 0, errors.New("nobody listens")
+	}
+	return h.ReadWriteCloser.Write(p)
+}
+
+// A peer that takes nothing any more is heard to the end of what it says, however long the Handler takes for it.
+func TestStreamWhoseWritesFailIsReadToItsEnd(t *testing.T) {
+	for _, closes := range []bool{true, false} {
+		t.Run(fmt.Sprint("closes ", closes), func(t *testing.T) {
+			bubble(t, nil, func(t *testing.T, e *env) {
+				e.onMsg = func(*recorder, Message) { <-time.After(2 * streamCloseTimeout) }
+				h := new(halved)
+				p, rec := e.stream(func(rwc io.ReadWriteCloser) io.ReadWriteCloser {
+					h.ReadWriteCloser = rwc
+					return h
+				})
+				h.off.Store(true)
+				rec.socket.Send(SendOptions{}, text("lost"))
+				synctest.Wait()
+				p.send("4a", "4"+strings.Repeat("b", 50_000))
+				if closes {
+					p.conn.Close()
+				}
+				rec.expect(text("a"), text(strings.Repeat("b", 50_000)))
+				handled := time.Now().Add(2 * streamCloseTimeout)
+				rec.want(TransportClose)
+				if d := time.Since(handled); closes && d > 0 || d > 2*streamCloseTimeout {
+					t.Errorf("the session ends %v after the last message", d)
+				}
+				if !closes && !strings.Contains(fmt.Sprint(rec.err), "nobody listens") {
+					t.Errorf("HandleClose is told %v", rec.err)
+				}
+				p.ended()
+			})
+		})
+	}
 }

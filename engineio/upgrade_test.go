@@ -10,6 +10,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"sio.example/socketio/internal/memnet"
 )
 
 // The whole machine: each state with each input.
@@ -581,4 +583,61 @@ func TestPostGivenUpDuringTheUpgrade(t *testing.T) {
 		e.rejected(RejectPostAborted, 0)
 		p.conn.Close()
 	})
+}
+
+// A session that ends because of its requests tells the WebSocket that upgrades it why.
+func TestWebSocketIsToldOfTheEndOfPolling(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		do   func(e *env, q string)
+		told string
+	}{
+		{"malformed packet", func(e *env, q string) { e.do("POST", q, "9") }, "close 1002 malformed packet"},
+		{"body too large", func(e *env, q string) { e.do("POST", q, "4"+strings.Repeat("x", 1000)) }, "close 1009"},
+		{"binary body", func(e *env, q string) {
+			e.do("POST", q, "4x", "Content-Type", "application/octet-stream")
+		}, "close 1002 unsupported content type"},
+		{"POST that ends early", func(e *env, q string) { e.part(q).Close() }, "close 1002 request aborted"},
+		{"POST that takes too long", func(e *env, q string) {
+			c := e.part(q)
+			<-time.After(31 * time.Second)
+			c.Close()
+		}, "close 1008 request timeout"},
+		{"two POSTs at once", func(e *env, q string) {
+			c := e.part(q)
+			e.do("POST", q, "4x")
+			c.Close()
+		}, "close 1002 two requests at once"},
+		{"two GETs at once", func(e *env, q string) { e.later("GET", q, ""); e.later("GET", q, "") },
+			"close 1002 two requests at once"},
+		{"GET that is given up", func(e *env, q string) {
+			ctx, cancel := context.WithCancel(context.Background())
+			go e.doContext(ctx, "GET", q, nil) // ends with cancel
+			synctest.Wait()
+			cancel()
+		}, "close 1002 request aborted"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			bubble(t, &Options{MaxPayload: 1000, UpgradeTimeout: time.Minute}, func(t *testing.T, e *env) {
+				q, rec := e.open()
+				p := e.probe(q)
+				synctest.Wait()
+				c.do(e, q)
+				p.wantClose(c.told)
+				rec.ended()
+				rec.want(rec.reason)
+			})
+		})
+	}
+}
+
+// part begins a POST whose body does not come.
+func (e *env) part(q string) *memnet.Conn {
+	c, err := e.net.Dial(e.t.Context())
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	fmt.Fprintf(c, "POST /engine.io/?%s HTTP/1.1\r\nHost: s\r\nContent-Length: 99\r\n\r\n4x", q)
+	synctest.Wait()
+	return c
 }

@@ -2,6 +2,7 @@ package ends
 
 import (
 	"bufio"
+	"context"
 	"crypto/sha1"
 	"encoding/base64"
 	"encoding/binary"
@@ -23,7 +24,8 @@ type handServer struct {
 	t     *testing.T
 	route route
 	http  *httptest.Server
-	hello string // the open packet
+	dials net.Listener // for streams
+	hello string       // the open packet
 
 	in      chan string   // packets that came, and in parentheses ends of connections
 	out     chan string   // for GETs
@@ -32,6 +34,7 @@ type handServer struct {
 
 	mu      sync.Mutex
 	ws      *net.TCPConn  // of the session, or of its probe
+	stream  *streamPeer   // of the session
 	joined  chan struct{} // closed when an upgrade may go on
 	pausing chan struct{} // closed when each GET is answered with a noop, since an upgrade waits for its end
 	probed  chan struct{} // closed when it is as far as the route wants it
@@ -45,8 +48,14 @@ func startHandServer(t *testing.T, r route, hello string) *handServer {
 		joined: make(chan struct{}), pausing: make(chan struct{}), probed: make(chan struct{}),
 	}
 	s.http = httptest.NewServer(s)
+	var err error
+	if s.dials, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+		t.Fatal(err)
+	}
+	s.reading.Go(s.acceptStreams)
 	t.Cleanup(func() {
 		close(s.over)
+		_ = s.dials.Close()
 		s.cut(false)
 		s.reading.Wait()
 		s.http.Close()
@@ -121,6 +130,39 @@ func (s *handServer) serveWebSocket(w http.ResponseWriter, r *http.Request) {
 	s.reading.Go(func() { s.readFrames(conn, in.Reader, probe) })
 }
 
+// dialStream opens a stream for a client.
+func (s *handServer) dialStream(ctx context.Context, _ *http.Request) (io.ReadWriteCloser, error) {
+	return new(net.Dialer).DialContext(ctx, "tcp", s.dials.Addr().String())
+}
+
+// acceptStreams ends with the listener.
+func (s *handServer) acceptStreams() {
+	for {
+		conn, err := s.dials.Accept()
+		if err != nil {
+			return
+		}
+		stream := &streamPeer{conn.(*net.TCPConn), bufio.NewReader(conn)}
+		s.mu.Lock()
+		s.stream = stream
+		s.mu.Unlock()
+		s.reading.Go(func() { s.readStream(stream) })
+	}
+}
+
+// readStream reads what the client says on a stream. It speaks first.
+func (s *handServer) readStream(stream *streamPeer) {
+	defer stream.conn.Close()
+	for packet, err := stream.read(); err == nil; packet, err = stream.read() {
+		if packet == "0" {
+			s.frame(s.hello)
+			continue
+		}
+		s.in <- packet
+	}
+	s.in <- "(cut)"
+}
+
 // readFrames reads what the client says on a WebSocket, and takes part in an upgrade.
 func (s *handServer) readFrames(conn net.Conn, in *bufio.Reader, probe bool) {
 	defer conn.Close()
@@ -192,6 +234,10 @@ func (s *handServer) say(packets ...string) {
 }
 
 func (s *handServer) frame(packets ...string) {
+	if s.route == stream {
+		s.stream.write(packets...)
+		return
+	}
 	var frames []wire.Frame
 	for _, packet := range packets {
 		frames = append(frames, wire.Frame{Opcode: wire.Text, Payload: []byte(packet), Unmasked: true})
@@ -215,13 +261,17 @@ func (s *handServer) frames(frames ...wire.Frame) {
 func (s *handServer) cut(reset bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.ws == nil {
+	conn := s.ws
+	if s.stream != nil {
+		conn = s.stream.conn
+	}
+	if conn == nil {
 		return
 	}
 	if reset {
-		_ = s.ws.SetLinger(0)
+		_ = conn.SetLinger(0)
 	}
-	_ = s.ws.Close()
+	_ = conn.Close()
 }
 
 // next is what comes next.
