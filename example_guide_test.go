@@ -420,7 +420,7 @@ func Example_errors() {
 
 	fmt.Println(io.Emit("chart", func() {})) // no value that JSON has
 
-	// Output: socketio: broadcast: encode: argument 0: json: unsupported type: func()
+	// Output: socketio: encode: argument 0: json: unsupported type: func()
 }
 
 // A log for operators, and a hook for what counts errors.
