@@ -236,8 +236,7 @@ func (s *server) freeSocket(sock *Socket) {
 	defer s.countEnded() // only then, since Shutdown closes the adapters when nothing lives
 	if orphan {
 		if err := n.close(); err != nil {
-			s.report(context.Background(), nil, nil,
-				errtext.Wrap("socketio: adapter of "+dispatch.Plain(n.name)+": close", err))
+			s.reportAdapter("close", errtext.Wrap("socketio: adapter of "+dispatch.Plain(n.name)+": close", err))
 		}
 	}
 }
@@ -295,13 +294,16 @@ func (s *server) closeSockets() {
 func (s *server) shutdown(ctx context.Context) error {
 	s.closeSockets()
 	err := s.engine.Shutdown(ctx)
+	if err != nil {
+		err = errtext.Wrap("socketio: shutdown", err)
+	}
 	select {
 	case <-s.idle:
 	case <-ctx.Done():
 		select {
 		case <-s.idle: // both at once
 		default:
-			err = s.stillRunning(ctx.Err())
+			err = s.stillRunning(errtext.Ended(ctx))
 		}
 	}
 	select {
@@ -310,7 +312,7 @@ func (s *server) shutdown(ctx context.Context) error {
 		select {
 		case <-s.roomTellers.idle():
 		default:
-			err = errors.Join(err, fmt.Errorf("socketio: shutdown: %w: still running: room hooks", ctx.Err()))
+			err = errors.Join(err, fmt.Errorf("socketio: shutdown: %w: still running: room hooks", errtext.Ended(ctx)))
 		}
 	}
 	err = errors.Join(err, s.closeAdapters())
