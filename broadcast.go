@@ -69,7 +69,7 @@ func (b BroadcastOperator) Emit(name string, args ...any) error {
 		return err
 	}
 	if err := b.ns.adapter.Broadcast(p, b.target()); err != nil {
-		return broadcastError(err)
+		return b.ns.broadcastError(err)
 	}
 	return nil
 }
@@ -85,7 +85,7 @@ func (b BroadcastOperator) EmitWithAck(ctx context.Context, name string, args ..
 	var all []Args
 	for a, err := range b.ns.adapter.BroadcastWithAck(ctx, p, b.target()) {
 		if err != nil {
-			return all, broadcastAckError(name, err)
+			return all, b.ns.broadcastAckError(name, err)
 		}
 		all = append(all, a)
 	}
@@ -93,16 +93,16 @@ func (b BroadcastOperator) EmitWithAck(ctx context.Context, name string, args ..
 }
 
 // broadcastError is an adapter's error as users see it.
-func broadcastError(err error) error {
+func (n *Namespace) broadcastError(err error) error {
 	var e *encodeError
 	if errors.As(err, &e) {
 		return e.err
 	}
-	return errtext.Wrap("socketio: broadcast", err)
+	return n.adapterError("socketio: broadcast", err)
 }
 
 // broadcastAckError is an adapter's error as users branch on it.
-func broadcastAckError(name string, err error) error {
+func (n *Namespace) broadcastAckError(name string, err error) error {
 	var e *encodeError
 	switch {
 	case errors.As(err, &e):
@@ -110,7 +110,7 @@ func broadcastAckError(name string, err error) error {
 	case errors.Is(err, adapter.ErrTooManyAcks):
 		err = ErrTooManyAcks
 	}
-	return errtext.Wrap("socketio: broadcast: acknowledgements of "+dispatch.Plain(name), err)
+	return n.adapterError("socketio: broadcast: acknowledgements of "+dispatch.Plain(name), err)
 }
 
 // An encodeError has gone through an adapter.
@@ -130,7 +130,7 @@ func (b BroadcastOperator) FetchSockets(ctx context.Context) ([]*RemoteSocket, e
 	}
 	found, err := b.ns.adapter.Fetch(ctx, b.target())
 	if err != nil {
-		err = errtext.Wrap("socketio: fetch sockets", err)
+		err = b.ns.adapterError("socketio: fetch sockets", err)
 	}
 	all := make([]*RemoteSocket, len(found))
 	for i := range found {
@@ -159,7 +159,7 @@ func (b BroadcastOperator) onAdapter(what string, fn func(adapter.Adapter) error
 		return err
 	}
 	if err := fn(b.ns.adapter); err != nil {
-		return errtext.Wrap("socketio: sockets: "+what, err)
+		return b.ns.adapterError("socketio: sockets: "+what, err)
 	}
 	return nil
 }

@@ -38,7 +38,7 @@ func (r *RemoteSocket) EmitWithAck(ctx context.Context, name string, args ...any
 	}
 	for a, err := range r.ns.adapter.BroadcastWithAck(ctx, p, r.operator().target()) {
 		if err != nil {
-			return Args{}, remoteAckError(name, err)
+			return Args{}, r.ns.remoteAckError(name, err)
 		}
 		return a, nil
 	}

@@ -462,7 +462,10 @@ func (s *Socket) resolveNamespace() error {
 		s.namespace.Store(srv.acquire(s.name, p))
 	}
 	<-s.ns().ready
-	return s.ns().adapterErr
+	if err := s.ns().adapterErr; err != nil {
+		return &adapterFailure{err}
+	}
+	return nil
 }
 
 // connectInline is connect without user code.
@@ -518,7 +521,7 @@ func (s *Socket) admit() (in bool, err error) {
 	}
 	if err := srv.guard.Call(func() error { return s.ns().adapter.Join((*member)(s), rooms...) }); err != nil &&
 		!srv.isClosed() {
-		return false, err
+		return false, &adapterFailure{err}
 	}
 	if !srv.moveToNamespace(s) {
 		s.close(ReasonServerShuttingDown, closeDrop)
