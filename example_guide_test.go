@@ -56,6 +56,8 @@ func Example_mounting() {
 	if err := io.Shutdown(ctx); err != nil { // first: http.Server.Shutdown does not know WebSockets
 		log.Print(err)
 	}
+	ctx, cancel = context.WithTimeout(context.Background(), 5*time.Second) // anew: the first may be used up
+	defer cancel()
 	if err := server.Shutdown(ctx); err != nil {
 		log.Print(err)
 	}

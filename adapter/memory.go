@@ -20,10 +20,10 @@ var seed = maphash.MakeSeed()
 //
 // Its methods never wait, so that those that take a ctx only look at it where their comment says so. A room exists
 // while it has members: the last one to leave deletes it.
-//
-// Lock order: membership.mu, then one shard. Broadcasts take any number of shards for reading, in ascending order,
-// and never membership.mu.
 type Memory struct {
+	// Lock order: membership.mu, then one shard. Broadcasts take any number of shards for reading, in ascending order,
+	// and never membership.mu.
+
 	ns     Local
 	shards [shards]atomic.Pointer[shard] // made when first needed, since namespaces can be many
 	waits  ackWaits

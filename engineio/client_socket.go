@@ -16,10 +16,10 @@ import (
 )
 
 // A ClientSocket is the client's end of one session. Its methods are safe for concurrent use and never block.
-//
-// It is done when nothing is left that works for it: refs counts its goroutines, the connections of polling, and one
-// until the Handler has been told of the end.
 type ClientSocket struct {
+	// A session is done when nothing is left that works for it: refs counts its goroutines, the connections of polling,
+	// and one until the Handler has been told of the end.
+
 	handler   Handler          // set before the latch opens
 	handshake packet.Handshake // set before anybody has the socket
 	trace     *Trace

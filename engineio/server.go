@@ -116,8 +116,9 @@ func (s *Server) snapshot() []*Socket {
 
 // Shutdown refuses new sessions (503), closes the open ones after their queues are sent, and waits until nothing of
 // them is left or ctx is done; then it does what Close does, and returns an error that matches ctx.Err() and its cause.
-// Clients on polling that have no request pending have three seconds from their last one to make the next. Handlers are told ForcedClose and
-// ErrServerClosed. It leaves the http.Server alone; shut that down afterwards. It may be called more than once.
+// Clients on polling that have no request pending have three seconds from their last one to make the next. Handlers are
+// told ForcedClose and ErrServerClosed. It leaves the http.Server alone; shut that down afterwards. It may be
+// called more than once.
 func (s *Server) Shutdown(ctx context.Context) error {
 	defer s.flushLog(ctx)
 	for _, sock := range s.stop() {

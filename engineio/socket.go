@@ -13,10 +13,10 @@ import (
 )
 
 // A Socket is one session. Its methods are safe for concurrent use and never block.
-//
-// Each session is counted in Server.running until its handler has been told of the end and each goroutine that works
-// for it is gone; refs counts those.
 type Socket struct {
+	// Each session is counted in Server.running until its handler has been told of the end and each goroutine that
+	// works for it is gone; refs counts those.
+
 	server  *Server
 	handler Handler // set before the latch opens
 	id      string
