@@ -69,14 +69,18 @@ func (b BroadcastOperator) Emit(name string, args ...any) error {
 		return err
 	}
 	if err := b.ns.adapter.Broadcast(p, b.target()); err != nil {
-		return broadcastError(err)
+		return b.ns.broadcastError(err)
 	}
 	return nil
 }
 
 // EmitWithAck sends an event, and collects the acknowledgements in the order they come: one a client. It returns when
-// all have answered, at once if there is nobody. ctx is the timeout: when it is done first, or clients have gone, the
-// answers that have come are returned with an error.
+// all have answered, at once if there is nobody: no answers and no error. ctx is the timeout.
+//
+// Otherwise the answers that have come are returned with an error. It matches ctx.Err() when that is done first;
+// adapter.ErrGone when clients have left; ErrTooManyAcks when some could not be asked; an *adapter.MissingError says
+// which servers of a cluster have not answered. Clients for whom a volatile event is dropped are waited for until ctx
+// is done.
 func (b BroadcastOperator) EmitWithAck(ctx context.Context, name string, args ...any) ([]Args, error) {
 	p, err := b.packet(name, args)
 	if err != nil {
@@ -85,7 +89,7 @@ func (b BroadcastOperator) EmitWithAck(ctx context.Context, name string, args ..
 	var all []Args
 	for a, err := range b.ns.adapter.BroadcastWithAck(ctx, p, b.target()) {
 		if err != nil {
-			return all, broadcastAckError(name, err)
+			return all, b.ns.broadcastAckError(name, err)
 		}
 		all = append(all, a)
 	}
@@ -93,16 +97,16 @@ func (b BroadcastOperator) EmitWithAck(ctx context.Context, name string, args ..
 }
 
 // broadcastError is an adapter's error as users see it.
-func broadcastError(err error) error {
+func (n *Namespace) broadcastError(err error) error {
 	var e *encodeError
 	if errors.As(err, &e) {
 		return e.err
 	}
-	return errtext.Wrap("socketio: broadcast", err)
+	return n.adapterError("socketio: broadcast", err)
 }
 
 // broadcastAckError is an adapter's error as users branch on it.
-func broadcastAckError(name string, err error) error {
+func (n *Namespace) broadcastAckError(name string, err error) error {
 	var e *encodeError
 	switch {
 	case errors.As(err, &e):
@@ -110,7 +114,7 @@ func broadcastAckError(name string, err error) error {
 	case errors.Is(err, adapter.ErrTooManyAcks):
 		err = ErrTooManyAcks
 	}
-	return errtext.Wrap("socketio: broadcast: acknowledgements of "+dispatch.Plain(name), err)
+	return n.adapterError("socketio: broadcast: acknowledgements of "+dispatch.Plain(name), err)
 }
 
 // An encodeError has gone through an adapter.
@@ -130,7 +134,7 @@ func (b BroadcastOperator) FetchSockets(ctx context.Context) ([]*RemoteSocket, e
 	}
 	found, err := b.ns.adapter.Fetch(ctx, b.target())
 	if err != nil {
-		err = errtext.Wrap("socketio: fetch sockets", err)
+		err = b.ns.adapterError("socketio: fetch sockets", err)
 	}
 	all := make([]*RemoteSocket, len(found))
 	for i := range found {
@@ -159,7 +163,7 @@ func (b BroadcastOperator) onAdapter(what string, fn func(adapter.Adapter) error
 		return err
 	}
 	if err := fn(b.ns.adapter); err != nil {
-		return errtext.Wrap("socketio: sockets: "+what, err)
+		return b.ns.adapterError("socketio: sockets: "+what, err)
 	}
 	return nil
 }

@@ -416,10 +416,10 @@ func TestBroadcastWithAckWaitsForConnect(t *testing.T) {
 // What an adapter reports is counted, logged, and given to OnError.
 func TestAdapterReports(t *testing.T) {
 	var local adapter.Local
-	var rec recorder
+	var rec *recorder // of the server whose adapter was made last
 	opts := &socketio.Options{
 		Adapter: func(ctx context.Context, ns adapter.Local) (adapter.Adapter, error) {
-			local = ns
+			local, rec = ns, new(recorder)
 			return adapter.NewMemory(ctx, ns)
 		},
 		OnError: func(_ context.Context, s *socketio.Socket, e *socketio.Event, err error) {
@@ -484,8 +484,63 @@ func TestReady(t *testing.T) {
 			t.Error(err)
 		}
 		_ = f.Close()
-		if err := f.Ready(t.Context()); !errors.Is(err, adapter.ErrClosed) {
+		if err := f.Ready(t.Context()); !errors.Is(err, adapter.ErrClosed) || !errors.Is(err, socketio.ErrServerClosed) {
 			t.Errorf("ready after close: %v", err)
+		}
+	})
+}
+
+// What a closed server can't do any more fails with the error of the server, not with that of its adapter alone. A
+// namespace that went with its last client is another thing.
+func TestAskingClosedServer(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, f *fixture) {
+		f.OfFunc(matcher("^/child$"))
+		c, s := f.connected("/child")
+		child := s.Namespace()
+		c.send("41/child,")
+		synctest.Wait()
+		_, err := child.EmitWithAck(t.Context(), "ask")
+		if !errors.Is(err, adapter.ErrClosed) || errors.Is(err, socketio.ErrServerClosed) {
+			t.Errorf("a child that has gone: %v", err)
+		}
+
+		f.connected("/")
+		all, err := f.FetchSockets(t.Context())
+		if err != nil || len(all) != 1 {
+			t.Fatal(len(all), err)
+		}
+		_ = f.Close()
+		_, err = f.EmitWithAck(t.Context(), "ask")
+		if want := "socketio: broadcast: acknowledgements of ask: server closed"; !errors.Is(err, socketio.ErrServerClosed) ||
+			!errors.Is(err, adapter.ErrClosed) || err.Error() != want {
+			t.Errorf("broadcast: %v, want %s", err, want)
+		}
+		if _, err = all[0].EmitWithAck(t.Context(), "ask"); !errors.Is(err, socketio.ErrServerClosed) {
+			t.Errorf("remote socket: %v", err)
+		}
+		if err := f.Emit("x"); err != nil { // there is nobody
+			t.Errorf("emit: %v", err)
+		}
+	})
+}
+
+// Of a socket that leaves while it is asked, the error is that of one that had left before.
+func TestRemoteSocketLeavesWhileAsked(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, f *fixture) {
+		c, _ := f.connected("/")
+		all, err := f.FetchSockets(t.Context())
+		if err != nil || len(all) != 1 {
+			t.Fatal(len(all), err)
+		}
+		failed := make(chan error)
+		go func() { // ends when the socket has left
+			_, err := all[0].EmitWithAck(t.Context(), "ask")
+			failed <- err
+		}()
+		c.expect(asked(0, `["ask"]`))
+		c.close()
+		if err := <-failed; !errors.Is(err, socketio.ErrDisconnected) || !errors.Is(err, adapter.ErrGone) {
+			t.Errorf("error is %v", err)
 		}
 	})
 }

@@ -412,6 +412,33 @@ func TestShutdownNamesWhatHangs(t *testing.T) {
 	})
 }
 
+// The error of Shutdown says that the context has ended, and why.
+func TestShutdownHasACause(t *testing.T) {
+	for _, hangs := range []bool{false, true} {
+		t.Run(fmt.Sprint("handler hangs ", hangs), func(t *testing.T) {
+			bubble(t, nil, func(t *testing.T, f *fixture) {
+				release := make(chan struct{})
+				f.Handle("slow", func(context.Context, *socketio.Socket, *socketio.Event) error { <-release; return nil })
+				c, _ := f.join("/")
+				if hangs {
+					c.send(`42["slow"]`)
+					synctest.Wait()
+				} else {
+					f.poll() // and fetches nothing
+				}
+				cause := errors.New("enough")
+				ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, cause)
+				defer cancel()
+				if err := f.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, cause) ||
+					!strings.HasPrefix(err.Error(), "socketio: shutdown: ") {
+					t.Errorf("Shutdown: %v", err)
+				}
+				close(release)
+			})
+		})
+	}
+}
+
 func TestConnectWhileClosing(t *testing.T) {
 	bubble(t, &socketio.Options{Engine: engineio.Options{MaxQueueBytes: 1 << 20}}, func(t *testing.T, f *fixture) {
 		var up, down atomic.Int64

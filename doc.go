@@ -21,9 +21,10 @@
 // [ErrDisconnected] once the socket is disconnected.
 //
 // A socket that was connected is told so exactly once: OnConnection callbacks run before its first event, OnDisconnect
-// callbacks after its last one. When it was the client that left, was lost, or sent what is no packet, what it had sent
-// before and still waits is handled for up to a second, with a context that lasts as long, while Emit already returns
-// [ErrDisconnected]. In all other cases the events that wait are dropped, as by the official server.
+// callbacks after its last one. When it was the client that left, or its connection that broke, or when it sent what is
+// no packet, what it had sent before and still waits is handled for up to a second, with a context that lasts as long,
+// while Emit already returns [ErrDisconnected]. In all other cases, a ping timeout among them, the events that wait are
+// dropped, as by the official server.
 //
 // # User code
 //

@@ -16,7 +16,8 @@ var (
 	// ErrTooManyAcks is returned by what asks for an acknowledgement of a client that owes too many already, see
 	// Options.MaxPendingAcks, and by broadcasts that could not ask one for that reason.
 	ErrTooManyAcks = errors.New("socketio: too many unanswered acknowledgements")
-	// ErrServerClosed is returned by the methods of a namespace that was asked for after Shutdown or Close.
+	// ErrServerClosed is returned after Shutdown or Close by the methods of a namespace that was asked for only then,
+	// and by Ready and EmitWithAck of those that were there. Their Emit reaches nobody, and returns nil.
 	ErrServerClosed = errors.New("socketio: server closed")
 )
 

@@ -59,6 +59,8 @@ func Example_mounting() {
 	if err := io.Shutdown(ctx); err != nil { // first: http.Server.Shutdown does not know WebSockets
 		log.Print(err)
 	}
+	ctx, cancel = context.WithTimeout(context.Background(), 5*time.Second) // anew: the first may be used up
+	defer cancel()
 	if err := server.Shutdown(ctx); err != nil {
 		log.Print(err)
 	}
@@ -513,7 +515,7 @@ func Example_errors() {
 
 	fmt.Println(io.Emit("chart", func() {})) // no value that JSON has
 
-	// Output: socketio: broadcast: encode: argument 0: json: unsupported type: func()
+	// Output: socketio: encode: argument 0: json: unsupported type: func()
 }
 
 // A log for operators, and a hook for what counts errors.

@@ -17,9 +17,13 @@ func (s *server) report(ctx context.Context, sock *Socket, e *Event, err error) 
 	if sock != nil && !sock.Connected() && (errors.Is(err, sock.Context().Err()) || errors.Is(err, ErrDisconnected)) {
 		level = slog.LevelDebug // what was done for the socket has ended with it
 	}
-	if errors.As(err, &p) {
+	var failed *adapterFailure
+	switch {
+	case errors.As(err, &p):
 		level, msg = slog.LevelError, "socketio: panic"
-	} else {
+	case errors.As(err, &failed):
+		s.stats.adapterErrors.Add(1)
+	default:
 		s.stats.handlerErrors.Add(1)
 	}
 	s.logError(ctx, level, msg, sock, e, err)
@@ -31,10 +35,24 @@ func (s *server) report(ctx context.Context, sock *Socket, e *Event, err error) 
 	}
 }
 
-// reportAdapter logs what an adapter reports, counts it, and gives it to OnError. what is the cause.
+// An adapterFailure is an error of an adapter because of which a client is refused. It counts as one.
+type adapterFailure struct{ err error }
+
+// Error is that of err.
+func (e *adapterFailure) Error() string { return e.err.Error() }
+
+// Unwrap returns err.
+func (e *adapterFailure) Unwrap() error { return e.err }
+
+// reportAdapter logs what an adapter reports, counts it, and gives it to OnError. what is the cause. A panic is one of
+// user code as any other.
 func (s *server) reportAdapter(what string, err error) {
-	s.stats.adapterErrors.Add(1)
 	ctx := context.Background()
+	if p := (*PanicError)(nil); errors.As(err, &p) {
+		s.report(ctx, nil, nil, err)
+		return
+	}
+	s.stats.adapterErrors.Add(1)
 	s.logError(ctx, slog.LevelWarn, "socketio: adapter: "+dispatch.Plain(what), nil, nil, err)
 	if fn := s.opts.OnError; fn != nil {
 		_ = s.guard.Call(func() error {

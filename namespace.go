@@ -68,7 +68,7 @@ func (n *Namespace) open(mine bool) {
 		_ = n.close()
 	}
 	if err := n.adapterErr; err != nil { // not before the namespace is ready: OnError may ask for it
-		n.srv.report(context.Background(), nil, nil, err)
+		n.srv.reportAdapter("open", err)
 	}
 }
 
@@ -105,9 +105,18 @@ func (n *Namespace) Ready(ctx context.Context) error {
 		return n.adapterErr
 	}
 	if err := n.adapter.Ready(ctx); err != nil {
-		return errtext.Wrap("socketio: adapter of "+dispatch.Plain(n.name)+": ready", err)
+		return n.adapterError("socketio: adapter of "+dispatch.Plain(n.name)+": ready", err)
 	}
 	return nil
+}
+
+// adapterError is errtext.Wrap for an error of the adapter's: that of one which was closed with the server matches
+// ErrServerClosed.
+func (n *Namespace) adapterError(where string, err error) error {
+	if errors.Is(err, adapter.ErrClosed) && n.srv.isClosed() {
+		err = errtext.As(ErrServerClosed, err)
+	}
+	return errtext.Wrap(where, err)
 }
 
 // close closes the adapter. One that is still being made is closed by open, so that a factory which takes long does
@@ -200,7 +209,7 @@ func (n *Namespace) serverSideEmit(ctx context.Context, name string, args []any,
 	}
 	for a, err := range n.adapter.ServerSideEmit(ctx, name, parser.NewArgs(args...), ack) {
 		if err != nil {
-			return all, errtext.Wrap("socketio: server-side emit", err)
+			return all, n.adapterError("socketio: server-side emit", err)
 		}
 		if ack {
 			all = append(all, a)

@@ -416,6 +416,11 @@ func TestAdapterFails(t *testing.T) {
 		return adapter.NewMemory(ctx, ns)
 	}}
 	bubble(t, opts, func(t *testing.T, f *fixture) {
+		defer func() { // what /bad refused to make, and a client that was refused for it; and the panic of /worse
+			if st := f.Stats(); st.AdapterErrors != 2 || st.HandlerErrors != 0 || st.Panics != 1 {
+				t.Errorf("%d errors of adapters, %d of handlers, %d panics", st.AdapterErrors, st.HandlerErrors, st.Panics)
+			}
+		}()
 		c := f.dial()
 		for _, name := range []string{"/bad", "/worse"} {
 			n := f.Of(name)

@@ -32,8 +32,9 @@ type Options struct {
 	// fails, the error is logged, the namespace refuses all clients, and its methods return the error.
 	Adapter adapter.Factory
 
-	// ConnectTimeout closes a connection that has joined no namespace after this time; default 45 s. Middleware that
-	// takes longer has its context cancelled.
+	// ConnectTimeout closes a connection that has joined no namespace after this time; default 45 s. That cancels the
+	// contexts of middleware that still runs for it. A connection that is in a namespace may wait for another without
+	// limit: middleware that may hang needs a timeout of its own.
 	ConnectTimeout time.Duration
 
 	// AttachmentTimeout closes a connection when the attachments of a packet have not come after this time; default
@@ -64,7 +65,8 @@ type Options struct {
 
 	// MaxAuth is how many bytes of the auth of its CONNECT packets a connection may keep, in all of its namespaces
 	// together, since Socket.Handshake has them as long as the socket lives; default 128 KiB. A CONNECT beyond it is
-	// refused with a CONNECT_ERROR. A handshake whose URL and header are larger is refused as well.
+	// refused with a CONNECT_ERROR, and counts as RejectAuth. A handshake whose URL and header are larger is refused as
+	// if AllowRequest had done it, and counts as engineio.RejectForbidden.
 	MaxAuth int
 
 	// RequestContext, if not nil, says which values of the context of its first HTTP request a client's sockets have in

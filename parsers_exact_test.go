@@ -170,7 +170,7 @@ func TestNothingIsLostWithAnotherParser(t *testing.T) {
 			var argument *parser.ArgumentError
 			_, err = event.WithAck[measured, struct{ Inf struct{} }]("typed").Emit(t.Context(), sender, exact())
 			if !errors.As(err, &argument) || err.Error() !=
-				`event: parser: argument 0: cannot decode array into Go struct {} within "/inf"` {
+				`event: argument 0: cannot decode array into Go struct {} within "/inf"` {
 				t.Errorf("error %v", err)
 			}
 		})

@@ -30,7 +30,7 @@ func (r *RemoteSocket) Data() any { return r.socket.Data }
 func (r *RemoteSocket) Emit(name string, args ...any) error { return r.operator().Emit(name, args...) }
 
 // EmitWithAck sends an event, and waits for the acknowledgement. ctx is the timeout. It returns ErrDisconnected if the
-// socket has gone.
+// socket has gone, or goes meanwhile; ErrTooManyAcks; ErrServerClosed; or an error that matches ctx.Err().
 func (r *RemoteSocket) EmitWithAck(ctx context.Context, name string, args ...any) (Args, error) {
 	p, err := r.operator().packet(name, args)
 	if err != nil {
@@ -38,7 +38,7 @@ func (r *RemoteSocket) EmitWithAck(ctx context.Context, name string, args ...any
 	}
 	for a, err := range r.ns.adapter.BroadcastWithAck(ctx, p, r.operator().target()) {
 		if err != nil {
-			return Args{}, remoteAckError(name, err)
+			return Args{}, r.ns.remoteAckError(name, err)
 		}
 		return a, nil
 	}

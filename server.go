@@ -90,12 +90,16 @@ func (s *Server) OfFunc(match func(ctx context.Context, name string, auth Args) 
 // Engine is the Engine.IO server below.
 func (s *Server) Engine() *engineio.Server { return s.srv.engine }
 
-// Shutdown refuses new connections, tells all sockets ReasonServerShuttingDown, closes their connections once what was
-// queued for them is sent, and waits for the handlers and callbacks in progress, then closes the adapters. Clients
-// are not told to stay away: they will try to connect again.
+// Shutdown refuses new connections and disconnects all sockets at once, with ReasonServerShuttingDown: events that wait
+// are dropped, the contexts of handlers in progress are cancelled, and what they or OnDisconnecting emit to their
+// sockets is refused with ErrDisconnected, acknowledgements too. Connections are closed once what was emitted before is
+// sent. Shutdown waits for that, and for the handlers and callbacks in progress, then closes the adapters. Clients are
+// not told to stay away: they will try to connect again. A server that is to let them finish first tells them with an
+// event, and waits, before it calls Shutdown.
 //
-// When ctx is done first, Shutdown closes what is left at once, and returns an error that matches ctx.Err() and names
-// the handlers that have not returned. A handler must not wait for Shutdown, which waits for the handler.
+// When ctx is done first, Shutdown closes what is left at once, and returns an error that matches ctx.Err() and its
+// cause, and names the handlers that have not returned. A handler must not wait for Shutdown, which waits for the
+// handler.
 func (s *Server) Shutdown(ctx context.Context) error { return s.srv.shutdown(ctx) }
 
 // Close is Shutdown without waiting: neither for what is queued nor for handlers. It may be called by a handler.
@@ -236,8 +240,7 @@ func (s *server) freeSocket(sock *Socket) {
 	defer s.countEnded() // only then, since Shutdown closes the adapters when nothing lives
 	if orphan {
 		if err := n.close(); err != nil {
-			s.report(context.Background(), nil, nil,
-				errtext.Wrap("socketio: adapter of "+dispatch.Plain(n.name)+": close", err))
+			s.reportAdapter("close", errtext.Wrap("socketio: adapter of "+dispatch.Plain(n.name)+": close", err))
 		}
 	}
 }
@@ -295,13 +298,16 @@ func (s *server) closeSockets() {
 func (s *server) shutdown(ctx context.Context) error {
 	s.closeSockets()
 	err := s.engine.Shutdown(ctx)
+	if err != nil {
+		err = errtext.Wrap("socketio: shutdown", err)
+	}
 	select {
 	case <-s.idle:
 	case <-ctx.Done():
 		select {
 		case <-s.idle: // both at once
 		default:
-			err = s.stillRunning(ctx.Err())
+			err = s.stillRunning(errtext.Ended(ctx))
 		}
 	}
 	select {
@@ -310,7 +316,7 @@ func (s *server) shutdown(ctx context.Context) error {
 		select {
 		case <-s.roomTellers.idle():
 		default:
-			err = errors.Join(err, fmt.Errorf("socketio: shutdown: %w: still running: room hooks", ctx.Err()))
+			err = errors.Join(err, fmt.Errorf("socketio: shutdown: %w: still running: room hooks", errtext.Ended(ctx)))
 		}
 	}
 	err = errors.Join(err, s.closeAdapters())

@@ -15,7 +15,8 @@ import (
 	"sio.example/socketio/parser"
 )
 
-// A Socket is one client in one namespace. Its methods are safe for concurrent use, and none but EmitWithAck waits.
+// A Socket is one client in one namespace. Its methods are safe for concurrent use. EmitWithAck waits, and so may Join
+// and Leave where an adapter connects several servers; no other does.
 //
 // Middleware, handlers and callbacks of one socket run one at a time, on a goroutine that belongs to the socket; those
 // of different sockets run at the same time.
@@ -182,7 +183,9 @@ type socketContext struct {
 // Conn is the Engine.IO session, which the client's sockets in other namespaces share.
 func (s *Socket) Conn() *engineio.Socket { return s.conn.eng }
 
-// Rooms are the rooms the socket is in, in no particular order; one of them has its id as the name.
+// Rooms are the rooms the socket is in, in no particular order. One of them has its id as the name, unless it has left
+// that one. During middleware they are those that were joined by then; once OnDisconnecting has returned there are
+// none.
 func (s *Socket) Rooms() []string {
 	s.mu.Lock()
 	if s.is(connecting) {
@@ -199,8 +202,12 @@ func (s *Socket) Rooms() []string {
 	return s.ns().adapter.Rooms(s.id)
 }
 
-// Join puts the socket into rooms. Middleware may call it; the rooms count from when the socket is connected. It
-// returns ErrDisconnected after that, or the adapter's error.
+// Join puts the socket into rooms. Called during middleware it does so when the socket is connected. It returns
+// ErrDisconnected once the socket is disconnected, or the adapter's error. With an adapter that connects several
+// servers it may wait until what those send to the room arrives here.
+//
+// Ids of sockets are public, and names of rooms: a handler that joins whatever room its client names lets the client
+// read what is sent to somebody else's id, or to any other room. Look at the name first, or put a prefix before it.
 func (s *Socket) Join(rooms ...string) error {
 	s.mu.Lock()
 	if s.is(connecting) {
@@ -243,7 +250,8 @@ func (s *Socket) Leave(rooms ...string) error {
 }
 
 // Disconnect takes the socket out of its namespace, and tells the client, which will not come back by itself. With
-// close it does so in all namespaces of the client, and closes its connection. The second call does nothing.
+// close it does so in all namespaces of the client, and closes its connection. The second call does nothing, and nor
+// does Disconnect(false) in middleware, which refuses the socket by its error.
 func (s *Socket) Disconnect(close bool) {
 	switch {
 	case s.is(disconnected):
@@ -462,7 +470,10 @@ func (s *Socket) resolveNamespace() error {
 		s.namespace.Store(srv.acquire(s.name, p))
 	}
 	<-s.ns().ready
-	return s.ns().adapterErr
+	if err := s.ns().adapterErr; err != nil {
+		return &adapterFailure{err}
+	}
+	return nil
 }
 
 // connectInline is connect without user code.
@@ -518,7 +529,7 @@ func (s *Socket) admit() (in bool, err error) {
 	}
 	if err := srv.guard.Call(func() error { return s.ns().adapter.Join((*member)(s), rooms...) }); err != nil &&
 		!srv.isClosed() {
-		return false, err
+		return false, &adapterFailure{err}
 	}
 	if !srv.moveToNamespace(s) {
 		s.close(ReasonServerShuttingDown, closeDrop)

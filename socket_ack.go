@@ -172,13 +172,15 @@ func (m *member) DeliverWithAck(
 func (m *member) ForgetAck(id uint64) { (*Socket)(m).acks.Forget((*ackLender)(m.conn), id) }
 
 // remoteAckError is broadcastAckError for one socket.
-func remoteAckError(name string, err error) error {
+func (n *Namespace) remoteAckError(name string, err error) error {
 	var e *encodeError
 	switch {
 	case errors.As(err, &e):
 		return e.err
 	case errors.Is(err, adapter.ErrTooManyAcks):
 		err = ErrTooManyAcks
+	case errors.Is(err, adapter.ErrGone):
+		err = errtext.As(ErrDisconnected, err)
 	}
-	return ackError(name, err)
+	return n.adapterError("socketio: acknowledgement of "+dispatch.Plain(name), err)
 }

@@ -16,9 +16,9 @@ type Stats struct {
 	Connects      uint64                      // sockets that were connected
 	Disconnects   map[DisconnectReason]uint64 // of them that were disconnected
 	EventsIn      uint64                      // that were put into an inbox
-	EventsOut     uint64                      // one for each socket that a broadcast reached
+	EventsOut     uint64                      // that were queued; of a broadcast, one for each socket that it reached
 	HandlerErrors uint64                      // that handlers returned, and middleware other than *ConnectError
-	AdapterErrors uint64                      // that adapters reported: what could not be published, and the like
+	AdapterErrors uint64                      // that adapters reported or returned to the server, and factories
 	Panics        uint64                      // of user code, that were recovered
 	Rejected      map[string]uint64           // engine's and ours, see the Reject constants of both packages
 }
@@ -29,7 +29,7 @@ const (
 	RejectViolation      = "violation"          // a packet that may not come now; the connection is closed
 	RejectNamespace      = "namespace"          // CONNECT to a namespace that does not exist
 	RejectNamespaces     = "namespaces"         // CONNECT to more than Options.MaxNamespaces
-	RejectAuth           = "auth"               // CONNECT with more auth than Options.MaxAuth
+	RejectAuth           = "auth"               // CONNECT beyond Options.MaxAuth; a handshake beyond it is "forbidden"
 	RejectMiddleware     = "middleware"         // CONNECT that middleware, or a failing adapter, refused
 	RejectConnectTimeout = "connect_timeout"    // nothing joined in Options.ConnectTimeout
 	RejectAttachments    = "attachment_timeout" // attachments missing after Options.AttachmentTimeout

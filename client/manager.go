@@ -219,10 +219,10 @@ func (m *Manager) close(reason DisconnectReason) {
 	m.closeSockets(reason)
 }
 
-// Shutdown does the same after what was emitted is sent, what waits for a connection or for its retries included, and
-// waits until nothing is left of the Manager: no connection, no goroutine, no callback. If ctx ends before, it closes
-// at once and returns ctx.Err(). A callback must not wait for it. What waits for a server that refuses, or that can't
-// be reached before the attempts are used up, is dropped; ask for acknowledgements to know.
+// Shutdown does what Close does, but after what was emitted is sent, what waits for a connection or for its retries
+// included, and waits until nothing is left of the Manager: no connection, no goroutine, no callback. If ctx ends
+// before, it closes at once and returns ctx.Err(). A callback must not wait for it. What waits for a server that
+// refuses, or that can't be reached before the attempts are used up, is dropped; ask for acknowledgements to know.
 func (m *Manager) Shutdown(ctx context.Context) error {
 	m.mu.Lock()
 	m.closed = true

@@ -310,14 +310,16 @@ var neverConnected = func() context.Context {
 	return ctx
 }()
 
-// SetAuth and SetAuthFunc change what is sent with the next CONNECT.
+// SetAuth changes what is sent with the next CONNECT and those after it, as SocketOptions.Auth does. A function of
+// SetAuthFunc or SocketOptions.AuthFunc is not asked any more.
 func (s *Socket) SetAuth(auth any) {
 	s.m.mu.Lock()
 	defer s.m.mu.Unlock()
 	s.auth, s.authFunc = auth, nil
 }
 
-// SetAuthFunc is described with SetAuth. fn is what SocketOptions.AuthFunc is.
+// SetAuthFunc has fn asked for what is sent with the next CONNECT and those after it, as SocketOptions.AuthFunc is.
+// What SetAuth or SocketOptions.Auth said does not count any more; if fn is nil it counts again.
 func (s *Socket) SetAuthFunc(fn func(ctx context.Context) (any, error)) {
 	s.m.mu.Lock()
 	defer s.m.mu.Unlock()

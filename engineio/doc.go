@@ -5,7 +5,8 @@
 //
 // Messages of one session arrive once and in order, in both directions and through an upgrade. Messages sent by one
 // goroutine go out in the order of the Send calls, and those of one Send stay adjacent. [Socket.Send] never waits for
-// the network: a peer that reads too slowly has its session closed when the queue is over its budget.
+// the network: when the queue is over its budget, and the peer has taken nothing for some seconds or the server has no
+// memory for more, the session is closed.
 //
 // A [Handler] is called by one goroutine at a time, and HandleClose is its last call. While HandleMessage blocks,
 // nothing more is read from the peer, so TCP holds it back. The heartbeat grants the peer one more PingTimeout, once
@@ -13,9 +14,9 @@
 //
 // # What it costs
 //
-// An idle WebSocket session is one goroutine, parked in a read without a buffer, and one timer. An idle polling session
-// is the timer, and whatever net/http keeps for the pending request. Goroutines for writing exist only while there is
-// something to write.
+// An idle WebSocket session is one goroutine, parked in a read without a buffer, and a place in a list of deadlines,
+// which has one timer for all. An idle polling session is that place, and whatever net/http keeps for the pending
+// request. Goroutines for writing exist only while there is something to write.
 //
 // # What it never does
 //

@@ -13,6 +13,7 @@ import (
 	"sio.example/socketio/engineio/packet"
 	"sio.example/socketio/internal/budget"
 	"sio.example/socketio/internal/deadline"
+	"sio.example/socketio/internal/errtext"
 	"sio.example/socketio/internal/index"
 	"sio.example/socketio/internal/journal"
 	"sio.example/socketio/internal/sid"
@@ -114,9 +115,10 @@ func (s *Server) snapshot() []*Socket {
 }
 
 // Shutdown refuses new sessions (503), closes the open ones after their queues are sent, and waits until nothing of
-// them is left or ctx is done; then it does what Close does and returns the cause of ctx. Clients on polling that have
-// no request pending have three seconds from their last one to make the next. Handlers are told ForcedClose and
-// ErrServerClosed. It leaves the http.Server alone; shut that down afterwards. It may be called more than once.
+// them is left or ctx is done; then it does what Close does, and returns an error that matches ctx.Err() and its cause.
+// Clients on polling that have no request pending have three seconds from their last one to make the next. Handlers are
+// told ForcedClose and ErrServerClosed. It leaves the http.Server alone; shut that down afterwards. It may be
+// called more than once.
 func (s *Server) Shutdown(ctx context.Context) error {
 	defer s.flushLog(ctx)
 	for _, sock := range s.stop() {
@@ -133,7 +135,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 		s.Close()
-		return context.Cause(ctx)
+		return errtext.Ended(ctx)
 	}
 }
 

@@ -66,7 +66,8 @@ func TestShutdownGivesUp(t *testing.T) {
 		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, cause)
 		defer cancel()
 		start := time.Now()
-		if err := e.Shutdown(ctx); err != cause || time.Since(start) != time.Second {
+		if err := e.Shutdown(ctx); !errors.Is(err, cause) || !errors.Is(err, context.DeadlineExceeded) ||
+			time.Since(start) != time.Second {
 			t.Errorf("Shutdown: %v after %v", err, time.Since(start))
 		}
 		rec.want(ForcedClose)

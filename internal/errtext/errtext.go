@@ -4,6 +4,8 @@
 package errtext
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -52,3 +54,22 @@ type wrapped struct {
 
 func (w *wrapped) Error() string { return w.text }
 func (w *wrapped) Unwrap() error { return w.err }
+
+// Ended is the error of something that gave up because ctx is done: it matches ctx.Err(), and its cause if there is
+// one.
+func Ended(ctx context.Context) error {
+	err, cause := ctx.Err(), context.Cause(ctx)
+	if errors.Is(cause, err) {
+		return cause
+	}
+	return fmt.Errorf("%w: %w", err, cause)
+}
+
+// As is an error that matches both name, whose text it has, and err, because of which it is returned: an error under
+// the name that the users of a package know.
+func As(name, err error) error { return &named{name, err} }
+
+type named struct{ name, err error }
+
+func (n *named) Error() string   { return n.name.Error() }
+func (n *named) Unwrap() []error { return []error{n.name, n.err} }

@@ -1,6 +1,7 @@
 package errtext_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -46,5 +47,30 @@ func TestWrapKeepsTheCause(t *testing.T) {
 func TestTextOfAnErrorThatPanics(t *testing.T) {
 	if text := errtext.Wrap("client: auth", panicking{}).Error(); text == "" {
 		t.Error("no text")
+	}
+}
+
+func TestEnded(t *testing.T) {
+	cause := errors.New("enough")
+	own := fmt.Errorf("enough: %w", context.Canceled)
+	for want, why := range map[string]error{
+		"context canceled":         nil,
+		"context canceled: enough": cause,
+		"enough: context canceled": own,
+	} {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		cancel(why)
+		err := errtext.Ended(ctx)
+		if !errors.Is(err, context.Canceled) || why != nil && !errors.Is(err, why) || err.Error() != want {
+			t.Errorf("%q, want %q", err, want)
+		}
+	}
+}
+
+func TestAs(t *testing.T) {
+	name := errors.New("engineio: closed")
+	err := errtext.Wrap("socketio: broadcast", errtext.As(name, io.EOF))
+	if !errors.Is(err, name) || !errors.Is(err, io.EOF) || err.Error() != "socketio: broadcast: closed" {
+		t.Error(err)
 	}
 }
