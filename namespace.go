@@ -180,8 +180,15 @@ func (n *Namespace) Socket(id string) (*Socket, bool) {
 	n.mu.RLock()
 	s := n.sockets.Get(id)
 	n.mu.RUnlock()
-	if s == nil || !s.Connected() {
+	if s == nil {
 		return nil, false
+	}
+	if !s.Connected() {
+		s.mu.Lock() // the client may have CONNECT already: see queueConnect
+		defer s.mu.Unlock()
+		if !s.Connected() {
+			return nil, false
+		}
 	}
 	return s, true
 }
