@@ -125,11 +125,13 @@ func TestErrorsNameOnePackage(t *testing.T) {
 	}
 	_, err = client.Dial(t.Context(), "localhost:99999", nil)
 	add("client: port", err, nil)
-	_, err = client.Dial(t.Context(), "http://127.0.0.1:1", &client.Options{Engine: engineio.DialOptions{
+	silent := engineio.DialOptions{
 		NetDial: func(ctx context.Context, _, _ string) (net.Conn, error) { <-ctx.Done(); return nil, ctx.Err() },
-	}, ConnectTimeout: 50 * time.Millisecond})
+	}
+	_, err = client.Dial(t.Context(), "http://127.0.0.1:1",
+		&client.Options{Engine: silent, ConnectTimeout: 50 * time.Millisecond})
 	add("client: timeout", err, context.DeadlineExceeded)
-	_, err = client.Dial(ctx, "http://127.0.0.1:1", nil)
+	_, err = client.Dial(ctx, "http://127.0.0.1:1", &client.Options{Engine: silent})
 	add("client: late", err, context.DeadlineExceeded)
 
 	// Sessions, packets and events.
@@ -261,10 +263,17 @@ func addClusterErrors(t *testing.T, add func(name string, err, is error)) {
 	cancel()
 	reported := make(chan error, 100)
 	network := membus.New(membus.Faults{})
+	var nodes []adapter.Adapter
 	open := func() (*socketio.Server, *membus.Bus) {
 		bus := network.Node()
+		factory := cluster.New(bus, nil)
 		return socketio.NewServer(&socketio.Options{
-			Adapter: cluster.New(bus, nil), Logger: slog.New(slog.DiscardHandler),
+			Adapter: func(ctx context.Context, ns adapter.Local) (adapter.Adapter, error) {
+				node, err := factory(ctx, ns)
+				nodes = append(nodes, node)
+				return node, err
+			},
+			Logger: slog.New(slog.DiscardHandler),
 			OnError: func(_ context.Context, _ *socketio.Socket, _ *socketio.Event, err error) {
 				select {
 				case reported <- err:
@@ -287,7 +296,17 @@ func addClusterErrors(t *testing.T, add func(name string, err, is error)) {
 	}
 	gone := &adapter.MissingError{Nodes: []string{"b"}, Err: adapter.ErrNodeGone}
 	add("adapter: a node is gone", gone, adapter.ErrNodeGone)
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for n := 0; n < 2; <-tick.C {
+		var err error
+		if n, err = nodes[0].ServerCount(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	resume := bus.Block() // so that there is no answer
 	_, err := a.FetchSockets(late)
+	resume()
 	add("cluster: fetch late", err, context.Canceled)
 	mend := bus.Fail()
 	if err := a.Emit("x"); err != nil {
