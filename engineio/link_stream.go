@@ -102,7 +102,7 @@ type brokenWrite struct {
 type brokenError struct{ cause error }
 
 // Error has the cause.
-func (e *brokenError) Error() string { return "engineio: stream: " + e.cause.Error() }
+func (e *brokenError) Error() string { return "engineio: stream: " + errtext.Text(e.cause) }
 
 // Is reports that the link is closed, as far as writers are concerned.
 func (e *brokenError) Is(target error) bool { return target == errLinkClosed }
