@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"regexp"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -287,8 +288,19 @@ func addClusterErrors(t *testing.T, add func(name string, err, is error)) {
 	}
 	gone := &adapter.MissingError{Nodes: []string{"b"}, Err: adapter.ErrNodeGone}
 	add("adapter: a node is gone", gone, adapter.ErrNodeGone)
-	_, err := a.FetchSockets(late)
-	add("cluster: fetch late", err, context.Canceled)
+	b.OnServerSide("here?", func(_ context.Context, e *socketio.Event) error { return e.Ack() })
+	for { // until a knows of b
+		answers, err := a.ServerSideEmitWithAck(t.Context(), "here?")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(answers) > 0 {
+			break
+		}
+		runtime.Gosched()
+	}
+	_, err := a.ServerSideEmitWithAck(late, "nobody answers")
+	add("cluster: ask late", err, context.Canceled)
 	mend := bus.Fail()
 	if err := a.Emit("x"); err != nil {
 		t.Errorf("what cannot be published is an error of Emit: %v", err)
