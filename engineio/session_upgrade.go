@@ -16,8 +16,8 @@ type probe struct {
 	wake  time.Duration // when timer fires
 }
 
-// beginUpgrade lets l begin to upgrade the session, if it may. The reader, which the caller starts, gets a ref in any
-// case.
+// beginUpgrade lets l begin to upgrade the session, if it may. The caller has a ref; the reader, which it starts, gets
+// one in any case.
 func (s *Socket) beginUpgrade(l link, pong []byte) *probe {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -119,9 +119,10 @@ func (s *Server) refuseStream(r *http.Request, e *refusal) error {
 // upgradeToStream lets a stream begin an upgrade, as openProbe does with a WebSocket.
 func (s *Server) upgradeToStream(l *streamLink, r *http.Request, id string) error {
 	sock := s.socket(id)
-	if sock == nil {
+	if sock == nil || !sock.ref() { // it may close right now
 		return s.refuseStream(r, errSession)
 	}
+	defer sock.unref()
 	p := sock.beginUpgrade(l, streamProbeFrame)
 	if p == nil {
 		s.counters.reject(RejectUpgrade)
