@@ -2,7 +2,11 @@ package engineio
 
 import (
 	"context"
+	"net/http"
+	"runtime"
 	"testing"
+
+	"sio.example/socketio/internal/memnet"
 )
 
 // A stream that asks for a session which closes right now finds none, and does not touch its count.
@@ -21,4 +25,39 @@ func TestStreamAsksForASessionThatCloses(t *testing.T) {
 		rec.socket.closeStopped(fx, true)
 		rec.want(ForcedClose)
 	})
+}
+
+// User code that ends the goroutine of ServeStream, or aborts it, before a session has the stream, closes the stream.
+func TestHookThatEndsServeStream(t *testing.T) {
+	exit := func(*Socket, *http.Request) { runtime.Goexit() }
+	abort := func(*Socket, *http.Request) { panic(http.ErrAbortHandler) }
+	for name, c := range map[string]struct {
+		o      Options
+		accept func(*Socket, *http.Request)
+	}{
+		"Goexit in AllowRequest": {o: Options{AllowRequest: func(*http.Request) error { runtime.Goexit(); return nil }}},
+		"abort in AllowRequest":  {o: Options{AllowRequest: func(*http.Request) error { panic(http.ErrAbortHandler) }}},
+		"Goexit in NewID": {o: Options{
+			NewID: func(*http.Request) (string, error) { runtime.Goexit(); return "", nil },
+		}},
+		"Goexit in accept": {accept: exit},
+		"abort in accept":  {accept: abort},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, &c.o, func(t *testing.T, e *env) {
+				e.onOpen = c.accept
+				client, server := memnet.Pipe(0)
+				done := make(chan any)
+				go func() { // ends with the stream
+					defer func() { done <- recover() }()
+					e.ServeStream(context.Background(), server, nil)
+				}()
+				sayStream(client, "0")
+				<-done
+				if n, err := client.Read(make([]byte, 1)); err == nil {
+					t.Errorf("the stream is open still, and %d bytes came", n)
+				}
+			})
+		})
+	}
 }

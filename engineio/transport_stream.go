@@ -40,9 +40,16 @@ func (s *Server) ServeStream(ctx context.Context, rwc io.ReadWriteCloser, r *htt
 		}).WithContext(ctx)
 	}
 	l := newStreamLink(rwc, &s.streams)
+	returned := false
 	defer l.wait()
+	defer func() {
+		if !returned && l.exit == nil { // user code has ended the goroutine, or panics, and no session has the stream
+			l.abort()
+		}
+	}()
 	defer context.AfterFunc(ctx, func() { l.end(context.Cause(ctx)) })()
 	err := s.serveStream(l, r)
+	returned = true
 	if err != nil {
 		l.close(websocket.ProtocolError, "")
 	}
