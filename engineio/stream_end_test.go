@@ -2,9 +2,11 @@ package engineio
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"runtime"
 	"testing"
+	"testing/synctest"
 
 	"sio.example/socketio/internal/memnet"
 )
@@ -60,4 +62,61 @@ func TestHookThatEndsServeStream(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A stream whose methods end the goroutine while it upgrades a session costs that nothing, and nobody waits for it.
+func TestStreamThatUpgradesExits(t *testing.T) {
+	for _, method := range []string{"Read", "Write"} {
+		t.Run(method, func(t *testing.T) {
+			bubble(t, nil, func(t *testing.T, e *env) {
+				q, rec := e.open()
+				r := new(trickster)
+				p := e.serve(context.Background(), func(rwc io.ReadWriteCloser) io.ReadWriteCloser {
+					r.ReadWriteCloser = rwc
+					return r
+				}, nil)
+				p.send(`0{"sid":"` + rec.socket.ID() + `"}`)
+				synctest.Wait()
+				r.on(method, runtime.Goexit)
+				p.send("2probe")
+				p.ended()
+				synctest.Wait()
+				e.rejected(RejectUpgradeLost, 1)
+				rec.socket.Send(SendOptions{}, text("still here"))
+				e.do("GET", q, "").want(t, 200, "4still here")
+				rec.socket.Close()
+				e.do("GET", q, "").want(t, 200, "1")
+				rec.want(ForcedClose)
+			})
+		})
+	}
+}
+
+// The same for a stream that is refused, and read to its end.
+func TestStreamThatIsRefusedExits(t *testing.T) {
+	bubble(t, &Options{DisableUpgrades: true}, func(t *testing.T, e *env) {
+		q, rec := e.open()
+		p := e.serve(context.Background(), func(rwc io.ReadWriteCloser) io.ReadWriteCloser {
+			return &lastRead{half: half{rwc.(*memnet.Conn)}}
+		}, nil)
+		p.send(`0{"sid":"` + rec.socket.ID() + `"}`)
+		p.ended()
+		synctest.Wait()
+		rec.socket.Send(SendOptions{}, text("still here"))
+		e.do("GET", q, "").want(t, 200, "4still here")
+		rec.socket.Close()
+		e.do("GET", q, "").want(t, 200, "1")
+		rec.want(ForcedClose)
+	})
+}
+
+// A lastRead ends the goroutine of the Read that meets the end.
+type lastRead struct{ half }
+
+func (l *lastRead) Read(p []byte) (int, error) {
+	n, err := l.half.Read(p)
+	if err != nil {
+		runtime.Goexit()
+	}
+	return n, err
 }

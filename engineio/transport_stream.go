@@ -133,6 +133,7 @@ func (s *Server) upgradeToStream(l *streamLink, r *http.Request, id string) erro
 	p := sock.beginUpgrade(l, streamProbeFrame)
 	if p == nil {
 		s.counters.reject(RejectUpgrade)
+		l.exit = func() { go sock.readOut(l) } // the same reader with its ref
 		l.close(websocket.ProtocolError, "no upgrade possible")
 		sock.readOut(l)
 		return &RequestError{Message: "no upgrade possible"}
