@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -221,6 +222,62 @@ func TestClientStreamOfAnUpgrade(t *testing.T) {
 		if strings.Contains(asked.URL.String(), id) || asked.Header.Get("Cookie") != "io="+id {
 			t.Errorf("asked for %s with %v", asked.URL, asked.Header)
 		}
+		p.socket.Close()
+		p.want(ForcedClose)
+	})
+}
+
+// A Read that ends the goroutine ends the session, or the upgrade, and nobody waits for its reader.
+func TestClientStreamWhoseReadExits(t *testing.T) {
+	var r *trickster
+	onStreams(t, func(c *memnet.Conn) {
+		hearStream(c)
+		sayStream(c, openWebSocket, "4a")
+		hearStream(c)
+		r.on("Read", runtime.Goexit)
+		sayStream(c, "4b")
+	}, func(t *testing.T, _ *streamScript, o *DialOptions) {
+		dial := o.DialStream
+		o.DialStream = func(ctx context.Context, q *http.Request) (io.ReadWriteCloser, error) {
+			c, err := dial(ctx, q)
+			r = &trickster{ReadWriteCloser: c}
+			return r, err
+		}
+		p, err := dialEndpoint(t, "http://server", o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.expect(text("a"))
+		p.send(text("go"))
+		p.want(TransportClose)
+	})
+}
+
+func TestClientStreamOfAnUpgradeWhoseReadExits(t *testing.T) {
+	bubble(t, &Options{Transports: []string{transportPolling, transportStream}}, func(t *testing.T, e *env) {
+		e.onMsg = echo
+		o := e.clientOptions(transportPolling, transportStream)
+		o.DialStream = func(context.Context, *http.Request) (io.ReadWriteCloser, error) {
+			client, server := memnet.Pipe(0)
+			r := &trickster{ReadWriteCloser: client}
+			r.on("Read", runtime.Goexit)
+			go func() { // ends with the connection
+				hearStream(server)
+				sayStream(server, "3probe")
+				io.Copy(io.Discard, server)
+				server.Close()
+			}()
+			return r, nil
+		}
+		upgrades := make(chan error, 1)
+		o.Trace = &Trace{Upgrade: func(_ string, err error) { upgrades <- err }}
+		p := e.join(o)
+		begun := time.Now()
+		if err := <-upgrades; err == nil || time.Since(begun) > time.Second {
+			t.Errorf("the upgrade ends after %v with %v", time.Since(begun), err)
+		}
+		p.send(text("b"))
+		p.expect(text("b"))
 		p.socket.Close()
 		p.want(ForcedClose)
 	})
