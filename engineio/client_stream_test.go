@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -280,5 +281,50 @@ func TestClientStreamOfAnUpgradeWhoseReadExits(t *testing.T) {
 		p.expect(text("b"))
 		p.socket.Close()
 		p.want(ForcedClose)
+	})
+}
+
+// A slow stream is a stream whose writes, from the second on, take their time. It counts how many go on at once.
+type slowStream struct {
+	io.ReadWriteCloser
+	writes, inside, most atomic.Int32
+}
+
+func (s *slowStream) Write(p []byte) (int, error) {
+	s.most.Store(max(s.most.Load(), s.inside.Add(1)))
+	defer s.inside.Add(-1)
+	if s.writes.Add(1) > 1 {
+		<-time.After(3 * time.Second)
+	}
+	return s.ReadWriteCloser.Write(p)
+}
+
+// A server that answers a probe before it can have it does not get two goroutines into Write at once.
+func TestClientStreamHasOneWriter(t *testing.T) {
+	bubble(t, &Options{Transports: []string{transportPolling, transportStream}}, func(t *testing.T, e *env) {
+		o := e.clientOptions(transportPolling, transportStream)
+		client, server := memnet.Pipe(0)
+		stream := &slowStream{ReadWriteCloser: client}
+		o.DialStream = dials(stream, nil)
+		heard := make(chan []string)
+		go func() { // ends with the stream
+			sayStream(server, "3probe")
+			heard <- []string{hearStream(server)[:1], hearStream(server), hearStream(server)}
+			io.Copy(io.Discard, server)
+			server.Close()
+		}()
+		p := e.join(o)
+		<-time.After(time.Second)
+		e.session(0).socket.Send(SendOptions{}, text("x")) // ends the GET that is pending
+		if got := <-heard; !slices.Equal(got, []string{"0", "2probe", "5"}) {
+			t.Errorf("the server hears %q", got)
+		}
+		if n := stream.most.Load(); n != 1 {
+			t.Errorf("%d goroutines in Write", n)
+		}
+		p.expect(text("x"))
+		p.socket.Abort(ForcedClose, nil)
+		p.want(ForcedClose)
+		e.session(0).socket.Close()
 	})
 }

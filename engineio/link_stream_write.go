@@ -42,16 +42,34 @@ func (l *streamLink) writableLocked() error {
 	return nil
 }
 
+// writeFrames waits for its turn: what a client has sent as a probe may be on its way when the link is the transport.
 func (l *streamLink) writeFrames(bufs ...[]byte) error {
 	l.mu.Lock()
-	if err := l.writableLocked(); err != nil {
-		l.mu.Unlock()
-		return err
+	for {
+		if err := l.writableLocked(); err != nil {
+			l.mu.Unlock()
+			return err
+		}
+		if !l.busy {
+			break
+		}
+		l.awaitTurnLocked()
 	}
 	owed := l.owed
 	l.owed, l.busy = nil, true
 	l.mu.Unlock()
 	return l.writeOut(owed, bufs)
+}
+
+// awaitTurnLocked waits until somebody who writes has ended, and lets go of the lock meanwhile.
+func (l *streamLink) awaitTurnLocked() {
+	if l.turn == nil {
+		l.turn = make(chan struct{})
+	}
+	turn := l.turn
+	l.mu.Unlock()
+	<-turn // each write has a limit
+	l.mu.Lock()
 }
 
 // writeOut writes owed, and then the buffers. The caller has made the link busy.
@@ -191,13 +209,7 @@ func (l *streamLink) closeAfterWrite() {
 	l.mu.Lock()
 	l.timer = time.AfterFunc(l.limits.closeTimeout, l.abort) // stopped by end
 	for l.busy {
-		if l.turn == nil {
-			l.turn = make(chan struct{})
-		}
-		turn := l.turn
-		l.mu.Unlock()
-		<-turn // the writer ends, by l.timer at the latest
-		l.mu.Lock()
+		l.awaitTurnLocked() // by l.timer at the latest
 	}
 	owed := l.owed
 	l.owed, l.busy = nil, true
