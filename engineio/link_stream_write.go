@@ -207,9 +207,17 @@ func (l *streamLink) close(websocket.Status, string) {
 // closeAfterWrite ends the connection when what was accepted is out.
 func (l *streamLink) closeAfterWrite() {
 	l.mu.Lock()
+	if l.ended { // before this goroutine came to run
+		l.mu.Unlock()
+		return
+	}
 	l.timer = time.AfterFunc(l.limits.closeTimeout, l.abort) // stopped by end
 	for l.busy {
 		l.awaitTurnLocked() // by l.timer at the latest
+	}
+	if l.ended { // meanwhile
+		l.mu.Unlock()
+		return
 	}
 	owed := l.owed
 	l.owed, l.busy = nil, true

@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"sio.example/socketio/internal/memnet"
 )
@@ -119,4 +120,27 @@ func (l *lastRead) Read(p []byte) (int, error) {
 		runtime.Goexit()
 	}
 	return n, err
+}
+
+// What is owed is not written any more when the stream was ended first, whoever of the two comes to run first.
+func TestStreamIsNotWrittenToWhenItHasEnded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client, server := memnet.Pipe(64 << 10)
+		l := newStreamLink(server, &streamLimits{
+			maxMessage: 100, writeTimeout: time.Second, closeTimeout: streamCloseTimeout,
+		})
+		l.tryWrite([]byte("\x024x"))
+		l.abort()
+		l.wait()
+		l.closeAfterWrite() // that close has started
+		if l.timer != nil {
+			t.Error("a timer runs still")
+		}
+		if l.busy {
+			t.Error("somebody has written")
+		}
+		if n, err := client.Read(make([]byte, 1)); err == nil {
+			t.Errorf("%d bytes came", n)
+		}
+	})
 }
