@@ -32,6 +32,8 @@ func (l *streamLink) tryWrite(frames []byte) (all bool, err error) {
 // writableLocked is why nothing can be written any more.
 func (l *streamLink) writableLocked() error {
 	switch {
+	case l.told:
+		return errLinkClosed
 	case l.cause != nil:
 		return l.cause
 	case l.closed || l.ended:
@@ -184,6 +186,8 @@ func (l *streamLink) writeError(err error) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
+	case l.told:
+		return errLinkClosed
 	case l.cause != nil:
 		return l.cause
 	case !left || l.closed || l.ended:

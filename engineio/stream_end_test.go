@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"runtime"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -143,4 +144,50 @@ func TestStreamIsNotWrittenToWhenItHasEnded(t *testing.T) {
 			t.Errorf("%d bytes came", n)
 		}
 	})
+}
+
+// A peer that breaks a rule while it takes nothing is told of by the reader, though the write that waits for it may
+// come to fail first.
+func TestEndOfAStreamWhileAWriteWaits(t *testing.T) {
+	for name, c := range map[string]struct {
+		breaks func(p *streamPeer, send func())
+		reject string
+	}{
+		"violation": {func(p *streamPeer, send func()) {
+			send()
+			p.write("\x80")
+		}, RejectStream},
+		"size": {func(p *streamPeer, send func()) {
+			send()
+			p.write("\x7f\x00\x1f\xff\xff\xff\xff\xff\xff")
+		}, RejectMessageSize},
+		"time": {func(p *streamPeer, send func()) {
+			<-time.After(25 * time.Second)
+			p.want("2")
+			p.send("3")
+			p.write("\x7e\x7f\xff")
+			<-time.After(streamMessageTimeout - 2*time.Second)
+			send() // before the next ping is not answered
+			<-time.After(3 * time.Second)
+		}, RejectStreamLimit},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for range 20 {
+				bubble(t, nil, func(t *testing.T, e *env) {
+					p, rec := e.stream(nil)
+					c.breaks(p, func() {
+						for range 3 {
+							rec.socket.Send(SendOptions{}, text(strings.Repeat("x", 100_000)))
+						}
+						synctest.Wait()
+					})
+					synctest.Wait()
+					e.rejected(c.reject, 1)
+					p.conn.Close()
+					<-p.done
+					rec.want(TransportError)
+				})
+			}
+		})
+	}
 }
