@@ -259,21 +259,24 @@ func (l *streamLink) endLocked(cause error) {
 	go l.closeBeneath() // owned by the link, ends when rwc is closed
 }
 
-// closeBeneath closes rwc, and has its Read and Write return if that does not.
+// closeBeneath closes rwc, and has its Read and Write return if that does not. Each step follows the one before also
+// if that ends the goroutine.
 func (l *streamLink) closeBeneath() {
 	defer close(l.gone)
 	past := time.Unix(1, 0)
-	if d, ok := l.rwc.(interface{ SetWriteDeadline(time.Time) error }); ok {
-		l.mu.Lock()
-		busy := l.busy
-		l.mu.Unlock()
-		if busy { // Close may wait for the write
-			l.call("SetWriteDeadline", func([]byte) (int, error) { return 0, d.SetWriteDeadline(past) }, nil)
-		}
-	}
-	l.call("Close", func([]byte) (int, error) { return 0, l.rwc.Close() }, nil)
 	if d, ok := l.rwc.(interface{ SetReadDeadline(time.Time) error }); ok {
-		l.call("SetReadDeadline", func([]byte) (int, error) { return 0, d.SetReadDeadline(past) }, nil)
+		defer l.call("SetReadDeadline", func([]byte) (int, error) { return 0, d.SetReadDeadline(past) }, nil)
+	}
+	defer l.call("Close", func([]byte) (int, error) { return 0, l.rwc.Close() }, nil)
+	d, ok := l.rwc.(interface{ SetWriteDeadline(time.Time) error })
+	if !ok {
+		return
+	}
+	l.mu.Lock()
+	busy := l.busy
+	l.mu.Unlock()
+	if busy { // Close may wait for the write
+		l.call("SetWriteDeadline", func([]byte) (int, error) { return 0, d.SetWriteDeadline(past) }, nil)
 	}
 }
 

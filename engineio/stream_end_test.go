@@ -191,3 +191,24 @@ func TestEndOfAStreamWhileAWriteWaits(t *testing.T) {
 		})
 	}
 }
+
+// A tricky deadline is one of a stream that ends the goroutine that sets it.
+type trickyDeadline struct{ io.ReadWriteCloser }
+
+func (trickyDeadline) SetReadDeadline(time.Time) error  { runtime.Goexit(); return nil }
+func (trickyDeadline) SetWriteDeadline(time.Time) error { runtime.Goexit(); return nil }
+
+// A stream is closed, and left, also if what comes before Close ends the goroutine.
+func TestStreamWhoseDeadlinesExit(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, e *env) {
+		p, rec := e.stream(func(rwc io.ReadWriteCloser) io.ReadWriteCloser { return trickyDeadline{rwc} })
+		for range 3 {
+			rec.socket.Send(SendOptions{}, text(strings.Repeat("x", 100_000)))
+		}
+		synctest.Wait() // in Write
+		rec.socket.CloseWith(ParseError, false, "no")
+		<-p.done
+		rec.want(ParseError)
+		p.conn.Close()
+	})
+}
