@@ -131,7 +131,7 @@ func await[C io.Closer](ctx context.Context, s *ClientSocket, dial func() (C, er
 		select {
 		case results <- result{c, err}:
 		case <-ctx.Done():
-			if err == nil {
+			if err == nil && any(c) != nil { // the user's dial may return nothing
 				c.Close()
 			}
 		}

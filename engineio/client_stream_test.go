@@ -125,6 +125,10 @@ func TestClientStreamsThatDoNotOpen(t *testing.T) {
 			server.Close()
 			return client, nil
 		}, want: "context deadline exceeded"},
+		"nothing, late": {dial: func(context.Context, *http.Request) (io.ReadWriteCloser, error) {
+			<-time.After(500 * time.Millisecond)
+			return nil, nil
+		}, want: "context deadline exceeded"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			onStreams(t, c.serve, func(t *testing.T, s *streamScript, o *DialOptions) {
