@@ -2,8 +2,8 @@ package engineio
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"math"
 	"net"
@@ -96,7 +96,7 @@ func (d *clientDialer) stream(ctx context.Context, sid string) (link, error) {
 	})
 	open := &Prepared{typ: packet.Open}
 	if sid != "" {
-		open.m.Data = fmt.Appendf(nil, `{"sid":%q}`, sid)
+		open.m.Data, _ = json.Marshal(map[string]string{"sid": sid}) // can't fail
 	}
 	stop := context.AfterFunc(ctx, l.abort)
 	err = writePacket(l, open)

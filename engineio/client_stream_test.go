@@ -2,6 +2,7 @@ package engineio
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -330,5 +331,30 @@ func TestClientStreamHasOneWriter(t *testing.T) {
 		p.socket.Abort(ForcedClose, nil)
 		p.want(ForcedClose)
 		e.session(0).socket.Close()
+	})
+}
+
+// The id of a session is a string of JSON on a stream, whatever the server has put into it.
+func TestClientStreamQuotesTheID(t *testing.T) {
+	const id = "a\x07\"\U0001f600\u00a0"
+	heard := make(chan string, 1)
+	onStreams(t, func(c *memnet.Conn) { heard <- hearStream(c) }, func(t *testing.T, _ *streamScript, o *DialOptions) {
+		s := newClientSocket(o)
+		d, err := newClientDialer(s, "http://server", o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l, err := d.link(t.Context(), kindStream, id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var open struct{ SID string }
+		said := <-heard
+		if err := json.Unmarshal([]byte(said[1:]), &open); err != nil || open.SID != id {
+			t.Errorf("the server hears %q, which is %q, %v", said, open.SID, err)
+		}
+		l.abort()
+		l.wait()
+		d.close()
 	})
 }
