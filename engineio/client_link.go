@@ -2,8 +2,8 @@ package engineio
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"math"
 	"net"
@@ -96,7 +96,7 @@ func (d *clientDialer) stream(ctx context.Context, sid string) (link, error) {
 	})
 	open := &Prepared{typ: packet.Open}
 	if sid != "" {
-		open.m.Data = fmt.Appendf(nil, `{"sid":%q}`, sid)
+		open.m.Data, _ = json.Marshal(map[string]string{"sid": sid}) // can't fail
 	}
 	stop := context.AfterFunc(ctx, l.abort)
 	err = writePacket(l, open)
@@ -131,7 +131,7 @@ func await[C io.Closer](ctx context.Context, s *ClientSocket, dial func() (C, er
 		select {
 		case results <- result{c, err}:
 		case <-ctx.Done():
-			if err == nil {
+			if err == nil && any(c) != nil { // the user's dial may return nothing
 				c.Close()
 			}
 		}

@@ -2,6 +2,15 @@ package engineio
 
 import "sio.example/socketio/engineio/packet"
 
+// startReading starts the reader of a link, to which the caller gives a hold. It is owned by the session, ends with the
+// link, and unref lets Done go on.
+func (s *ClientSocket) startReading(l link, u *clientUpgrade) {
+	if l, ok := l.(*streamLink); ok {
+		l.exit = func() { go s.read(l, u) } // the same reader with its hold
+	}
+	go s.read(l, u) // see above
+}
+
 // read is the reader of a link; u is the upgrade that it belongs to until that has ended. See Socket.read for why
 // there is so little in it.
 func (s *ClientSocket) read(l link, u *clientUpgrade) {

@@ -128,7 +128,7 @@ func (s *ClientSocket) start(d *clientDialer, o opened, open func(*ClientSocket)
 // receiveFrom starts what receives, and the upgrade.
 func (s *ClientSocket) receiveFrom(d *clientDialer, o opened) {
 	if o.link != nil {
-		go s.read(o.link, nil) // the reader: owned by the session, ends with the connection, and unref lets Done go on
+		s.startReading(o.link, nil)
 		return
 	}
 	s.mu.Lock()

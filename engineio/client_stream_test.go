@@ -2,13 +2,16 @@ package engineio
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -123,6 +126,10 @@ func TestClientStreamsThatDoNotOpen(t *testing.T) {
 			server.Close()
 			return client, nil
 		}, want: "context deadline exceeded"},
+		"nothing, late": {dial: func(context.Context, *http.Request) (io.ReadWriteCloser, error) {
+			<-time.After(500 * time.Millisecond)
+			return nil, nil
+		}, want: "context deadline exceeded"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			onStreams(t, c.serve, func(t *testing.T, s *streamScript, o *DialOptions) {
@@ -223,5 +230,131 @@ func TestClientStreamOfAnUpgrade(t *testing.T) {
 		}
 		p.socket.Close()
 		p.want(ForcedClose)
+	})
+}
+
+// A Read that ends the goroutine ends the session, or the upgrade, and nobody waits for its reader.
+func TestClientStreamWhoseReadExits(t *testing.T) {
+	var r *trickster
+	onStreams(t, func(c *memnet.Conn) {
+		hearStream(c)
+		sayStream(c, openWebSocket, "4a")
+		hearStream(c)
+		r.on("Read", runtime.Goexit)
+		sayStream(c, "4b")
+	}, func(t *testing.T, _ *streamScript, o *DialOptions) {
+		dial := o.DialStream
+		o.DialStream = func(ctx context.Context, q *http.Request) (io.ReadWriteCloser, error) {
+			c, err := dial(ctx, q)
+			r = &trickster{ReadWriteCloser: c}
+			return r, err
+		}
+		p, err := dialEndpoint(t, "http://server", o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.expect(text("a"))
+		p.send(text("go"))
+		p.want(TransportClose)
+	})
+}
+
+func TestClientStreamOfAnUpgradeWhoseReadExits(t *testing.T) {
+	bubble(t, &Options{Transports: []string{transportPolling, transportStream}}, func(t *testing.T, e *env) {
+		e.onMsg = echo
+		o := e.clientOptions(transportPolling, transportStream)
+		o.DialStream = func(context.Context, *http.Request) (io.ReadWriteCloser, error) {
+			client, server := memnet.Pipe(0)
+			r := &trickster{ReadWriteCloser: client}
+			r.on("Read", runtime.Goexit)
+			go func() { // ends with the connection
+				hearStream(server)
+				sayStream(server, "3probe")
+				io.Copy(io.Discard, server)
+				server.Close()
+			}()
+			return r, nil
+		}
+		upgrades := make(chan error, 1)
+		o.Trace = &Trace{Upgrade: func(_ string, err error) { upgrades <- err }}
+		p := e.join(o)
+		begun := time.Now()
+		if err := <-upgrades; err == nil || time.Since(begun) > time.Second {
+			t.Errorf("the upgrade ends after %v with %v", time.Since(begun), err)
+		}
+		p.send(text("b"))
+		p.expect(text("b"))
+		p.socket.Close()
+		p.want(ForcedClose)
+	})
+}
+
+// A slow stream is a stream whose writes, from the second on, take their time. It counts how many go on at once.
+type slowStream struct {
+	io.ReadWriteCloser
+	writes, inside, most atomic.Int32
+}
+
+func (s *slowStream) Write(p []byte) (int, error) {
+	s.most.Store(max(s.most.Load(), s.inside.Add(1)))
+	defer s.inside.Add(-1)
+	if s.writes.Add(1) > 1 {
+		<-time.After(3 * time.Second)
+	}
+	return s.ReadWriteCloser.Write(p)
+}
+
+// A server that answers a probe before it can have it does not get two goroutines into Write at once.
+func TestClientStreamHasOneWriter(t *testing.T) {
+	bubble(t, &Options{Transports: []string{transportPolling, transportStream}}, func(t *testing.T, e *env) {
+		o := e.clientOptions(transportPolling, transportStream)
+		client, server := memnet.Pipe(0)
+		stream := &slowStream{ReadWriteCloser: client}
+		o.DialStream = dials(stream, nil)
+		heard := make(chan []string)
+		go func() { // ends with the stream
+			sayStream(server, "3probe")
+			heard <- []string{hearStream(server)[:1], hearStream(server), hearStream(server)}
+			io.Copy(io.Discard, server)
+			server.Close()
+		}()
+		p := e.join(o)
+		<-time.After(time.Second)
+		e.session(0).socket.Send(SendOptions{}, text("x")) // ends the GET that is pending
+		if got := <-heard; !slices.Equal(got, []string{"0", "2probe", "5"}) {
+			t.Errorf("the server hears %q", got)
+		}
+		if n := stream.most.Load(); n != 1 {
+			t.Errorf("%d goroutines in Write", n)
+		}
+		p.expect(text("x"))
+		p.socket.Abort(ForcedClose, nil)
+		p.want(ForcedClose)
+		e.session(0).socket.Close()
+	})
+}
+
+// The id of a session is a string of JSON on a stream, whatever the server has put into it.
+func TestClientStreamQuotesTheID(t *testing.T) {
+	const id = "a\x07\"\U0001f600\u00a0"
+	heard := make(chan string, 1)
+	onStreams(t, func(c *memnet.Conn) { heard <- hearStream(c) }, func(t *testing.T, _ *streamScript, o *DialOptions) {
+		s := newClientSocket(o)
+		d, err := newClientDialer(s, "http://server", o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l, err := d.link(t.Context(), kindStream, id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var open struct{ SID string }
+		said := <-heard
+		if err := json.Unmarshal([]byte(said[1:]), &open); err != nil || open.SID != id {
+			t.Errorf("the server hears %q, which is %q, %v", said, open.SID, err)
+		}
+		l.abort()
+		l.wait()
+		d.close()
 	})
 }

@@ -92,7 +92,7 @@ func (s *ClientSocket) dialUpgrade(d *clientDialer, u *clientUpgrade) {
 		l.wait()
 		return
 	}
-	go s.read(l, u) // the reader: owned by the session, ends with the link, and unref lets Done go on
+	s.startReading(l, u)
 	s.tracePacket(u.kind, true, probePacket.packet())
 	writePacket(l, probePacket) // if it fails, so does read
 }

@@ -82,6 +82,7 @@ type streamLink struct {
 	busy   bool          // somebody writes
 	closed bool          // close or abort was called
 	ended  bool          // rwc is being closed
+	told   bool          // cause is what the reader tells the session
 	reads  atomic.Uint32 // calls of rwc.Read that have begun, and that have returned
 	cause  error         // why read and writes fail, if that is not what rwc says
 	broken *brokenWrite
@@ -224,10 +225,9 @@ func (l *streamLink) read() (isBinary bool, data []byte, err error) {
 	}
 	l.count(0)
 	if err != nil {
-		in.err = l.explain(err)
+		in.err = l.endReading(err)
 		bufpool.Put(in.buf)
 		in.buf, in.pos, in.msg = nil, 0, nil
-		l.abort()
 		return false, nil, in.err
 	}
 	isBinary, data = in.binary, in.msg
@@ -239,10 +239,33 @@ func (l *streamLink) read() (isBinary bool, data []byte, err error) {
 	return isBinary, data, nil
 }
 
-// explain is what read returns because of err.
-func (l *streamLink) explain(err error) error {
+// endReading ends the link because of err, and returns what read does. The reader tells the session: a write that
+// fails because of this knows less.
+func (l *streamLink) endReading(err error) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	err = l.explainLocked(err)
+	l.tellLocked(err)
+	return err
+}
+
+// endFrame ends the link because a frame takes too long. It runs on a goroutine of the timer.
+func (l *streamLink) endFrame() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.tellLocked(errStreamTimeout)
+}
+
+// tellLocked ends the link, and leaves it to the reader to tell why, unless it has ended already.
+func (l *streamLink) tellLocked(cause error) {
+	if !l.ended && !l.closed && l.cause == nil {
+		l.told = true
+	}
+	l.endLocked(cause)
+}
+
+// explainLocked is why reading has ended with err.
+func (l *streamLink) explainLocked(err error) error {
 	switch {
 	case l.cause != nil:
 		return l.cause
@@ -327,7 +350,7 @@ func (l *streamLink) fill(room []byte) error {
 	if inside && !in.timed {
 		in.timed = true
 		if in.deadline == nil {
-			in.deadline = standstill.AfterFunc(l.limits.messageTimeout, func() { l.end(errStreamTimeout) })
+			in.deadline = standstill.AfterFunc(l.limits.messageTimeout, l.endFrame)
 		} else {
 			in.deadline.Reset(l.limits.messageTimeout)
 		}
@@ -374,7 +397,7 @@ func (l *streamLink) readSome(p []byte) (int, error) {
 		ended := l.ended
 		l.mu.Unlock()
 		if ended {
-			return 0, io.ErrClosedPipe // see explain
+			return 0, io.ErrClosedPipe // see explainLocked
 		}
 		n, err := l.callRead(p)
 		switch {

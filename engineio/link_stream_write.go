@@ -32,6 +32,8 @@ func (l *streamLink) tryWrite(frames []byte) (all bool, err error) {
 // writableLocked is why nothing can be written any more.
 func (l *streamLink) writableLocked() error {
 	switch {
+	case l.told:
+		return errLinkClosed
 	case l.cause != nil:
 		return l.cause
 	case l.closed || l.ended:
@@ -42,16 +44,34 @@ func (l *streamLink) writableLocked() error {
 	return nil
 }
 
+// writeFrames waits for its turn: what a client has sent as a probe may be on its way when the link is the transport.
 func (l *streamLink) writeFrames(bufs ...[]byte) error {
 	l.mu.Lock()
-	if err := l.writableLocked(); err != nil {
-		l.mu.Unlock()
-		return err
+	for {
+		if err := l.writableLocked(); err != nil {
+			l.mu.Unlock()
+			return err
+		}
+		if !l.busy {
+			break
+		}
+		l.awaitTurnLocked()
 	}
 	owed := l.owed
 	l.owed, l.busy = nil, true
 	l.mu.Unlock()
 	return l.writeOut(owed, bufs)
+}
+
+// awaitTurnLocked waits until somebody who writes has ended, and lets go of the lock meanwhile.
+func (l *streamLink) awaitTurnLocked() {
+	if l.turn == nil {
+		l.turn = make(chan struct{})
+	}
+	turn := l.turn
+	l.mu.Unlock()
+	<-turn // each write has a limit
+	l.mu.Lock()
 }
 
 // writeOut writes owed, and then the buffers. The caller has made the link busy.
@@ -166,6 +186,8 @@ func (l *streamLink) writeError(err error) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
+	case l.told:
+		return errLinkClosed
 	case l.cause != nil:
 		return l.cause
 	case !left || l.closed || l.ended:
@@ -189,15 +211,17 @@ func (l *streamLink) close(websocket.Status, string) {
 // closeAfterWrite ends the connection when what was accepted is out.
 func (l *streamLink) closeAfterWrite() {
 	l.mu.Lock()
+	if l.ended { // before this goroutine came to run
+		l.mu.Unlock()
+		return
+	}
 	l.timer = time.AfterFunc(l.limits.closeTimeout, l.abort) // stopped by end
 	for l.busy {
-		if l.turn == nil {
-			l.turn = make(chan struct{})
-		}
-		turn := l.turn
+		l.awaitTurnLocked() // by l.timer at the latest
+	}
+	if l.ended { // meanwhile
 		l.mu.Unlock()
-		<-turn // the writer ends, by l.timer at the latest
-		l.mu.Lock()
+		return
 	}
 	owed := l.owed
 	l.owed, l.busy = nil, true
@@ -235,21 +259,24 @@ func (l *streamLink) endLocked(cause error) {
 	go l.closeBeneath() // owned by the link, ends when rwc is closed
 }
 
-// closeBeneath closes rwc, and has its Read and Write return if that does not.
+// closeBeneath closes rwc, and has its Read and Write return if that does not. Each step follows the one before also
+// if that ends the goroutine.
 func (l *streamLink) closeBeneath() {
 	defer close(l.gone)
 	past := time.Unix(1, 0)
-	if d, ok := l.rwc.(interface{ SetWriteDeadline(time.Time) error }); ok {
-		l.mu.Lock()
-		busy := l.busy
-		l.mu.Unlock()
-		if busy { // Close may wait for the write
-			l.call("SetWriteDeadline", func([]byte) (int, error) { return 0, d.SetWriteDeadline(past) }, nil)
-		}
-	}
-	l.call("Close", func([]byte) (int, error) { return 0, l.rwc.Close() }, nil)
 	if d, ok := l.rwc.(interface{ SetReadDeadline(time.Time) error }); ok {
-		l.call("SetReadDeadline", func([]byte) (int, error) { return 0, d.SetReadDeadline(past) }, nil)
+		defer l.call("SetReadDeadline", func([]byte) (int, error) { return 0, d.SetReadDeadline(past) }, nil)
+	}
+	defer l.call("Close", func([]byte) (int, error) { return 0, l.rwc.Close() }, nil)
+	d, ok := l.rwc.(interface{ SetWriteDeadline(time.Time) error })
+	if !ok {
+		return
+	}
+	l.mu.Lock()
+	busy := l.busy
+	l.mu.Unlock()
+	if busy { // Close may wait for the write
+		l.call("SetWriteDeadline", func([]byte) (int, error) { return 0, d.SetWriteDeadline(past) }, nil)
 	}
 }
 

@@ -16,8 +16,8 @@ type probe struct {
 	wake  time.Duration // when timer fires
 }
 
-// beginUpgrade lets l begin to upgrade the session, if it may. The reader, which the caller starts, gets a ref in any
-// case.
+// beginUpgrade lets l begin to upgrade the session, if it may. The caller has a ref; the reader, which it starts, gets
+// one in any case.
 func (s *Socket) beginUpgrade(l link, pong []byte) *probe {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -124,44 +124,73 @@ func (s *Socket) readUpgrade(p *probe) {
 func (s *Socket) probing(p *probe) bool {
 	for {
 		binary, data, err := p.link.read()
-		in := inViolation
-		switch {
-		case err != nil:
-			in = inLost
-		case binary:
-		case string(data) == "2probe":
-			in = inProbe
-		case string(data) == "5":
-			in = inCommit
-		}
-		s.mu.Lock()
-		if !s.probedLocked(p) { // timed out, or the session is closed
-			s.mu.Unlock()
-			return false
-		}
-		fx, abandoned := s.stepLocked(in)
-		var wait chan struct{}
-		if fx&fxSwitch != 0 && s.poll != nil {
-			wait = s.poll.delivered
-		}
-		s.mu.Unlock()
-		switch {
-		case fx&fxSwitch != 0:
-			if wait != nil {
-				<-wait // the last POST is still delivering; ends when the Handler has taken its messages
-			}
+		switch s.probeSaid(p, binary, data, err) {
+		case probeSwitched:
 			return true
-		case fx&fxPong != 0:
-			if p.link.writeFrames(p.pong) != nil {
-				continue // Read tells
-			}
-		case abandoned != nil:
-			s.server.counters.reject(RejectUpgradeViolation)
-			abandoned.close(websocket.ProtocolError, "probe expected")
-			return false
-		default:
-			s.server.counters.reject(RejectUpgradeLost)
+		case probeOver:
 			return false
 		}
 	}
+}
+
+// A probeVerdict is what becomes of a probe.
+type probeVerdict uint8
+
+const (
+	probeOn       probeVerdict = iota
+	probeSwitched              // it is the transport now
+	probeOver                  // it will not be
+)
+
+// probeSaid does what is to be done about what was read from a link that upgrades.
+func (s *Socket) probeSaid(p *probe, binary bool, data []byte, err error) probeVerdict {
+	returned := false
+	defer func() {
+		if !returned { // a stream of the user's, or a Logger, has ended the goroutine
+			go s.readUpgrade(p) // the same reader with its ref
+		}
+	}()
+	v := s.stepProbe(p, binary, data, err)
+	returned = true
+	return v
+}
+
+func (s *Socket) stepProbe(p *probe, binary bool, data []byte, err error) probeVerdict {
+	in := inViolation
+	switch {
+	case err != nil:
+		in = inLost
+	case binary:
+	case string(data) == "2probe":
+		in = inProbe
+	case string(data) == "5":
+		in = inCommit
+	}
+	s.mu.Lock()
+	if !s.probedLocked(p) { // timed out, or the session is closed
+		s.mu.Unlock()
+		return probeOver
+	}
+	fx, abandoned := s.stepLocked(in)
+	var wait chan struct{}
+	if fx&fxSwitch != 0 && s.poll != nil {
+		wait = s.poll.delivered
+	}
+	s.mu.Unlock()
+	switch {
+	case fx&fxSwitch != 0:
+		if wait != nil {
+			<-wait // the last POST is still delivering; ends when the Handler has taken its messages
+		}
+		return probeSwitched
+	case fx&fxPong != 0:
+		p.link.writeFrames(p.pong) // if it fails, Read tells
+		return probeOn
+	case abandoned != nil:
+		s.server.counters.reject(RejectUpgradeViolation)
+		abandoned.close(websocket.ProtocolError, "probe expected")
+	default:
+		s.server.counters.reject(RejectUpgradeLost)
+	}
+	return probeOver
 }

@@ -40,9 +40,16 @@ func (s *Server) ServeStream(ctx context.Context, rwc io.ReadWriteCloser, r *htt
 		}).WithContext(ctx)
 	}
 	l := newStreamLink(rwc, &s.streams)
+	returned := false
 	defer l.wait()
+	defer func() {
+		if !returned && l.exit == nil { // user code has ended the goroutine, or panics, and no session has the stream
+			l.abort()
+		}
+	}()
 	defer context.AfterFunc(ctx, func() { l.end(context.Cause(ctx)) })()
 	err := s.serveStream(l, r)
+	returned = true
 	if err != nil {
 		l.close(websocket.ProtocolError, "")
 	}
@@ -119,12 +126,14 @@ func (s *Server) refuseStream(r *http.Request, e *refusal) error {
 // upgradeToStream lets a stream begin an upgrade, as openProbe does with a WebSocket.
 func (s *Server) upgradeToStream(l *streamLink, r *http.Request, id string) error {
 	sock := s.socket(id)
-	if sock == nil {
+	if sock == nil || !sock.ref() { // it may close right now
 		return s.refuseStream(r, errSession)
 	}
+	defer sock.unref()
 	p := sock.beginUpgrade(l, streamProbeFrame)
 	if p == nil {
 		s.counters.reject(RejectUpgrade)
+		l.exit = func() { go sock.readOut(l) } // the same reader with its ref
 		l.close(websocket.ProtocolError, "no upgrade possible")
 		sock.readOut(l)
 		return &RequestError{Message: "no upgrade possible"}
