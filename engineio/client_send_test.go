@@ -13,12 +13,14 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"sio.example/socketio/engineio/packet"
 	"sio.example/socketio/internal/memnet"
 	"sio.example/socketio/internal/websocket"
 )
@@ -307,5 +309,44 @@ func TestClientSendAllocations(t *testing.T) {
 	<-s.Done()
 	if err := s.Send(SendOptions{}, m); err != ErrClosed {
 		t.Error(err)
+	}
+}
+
+// A Trace that ends the goroutine of Flush, or panics on it, ends the session, and nobody waits for its writer.
+func TestClientTraceThatExitsInFlush(t *testing.T) {
+	for how, exit := range map[string]func(){"panic": func() { panic("x") }, "Goexit": runtime.Goexit} {
+		for _, transport := range []string{transportWebSocket, transportStream} {
+			t.Run(how+" "+transport, func(t *testing.T) {
+				bubble(t, &Options{Transports: []string{transport}}, func(t *testing.T, e *env) {
+					var armed atomic.Bool
+					o := e.clientOptions(transport)
+					o.Trace = &Trace{Packet: func(_ string, sent bool, _ packet.Packet) {
+						if sent && armed.CompareAndSwap(true, false) {
+							exit()
+						}
+					}}
+					var stream *streamPeer
+					o.DialStream = func(context.Context, *http.Request) (io.ReadWriteCloser, error) {
+						stream = e.serve(context.Background(), nil, nil)
+						return stream.conn, nil
+					}
+					p := e.join(o)
+					synctest.Wait()
+					armed.Store(true)
+					p.socket.Send(SendOptions{Defer: true}, text("x"))
+					done := make(chan struct{})
+					go func() { // ends with Flush
+						defer close(done)
+						defer func() { recover() }()
+						p.socket.Flush()
+					}()
+					<-done
+					p.want(TransportClose)
+					if stream != nil {
+						<-stream.done
+					}
+				})
+			})
+		}
 	}
 }

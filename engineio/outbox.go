@@ -180,9 +180,8 @@ func (b *batch) put() {
 func (b *batch) flush() {
 	returned := false
 	defer func() {
-		if !returned { // a stream of the user's has ended the goroutine
-			b.err = errExited
-			go b.flush() // the same writer, with what it has
+		if !returned { // a stream of the user's, or a Trace, has ended the goroutine
+			b.handOver()
 		}
 	}()
 	for more := len(b.items) > 0 || b.tried || b.sender.next(b); more; more = b.sender.next(b) {
@@ -197,12 +196,26 @@ func (b *batch) flush() {
 
 // flushInline is flush for a caller that must not be blocked: what cannot be written at once is left to a goroutine.
 func (b *batch) flushInline() {
+	returned := false
+	defer func() {
+		if !returned { // a Trace has ended the goroutine, or panics
+			b.handOver()
+		}
+	}()
 	b.frame()
-	if b.small() && b.try() && b.err == nil && !b.sender.next(b) {
+	done := b.small() && b.try() && b.err == nil && !b.sender.next(b)
+	returned = true
+	if done {
 		b.put()
 		return
 	}
 	go b.flush() // owned by the session, ends when nothing is queued or the session closed; it goes on with b and its ref
+}
+
+// handOver has another goroutine end the session, and give back the right to write.
+func (b *batch) handOver() {
+	b.err = errExited
+	go b.flush() // the same writer, with what it has
 }
 
 // frame makes the frames, unless they are made or owed.
