@@ -55,7 +55,10 @@ func (l *streamLink) writeFrames(bufs ...[]byte) error {
 		if !l.busy {
 			break
 		}
-		l.awaitTurnLocked()
+		turn := l.turnLocked()
+		l.mu.Unlock()
+		<-turn
+		l.mu.Lock()
 	}
 	owed := l.owed
 	l.owed, l.busy = nil, true
@@ -63,15 +66,12 @@ func (l *streamLink) writeFrames(bufs ...[]byte) error {
 	return l.writeOut(owed, bufs)
 }
 
-// awaitTurnLocked waits until somebody who writes has ended, and lets go of the lock meanwhile.
-func (l *streamLink) awaitTurnLocked() {
+// turnLocked is closed when somebody who writes has ended. Each write has a limit.
+func (l *streamLink) turnLocked() <-chan struct{} {
 	if l.turn == nil {
 		l.turn = make(chan struct{})
 	}
-	turn := l.turn
-	l.mu.Unlock()
-	<-turn // each write has a limit
-	l.mu.Lock()
+	return l.turn
 }
 
 // writeOut writes owed, and then the buffers. The caller has made the link busy.
@@ -217,7 +217,10 @@ func (l *streamLink) closeAfterWrite() {
 	}
 	l.timer = time.AfterFunc(l.limits.closeTimeout, l.abort) // stopped by end
 	for l.busy {
-		l.awaitTurnLocked() // by l.timer at the latest
+		turn := l.turnLocked()
+		l.mu.Unlock()
+		<-turn // by l.timer at the latest
+		l.mu.Lock()
 	}
 	if l.ended { // meanwhile
 		l.mu.Unlock()
