@@ -313,6 +313,7 @@ func TestClientStreamHasOneWriter(t *testing.T) {
 		o.DialStream = dials(stream, nil)
 		heard := make(chan []string)
 		go func() { // ends with the stream
+			<-time.After(500 * time.Millisecond) // a GET is pending, and the probe under way
 			sayStream(server, "3probe")
 			heard <- []string{hearStream(server)[:1], hearStream(server), hearStream(server)}
 			io.Copy(io.Discard, server)
