@@ -213,10 +213,15 @@ func abort(b *bothEnds) {
 }
 
 // wantLost waits for ends that nobody wanted. With polling a request has failed at the client; the server notices that
-// at once, or when no other one comes.
+// at once, or when no other one comes. If it is the first to notice, the other request may tell the client.
 func (b *bothEnds) wantLost() {
 	b.t.Helper()
 	b.server.ended()
+	b.client.ended()
+	if b.route.polls() && b.client.reason == TransportClose {
+		b.want(TransportClose, TransportError)
+		return
+	}
 	if b.route.polls() {
 		b.want(TransportError, b.server.reason)
 	} else {
