@@ -78,7 +78,8 @@ func (b BroadcastOperator) Emit(name string, args ...any) error {
 // all have answered, at once if there is nobody: no answers and no error. ctx is the timeout.
 //
 // Otherwise the answers that have come are returned with an error. It matches ctx.Err() when that is done first;
-// adapter.ErrGone when clients have left; ErrTooManyAcks when some could not be asked; an *adapter.MissingError says
+// adapter.ErrGone when clients have left; ErrTooManyAcks when some could not be asked, or sent
+// more than their connections may hold while the others are waited for; an *adapter.MissingError says
 // which servers of a cluster have not answered. Clients for whom a volatile event is dropped are waited for until ctx
 // is done.
 func (b BroadcastOperator) EmitWithAck(ctx context.Context, name string, args ...any) ([]Args, error) {

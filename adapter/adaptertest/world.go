@@ -434,7 +434,7 @@ func (m *member) Deliver(e adapter.Encoded, to *adapter.Target) {
 }
 
 func (m *member) DeliverWithAck(
-	e adapter.Encoded, id uint64, to *adapter.Target, ack func(adapter.Member, parser.Args),
+	e adapter.Encoded, id uint64, to *adapter.Target, ack func(adapter.Member, adapter.Acknowledgement),
 ) error {
 	enc := e.(*encoded)
 	if enc.flushed || enc.id != id {
@@ -452,12 +452,12 @@ func (m *member) DeliverWithAck(
 	if m.acks == nil {
 		m.acks = make(map[uint64]func(parser.Args))
 	}
-	m.acks[id] = func(args parser.Args) { ack(m, args) }
+	m.acks[id] = func(args parser.Args) { ack(m, adapter.Acknowledgement{Args: args}) }
 	m.asked = append(m.asked, id)
 	m.record(enc, to)
 	m.mu.Unlock()
 	if m.answer != nil {
-		m.answer(m, enc.name, func(args parser.Args) { m.ForgetAck(id); ack(m, args) })
+		m.answer(m, enc.name, func(args parser.Args) { m.ForgetAck(id); ack(m, adapter.Acknowledgement{Args: args}) })
 	}
 	return nil
 }
@@ -468,6 +468,8 @@ func (m *member) ForgetAck(id uint64) {
 	delete(m.acks, id)
 	m.notify()
 }
+
+func (m *member) ReleaseAck(int) {}
 
 func (m *member) Sealed(seal.Mark) {}
 
