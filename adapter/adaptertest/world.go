@@ -307,6 +307,7 @@ type member struct {
 
 	mu       sync.Mutex
 	left     bool
+	noData   bool // nothing was stored with it
 	leaving  atomic.Bool
 	received map[string]int // copies of each event
 	log      []string
@@ -478,7 +479,11 @@ func (m *member) Describe() adapter.Socket {
 		m.describe()
 	}
 	h := &adapter.Handshake{RemoteAddr: "192.0.2.1", Host: m.id}
-	return adapter.Socket{ID: m.id, Handshake: h, Rooms: m.rooms(), Data: map[string]any{"id": m.id}}
+	s := adapter.Socket{ID: m.id, Handshake: h, Rooms: m.rooms()}
+	if !m.noData {
+		s.Data = map[string]any{"id": m.id}
+	}
+	return s
 }
 
 func (m *member) Disconnect(close bool) {

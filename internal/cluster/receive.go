@@ -2,8 +2,6 @@ package cluster
 
 import (
 	"context"
-
-	"sio.example/socketio/parser"
 )
 
 // receive handles what comes over a topic. It is called by the Bus, and does not wait but for members to be queued
@@ -140,7 +138,7 @@ func (n *node) fetch(ctx context.Context, m *message) {
 		info, err := describe(&found[i])
 		if err != nil { // Data that cannot be encoded
 			n.report("publish", err)
-			found[i].Data = parser.Args{}
+			found[i].Data = nil
 			if info, err = describe(&found[i]); err != nil {
 				continue
 			}
