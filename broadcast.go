@@ -253,7 +253,7 @@ func (l *local) Flush(e adapter.Encoded) {
 		}
 	}
 	l.srv.stats.eventsOut.Add(uint64(len(b.reached)))
-	defer b.free() // also if a listener calls runtime.Goexit
+	defer b.free()
 	var heard []*Socket
 	for _, s := range b.reached {
 		if s.hasOutgoingListeners() {
@@ -261,8 +261,13 @@ func (l *local) Flush(e adapter.Encoded) {
 		}
 	}
 	if heard != nil {
-		// reported by each
-		dispatch.RunAll(&l.srv.guard, heard, func(s *Socket) { s.notifyOutgoing(b.packet) }, func(error) {})
+		dispatch.Announce(func() { // here too, since the next goroutine does not have our stack
+			_ = l.srv.guard.Contain(func() error { // ours may be the adapter's
+				// reported by each
+				dispatch.RunAll(&l.srv.guard, heard, func(s *Socket) { s.notifyOutgoing(b.packet) }, func(error) {})
+				return nil
+			})
+		})
 	}
 }
 

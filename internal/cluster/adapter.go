@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"time"
 
@@ -58,7 +59,9 @@ func (n *node) BroadcastWithAck(
 		ctx, cancel := context.WithCancel(ctx)
 		delivered, finished := make(chan struct{}), make(chan error, 1)
 		go func() { // owned by this call, which waits for it
-			finished <- n.askHere(ctx, p, to, r, delivered)
+			err := errExited
+			defer func() { finished <- err }()
+			err = n.askHere(ctx, p, to, r, delivered)
 		}()
 		defer func() {
 			n.endRequest(r)
@@ -97,6 +100,12 @@ func (n *node) BroadcastWithAck(
 func (n *node) askHere(
 	ctx context.Context, p *parser.Packet, to adapter.Target, r *request, delivered chan struct{},
 ) (failed error) {
+	exits := true
+	defer func() {
+		if exits {
+			r.finish(n.id, false, errExited)
+		}
+	}()
 	for args, err := range n.Memory.DeliverWithAck(ctx, p, to, func(int) { close(delivered) }) {
 		if err == nil {
 			r.local(args)
@@ -104,6 +113,7 @@ func (n *node) askHere(
 		}
 		failed = err
 	}
+	exits = false
 	if !isClosed(delivered) {
 		return failed
 	}
@@ -113,6 +123,9 @@ func (n *node) askHere(
 	r.finish(n.id, false, failed)
 	return nil
 }
+
+// errExited is the error of a node whose parser or listeners called runtime.Goexit.
+var errExited = errors.New("cluster: user code called runtime.Goexit")
 
 func isClosed(ch <-chan struct{}) bool {
 	select {

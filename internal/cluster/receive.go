@@ -98,15 +98,25 @@ func (n *node) ask(m *message) error {
 	asked := make(chan struct{})
 	ok := n.serve(m, func(ctx context.Context) {
 		var sent uint64
-		var failed error
+		failed := errExited
 		delivered := false
+		defer func() { // also if user code calls runtime.Goexit
+			if !delivered {
+				close(asked)
+			}
+			if ctx.Err() == nil {
+				done := &message{Request: m.Request, Count: sent, Error: textOf(failed)}
+				n.publish(n.answerTopic(m.Node), kindDone, done)
+			}
+		}()
+		var last error
 		deliver := func(int) {
 			delivered = true
 			close(asked)
 		}
 		for args, err := range n.Memory.DeliverWithAck(ctx, p, m.Target, deliver) {
 			if err != nil {
-				failed = err
+				last = err
 				continue
 			}
 			frames, err := encodeArgs(args)
@@ -116,13 +126,7 @@ func (n *node) ask(m *message) error {
 			sent++ // also if that gets lost: then the other node knows
 			n.publish(n.answerTopic(m.Node), kindAnswer, &message{Request: m.Request, Frames: frames})
 		}
-		if !delivered {
-			close(asked)
-		}
-		if ctx.Err() == nil {
-			done := &message{Request: m.Request, Count: sent, Error: textOf(failed)}
-			n.publish(n.answerTopic(m.Node), kindDone, done)
-		}
+		failed = last
 	})
 	if ok {
 		<-asked
