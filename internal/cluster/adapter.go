@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"sync"
 	"time"
 
 	"sio.example/socketio/adapter"
@@ -48,9 +49,6 @@ func (n *node) BroadcastWithAck(
 	}
 	return func(yield func(parser.Args, error) bool) {
 		frames, err := encodePacket(p)
-		if err == nil {
-			err = n.Ready(ctx)
-		}
 		if err != nil {
 			yield(parser.Args{}, err)
 			return
@@ -63,10 +61,12 @@ func (n *node) BroadcastWithAck(
 			defer func() { finished <- err }()
 			err = n.askHere(ctx, p, to, r, delivered)
 		}()
+		var asking sync.WaitGroup
 		defer func() {
 			n.endRequest(r)
 			cancel()
 			<-finished
+			asking.Wait()
 		}()
 		select {
 		case <-delivered:
@@ -77,7 +77,21 @@ func (n *node) BroadcastWithAck(
 				return
 			}
 		}
-		n.publish(n.topic, kindAsk, &message{Target: to, Frames: frames, Request: r.id, Timeout: timeout(ctx)})
+		ask := func() {
+			n.publish(n.topic, kindAsk, &message{Target: to, Frames: frames, Request: r.id, Timeout: timeout(ctx)})
+		}
+		if isClosed(n.ready) {
+			ask()
+		} else { // the members of this node need not wait for that
+			r.await(connecting)
+			asking.Go(func() { // owned by this call, which waits for it
+				if n.Ready(ctx) == nil {
+					n.awaitPeers(r)
+					ask()
+					r.finish(connecting, false, nil)
+				}
+			})
+		}
 		err = n.collect(ctx, r, func(res result) bool {
 			args, err := res.args, error(nil)
 			if res.m != nil {

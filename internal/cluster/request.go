@@ -46,6 +46,25 @@ func (n *node) newRequest(self bool) *request {
 	return r
 }
 
+// connecting is waited for, like a node, until other nodes can be asked.
+const connecting = ""
+
+// await has r wait for a node.
+func (r *request) await(node string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.waiting[node] = 0
+}
+
+// awaitPeers has r wait for all nodes that are known now.
+func (n *node) awaitPeers(r *request) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for id := range n.peers {
+		r.await(id)
+	}
+}
+
 // endRequest forgets r. Nodes that have not answered are told that nobody waits any more.
 func (n *node) endRequest(r *request) {
 	n.mu.Lock()
@@ -53,6 +72,7 @@ func (n *node) endRequest(r *request) {
 	n.mu.Unlock()
 	r.mu.Lock()
 	delete(r.waiting, n.id)
+	delete(r.waiting, connecting)
 	waits := len(r.waiting) > 0
 	r.mu.Unlock()
 	if waits {
@@ -162,7 +182,7 @@ func (r *request) outcome(self string, err error) error {
 	missing := slices.Clone(r.gone)
 	if err != nil {
 		missing = slices.AppendSeq(missing, maps.Keys(r.waiting))
-		missing = slices.DeleteFunc(missing, func(node string) bool { return node == self })
+		missing = slices.DeleteFunc(missing, func(node string) bool { return node == self || node == connecting })
 	}
 	slices.Sort(missing)
 	switch {

@@ -66,6 +66,31 @@ func (c *servers) heard() []string {
 	return all
 }
 
+// A deafBus cannot be subscribed to.
+type deafBus struct{ *membus.Bus }
+
+func (deafBus) Subscribe(context.Context, string, func([]byte)) (func(), error) {
+	return nil, errors.New("broker is away")
+}
+
+// The clients of a server are asked while it is not connected to the others.
+func TestBroadcastWithAckWhileTheBrokerIsAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		bus := membus.New(membus.Faults{}).Node()
+		t.Cleanup(func() { _ = bus.Close() })
+		srv := siotest.NewServer(t, &siotest.Options{
+			Server: &socketio.Options{Adapter: cluster.New(deafBus{bus}, nil)},
+		})
+		srv.Dial("/", nil).On("q", func(_ context.Context, e *client.Event) error { return e.Ack(1) })
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		got, err := srv.IO().EmitWithAck(ctx, "q")
+		if len(got) != 1 || !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("%v, %v", got, err)
+		}
+	})
+}
+
 func TestServers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newServers(t, membus.Faults{Seed: 1, Reorder: true, Duplicate: 300})
