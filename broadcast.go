@@ -3,6 +3,7 @@ package socketio
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"sio.example/socketio/adapter"
 	"sio.example/socketio/engineio"
@@ -279,9 +280,16 @@ func (b *broadcast) free() {
 	broadcasts.Put(b)
 }
 
+var errNoListener = errors.New("nobody listens to the event")
+
 // ServerSide gives an event of another server to the namespace's listeners.
 func (l *local) ServerSide(ctx context.Context, name string, args Args, wantAck bool) (Args, error) {
 	n := (*Namespace)(l)
+	if wantAck && !slices.ContainsFunc(n.remote.Snapshot(), func(h dispatch.Listener[Handler]) bool {
+		return h.Name == name
+	}) {
+		return Args{}, errNoListener
+	}
 	answer := make(chan Args, 1)
 	var reply func(args []any) error
 	if wantAck {

@@ -78,7 +78,7 @@ func (n *node) BroadcastWithAck(
 			}
 		}
 		ask := func() {
-			n.publish(n.topic, kindAsk, &message{Target: to, Frames: frames, Request: r.id, Timeout: timeout(ctx)})
+			n.publishRequest(kindAsk, &message{Target: to, Frames: frames, Timeout: timeout(ctx)}, r)
 		}
 		if isClosed(n.ready) {
 			ask()
@@ -170,7 +170,7 @@ func (n *node) Fetch(ctx context.Context, to adapter.Target) ([]adapter.Socket, 
 	}
 	r := n.newRequest(false)
 	defer n.endRequest(r)
-	n.publish(n.topic, kindFetch, &message{Target: to, Request: r.id, Timeout: timeout(ctx)})
+	n.publishRequest(kindFetch, &message{Target: to, Timeout: timeout(ctx)}, r)
 	err = n.collect(ctx, r, func(res result) bool {
 		for _, info := range res.m.Sockets {
 			s, err := info.socket()
@@ -228,7 +228,7 @@ func (n *node) ServerSideEmit(
 		}
 		r := n.newRequest(false)
 		defer n.endRequest(r)
-		n.publish(n.topic, kindQuery, &message{Name: name, Frames: frames, Request: r.id, Timeout: timeout(ctx)})
+		n.publishRequest(kindQuery, &message{Name: name, Frames: frames, Timeout: timeout(ctx)}, r)
 		err = n.collect(ctx, r, func(res result) bool { return yield(decodeArgs(res.m.Frames)) })
 		if err != nil && err != errStopped {
 			yield(parser.Args{}, err)

@@ -93,6 +93,7 @@ func (n *node) event(m *message) error {
 func (n *node) ask(m *message) error {
 	p, err := decodePacket(m.Frames)
 	if err != nil {
+		n.refuse(m, err)
 		return err
 	}
 	asked := make(chan struct{})

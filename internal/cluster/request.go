@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"maps"
@@ -19,7 +20,8 @@ type request struct {
 	mu      sync.Mutex
 	waiting map[string]uint64 // nodes, and how many results each has sent
 	results []result          // not yet taken
-	gone    []string          // nodes that left without having answered
+	gone    []string          // nodes whose answers will not come
+	why     error             // that is so, if they have not left
 	failed  error             // what went wrong first, of members or of handlers
 }
 
@@ -94,6 +96,10 @@ func (r *request) answer(m *message) {
 		r.results = append(r.results, result{m: m})
 	case sent != m.Count: // something was lost, and the node is not complete
 		return
+	case m.Error == textBusy: // it did not do it
+		delete(r.waiting, m.Node)
+		r.gone = append(r.gone, m.Node)
+		r.why = errBusy
 	default:
 		delete(r.waiting, m.Node)
 		if m.Error != "" && r.failed == nil {
@@ -127,6 +133,20 @@ func (r *request) finish(node string, gone bool, err error) {
 	}
 	if r.failed == nil {
 		r.failed = err
+	}
+	r.signal()
+}
+
+// lose says that the other nodes have not been asked.
+func (r *request) lose(self string, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for node := range r.waiting {
+		if node != self && node != connecting {
+			delete(r.waiting, node)
+			r.gone = append(r.gone, node)
+			r.why = err
+		}
 	}
 	r.signal()
 }
@@ -191,7 +211,7 @@ func (r *request) outcome(self string, err error) error {
 	case err != nil:
 		return &adapter.MissingError{Nodes: missing, Err: err}
 	case len(missing) > 0:
-		return &adapter.MissingError{Nodes: missing, Err: adapter.ErrNodeGone}
+		return &adapter.MissingError{Nodes: missing, Err: cmp.Or(r.why, adapter.ErrNodeGone)}
 	}
 	return r.failed
 }
@@ -200,6 +220,7 @@ func (r *request) outcome(self string, err error) error {
 const (
 	textGone    = "gone"
 	textTooMany = "too many"
+	textBusy    = "busy"
 )
 
 func textOf(err error) string {
@@ -210,6 +231,8 @@ func textOf(err error) string {
 		return textGone
 	case errors.Is(err, adapter.ErrTooManyAcks):
 		return textTooMany
+	case errors.Is(err, errBusy):
+		return textBusy
 	}
 	return err.Error()
 }

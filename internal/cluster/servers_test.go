@@ -91,6 +91,49 @@ func TestBroadcastWithAckWhileTheBrokerIsAway(t *testing.T) {
 	})
 }
 
+// A request that cannot be published ends at once, and names the nodes that were not asked.
+func TestRequestThatIsLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newServers(t, membus.Faults{})
+		mend := c.buses[0].Fail()
+		found, err := c.servers[0].IO().FetchSockets(context.Background())
+		var missing *adapter.MissingError
+		if len(found) != 1 || !errors.As(err, &missing) || len(missing.Nodes) != 2 {
+			t.Errorf("%d sockets, %v", len(found), err)
+		}
+		mend()
+		if found, err = c.servers[0].IO().FetchSockets(t.Context()); len(found) != 3 || err != nil {
+			t.Errorf("%d sockets, %v", len(found), err)
+		}
+	})
+}
+
+// Who asks for what nobody listens to has an answer at once; who asks a node that serves too many, too.
+func TestRequestsThatAreRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newServers(t, membus.Faults{})
+		if _, err := c.servers[0].IO().ServerSideEmitWithAck(context.Background(), "nobody listens"); err == nil {
+			t.Error("no error though nobody listens")
+		}
+		for _, srv := range c.servers[1:] {
+			srv.IO().OnServerSide("never answered", func(context.Context, *socketio.Event) error { return nil })
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		var asking sync.WaitGroup
+		for range 1024 { // as many as are served at once
+			asking.Go(func() { _, _ = c.servers[0].IO().ServerSideEmitWithAck(ctx, "never answered") })
+		}
+		synctest.Wait()
+		found, err := c.servers[0].IO().FetchSockets(context.Background())
+		var missing *adapter.MissingError
+		if len(found) != 1 || !errors.As(err, &missing) || len(missing.Nodes) != 2 {
+			t.Errorf("%d sockets, %v", len(found), err)
+		}
+		cancel()
+		asking.Wait()
+	})
+}
+
 func TestServers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newServers(t, membus.Faults{Seed: 1, Reorder: true, Duplicate: 300})
