@@ -3,6 +3,7 @@ package socketio
 import (
 	"context"
 	"errors"
+	"math"
 	"slices"
 
 	"sio.example/socketio/adapter"
@@ -280,6 +281,30 @@ func (b *broadcast) free() {
 	broadcasts.Put(b)
 }
 
+// answers makes text of what listeners answer, and reads it again.
+var answers = parser.JSON(&parser.JSONOptions{
+	MaxAttachments: math.MaxInt32, MaxDepth: 10_000, MaxArguments: math.MaxInt32, MaxBytes: math.MaxInt,
+})
+
+// snapshot is args as they are now: the listener may change what they refer to when Ack has returned.
+func snapshot(args Args) (Args, error) {
+	frames, err := answers.Encode(nil, &parser.Packet{Type: parser.Ack, HasID: true, Args: args})
+	if err != nil {
+		return Args{}, err
+	}
+	d := answers.NewDecoder()
+	for _, f := range frames {
+		p, err := d.Add(f)
+		if err != nil {
+			return Args{}, err
+		}
+		if p != nil {
+			return p.Args, nil
+		}
+	}
+	return Args{}, errors.New("answer without an end")
+}
+
 var errNoListener = errors.New("nobody listens to the event")
 
 // ServerSide gives an event of another server to the namespace's listeners.
@@ -294,8 +319,11 @@ func (l *local) ServerSide(ctx context.Context, name string, args Args, wantAck 
 	var reply func(args []any) error
 	if wantAck {
 		reply = func(args []any) error {
-			answer <- parser.NewArgs(args...)
-			return nil
+			a, err := snapshot(parser.NewArgs(args...))
+			if err == nil {
+				answer <- a
+			}
+			return err
 		}
 	}
 	e := event.New(name, args, reply)

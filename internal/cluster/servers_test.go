@@ -134,6 +134,36 @@ func TestRequestsThatAreRefused(t *testing.T) {
 	})
 }
 
+// A listener may change what it has answered with when Ack has returned.
+func TestServerSideAnswerIsEncodedAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newServers(t, membus.Faults{})
+		for _, srv := range c.servers[1:] {
+			srv.IO().OnServerSide("q", func(_ context.Context, e *socketio.Event) error {
+				m := map[string]any{"n": 1, "bytes": []byte{1}}
+				defer func() { m["n"] = 2 }()
+				if err := e.Ack(m); err != nil {
+					t.Error(err)
+				}
+				return nil
+			})
+		}
+		got, err := c.servers[0].IO().ServerSideEmitWithAck(t.Context(), "q")
+		for _, a := range got {
+			var answer struct {
+				N     int
+				Bytes []byte
+			}
+			if err := a.Bind(&answer); err != nil || answer.N != 1 || len(answer.Bytes) != 1 {
+				t.Errorf("%v, %v", answer, err)
+			}
+		}
+		if len(got) != 2 || err != nil {
+			t.Errorf("%v, %v", got, err)
+		}
+	})
+}
+
 func TestServers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newServers(t, membus.Faults{Seed: 1, Reorder: true, Duplicate: 300})
