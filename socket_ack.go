@@ -148,7 +148,8 @@ func (m *member) DeliverWithAck(
 	if !s.Connected() && !s.awaitConnected() {
 		return adapter.ErrGone
 	}
-	err := s.acks.AddShared(id, s.conn.srv.opts.MaxPendingAcks, (*ackLender)(s.conn), func(args Args, size int, err error) {
+	most := s.conn.srv.opts.MaxPendingAcks
+	err := s.acks.AddShared(id, most, (*ackLender)(s.conn), func(args Args, size int, err error) {
 		switch err {
 		case nil:
 		case dispatch.ErrAcksFull:

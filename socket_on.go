@@ -42,8 +42,8 @@ func (s *Socket) OnAny(h func(ctx context.Context, e *Event)) (off func()) {
 	return s.ensureExtra().any.Add("", h, false)
 }
 
-// OnAnyOutgoing adds a listener for all events that are sent to the client, by Emit and by broadcasts. The
-// sender waits for it: it is called at the same time by several, and must return quickly. It may send: those events, to whomever
+// OnAnyOutgoing adds a listener for all events that are sent to the client, by Emit and by broadcasts. The sender waits
+// for it: it is called at the same time by several, and must return quickly. It may send: those events, to whomever
 // they go, are not announced to listeners for outgoing events.
 func (s *Socket) OnAnyOutgoing(h func(name string, args Args)) (off func()) {
 	return s.ensureExtra().outgoing.Add("", h, false)

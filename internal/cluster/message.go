@@ -231,8 +231,8 @@ func decodeArgs(frames []parser.Frame) (parser.Args, error) {
 	return p.Args, nil
 }
 
-// describe makes a socketInfo. Its packet holds the handshake, or null, whether there is auth, the auth and the data, if
-// there are some.
+// describe makes a socketInfo. Its packet holds the handshake, or null, whether there is auth, the auth and the data,
+// if there are some.
 // The auth stands beside the handshake, as it may hold bytes.
 func describe(s *adapter.Socket) (socketInfo, error) {
 	info := socketInfo{ID: s.ID, Rooms: s.Rooms}
