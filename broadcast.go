@@ -3,6 +3,8 @@ package socketio
 import (
 	"context"
 	"errors"
+	"math"
+	"slices"
 
 	"sio.example/socketio/adapter"
 	"sio.example/socketio/engineio"
@@ -78,7 +80,8 @@ func (b BroadcastOperator) Emit(name string, args ...any) error {
 // all have answered, at once if there is nobody: no answers and no error. ctx is the timeout.
 //
 // Otherwise the answers that have come are returned with an error. It matches ctx.Err() when that is done first;
-// adapter.ErrGone when clients have left; ErrTooManyAcks when some could not be asked; an *adapter.MissingError says
+// adapter.ErrGone when clients have left; ErrTooManyAcks when some could not be asked, or sent
+// more than their connections may hold while the others are waited for; an *adapter.MissingError says
 // which servers of a cluster have not answered. Clients for whom a volatile event is dropped are waited for until ctx
 // is done.
 func (b BroadcastOperator) EmitWithAck(ctx context.Context, name string, args ...any) ([]Args, error) {
@@ -252,7 +255,7 @@ func (l *local) Flush(e adapter.Encoded) {
 		}
 	}
 	l.srv.stats.eventsOut.Add(uint64(len(b.reached)))
-	defer b.free() // also if a listener calls runtime.Goexit
+	defer b.free()
 	var heard []*Socket
 	for _, s := range b.reached {
 		if s.hasOutgoingListeners() {
@@ -260,8 +263,13 @@ func (l *local) Flush(e adapter.Encoded) {
 		}
 	}
 	if heard != nil {
-		// reported by each
-		dispatch.RunAll(&l.srv.guard, heard, func(s *Socket) { s.notifyOutgoing(b.packet) }, func(error) {})
+		dispatch.Announce(func() { // here too, since the next goroutine does not have our stack
+			_ = l.srv.guard.Contain(func() error { // ours may be the adapter's
+				// reported by each
+				dispatch.RunAll(&l.srv.guard, heard, func(s *Socket) { s.notifyOutgoing(b.packet) }, func(error) {})
+				return nil
+			})
+		})
 	}
 }
 
@@ -273,15 +281,49 @@ func (b *broadcast) free() {
 	broadcasts.Put(b)
 }
 
+// answers makes text of what listeners answer, and reads it again.
+var answers = parser.JSON(&parser.JSONOptions{
+	MaxAttachments: math.MaxInt32, MaxDepth: 10_000, MaxArguments: math.MaxInt32, MaxBytes: math.MaxInt,
+})
+
+// snapshot is args as they are now: the listener may change what they refer to when Ack has returned.
+func snapshot(args Args) (Args, error) {
+	frames, err := answers.Encode(nil, &parser.Packet{Type: parser.Ack, HasID: true, Args: args})
+	if err != nil {
+		return Args{}, err
+	}
+	d := answers.NewDecoder()
+	for _, f := range frames {
+		p, err := d.Add(f)
+		if err != nil {
+			return Args{}, err
+		}
+		if p != nil {
+			return p.Args, nil
+		}
+	}
+	return Args{}, errors.New("answer without an end")
+}
+
+var errNoListener = errors.New("nobody listens to the event")
+
 // ServerSide gives an event of another server to the namespace's listeners.
 func (l *local) ServerSide(ctx context.Context, name string, args Args, wantAck bool) (Args, error) {
 	n := (*Namespace)(l)
+	if wantAck && !slices.ContainsFunc(n.remote.Snapshot(), func(h dispatch.Listener[Handler]) bool {
+		return h.Name == name
+	}) {
+		return Args{}, errNoListener
+	}
 	answer := make(chan Args, 1)
 	var reply func(args []any) error
 	if wantAck {
 		reply = func(args []any) error {
-			answer <- parser.NewArgs(args...)
-			return nil
+			a, err := snapshot(parser.NewArgs(args...))
+			if err == nil {
+				answer <- a
+			}
+			return err
 		}
 	}
 	e := event.New(name, args, reply)

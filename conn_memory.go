@@ -131,15 +131,18 @@ var _ dispatch.Lender = (*ackLender)(nil)
 const ackAllowance = 1100 * dispatch.AckCost
 
 // Borrow is that of dispatch.Lender. What the client owes does not count in what its events may hold: else it would not
-// be read from, and never answer.
+// be read from, and never answer. Nor do the answers that it has given to broadcasts which wait for others, for the
+// same reason; one large answer may be kept whatever the others hold.
 func (o *ackLender) Borrow(n int) bool {
 	c := (*conn)(o)
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	before := 0
 	if c.cold != nil {
-		n += c.cold.ackBytes
+		before = c.cold.ackBytes
 	}
-	if n > ackAllowance && n > c.eng.HoldLimit() {
+	n += before
+	if before > 0 && n > ackAllowance && n > c.eng.HoldLimit() {
 		return false
 	}
 	c.ensureCold().ackBytes = n

@@ -1,5 +1,7 @@
 package socketio
 
+import "sio.example/socketio/parser"
+
 // Data returns what SetData has stored with a [Socket] or a [RemoteSocket], if it is a T. It reports false if nothing
 // was stored, or something else.
 //
@@ -15,7 +17,7 @@ func Data[T any](s interface{ Data() any }) (T, bool) {
 		return v, true
 	case Args: // see adapter.Socket
 		var decoded T
-		if v.Len() == 1 && v.Decode(0, &decoded) == nil {
+		if v.Len() == 1 && v.Kind(0) != parser.KindNull && v.Decode(0, &decoded) == nil {
 			return decoded, true
 		}
 	}

@@ -54,6 +54,9 @@ func TestDataOfAnotherServerIsDecoded(t *testing.T) {
 	if got, ok := socketio.Data[int](remote); ok {
 		t.Errorf("an object is a number: %v", got)
 	}
+	if got, ok := socketio.Data[user](holder{parser.NewArgs(nil)}); ok {
+		t.Errorf("null is something: %v", got)
+	}
 	if got, ok := socketio.Data[user](holder{parser.Args{}}); ok {
 		t.Errorf("nothing is something: %v", got)
 	}

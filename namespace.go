@@ -201,7 +201,7 @@ func (n *Namespace) ServerSideEmit(name string, args ...any) error {
 }
 
 // ServerSideEmitWithAck asks the other servers of the cluster. It returns one answer a server; when ctx is done
-// first, those that have come and an error.
+// first, or nobody listens to the event on one of them, those that have come and an error.
 func (n *Namespace) ServerSideEmitWithAck(ctx context.Context, name string, args ...any) ([]Args, error) {
 	return n.serverSideEmit(ctx, name, args, true)
 }

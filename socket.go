@@ -147,7 +147,8 @@ func (s *Socket) Data() any {
 }
 
 // SetData stores a value with the socket, in place of the one before. Other servers of the cluster see it with
-// FetchSockets as JSON has it. The value is not copied: what a pointer in it points to is for the caller to guard.
+// FetchSockets as JSON has it. The value is not copied, and is encoded at any time: what it refers to must not change
+// once it is stored, unless its MarshalJSON takes the lock that guards it.
 func (s *Socket) SetData(v any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -142,16 +142,22 @@ func (s *Socket) emitWithID(id uint64, name string, args []any) error {
 
 // DeliverWithAck queues a packet that several sockets are to acknowledge, each by itself.
 func (m *member) DeliverWithAck(
-	e adapter.Encoded, id uint64, to *adapter.Target, ack func(adapter.Member, Args),
+	e adapter.Encoded, id uint64, to *adapter.Target, ack func(adapter.Member, adapter.Acknowledgement),
 ) error {
 	s, b := (*Socket)(m), e.(*broadcast)
 	if !s.Connected() && !s.awaitConnected() {
 		return adapter.ErrGone
 	}
-	err := s.acks.AddShared(id, s.conn.srv.opts.MaxPendingAcks, (*ackLender)(s.conn), func(args Args, err error) {
-		if err == nil {
-			ack(m, args)
+	most := s.conn.srv.opts.MaxPendingAcks
+	err := s.acks.AddShared(id, most, (*ackLender)(s.conn), func(args Args, size int, err error) {
+		switch err {
+		case nil:
+		case dispatch.ErrAcksFull:
+			err = adapter.ErrTooManyAcks
+		default:
+			err = adapter.ErrGone
 		}
+		ack(m, adapter.Acknowledgement{Args: args, Size: size, Err: err})
 	})
 	switch err {
 	case nil:
@@ -170,6 +176,9 @@ func (m *member) DeliverWithAck(
 
 // ForgetAck gives up what DeliverWithAck waits for.
 func (m *member) ForgetAck(id uint64) { (*Socket)(m).acks.Forget((*ackLender)(m.conn), id) }
+
+// ReleaseAck says that an answer is held no more.
+func (m *member) ReleaseAck(size int) { (*Socket)(m).acks.Release((*ackLender)(m.conn), size) }
 
 // remoteAckError is broadcastAckError for one socket.
 func (n *Namespace) remoteAckError(name string, err error) error {

@@ -27,7 +27,7 @@ type Args = parser.Args
 // An error is logged and given to OnError. If the client wants an acknowledgement and has not got one when the last
 // listener returned, it gets {"error": message}, with the message of an *event.Error, event.InvalidText if arguments
 // did not fit, or InternalError for any other error; see event.Event.AckError. A listener that wants to acknowledge
-// later must return nil.
+// later must return nil. A listener that another one of the same event removes may still be called for that event.
 func (s *Socket) On(name string, h Handler) (off func()) {
 	return s.listeners.Add(name, h, false)
 }
@@ -42,8 +42,8 @@ func (s *Socket) OnAny(h func(ctx context.Context, e *Event)) (off func()) {
 	return s.ensureExtra().any.Add("", h, false)
 }
 
-// OnAnyOutgoing adds a listener for all events that are sent to the client, by Emit and by broadcasts. It is called on
-// the sender's goroutine, at the same time by several, and must return quickly. It may send: those events, to whomever
+// OnAnyOutgoing adds a listener for all events that are sent to the client, by Emit and by broadcasts. The sender waits
+// for it: it is called at the same time by several, and must return quickly. It may send: those events, to whomever
 // they go, are not announced to listeners for outgoing events.
 func (s *Socket) OnAnyOutgoing(h func(name string, args Args)) (off func()) {
 	return s.ensureExtra().outgoing.Add("", h, false)

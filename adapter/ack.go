@@ -56,10 +56,14 @@ type ackWait struct {
 	wake chan struct{} // holds a token when there is something new for yield
 
 	mu      sync.Mutex
-	pending map[Member]struct{} // members that have not answered
-	results []parser.Args       // not yet yielded
-	missing error               // why a member will not answer: ErrGone or ErrTooManyAcks
+	members map[Member]int // those that were asked: what the answer counts, or noAnswer
+	pending int            // how many have not answered
+	results []parser.Args  // not yet yielded
+	missing error          // why a member will not answer: ErrGone or ErrTooManyAcks
 }
+
+// noAnswer is the size of one that has not come.
+const noAnswer = -1
 
 // deliver asks the members, and returns how many there are.
 func (w *ackWait) deliver(a *Memory, e Encoded, to *Target) (asked int) {
@@ -67,10 +71,11 @@ func (w *ackWait) deliver(a *Memory, e Encoded, to *Target) (asked int) {
 	// Under w.mu, so that leave waits for the snapshot: a member that is in it and leaves is found in pending.
 	w.mu.Lock()
 	members := a.members(to)
-	w.pending = make(map[Member]struct{}, len(members))
+	w.members = make(map[Member]int, len(members))
 	for _, m := range members {
-		w.pending[m] = struct{}{}
+		w.members[m] = noAnswer
 	}
+	w.pending = len(w.members)
 	w.mu.Unlock()
 	ack := w.answer
 	for _, m := range members {
@@ -123,42 +128,59 @@ func (w *ackWait) yield(ctx context.Context, closed <-chan struct{}, yield func(
 func (w *ackWait) complete() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return len(w.pending) == 0
+	return w.pending == 0
 }
 
 func (w *ackWait) take() (results []parser.Args, complete bool, missing error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	results, w.results = w.results, nil
-	return results, len(w.pending) == 0, w.missing
+	return results, w.pending == 0, w.missing
 }
 
 func (w *ackWait) waitsFor(m Member) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	_, ok := w.pending[m]
-	return ok
+	return w.waitsForLocked(m)
 }
 
-func (w *ackWait) answer(m Member, args parser.Args) {
+func (w *ackWait) waitsForLocked(m Member) bool {
+	size, ok := w.members[m]
+	return ok && size == noAnswer
+}
+
+func (w *ackWait) answer(m Member, a Acknowledgement) {
+	if a.Err != nil {
+		w.drop(m, a.Err)
+	} else if !w.keep(m, a) {
+		m.ReleaseAck(a.Size)
+	}
+}
+
+// keep reports whether the answer was waited for. Then it counts until the wait ends, since who iterates may keep it
+// until all have come.
+func (w *ackWait) keep(m Member, a Acknowledgement) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if _, ok := w.pending[m]; !ok {
-		return
+	if !w.waitsForLocked(m) {
+		return false
 	}
-	delete(w.pending, m)
-	w.results = append(w.results, args)
+	w.members[m] = a.Size
+	w.pending--
+	w.results = append(w.results, a.Args)
 	w.signal()
+	return true
 }
 
 // drop waits for m no more, and reports whether it did. The first reason is the one that counts; nil is none.
 func (w *ackWait) drop(m Member, why error) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if _, ok := w.pending[m]; !ok {
+	if !w.waitsForLocked(m) {
 		return false
 	}
-	delete(w.pending, m)
+	delete(w.members, m)
+	w.pending--
 	if w.missing == nil {
 		w.missing = why
 	}
@@ -166,14 +188,18 @@ func (w *ackWait) drop(m Member, why error) bool {
 	return true
 }
 
-// forget ends the wait: nothing is pending any more.
+// forget ends the wait: nothing is pending or held any more.
 func (w *ackWait) forget() {
 	w.mu.Lock()
-	pending := w.pending
-	w.pending = nil
+	members := w.members
+	w.members, w.pending = nil, 0
 	w.mu.Unlock()
-	for m := range pending {
-		m.ForgetAck(w.id)
+	for m, size := range members {
+		if size == noAnswer {
+			m.ForgetAck(w.id)
+		} else {
+			m.ReleaseAck(size)
+		}
 	}
 }
 

@@ -28,7 +28,7 @@ var (
 	// ErrNodeGone is why a node does not answer any more: it has left, or has not been heard of for too long.
 	ErrNodeGone = errors.New("adapter: the node is gone")
 	// ErrTooManyAcks ends a BroadcastWithAck of which all results have come but those of members that could not be
-	// asked.
+	// asked, or for whose answers there was no memory while others are waited for.
 	ErrTooManyAcks = errors.New("adapter: a member has too many unanswered acknowledgements")
 )
 
@@ -66,6 +66,13 @@ type Socket struct {
 	Data any
 }
 
+// An Acknowledgement is how a member was settled that had been asked.
+type Acknowledgement struct {
+	Args parser.Args
+	Size int   // bytes that it counts in the memory of the member's connection until ReleaseAck
+	Err  error // ErrGone: the member is disconnected; ErrTooManyAcks: there was no memory for what it answered
+}
+
 // A Member is one local socket. Rooms hold Members, so that a broadcast needs no look-up by id. Members are told
 // apart by ==. The methods are safe for concurrent use; "no lock may be held" is about locks that the adapter also
 // takes when it is called.
@@ -78,12 +85,15 @@ type Member interface {
 	// with a lock held. The calls for one e come from one goroutine, one after another, followed by Local.Flush.
 	Deliver(e Encoded, to *Target)
 	// DeliverWithAck is Deliver for a packet that was encoded with the acknowledgement id. nil means that the member
-	// was asked: then ack is called at most once, by any goroutine, perhaps before DeliverWithAck has returned. A
-	// member that leaves need not call it: the adapter notices LeaveAll. ErrTooManyAcks: it waits for too many
+	// was asked: then ack is called at most once, by any goroutine, perhaps before DeliverWithAck has returned; with
+	// an error as soon as the member is disconnected, which is before LeaveAll. ErrTooManyAcks: it waits for too many
 	// already. ErrGone: it is not connected, and counts as no member. No lock may be held.
-	DeliverWithAck(e Encoded, id uint64, to *Target, ack func(m Member, args parser.Args)) error
+	DeliverWithAck(e Encoded, id uint64, to *Target, ack func(m Member, a Acknowledgement)) error
 	// ForgetAck gives the acknowledgement up. It may be called at any time, also after ack.
 	ForgetAck(id uint64)
+	// ReleaseAck says, once for each acknowledgement without an error, that it is held no more. size is its Size. No
+	// lock may be held.
+	ReleaseAck(size int)
 	// Describe returns a snapshot. No lock may be held: it asks the adapter for the member's rooms.
 	Describe() Socket
 	// Disconnect ends the member's part in the namespace, and with close its whole connection. It does not wait for

@@ -10,30 +10,36 @@ import (
 	"time"
 
 	"sio.example/socketio/internal/seal"
-	"sio.example/socketio/parser"
 )
 
 type fakeMember struct {
 	id        string
 	delivered int
 	mute      bool // does not acknowledge
+	held      int  // bytes of answers
+	gone      bool // is disconnected before it acknowledges
 	full      bool // waits for too many acknowledgements
 }
 
 func (m *fakeMember) ID() string                   { return m.id }
 func (m *fakeMember) Deliver(_ Encoded, _ *Target) { m.delivered++ }
-func (m *fakeMember) DeliverWithAck(_ Encoded, id uint64, _ *Target, ack func(Member, parser.Args)) error {
+func (m *fakeMember) DeliverWithAck(_ Encoded, id uint64, _ *Target, ack func(Member, Acknowledgement)) error {
 	switch {
 	case m.full:
 		return ErrTooManyAcks
 	case m.mute:
 		return nil
+	case m.gone:
+		ack(m, Acknowledgement{Err: ErrGone})
+		return nil
 	}
 	m.delivered++
-	ack(m, parser.Args{})
+	m.held += 7
+	ack(m, Acknowledgement{Size: 7})
 	return nil
 }
 func (m *fakeMember) ForgetAck(uint64) {}
+func (m *fakeMember) ReleaseAck(n int) { m.held -= n }
 func (m *fakeMember) Describe() Socket { return Socket{ID: m.id} }
 func (m *fakeMember) Disconnect(bool)  {}
 func (m *fakeMember) Leaving() bool    { return false }

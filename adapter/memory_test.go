@@ -88,6 +88,24 @@ func TestDeliverWithAckTellsHowMany(t *testing.T) {
 	}
 }
 
+// An answer counts until the broadcast has ended, since who asked may keep it; a member that is disconnected is waited
+// for no more before it has left.
+func TestDeliverWithAckCountsAnswers(t *testing.T) {
+	m := New(fakeLocal{new(int)})
+	answers := &fakeMember{id: "answers"}
+	_ = m.Join(answers, "room")
+	_ = m.Join(&fakeMember{id: "gone", gone: true}, "room")
+	var got []error
+	for _, err := range m.BroadcastWithAck(t.Context(), &parser.Packet{}, Target{}) {
+		if got = append(got, err); answers.held != 7 {
+			t.Errorf("%d bytes held during the broadcast", answers.held)
+		}
+	}
+	if len(got) != 2 || got[0] != nil || got[1] != ErrGone || answers.held != 0 {
+		t.Errorf("results %v; %d bytes held", got, answers.held)
+	}
+}
+
 // What embeds a Memory may wait, unless it says that it does not.
 func TestInline(t *testing.T) {
 	m := New(fakeLocal{})

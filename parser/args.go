@@ -277,7 +277,7 @@ func (a Args) Walk(i int, visit func(t Token) error) error {
 		return &ArgumentError{Index: i, Err: fmt.Errorf("there are %d", a.Len())}
 	}
 	if a.src != nil {
-		return a.src.walk(i, visit)
+		return a.src.walk(i, 0, visit)
 	}
 	return walkValue(a.values[i], visit)
 }

@@ -212,7 +212,10 @@ func (d *decoded) count() int { return len(d.values) }
 
 func (d *decoded) kind(i int) Kind { return kindOf(d.values[i]) }
 
-func (d *decoded) walk(i int, visit func(Token) error) error { return walkValue(d.values[i], visit) }
+func (d *decoded) walk(i, depth int, visit func(Token) error) error {
+	w := valueWalker{visit}
+	return w.any(d.values[i], depth)
+}
 
 func (d *decoded) appendJSON(e *encoder, i, depth int) error { return e.any(d.values[i], depth) }
 

@@ -12,8 +12,8 @@ type source interface {
 	kind(i int) Kind
 	// decode decodes argument i into dst, a pointer to one destination: neither a Tuple nor Args.
 	decode(i int, dst any) error
-	// walk shows argument i token by token.
-	walk(i int, visit func(Token) error) error
+	// walk shows argument i token by token; depth is how many arrays and objects are open around it.
+	walk(i, depth int, visit func(Token) error) error
 	// appendJSON writes argument i as JSON; depth is how many arrays and objects are open around it.
 	appendJSON(e *encoder, i, depth int) error
 	// hasBinary tells whether argument i holds bytes.
@@ -28,10 +28,12 @@ type view struct {
 	first, n int
 }
 
-func (p *view) count() int                            { return p.n }
-func (p *view) kind(i int) Kind                       { return p.source.kind(p.first + i) }
-func (p *view) decode(i int, dst any) error           { return p.source.decode(p.first+i, dst) }
-func (p *view) walk(i int, v func(Token) error) error { return p.source.walk(p.first+i, v) }
+func (p *view) count() int                  { return p.n }
+func (p *view) kind(i int) Kind             { return p.source.kind(p.first + i) }
+func (p *view) decode(i int, dst any) error { return p.source.decode(p.first+i, dst) }
+func (p *view) walk(i, depth int, visit func(Token) error) error {
+	return p.source.walk(p.first+i, depth, visit)
+}
 func (p *view) appendJSON(e *encoder, i, depth int) error {
 	return p.source.appendJSON(e, p.first+i, depth)
 }

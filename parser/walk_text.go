@@ -17,6 +17,7 @@ type textWalker struct {
 	marks  []placeholder // those from here on
 	counts []int32       // of the arrays and objects in order of their beginnings, see count
 	next   int           // of counts
+	room   int           // how many arrays and objects more may be open
 	visit  func(Token) error
 	buf    []byte // of strings with escapes
 }
@@ -26,10 +27,10 @@ const maxCounts = 1024
 
 var textWalkers = sync.Pool{New: func() any { return new(textWalker) }}
 
-func (r *received) walk(i int, visit func(Token) error) error {
+func (r *received) walk(i, depth int, visit func(Token) error) error {
 	s := r.spans[i]
 	w := textWalkers.Get().(*textWalker)
-	w.text, w.visit, w.next = r.text[:s.end], visit, 0
+	w.text, w.visit, w.next, w.room = r.text[:s.end], visit, 0, hardMaxDepth-depth
 	if c := w.text[s.start]; c == '{' || c == '[' {
 		w.files = r.attached().files
 		w.marks = r.marksIn(i)
@@ -105,6 +106,10 @@ func (w *textWalker) value(i int) (int, error) {
 }
 
 func (w *textWalker) container(i int, kind Kind) (int, error) {
+	if w.room == 0 {
+		return i, errDepth
+	}
+	w.room--
 	n := int(w.counts[w.next])
 	w.next++
 	err := w.visit(Token{Kind: kind, n: n})
@@ -126,6 +131,7 @@ func (w *textWalker) container(i int, kind Kind) (int, error) {
 	if err == nil {
 		err = w.visit(endToken)
 	}
+	w.room++
 	return i + 1, err
 }
 

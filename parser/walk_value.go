@@ -57,7 +57,7 @@ func (w *valueWalker) any(v any, depth int) error {
 	case jsonv1.Number:
 		return w.number(v)
 	case rawArg:
-		return v.src.walk(v.i, w.visit)
+		return v.src.walk(v.i, depth, w.visit)
 	case []any, map[string]any, Object, Args:
 		if depth >= hardMaxDepth {
 			return errDepth
@@ -80,7 +80,12 @@ func (w *valueWalker) container(v any, depth int) error {
 	case Object:
 		return w.object(v, len(v), v == nil, depth)
 	case Args:
-		return w.list(v.Len(), func(i int) error { return v.Walk(i, w.visit) })
+		return w.list(v.Len(), func(i int) error {
+			if v.src != nil {
+				return v.src.walk(i, depth, w.visit)
+			}
+			return w.any(v.values[i], depth)
+		})
 	}
 	return nil
 }
@@ -142,12 +147,12 @@ func (w *valueWalker) number(n jsonv1.Number) error {
 }
 
 // text shows a value by way of JSON text.
-func (w *valueWalker) text(v any) error {
+func (w *valueWalker) text(v any, depth int) error {
 	rec, err := standard.receive([]any{v})
 	if err != nil {
 		return err
 	}
-	return rec.walk(0, w.visit)
+	return rec.walk(0, depth, w.visit)
 }
 
 // value shows a value of any type. address tells whether it counts as one that has an address, for methods of pointers.
@@ -160,11 +165,11 @@ func (w *valueWalker) value(v reflect.Value, s *shape, address bool, depth int) 
 			return w.visit(timeToken(v.Elem().Interface().(time.Time)))
 		}
 		if address && v.CanAddr() {
-			return w.text(v.Addr().Interface())
+			return w.text(v.Addr().Interface(), depth)
 		}
-		return w.text(v.Interface())
+		return w.text(v.Interface(), depth)
 	case s.sendsTextByAddress && address && v.CanAddr():
-		return w.text(v.Addr().Interface())
+		return w.text(v.Addr().Interface(), depth)
 	case s.of == numberType:
 		return w.number(jsonv1.Number(v.String()))
 	case s.of == bytesType:

@@ -157,7 +157,7 @@ func testManyRoomsOfOne(t *testing.T, w *world) {
 func testFetch(t *testing.T, w *world) {
 	w.add("a", "red")
 	w.add("b", "red", "blue")
-	w.add("c")
+	w.add("c").noData = true
 	for _, nd := range w.nodes {
 		for _, test := range []struct {
 			to   adapter.Target
@@ -176,6 +176,12 @@ func testFetch(t *testing.T, w *world) {
 		slices.Sort(s.Rooms)
 		if !slices.Equal(s.Rooms, []string{"b", "blue", "red"}) || s.Handshake == nil || s.Handshake.Host != "b" {
 			t.Errorf("node %d: fetched %+v", nd.index, s)
+		}
+		if s.Data == nil {
+			t.Errorf("node %d: without its data", nd.index)
+		}
+		if s := w.fetch(nd, adapter.Target{Socket: "c"})[0]; s.Data != nil {
+			t.Errorf("node %d: fetched data that nobody has stored: %v", nd.index, s.Data)
 		}
 	}
 	local := ids(w.fetch(w.nodes[0], adapter.Target{Flags: adapter.Flags{Local: true}}))

@@ -307,6 +307,7 @@ type member struct {
 
 	mu       sync.Mutex
 	left     bool
+	noData   bool // nothing was stored with it
 	leaving  atomic.Bool
 	received map[string]int // copies of each event
 	log      []string
@@ -434,7 +435,7 @@ func (m *member) Deliver(e adapter.Encoded, to *adapter.Target) {
 }
 
 func (m *member) DeliverWithAck(
-	e adapter.Encoded, id uint64, to *adapter.Target, ack func(adapter.Member, parser.Args),
+	e adapter.Encoded, id uint64, to *adapter.Target, ack func(adapter.Member, adapter.Acknowledgement),
 ) error {
 	enc := e.(*encoded)
 	if enc.flushed || enc.id != id {
@@ -452,12 +453,12 @@ func (m *member) DeliverWithAck(
 	if m.acks == nil {
 		m.acks = make(map[uint64]func(parser.Args))
 	}
-	m.acks[id] = func(args parser.Args) { ack(m, args) }
+	m.acks[id] = func(args parser.Args) { ack(m, adapter.Acknowledgement{Args: args}) }
 	m.asked = append(m.asked, id)
 	m.record(enc, to)
 	m.mu.Unlock()
 	if m.answer != nil {
-		m.answer(m, enc.name, func(args parser.Args) { m.ForgetAck(id); ack(m, args) })
+		m.answer(m, enc.name, func(args parser.Args) { m.ForgetAck(id); ack(m, adapter.Acknowledgement{Args: args}) })
 	}
 	return nil
 }
@@ -469,6 +470,8 @@ func (m *member) ForgetAck(id uint64) {
 	m.notify()
 }
 
+func (m *member) ReleaseAck(int) {}
+
 func (m *member) Sealed(seal.Mark) {}
 
 func (m *member) Describe() adapter.Socket {
@@ -476,7 +479,11 @@ func (m *member) Describe() adapter.Socket {
 		m.describe()
 	}
 	h := &adapter.Handshake{RemoteAddr: "192.0.2.1", Host: m.id}
-	return adapter.Socket{ID: m.id, Handshake: h, Rooms: m.rooms(), Data: map[string]any{"id": m.id}}
+	s := adapter.Socket{ID: m.id, Handshake: h, Rooms: m.rooms()}
+	if !m.noData {
+		s.Data = map[string]any{"id": m.id}
+	}
+	return s
 }
 
 func (m *member) Disconnect(close bool) {

@@ -2,7 +2,9 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"iter"
+	"sync"
 	"time"
 
 	"sio.example/socketio/adapter"
@@ -47,9 +49,6 @@ func (n *node) BroadcastWithAck(
 	}
 	return func(yield func(parser.Args, error) bool) {
 		frames, err := encodePacket(p)
-		if err == nil {
-			err = n.Ready(ctx)
-		}
 		if err != nil {
 			yield(parser.Args{}, err)
 			return
@@ -58,12 +57,16 @@ func (n *node) BroadcastWithAck(
 		ctx, cancel := context.WithCancel(ctx)
 		delivered, finished := make(chan struct{}), make(chan error, 1)
 		go func() { // owned by this call, which waits for it
-			finished <- n.askHere(ctx, p, to, r, delivered)
+			err := errExited
+			defer func() { finished <- err }()
+			err = n.askHere(ctx, p, to, r, delivered)
 		}()
+		var asking sync.WaitGroup
 		defer func() {
 			n.endRequest(r)
 			cancel()
 			<-finished
+			asking.Wait()
 		}()
 		select {
 		case <-delivered:
@@ -74,7 +77,21 @@ func (n *node) BroadcastWithAck(
 				return
 			}
 		}
-		n.publish(n.topic, kindAsk, &message{Target: to, Frames: frames, Request: r.id, Timeout: timeout(ctx)})
+		ask := func() {
+			n.publishRequest(kindAsk, &message{Target: to, Frames: frames, Timeout: timeout(ctx)}, r)
+		}
+		if isClosed(n.ready) {
+			ask()
+		} else { // the members of this node need not wait for that
+			r.await(connecting)
+			asking.Go(func() { // owned by this call, which waits for it
+				if n.Ready(ctx) == nil {
+					n.awaitPeers(r)
+					ask()
+					r.finish(connecting, false, nil)
+				}
+			})
+		}
 		err = n.collect(ctx, r, func(res result) bool {
 			args, err := res.args, error(nil)
 			if res.m != nil {
@@ -97,6 +114,12 @@ func (n *node) BroadcastWithAck(
 func (n *node) askHere(
 	ctx context.Context, p *parser.Packet, to adapter.Target, r *request, delivered chan struct{},
 ) (failed error) {
+	exits := true
+	defer func() {
+		if exits {
+			r.finish(n.id, false, errExited)
+		}
+	}()
 	for args, err := range n.Memory.DeliverWithAck(ctx, p, to, func(int) { close(delivered) }) {
 		if err == nil {
 			r.local(args)
@@ -104,6 +127,7 @@ func (n *node) askHere(
 		}
 		failed = err
 	}
+	exits = false
 	if !isClosed(delivered) {
 		return failed
 	}
@@ -113,6 +137,9 @@ func (n *node) askHere(
 	r.finish(n.id, false, failed)
 	return nil
 }
+
+// errExited is the error of a node whose parser or listeners called runtime.Goexit.
+var errExited = errors.New("cluster: user code called runtime.Goexit")
 
 func isClosed(ch <-chan struct{}) bool {
 	select {
@@ -143,7 +170,7 @@ func (n *node) Fetch(ctx context.Context, to adapter.Target) ([]adapter.Socket, 
 	}
 	r := n.newRequest(false)
 	defer n.endRequest(r)
-	n.publish(n.topic, kindFetch, &message{Target: to, Request: r.id, Timeout: timeout(ctx)})
+	n.publishRequest(kindFetch, &message{Target: to, Timeout: timeout(ctx)}, r)
 	err = n.collect(ctx, r, func(res result) bool {
 		for _, info := range res.m.Sockets {
 			s, err := info.socket()
@@ -201,7 +228,7 @@ func (n *node) ServerSideEmit(
 		}
 		r := n.newRequest(false)
 		defer n.endRequest(r)
-		n.publish(n.topic, kindQuery, &message{Name: name, Frames: frames, Request: r.id, Timeout: timeout(ctx)})
+		n.publishRequest(kindQuery, &message{Name: name, Frames: frames, Timeout: timeout(ctx)}, r)
 		err = n.collect(ctx, r, func(res result) bool { return yield(decodeArgs(res.m.Frames)) })
 		if err != nil && err != errStopped {
 			yield(parser.Args{}, err)

@@ -231,7 +231,8 @@ func decodeArgs(frames []parser.Frame) (parser.Args, error) {
 	return p.Args, nil
 }
 
-// describe makes a socketInfo. Its packet holds the handshake, or null, whether there is auth, the auth and the data.
+// describe makes a socketInfo. Its packet holds the handshake, or null, whether there is auth, the auth and the data,
+// if there are some.
 // The auth stands beside the handshake, as it may hold bytes.
 func describe(s *adapter.Socket) (socketInfo, error) {
 	info := socketInfo{ID: s.ID, Rooms: s.Rooms}
@@ -241,13 +242,38 @@ func describe(s *adapter.Socket) (socketInfo, error) {
 		known := *s.Handshake
 		h, auth, known.Auth = &known, known.Auth, parser.Args{}
 	}
-	data := s.Data
-	if a, ok := data.(parser.Args); ok && a.Len() == 0 {
-		data = nil
+	hasAuth := auth.Len() > 0
+	if !hasAuth {
+		auth = parser.NewArgs(nil)
+	}
+	values := []any{h, hasAuth, auth}
+	if s.Data != nil {
+		data, err := oneValue(s.Data)
+		if err != nil {
+			return info, err
+		}
+		values = append(values, data)
 	}
 	var err error
-	info.Frames, err = encodeArgs(parser.NewArgs(h, auth.Len() > 0, auth, data))
+	info.Frames, err = encodeArgs(parser.NewArgs(values...))
 	return info, err
+}
+
+// oneValue is data such that it takes one argument: an Args of one value is that value, and one of several the array of
+// them; a pointer to an interface keeps a Tuple from being spread.
+func oneValue(data any) (any, error) {
+	switch a := data.(type) {
+	case nil, string, bool, int, int64, float64, []byte, map[string]any, []any:
+		return data, nil
+	case parser.Args:
+		if a.Len() != 1 && a.HasBinary() {
+			return a.Values()
+		}
+		if a.Len() == 1 {
+			return a, nil
+		}
+	}
+	return &data, nil
 }
 
 func (s *socketInfo) socket() (adapter.Socket, error) {
@@ -263,13 +289,14 @@ func (s *socketInfo) socket() (adapter.Socket, error) {
 	if err := args.Slice(0, 2).Bind(&h, &hasAuth); err != nil {
 		return adapter.Socket{}, err
 	}
-	found := adapter.Socket{
-		ID: s.ID, Handshake: h, Rooms: s.Rooms, Data: args.Slice(args.Len()-1, args.Len()),
+	found := adapter.Socket{ID: s.ID, Handshake: h, Rooms: s.Rooms}
+	if args.Len() > 3 {
+		found.Data = args.Slice(3, 4)
 	}
 	if h != nil {
 		h.Auth = parser.Args{}
 		if hasAuth {
-			h.Auth = args.Slice(2, args.Len()-1)
+			h.Auth = args.Slice(2, 3)
 		}
 	}
 	return found, nil

@@ -64,6 +64,48 @@ func FuzzMessage(f *testing.F) {
 	})
 }
 
+// Data is one value, whatever it stands for as arguments, and does not get into the auth; nothing stays nothing.
+func TestDataOfAnyTypeIsOneValue(t *testing.T) {
+	type pair struct {
+		_    parser.Tuple
+		X, Y int
+	}
+	for _, c := range []struct {
+		data any
+		want string
+	}{
+		{nil, ""}, {parser.NewArgs("one", "two"), `["one","two"]`}, {parser.NewArgs("one"), `"one"`},
+		{parser.Args{}, `[]`}, {parser.None{}, `{}`}, {pair{X: 1, Y: 2}, `{"X":1,"Y":2}`},
+		{&pair{X: 1}, `{"X":1,"Y":0}`}, {7, `7`}, {struct{ A int }{1}, `{"A":1}`},
+	} {
+		h := &adapter.Handshake{Auth: parser.NewArgs(map[string]any{"token": "x"})}
+		info, err := describe(&adapter.Socket{Handshake: h, Data: c.data})
+		if err != nil {
+			t.Errorf("%T: %v", c.data, err)
+			continue
+		}
+		got, err := info.socket()
+		if err != nil {
+			t.Errorf("%T: %v", c.data, err)
+			continue
+		}
+		text := ""
+		if a, ok := got.Data.(parser.Args); ok {
+			raw, _ := a.Raw(0)
+			text = string(raw)
+		}
+		if text != c.want || got.Handshake.Auth.String() != `[{"token":"x"}]` {
+			t.Errorf("%T: data %s, want %s; auth %v", c.data, text, c.want, got.Handshake.Auth)
+		}
+	}
+	for _, data := range []any{parser.NewArgs("a", []byte{1}), struct{ B []byte }{[]byte{1}}} {
+		info, err := describe(&adapter.Socket{Data: data})
+		if err != nil || len(info.Frames) != 2 {
+			t.Errorf("%T with bytes: %d frames, %v", data, len(info.Frames), err)
+		}
+	}
+}
+
 // What is known of a socket comes through, its data and auth exactly.
 func TestSocketsComeThrough(t *testing.T) {
 	data := parser.NewArgs(map[string]any{"id": uint64(math.MaxUint64), "bytes": []byte{1, 2}})

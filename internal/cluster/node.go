@@ -270,20 +270,30 @@ func (n *node) removePeer(id string, goodbye bool) {
 	n.stopServing(func(s served) bool { return s.node == id })
 }
 
-// publish queues a message; bytes and order are settled when it returns. It reports whether there was room.
-func (n *node) publish(topic string, k kind, m *message) bool {
+// publish queues a message; bytes and order are settled when it returns.
+func (n *node) publish(topic string, k kind, m *message) { n.publishOr(topic, k, m, func(error) {}) }
+
+// publishRequest is publish for a request: nobody answers one that is lost.
+func (n *node) publishRequest(k kind, m *message, r *request) {
+	m.Request = r.id
+	n.publishOr(n.topic, k, m, func(err error) { r.lose(n.id, err) })
+}
+
+// publishOr is publish, and has failed called if that does not succeed.
+func (n *node) publishOr(topic string, k kind, m *message, failed func(err error)) {
 	body := m.appendBody(nil)
 	ok := n.out.add(len(body)+len(topic)+64, func() {
 		n.seq++
 		err := n.bus.Publish(n.ctx, topic, appendMessage(nil, k, n.id, n.seq, body))
 		if err != nil && n.ctx.Err() == nil {
 			n.report("publish", err)
+			failed(err)
 		}
 	})
 	if !ok && n.ctx.Err() == nil {
 		n.report("publish", errFull)
+		failed(errFull)
 	}
-	return ok
 }
 
 // report tells what went wrong, on a goroutine of its own: it is user code that hears of it, which may broadcast.
@@ -304,6 +314,7 @@ func (n *node) serve(m *message, fn func(ctx context.Context)) bool {
 		n.mu.Unlock()
 		cancel()
 		n.report("serve", errBusy)
+		n.refuse(m, errBusy)
 		return false
 	}
 	n.serving[s] = cancel
@@ -313,6 +324,11 @@ func (n *node) serve(m *message, fn func(ctx context.Context)) bool {
 		fn(ctx)
 	}()
 	return true
+}
+
+// refuse answers a request that is not served.
+func (n *node) refuse(m *message, err error) {
+	n.publish(n.answerTopic(m.Node), kindDone, &message{Request: m.Request, Error: textOf(err)})
 }
 
 // stopServing ends the requests of other nodes that which picks.

@@ -2,8 +2,6 @@ package cluster
 
 import (
 	"context"
-
-	"sio.example/socketio/parser"
 )
 
 // receive handles what comes over a topic. It is called by the Bus, and does not wait but for members to be queued
@@ -95,20 +93,31 @@ func (n *node) event(m *message) error {
 func (n *node) ask(m *message) error {
 	p, err := decodePacket(m.Frames)
 	if err != nil {
+		n.refuse(m, err)
 		return err
 	}
 	asked := make(chan struct{})
 	ok := n.serve(m, func(ctx context.Context) {
 		var sent uint64
-		var failed error
+		failed := errExited
 		delivered := false
+		defer func() { // also if user code calls runtime.Goexit
+			if !delivered {
+				close(asked)
+			}
+			if ctx.Err() == nil {
+				done := &message{Request: m.Request, Count: sent, Error: textOf(failed)}
+				n.publish(n.answerTopic(m.Node), kindDone, done)
+			}
+		}()
+		var last error
 		deliver := func(int) {
 			delivered = true
 			close(asked)
 		}
 		for args, err := range n.Memory.DeliverWithAck(ctx, p, m.Target, deliver) {
 			if err != nil {
-				failed = err
+				last = err
 				continue
 			}
 			frames, err := encodeArgs(args)
@@ -118,13 +127,7 @@ func (n *node) ask(m *message) error {
 			sent++ // also if that gets lost: then the other node knows
 			n.publish(n.answerTopic(m.Node), kindAnswer, &message{Request: m.Request, Frames: frames})
 		}
-		if !delivered {
-			close(asked)
-		}
-		if ctx.Err() == nil {
-			done := &message{Request: m.Request, Count: sent, Error: textOf(failed)}
-			n.publish(n.answerTopic(m.Node), kindDone, done)
-		}
+		failed = last
 	})
 	if ok {
 		<-asked
@@ -140,7 +143,7 @@ func (n *node) fetch(ctx context.Context, m *message) {
 		info, err := describe(&found[i])
 		if err != nil { // Data that cannot be encoded
 			n.report("publish", err)
-			found[i].Data = parser.Args{}
+			found[i].Data = nil
 			if info, err = describe(&found[i]); err != nil {
 				continue
 			}

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"maps"
@@ -19,7 +20,8 @@ type request struct {
 	mu      sync.Mutex
 	waiting map[string]uint64 // nodes, and how many results each has sent
 	results []result          // not yet taken
-	gone    []string          // nodes that left without having answered
+	gone    []string          // nodes whose answers will not come
+	why     error             // that is so, if they have not left
 	failed  error             // what went wrong first, of members or of handlers
 }
 
@@ -46,6 +48,25 @@ func (n *node) newRequest(self bool) *request {
 	return r
 }
 
+// connecting is waited for, like a node, until other nodes can be asked.
+const connecting = ""
+
+// await has r wait for a node.
+func (r *request) await(node string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.waiting[node] = 0
+}
+
+// awaitPeers has r wait for all nodes that are known now.
+func (n *node) awaitPeers(r *request) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for id := range n.peers {
+		r.await(id)
+	}
+}
+
 // endRequest forgets r. Nodes that have not answered are told that nobody waits any more.
 func (n *node) endRequest(r *request) {
 	n.mu.Lock()
@@ -53,6 +74,7 @@ func (n *node) endRequest(r *request) {
 	n.mu.Unlock()
 	r.mu.Lock()
 	delete(r.waiting, n.id)
+	delete(r.waiting, connecting)
 	waits := len(r.waiting) > 0
 	r.mu.Unlock()
 	if waits {
@@ -74,6 +96,10 @@ func (r *request) answer(m *message) {
 		r.results = append(r.results, result{m: m})
 	case sent != m.Count: // something was lost, and the node is not complete
 		return
+	case m.Error == textBusy: // it did not do it
+		delete(r.waiting, m.Node)
+		r.gone = append(r.gone, m.Node)
+		r.why = errBusy
 	default:
 		delete(r.waiting, m.Node)
 		if m.Error != "" && r.failed == nil {
@@ -107,6 +133,20 @@ func (r *request) finish(node string, gone bool, err error) {
 	}
 	if r.failed == nil {
 		r.failed = err
+	}
+	r.signal()
+}
+
+// lose says that the other nodes have not been asked.
+func (r *request) lose(self string, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for node := range r.waiting {
+		if node != self && node != connecting {
+			delete(r.waiting, node)
+			r.gone = append(r.gone, node)
+			r.why = err
+		}
 	}
 	r.signal()
 }
@@ -162,7 +202,7 @@ func (r *request) outcome(self string, err error) error {
 	missing := slices.Clone(r.gone)
 	if err != nil {
 		missing = slices.AppendSeq(missing, maps.Keys(r.waiting))
-		missing = slices.DeleteFunc(missing, func(node string) bool { return node == self })
+		missing = slices.DeleteFunc(missing, func(node string) bool { return node == self || node == connecting })
 	}
 	slices.Sort(missing)
 	switch {
@@ -171,7 +211,7 @@ func (r *request) outcome(self string, err error) error {
 	case err != nil:
 		return &adapter.MissingError{Nodes: missing, Err: err}
 	case len(missing) > 0:
-		return &adapter.MissingError{Nodes: missing, Err: adapter.ErrNodeGone}
+		return &adapter.MissingError{Nodes: missing, Err: cmp.Or(r.why, adapter.ErrNodeGone)}
 	}
 	return r.failed
 }
@@ -180,6 +220,7 @@ func (r *request) outcome(self string, err error) error {
 const (
 	textGone    = "gone"
 	textTooMany = "too many"
+	textBusy    = "busy"
 )
 
 func textOf(err error) string {
@@ -190,6 +231,8 @@ func textOf(err error) string {
 		return textGone
 	case errors.Is(err, adapter.ErrTooManyAcks):
 		return textTooMany
+	case errors.Is(err, errBusy):
+		return textBusy
 	}
 	return err.Error()
 }

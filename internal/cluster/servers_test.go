@@ -66,6 +66,104 @@ func (c *servers) heard() []string {
 	return all
 }
 
+// A deafBus cannot be subscribed to.
+type deafBus struct{ *membus.Bus }
+
+func (deafBus) Subscribe(context.Context, string, func([]byte)) (func(), error) {
+	return nil, errors.New("broker is away")
+}
+
+// The clients of a server are asked while it is not connected to the others.
+func TestBroadcastWithAckWhileTheBrokerIsAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		bus := membus.New(membus.Faults{}).Node()
+		t.Cleanup(func() { _ = bus.Close() })
+		srv := siotest.NewServer(t, &siotest.Options{
+			Server: &socketio.Options{Adapter: cluster.New(deafBus{bus}, nil)},
+		})
+		srv.Dial("/", nil).On("q", func(_ context.Context, e *client.Event) error { return e.Ack(1) })
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		got, err := srv.IO().EmitWithAck(ctx, "q")
+		if len(got) != 1 || !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("%v, %v", got, err)
+		}
+	})
+}
+
+// A request that cannot be published ends at once, and names the nodes that were not asked.
+func TestRequestThatIsLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newServers(t, membus.Faults{})
+		mend := c.buses[0].Fail()
+		found, err := c.servers[0].IO().FetchSockets(context.Background())
+		var missing *adapter.MissingError
+		if len(found) != 1 || !errors.As(err, &missing) || len(missing.Nodes) != 2 {
+			t.Errorf("%d sockets, %v", len(found), err)
+		}
+		mend()
+		if found, err = c.servers[0].IO().FetchSockets(t.Context()); len(found) != 3 || err != nil {
+			t.Errorf("%d sockets, %v", len(found), err)
+		}
+	})
+}
+
+// Who asks for what nobody listens to has an answer at once; who asks a node that serves too many, too.
+func TestRequestsThatAreRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newServers(t, membus.Faults{})
+		if _, err := c.servers[0].IO().ServerSideEmitWithAck(context.Background(), "nobody listens"); err == nil {
+			t.Error("no error though nobody listens")
+		}
+		for _, srv := range c.servers[1:] {
+			srv.IO().OnServerSide("never answered", func(context.Context, *socketio.Event) error { return nil })
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		var asking sync.WaitGroup
+		for range 1024 { // as many as are served at once
+			asking.Go(func() { _, _ = c.servers[0].IO().ServerSideEmitWithAck(ctx, "never answered") })
+		}
+		synctest.Wait()
+		found, err := c.servers[0].IO().FetchSockets(context.Background())
+		var missing *adapter.MissingError
+		if len(found) != 1 || !errors.As(err, &missing) || len(missing.Nodes) != 2 {
+			t.Errorf("%d sockets, %v", len(found), err)
+		}
+		cancel()
+		asking.Wait()
+	})
+}
+
+// A listener may change what it has answered with when Ack has returned.
+func TestServerSideAnswerIsEncodedAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newServers(t, membus.Faults{})
+		for _, srv := range c.servers[1:] {
+			srv.IO().OnServerSide("q", func(_ context.Context, e *socketio.Event) error {
+				m := map[string]any{"n": 1, "bytes": []byte{1}}
+				defer func() { m["n"] = 2 }()
+				if err := e.Ack(m); err != nil {
+					t.Error(err)
+				}
+				return nil
+			})
+		}
+		got, err := c.servers[0].IO().ServerSideEmitWithAck(t.Context(), "q")
+		for _, a := range got {
+			var answer struct {
+				N     int
+				Bytes []byte
+			}
+			if err := a.Bind(&answer); err != nil || answer.N != 1 || len(answer.Bytes) != 1 {
+				t.Errorf("%v, %v", answer, err)
+			}
+		}
+		if len(got) != 2 || err != nil {
+			t.Errorf("%v, %v", got, err)
+		}
+	})
+}
+
 func TestServers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newServers(t, membus.Faults{Seed: 1, Reorder: true, Duplicate: 300})

@@ -61,7 +61,8 @@ type ackTable[T any] struct {
 type ack[T any] struct {
 	settle func(v T, err error)
 	queue  func(v T, size int, err error)
-	size   int // what it counts
+	size   int32 // what it counts
+	shared bool  // queue is called without a lock, and may keep v
 }
 
 // maxKept is how large a map may have been to be kept when it is empty: maps never shrink.
@@ -83,15 +84,16 @@ func (a *Acks[T]) Add(most int, l Lender, settle func(v T, err error)) (id uint6
 }
 
 // AddShared is Add with an id that was chosen for several sockets, from SharedAckIDs on. It also fails while an
-// earlier one with this id is waited for.
-func (a *Acks[T]) AddShared(id uint64, most int, l Lender, settle func(v T, err error)) error {
+// earlier one with this id is waited for. Others are waited for when v has come, so v counts with its size until
+// Release; one for which l has no memory is dropped, and settled with ErrAcksFull.
+func (a *Acks[T]) AddShared(id uint64, most int, l Lender, settle func(v T, size int, err error)) error {
 	t := a.ensureTable()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if _, taken := t.pending[id]; taken {
 		return ErrAcksFull
 	}
-	return t.put(id, most, l, ack[T]{settle: settle, size: AckCost})
+	return t.put(id, most, l, ack[T]{queue: settle, size: AckCost, shared: true})
 }
 
 // AddQueued is Add for what queues a callback, which counts until Done is called. It is called with a lock held, so
@@ -99,7 +101,7 @@ func (a *Acks[T]) AddShared(id uint64, most int, l Lender, settle func(v T, err 
 // it takes in bytes beside AckCost.
 func (a *Acks[T]) AddQueued(most int, l Lender, extra int,
 	queue func(v T, size int, err error)) (id uint64, err error) {
-	return a.add(most, l, ack[T]{queue: queue, size: AckCost + extra})
+	return a.add(most, l, ack[T]{queue: queue, size: int32(AckCost + extra)})
 }
 
 func (a *Acks[T]) add(most int, l Lender, e ack[T]) (id uint64, err error) {
@@ -137,17 +139,47 @@ func (a *Acks[T]) settle(l Lender, id uint64, v T, size int, err error) bool {
 	t.mu.Lock()
 	e, ok := t.take(id)
 	switch {
-	case ok && e.queue != nil:
+	case ok && e.isQueued():
 		t.queued++
 		e.queue(v, size, err)
 	case ok:
-		t.repay(l, e.size)
+		t.bytes -= int(e.size)
+		if e.shared && err == nil {
+			if t.borrow(l, size) {
+				t.bytes += size
+			} else {
+				var zero T
+				v, size, err = zero, 0, ErrAcksFull
+			}
+		}
+		t.repay(l, 0)
 	}
 	t.mu.Unlock()
-	if ok && e.queue == nil {
-		e.settle(v, err)
+	if ok {
+		e.tell(v, size, err)
 	}
 	return ok
+}
+
+// isQueued reports whether what settles it is called with the lock held.
+func (e *ack[T]) isQueued() bool { return e.queue != nil && !e.shared }
+
+// tell calls what is called without a lock.
+func (e *ack[T]) tell(v T, size int, err error) {
+	switch {
+	case e.shared:
+		e.queue(v, size, err)
+	case e.settle != nil:
+		e.settle(v, err)
+	}
+}
+
+// Release says that an answer to a shared one, which took size bytes, is held no more.
+func (a *Acks[T]) Release(l Lender, size int) {
+	t := a.ensureTable()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.repay(l, size)
 }
 
 // Forget gives id up. It reports false if the id has been settled, or is just being settled.
@@ -160,7 +192,7 @@ func (a *Acks[T]) Forget(l Lender, id uint64) bool {
 	defer t.mu.Unlock()
 	e, ok := t.take(id)
 	if ok {
-		t.repay(l, e.size)
+		t.repay(l, int(e.size))
 	}
 	return ok
 }
@@ -195,17 +227,17 @@ func (a *Acks[T]) Close(l Lender, err error) {
 	ids := slices.Sorted(maps.Keys(pending))
 	t.pending, t.closed = nil, true
 	for _, id := range ids {
-		if e := pending[id]; e.queue != nil {
+		if e := pending[id]; e.isQueued() {
 			t.queued++
 			e.queue(zero, 0, err)
 		} else {
-			t.repay(l, e.size)
+			t.repay(l, int(e.size))
 		}
 	}
 	t.mu.Unlock()
 	for _, id := range ids {
-		if e := pending[id]; e.queue == nil {
-			e.settle(zero, err)
+		if e := pending[id]; !e.isQueued() {
+			e.tell(zero, 0, err)
 		}
 	}
 }
@@ -218,14 +250,14 @@ func (t *ackTable[T]) put(id uint64, most int, l Lender, e ack[T]) error {
 	switch {
 	case t.closed:
 		return ErrAcksClosed
-	case waiting >= most, !t.borrow(l, e.size) && waiting > 0:
+	case waiting >= most, !t.borrow(l, int(e.size)) && waiting > 0:
 		return ErrAcksFull
 	}
 	if t.pending == nil {
 		t.pending = make(map[uint64]ack[T], 1)
 	}
 	t.pending[id] = e
-	t.bytes += e.size
+	t.bytes += int(e.size)
 	t.peak = max(t.peak, int32(len(t.pending)))
 	return nil
 }

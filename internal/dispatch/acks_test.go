@@ -260,7 +260,7 @@ func BenchmarkAcks(b *testing.B) {
 func TestSharedAcks(t *testing.T) {
 	var a Acks[string]
 	var got []string
-	settle := func(v string, err error) { got = append(got, v) }
+	settle := func(v string, _ int, err error) { got = append(got, v) }
 	const id = SharedAckIDs + 7
 	if err := a.AddShared(id, many, rich, settle); err != nil {
 		t.Fatal(err)
@@ -280,6 +280,32 @@ func TestSharedAcks(t *testing.T) {
 	a.Close(rich, errors.New("gone"))
 	if err := a.AddShared(id, many, rich, settle); err != ErrAcksClosed || len(got) != 2 {
 		t.Errorf("after Close: %v; settled %q", err, got)
+	}
+}
+
+// An answer to a shared one counts until it is released, and is dropped if there is no memory for it.
+func TestSharedAcksCountTheAnswer(t *testing.T) {
+	var a Acks[string]
+	b := &bank{limit: 1 << 20}
+	var sizes []int
+	var errs []error
+	settle := func(v string, size int, err error) { sizes, errs = append(sizes, size), append(errs, err) }
+	for id, size := range map[uint64]int{SharedAckIDs: 600_000, SharedAckIDs + 1: 600_000} {
+		if err := a.AddShared(id, many, b, settle); err != nil {
+			t.Fatal(err)
+		}
+		a.Resolve(b, id, "large", size)
+	}
+	if !slices.Equal(sizes, []int{600_000, 0}) || errs[0] != nil || errs[1] != ErrAcksFull {
+		t.Errorf("settled with sizes %v, errors %v", sizes, errs)
+	}
+	if n := b.lent.Load(); n < 500_000 {
+		t.Errorf("%d bytes are borrowed for an answer that is held", n)
+	}
+	a.Close(b, errors.New("gone"))
+	a.Release(b, 600_000)
+	if n := b.lent.Load(); n != 0 {
+		t.Errorf("%d bytes are borrowed for nothing", n)
 	}
 }
 
