@@ -3,6 +3,7 @@ package parser
 import (
 	"errors"
 	"fmt"
+	"math"
 	"reflect"
 	"strings"
 	"testing"
@@ -531,5 +532,28 @@ func TestTypeNames(t *testing.T) {
 	}
 	if s := strings.Join(got, " "); s != "CONNECT DISCONNECT EVENT ACK CONNECT_ERROR unknown(5)" {
 		t.Errorf("got %q", s)
+	}
+}
+
+// Limits may be as large as an int is.
+func TestLimitsWithoutBounds(t *testing.T) {
+	d := JSON(&JSONOptions{
+		MaxNamespace: math.MaxInt, MaxBytes: math.MaxInt, MaxDepth: math.MaxInt, MaxAttachments: math.MaxInt,
+		MaxDecoded: math.MaxInt,
+	}).NewDecoder()
+	for text, namespace := range map[string]string{
+		`2/a,["x",[1,{"y":[2]}]]`: "/a", `2["x"]`: "/", "1/a": "/a",
+	} {
+		p, err := d.Add(Frame{Data: []byte(text)})
+		if err != nil || p == nil || p.Namespace != namespace {
+			t.Errorf("%s: %+v, %v", text, p, err)
+			continue
+		}
+		var v any
+		if p.Args.Len() > 0 {
+			if err := p.Args.Decode(0, &v); err != nil {
+				t.Errorf("%s: %v", text, err)
+			}
+		}
 	}
 }

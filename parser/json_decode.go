@@ -232,7 +232,7 @@ func (d *jsonDecoder) namespace(p *Packet, text []byte, i int) (next int, msg st
 		return i, ""
 	}
 	name, next := text[i:], len(text)
-	if n := bytes.IndexByte(name[:min(len(name), d.limits.MaxNamespace+1)], ','); n >= 0 {
+	if n := bytes.IndexByte(name[:min(len(name)-1, d.limits.MaxNamespace)+1], ','); n >= 0 {
 		name, next = name[:n], i+n+1
 	} else if len(name) > d.limits.MaxNamespace {
 		return i, msgNamespace

@@ -108,7 +108,7 @@ func TestDataOfAnyTypeIsOneValue(t *testing.T) {
 
 // What is known of a socket comes through, its data and auth exactly.
 func TestSocketsComeThrough(t *testing.T) {
-	data := parser.NewArgs(map[string]any{"id": uint64(math.MaxUint64), "bytes": []byte{1, 2}})
+	data := parser.NewArgs([]any{uint64(math.MaxUint64), []byte{1, 2}})
 	auth := parser.NewArgs(map[string]any{"n": int64(1<<53 + 1)})
 	for _, s := range []adapter.Socket{
 		{ID: "a"},
