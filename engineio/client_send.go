@@ -90,7 +90,7 @@ func (s *ClientSocket) mayFlushLocked() bool {
 func (s *ClientSocket) newBatchLocked() *batch {
 	s.out.flushing = true
 	s.refs++
-	return newBatch(s, s.link, s.base64)
+	return newBatch(s, s.link, s.codec(), s.base64)
 }
 
 // startFlushLocked starts the flusher. Owed says that the link has something to write already.

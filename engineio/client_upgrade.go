@@ -99,7 +99,7 @@ func (s *ClientSocket) dialUpgrade(d *clientDialer, u *clientUpgrade) {
 
 // writePacket writes a packet to a link that nobody else writes to.
 func writePacket(l link, p *Prepared) error {
-	b := newBatch(nil, l, false)
+	b := newBatch(nil, l, &revision4, false)
 	defer b.put()
 	b.items = append(b.items, parcel{p, 0})
 	l.encode(b)
@@ -150,7 +150,7 @@ func (s *ClientSocket) handleProbe(u *clientUpgrade, binary bool, data []byte, e
 // commit tells the server that the link is the transport from now on.
 func (s *ClientSocket) commit(u *clientUpgrade) {
 	s.tracePacket(u.kind, true, upgradePacket.packet())
-	b := newBatch(s, u.link, s.base64)
+	b := newBatch(s, u.link, s.codec(), s.base64)
 	b.items = append(b.items, parcel{upgradePacket, 0})
 	u.link.encode(b)
 	all, err := u.link.tryWrite(b.bufs[0])

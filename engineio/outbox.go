@@ -143,9 +143,9 @@ var batches = sync.Pool{New: func() any { return new(batch) }}
 func getBatch() *batch { return batches.Get().(*batch) }
 
 // newBatch is an empty batch of a session that gives it the right to write to l, and a ref.
-func newBatch(s sender, l link, base64 bool) *batch {
+func newBatch(s sender, l link, c *codec, base64 bool) *batch {
 	b := getBatch()
-	b.sender, b.link, b.codec, b.base64 = s, l, &revision4, base64
+	b.sender, b.link, b.codec, b.base64 = s, l, c, base64
 	return b
 }
 

@@ -127,9 +127,7 @@ func (s *Socket) startFlushLocked() {
 func (s *Socket) newBatchLocked() *batch {
 	s.out.flushing = true
 	s.refs++
-	b := newBatch(s, s.link, s.base64)
-	b.codec = s.codec()
-	return b
+	return newBatch(s, s.link, s.codec(), s.base64)
 }
 
 func (s *Socket) mayFlushLocked() bool {

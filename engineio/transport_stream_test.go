@@ -63,7 +63,7 @@ func TestFramesOfAStream(t *testing.T) {
 			{Prepare(Message{Binary: true}), "\x01b"}, // "\x80" would be an error to the official decoder
 			{pingPacket, "\x012"},
 		} {
-			b := newBatch(nil, &streamLink{}, false)
+			b := newBatch(nil, &streamLink{}, &revision4, false)
 			b.items = append(b.items, parcel{c.p, 0})
 			b.link.encode(b)
 			if got := string(bytes.Join(b.bufs, nil)); got != c.want {

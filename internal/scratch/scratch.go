@@ -55,7 +55,7 @@ func For(p parser.Packet) *Packet {
 // Free gives s back, with all that it was encoded into.
 func (s *Packet) Free() {
 	s.Packet = parser.Packet{}
-	clear(s.frames)
+	clear(s.frames[:cap(s.frames)]) // a parser that fails has written there, too
 	clear(s.messages)
 	clear(s.Prepared)
 	s.frames, s.messages, s.Prepared = s.frames[:0], s.messages[:0], s.Prepared[:0]
@@ -96,7 +96,7 @@ func Prepare(dst []*engineio.Prepared, enc parser.Parser,
 	p *parser.Packet, sessions int) (_ []*engineio.Prepared, err error) {
 	frames := frameSlices.Get()
 	defer func() {
-		clear(*frames)
+		clear((*frames)[:cap(*frames)]) // see Free
 		frameSlices.Put(frames)
 	}()
 	made, err := enc.Encode((*frames)[:0], p)

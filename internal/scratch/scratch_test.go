@@ -76,3 +76,43 @@ func TestNothingIsKept(t *testing.T) {
 		}
 	}
 }
+
+// The frames that Prepare borrows go back empty, also when the parser has failed or panicked halfway.
+func TestFramesGoBackEmpty(t *testing.T) {
+	for range 50 { // a pool may drop what it gets
+		for _, p := range []parser.Parser{parser.JSON(nil), badParser{}, halfwayParser{}} {
+			frames := frameSlices.Get()
+			*frames = make([]parser.Frame, 0, 4)
+			frameSlices.Put(frames)
+			s := For(event)
+			func() {
+				defer func() { _ = recover() }()
+				defer s.Free()
+				_ = s.Encode(p, nil)
+			}()
+			for _, f := range s.frames[:cap(s.frames)] {
+				if f.Data != nil {
+					t.Fatalf("%T: %q is kept with the packet", p, f.Data)
+				}
+			}
+			func() {
+				defer func() { _ = recover() }()
+				_, _ = Prepare(nil, p, &event, 1)
+			}()
+			frames = frameSlices.Get()
+			for _, f := range (*frames)[:cap(*frames)] {
+				if f.Data != nil {
+					t.Fatalf("%T: %q is kept", p, f.Data)
+				}
+			}
+		}
+	}
+}
+
+// halfwayParser panics after it has made a frame.
+type halfwayParser struct{ parser.Parser }
+
+func (halfwayParser) Encode(dst []parser.Frame, _ *parser.Packet) ([]parser.Frame, error) {
+	_ = append(dst, parser.Frame{Data: []byte("half")})
+	panic("no")
+}
