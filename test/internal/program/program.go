@@ -129,6 +129,9 @@ func Start(t testing.TB, env []string, name string, args ...string) *Server {
 // Addr is the host and the port.
 func (s *Server) Addr() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.Port)) }
 
+// PID is the id of the process.
+func (s *Server) PID() int { return s.cmd.Process.Pid }
+
 // Stderr is what the process has printed there so far.
 func (s *Server) Stderr() string { return s.stderr.String() }
 
