@@ -232,6 +232,12 @@ func (l *local) Report(what string, err error) {
 	})
 }
 
+// Guard calls user code on a goroutine of the adapter's.
+func (l *local) Guard(fn func() error, failed func(err error)) { l.srv.guard.Run(fn, failed) }
+
+// Hold counts what the adapter keeps.
+func (l *local) Hold(n int) bool { return l.srv.engine.Hold(n) }
+
 // Encode makes the wire form.
 func (l *local) Encode(p *parser.Packet, members int) (adapter.Encoded, error) {
 	b := broadcasts.Get()
