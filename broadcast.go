@@ -3,12 +3,12 @@ package socketio
 import (
 	"context"
 	"errors"
-	"math"
 	"slices"
 
 	"sio.example/socketio/adapter"
 	"sio.example/socketio/engineio"
 	"sio.example/socketio/event"
+	"sio.example/socketio/internal/argbytes"
 	"sio.example/socketio/internal/dispatch"
 	"sio.example/socketio/internal/errtext"
 	"sio.example/socketio/internal/scratch"
@@ -232,6 +232,12 @@ func (l *local) Report(what string, err error) {
 	})
 }
 
+// Guard calls user code on a goroutine of the adapter's.
+func (l *local) Guard(fn func() error, failed func(err error)) { l.srv.guard.Run(fn, failed) }
+
+// Hold counts what the adapter keeps.
+func (l *local) Hold(n int) bool { return l.srv.engine.Hold(n) }
+
 // Encode makes the wire form.
 func (l *local) Encode(p *parser.Packet, members int) (adapter.Encoded, error) {
 	b := broadcasts.Get()
@@ -281,28 +287,13 @@ func (b *broadcast) free() {
 	broadcasts.Put(b)
 }
 
-// answers makes text of what listeners answer, and reads it again.
-var answers = parser.JSON(&parser.JSONOptions{
-	MaxAttachments: math.MaxInt32, MaxDepth: 10_000, MaxArguments: math.MaxInt32, MaxBytes: math.MaxInt,
-})
-
 // snapshot is args as they are now: the listener may change what they refer to when Ack has returned.
 func snapshot(args Args) (Args, error) {
-	frames, err := answers.Encode(nil, &parser.Packet{Type: parser.Ack, HasID: true, Args: args})
+	b, err := argbytes.Append(nil, args)
 	if err != nil {
 		return Args{}, err
 	}
-	d := answers.NewDecoder()
-	for _, f := range frames {
-		p, err := d.Add(f)
-		if err != nil {
-			return Args{}, err
-		}
-		if p != nil {
-			return p.Args, nil
-		}
-	}
-	return Args{}, errors.New("answer without an end")
+	return argbytes.Parse(b)
 }
 
 var errNoListener = errors.New("nobody listens to the event")

@@ -27,6 +27,8 @@ var (
 	ErrGone = errors.New("adapter: a member left without acknowledging")
 	// ErrNodeGone is why a node does not answer any more: it has left, or has not been heard of for too long.
 	ErrNodeGone = errors.New("adapter: the node is gone")
+	// ErrAnswerLost is why the answers of a node are not complete: one was lost, or the question.
+	ErrAnswerLost = errors.New("adapter: an answer of the node was lost")
 	// ErrTooManyAcks ends a BroadcastWithAck of which all results have come but those of members that could not be
 	// asked, or for whose answers there was no memory while others are waited for.
 	ErrTooManyAcks = errors.New("adapter: a member has too many unanswered acknowledgements")
@@ -131,6 +133,14 @@ type Local interface {
 	// to the server's OnError, which is user code: no lock may be held. what names the cause in a word or two, such
 	// as "publish", and never holds anything that comes from outside.
 	Report(what string, err error)
+	// Guard calls fn, for an adapter on a goroutine of its own: all that may run user code, such as Encode, what calls it,
+	// and what encodes the arguments of others. A panic in fn is recovered, if the server recovers those, and counted.
+	// failed is called with the error of fn, or with what the user code did instead of returning: if that was
+	// runtime.Goexit the goroutine ends after failed has returned, and the adapter goes on with another one.
+	Guard(fn func() error, failed func(err error))
+	// Hold says that the adapter keeps n bytes more of what other nodes sent, such as answers that are waited for, or
+	// fewer. It reports false if the server has no memory for so much; then they do not count, and are not to be kept.
+	Hold(n int) bool
 	// Sealed keeps other modules from implementing the interface.
 	Sealed(seal.Mark)
 }
@@ -173,8 +183,10 @@ type Factory func(ctx context.Context, ns Local) (Adapter, error)
 // # Asking
 //
 // Requests to other nodes end with ctx. What has come is returned with the error, a *MissingError that names the
-// nodes whose answers are missing. A node that leaves, or is not heard of any more, is not waited for. A node that
-// answers twice counts once.
+// nodes whose answers are missing. A node that leaves, or is not heard of any more, is not waited for; nor is one whose
+// answer was lost, or that did not get the question: an adapter MUST find that out, by a time of its own at the latest,
+// also if ctx never ends. A node that answers twice counts once. What other nodes answer counts in the server's memory
+// while it is kept (Local.Hold).
 type Adapter interface {
 	// Join puts m into rooms, and into the namespace even if there are none. An error matches ErrExists or ErrClosed, or
 	// is the adapter's own. A member that left by LeaveAll can come back, so a caller whose Join may race with its own
@@ -237,7 +249,7 @@ func Inline(a Adapter) bool {
 // A MissingError says of which nodes the answers to a request are missing, and why.
 type MissingError struct {
 	Nodes []string // names that the adapter gives them, in order
-	Err   error    // that of the ctx, or ErrNodeGone
+	Err   error    // that of the ctx, ErrNodeGone, ErrAnswerLost, or one of the adapter's own
 }
 
 // Error names the nodes.

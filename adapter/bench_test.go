@@ -16,6 +16,8 @@ func (l fakeLocal) Encode(*parser.Packet, int) (Encoded, error) { return l.e, ni
 func (fakeLocal) AckID() uint64                                 { return 1 << 30 }
 func (fakeLocal) Flush(Encoded)                                 {}
 func (fakeLocal) Report(string, error)                          {}
+func (fakeLocal) Guard(fn func() error, failed func(error))     {}
+func (fakeLocal) Hold(int) bool                                 { return true }
 func (fakeLocal) Sealed(seal.Mark)                              {}
 func (fakeLocal) ServerSide(context.Context, string, parser.Args, bool) (parser.Args, error) {
 	return parser.Args{}, nil

@@ -81,6 +81,30 @@ func (s *Socket) HoldLimit() int {
 	return int(min(holdGuaranteed+max(0, free), math.MaxInt))
 }
 
+// own is what a program holds of its own.
+type own struct {
+	mu sync.Mutex // a leaf
+	budget.Claim
+}
+
+// Hold says that the program keeps n bytes more that come from none of the sessions, such as answers of other
+// servers, or fewer, if n is negative. They count towards [Options.MaxMemory]. It reports false if there is no room;
+// then they do not count, and are not to be kept. There is room for one thing of any size, and for half of what is
+// free.
+func (s *Server) Hold(n int) bool {
+	o := &s.own
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	held := o.Held(budget.Held)
+	if n > 0 && held > 0 && held+int64(n) > s.pool.Threshold(holdGuaranteed, outParts) {
+		return false
+	}
+	if o.Add(budget.Held, int64(n)) {
+		s.lookAtMemory()
+	}
+	return true
+}
+
 // A claim is what a session has while it holds much, or more than the budget of its queue. It is guarded by Socket.mu.
 type claim struct {
 	budget.Claim

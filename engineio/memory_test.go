@@ -99,6 +99,30 @@ func TestMemoryThatHandlersHold(t *testing.T) {
 	})
 }
 
+// What the program holds of its own counts, and is refused when too much is held already.
+func TestMemoryThatTheProgramHolds(t *testing.T) {
+	bubble(t, &Options{MaxMemory: 64 << 20}, func(t *testing.T, e *env) {
+		s := e.Server
+		for i, c := range []struct {
+			n    int
+			ok   bool
+			held int64
+		}{
+			{50 << 20, true, 50 << 20}, // one thing of any size
+			{8 << 20, false, 50 << 20},
+			{-40 << 20, true, 10 << 20},
+			{8 << 20, true, 18 << 20},
+			{8 << 20, false, 18 << 20}, // more than half of what is free, and a little
+			{-18 << 20, true, 0},
+			{-1, true, 0},
+		} {
+			if ok := s.Hold(c.n); ok != c.ok || s.Stats().Memory.Held != c.held {
+				t.Errorf("step %d: %v, %+v", i, ok, s.Stats().Memory)
+			}
+		}
+	})
+}
+
 // Sessions that come and go while messages are sent and fetched leave nothing in the pool.
 func TestMemoryIsGivenBack(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, e *env) {

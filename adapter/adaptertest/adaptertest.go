@@ -112,6 +112,10 @@ var tests = []struct {
 	{"PublishingIsNotWaitedFor", testPublishingIsNotWaitedFor, false},
 	{"PublishingFails", testPublishingFails, true},
 	{"AtMostOnce", testAtMostOnce, true},
+	{"ExactBeyondText", testExactBeyondText, false},
+	{"UserCode", testUserCode, false},
+	{"HeldAnswers", testHeldAnswers, false},
 	{"Partial", testPartial, true},
+	{"LostAnswers", testLostAnswers, true},
 	{"GoneStaysGone", testGoneStaysGone, true},
 }

@@ -4,68 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
-	"reflect"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"sio.example/socketio/adapter"
-	"sio.example/socketio/parser"
 )
-
-// exact are values that a detour over JavaScript's numbers, or over text, would change.
-func exact() parser.Args {
-	return parser.NewArgs(int64(1<<53+1), uint64(math.MaxUint64), 0.1, "\u2028<é>", nil,
-		map[string]any{"deep": []any{[]byte{0, 255}, map[string]any{"id": int64(-1<<53 - 1)}}})
-}
-
-// testExact compares what members of other nodes get with what those of the node that sends do, and answers likewise.
-func testExact(t *testing.T, w *world) {
-	for i := range w.nodes {
-		w.add(fmt.Sprintf("m%d", i), "room").answer = func(_ *member, _ string, ack func(parser.Args)) { ack(exact()) }
-	}
-	wire := func(p *parser.Packet) []parser.Frame {
-		frames, err := codec.Encode(nil, p)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return frames
-	}
-	p := &parser.Packet{Type: parser.Event, Namespace: "/test", Name: "exact", Args: exact()}
-	for _, to := range []adapter.Target{{}, {Rooms: []string{"room"}}} {
-		if err := w.nodes[0].Broadcast(p, to); err != nil {
-			t.Fatal(err)
-		}
-		w.settle(to)
-		for _, m := range w.members {
-			m.mu.Lock()
-			if last := m.log[len(m.log)-1]; last == "exact" && !reflect.DeepEqual(m.wire, wire(p)) {
-				t.Errorf("%s got %v, want %v", m.id, m.wire, wire(p))
-			}
-			m.mu.Unlock()
-		}
-	}
-	ack := wire(&parser.Packet{Type: parser.Ack, Namespace: "/test", HasID: true, Args: exact()})
-	same := func(what string, args parser.Args, err error) {
-		t.Helper()
-		got := wire(&parser.Packet{Type: parser.Ack, Namespace: "/test", HasID: true, Args: args})
-		if err != nil || !reflect.DeepEqual(got, ack) {
-			t.Errorf("%s: %v, %v, want %v", what, got, err, ack)
-		}
-	}
-	for args, err := range w.nodes[0].BroadcastWithAck(patient(t), event("question"), adapter.Target{}) {
-		same("acknowledgement", args, err)
-	}
-	for _, nd := range w.nodes {
-		nd.serverSide = func(_ string, args parser.Args, _ bool) (parser.Args, error) { return args, nil }
-	}
-	for args, err := range w.nodes[0].ServerSideEmit(patient(t), "exact", exact(), true) {
-		same("answer of a node", args, err)
-	}
-}
 
 // testAckIDs: the members of a node are asked with one id, which no other broadcast that waits has.
 func testAckIDs(t *testing.T, w *world) {
@@ -349,58 +294,5 @@ func testAtMostOnce(t *testing.T, w *world) {
 				t.Errorf("%s got %d of %d", m.id, len(got), len(names[j]))
 			}
 		}
-	}
-}
-
-// testPartial asks nodes that may not answer: what has come is there, once, and an error that names the others.
-func testPartial(t *testing.T, w *world) {
-	if !w.cluster.Lossy {
-		t.Skip("no answer is lost")
-	}
-	var here []string
-	for i := range 2 * len(w.nodes) {
-		m := w.add(fmt.Sprintf("m%d", i))
-		m.answer = yes
-		if m.node == w.nodes[0] {
-			here = append(here, m.id)
-		}
-	}
-	check := func(what string, got, here []string, err error) {
-		t.Helper()
-		got = slices.Sorted(slices.Values(got))
-		unique := slices.Compact(slices.Clone(got))
-		var missing *adapter.MissingError
-		switch {
-		case len(got) == 0 && errors.Is(err, context.DeadlineExceeded): // before anything was asked
-		case len(unique) != len(got):
-			t.Errorf("%s: %v: twice", what, got)
-		case slices.ContainsFunc(here, func(id string) bool { return !slices.Contains(got, id) }):
-			t.Errorf("%s: %v: want those of this node, %v, at least", what, got, here)
-		case err == nil && len(got) != len(w.members):
-			t.Errorf("%s: %v and no error, want %d", what, got, len(w.members))
-		case err != nil && !errors.Is(err, context.DeadlineExceeded):
-			t.Errorf("%s: error %v, want that of the context", what, err)
-		case errors.As(err, &missing) && (len(missing.Nodes) == 0 || len(missing.Nodes) >= len(w.nodes)):
-			t.Errorf("%s: error %v names %d nodes", what, err, len(missing.Nodes))
-		case err != nil && here != nil && missing == nil: // what this node has, it has at once
-			t.Errorf("%s: error %v, want one that names nodes", what, err)
-		}
-	}
-	partial := 0
-	for i := 0; i < 40 && (i < 5 || partial == 0); i++ {
-		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-		sockets, err := w.nodes[0].Fetch(ctx, adapter.Target{})
-		check("fetch", ids(sockets), here, err)
-		cancel()
-		if err != nil {
-			partial++
-		}
-		ctx, cancel = context.WithTimeout(t.Context(), 50*time.Millisecond)
-		got, err := collect(t, ctx, w.nodes[0], adapter.Target{}, nil)
-		check("acknowledgements", got, nil, err)
-		cancel()
-	}
-	if partial == 0 && len(w.nodes) > 1 {
-		t.Error("nothing was lost: the test saw no partial result")
 	}
 }

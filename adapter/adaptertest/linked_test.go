@@ -65,18 +65,39 @@ func (l *linked) others() []*linked {
 }
 
 func (l *linked) Broadcast(p *parser.Packet, to adapter.Target) error {
-	for _, n := range l.reach(to) {
-		if err := n.Memory.Broadcast(p, to); err != nil {
-			return err
-		}
+	if err := l.Memory.Broadcast(p, to); err != nil || to.Flags.Local {
+		return err
+	}
+	for _, n := range l.others() {
+		var apart sync.WaitGroup
+		apart.Go(func() { // waited for below: user code may end it
+			n.ns.Guard(func() error { return n.Memory.Broadcast(p, to) }, func(err error) { n.ns.Report("read", err) })
+		})
+		apart.Wait()
 	}
 	return nil
+}
+
+// hold counts what another node has answered, and reports whether there is memory for it.
+func (l *linked) hold(from *linked, args parser.Args) (size int, ok bool) {
+	if from == l {
+		return 0, true
+	}
+	for i := range args.Len() {
+		text, _ := args.Raw(i)
+		size += len(text)
+	}
+	if !l.ns.Hold(size) {
+		return 0, false
+	}
+	return size, true
 }
 
 func (l *linked) BroadcastWithAck(
 	ctx context.Context, p *parser.Packet, to adapter.Target,
 ) iter.Seq2[parser.Args, error] {
 	type result struct {
+		from *linked
 		args parser.Args
 		err  error
 	}
@@ -86,9 +107,12 @@ func (l *linked) BroadcastWithAck(
 		var wg sync.WaitGroup
 		for _, n := range l.reach(to) {
 			wg.Go(func() { // ends with ctx; the last of them, below, waits for it
-				for args, err := range n.Memory.BroadcastWithAck(ctx, p, to) {
-					results <- result{args, err}
-				}
+				n.ns.Guard(func() error {
+					for args, err := range n.Memory.BroadcastWithAck(ctx, p, to) {
+						results <- result{n, args, err}
+					}
+					return nil
+				}, func(err error) { results <- result{n, parser.Args{}, err} })
 			})
 		}
 		var last sync.WaitGroup
@@ -100,10 +124,16 @@ func (l *linked) BroadcastWithAck(
 		}()
 		defer cancel()
 		var failed error
+		held := 0
+		defer func() { l.ns.Hold(-held) }()
 		for r := range results {
+			size, ok := l.hold(r.from, r.args)
+			held += size
 			switch {
 			case r.err != nil:
 				failed = r.err
+			case !ok:
+				failed = adapter.ErrTooManyAcks
 			case !yield(r.args, nil):
 				return
 			}

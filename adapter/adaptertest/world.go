@@ -226,8 +226,12 @@ type node struct {
 
 	encodes, flushes, ackID atomic.Int64
 
+	shows bool // Encode writes down what another parser would see
+
 	mu      sync.Mutex
 	reports []error
+	held    int // what the adapter has said it keeps
+	most    int // how much that may be; 0: anything
 }
 
 // encoded is what this namespace's packets look like to the adapter.
@@ -235,7 +239,8 @@ type encoded struct {
 	name    string
 	id      uint64
 	wire    []parser.Frame
-	copies  int // not atomic: the race detector tells when Deliver is not called from one goroutine
+	shown   string // see show
+	copies  int    // not atomic: the race detector tells when Deliver is not called from one goroutine
 	flushed bool
 }
 
@@ -250,6 +255,10 @@ func (n *node) Encode(p *parser.Packet, _ int) (adapter.Encoded, error) {
 		}
 	}
 	n.encodes.Add(1)
+	if n.shows {
+		shown, err := show(p.Args)
+		return &encoded{name: p.Name, id: p.ID, shown: shown}, err
+	}
 	wire, err := codec.Encode(nil, p)
 	if err != nil {
 		return nil, err
@@ -272,6 +281,41 @@ func (n *node) reported() int {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return len(n.reports)
+}
+
+func (n *node) Guard(fn func() error, failed func(err error)) {
+	err := errExited
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("%w: %v", errPanic, v)
+		}
+		if err != nil {
+			failed(err)
+		}
+	}()
+	err = fn()
+}
+
+var (
+	errExited = errors.New("adaptertest: user code called runtime.Goexit")
+	errPanic  = errors.New("adaptertest: user code panicked")
+)
+
+func (n *node) Hold(bytes int) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if bytes > 0 && n.most > 0 && n.held+bytes > n.most {
+		return false
+	}
+	n.held += bytes
+	return true
+}
+
+// holds is what the adapter has said it keeps.
+func (n *node) holds() int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.held
 }
 
 func (n *node) Sealed(seal.Mark) {}
@@ -308,10 +352,12 @@ type member struct {
 	mu       sync.Mutex
 	left     bool
 	noData   bool // nothing was stored with it
+	data     any  // what was stored with it, if not its id
 	leaving  atomic.Bool
 	received map[string]int // copies of each event
 	log      []string
 	wire     []parser.Frame // of the last packet
+	shown    string         // likewise, if its node shows it
 	flags    adapter.Flags  // likewise
 	acks     map[uint64]func(parser.Args)
 	asked    []uint64      // ids of acknowledgements
@@ -417,7 +463,7 @@ func (m *member) record(enc *encoded, to *adapter.Target) {
 	}
 	m.received[enc.name]++
 	m.log = append(m.log, enc.name)
-	m.wire, m.flags = enc.wire, to.Flags
+	m.wire, m.shown, m.flags = enc.wire, enc.shown, to.Flags
 	m.notify()
 }
 
@@ -480,7 +526,9 @@ func (m *member) Describe() adapter.Socket {
 	}
 	h := &adapter.Handshake{RemoteAddr: "192.0.2.1", Host: m.id}
 	s := adapter.Socket{ID: m.id, Handshake: h, Rooms: m.rooms()}
-	if !m.noData {
+	if m.data != nil {
+		s.Data = m.data
+	} else if !m.noData {
 		s.Data = map[string]any{"id": m.id}
 	}
 	return s

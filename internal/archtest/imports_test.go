@@ -28,9 +28,10 @@ var mayImport = map[string][]string{
 	"browser":             {},
 	// the server
 	".": {
-		"engineio", "parser", "event", "adapter", "browser", "internal/bufpool", "internal/coding", "internal/deadline",
-		"internal/dispatch", "internal/errtext", "internal/index", "internal/journal", "internal/reqhead",
-		"internal/ring", "internal/scratch", "internal/seal", "internal/sid", "internal/standstill", "internal/units",
+		"engineio", "parser", "event", "adapter", "browser", "internal/argbytes", "internal/bufpool",
+		"internal/coding", "internal/deadline", "internal/dispatch", "internal/errtext", "internal/index",
+		"internal/journal", "internal/reqhead", "internal/ring", "internal/scratch", "internal/seal", "internal/sid",
+		"internal/standstill", "internal/units",
 	},
 	// the client
 	"client": {
@@ -54,7 +55,8 @@ var mayImport = map[string][]string{
 	"internal/backoff":        {},
 	"internal/bufpool":        {},
 	"internal/budget":         {},
-	"internal/cluster":        {"adapter", "parser"},
+	"internal/argbytes":       {"parser"},
+	"internal/cluster":        {"adapter", "parser", "internal/argbytes"},
 	"internal/cluster/membus": {},
 	"internal/seal":           {},
 	"internal/sid":            {},

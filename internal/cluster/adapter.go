@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"context"
-	"errors"
 	"iter"
 	"sync"
 	"time"
@@ -25,7 +24,7 @@ func (n *node) Broadcast(p *parser.Packet, to adapter.Target) error {
 	if to.Flags.Local {
 		return n.Memory.Broadcast(p, to)
 	}
-	frames, err := encodePacket(p)
+	args, err := bytesOf(p.Args)
 	if err != nil {
 		return err
 	}
@@ -36,7 +35,7 @@ func (n *node) Broadcast(p *parser.Packet, to adapter.Target) error {
 	if len(to.Rooms) == 1 && to.Socket == "" && !isPrivate(to.Rooms[0]) {
 		topic = n.roomTopic(to.Rooms[0])
 	}
-	n.publish(topic, kindBroadcast, &message{Target: to, Frames: frames})
+	n.publish(topic, kindBroadcast, &message{Target: to, Name: p.Name, Args: args})
 	return nil
 }
 
@@ -48,7 +47,7 @@ func (n *node) BroadcastWithAck(
 		return n.Memory.BroadcastWithAck(ctx, p, to)
 	}
 	return func(yield func(parser.Args, error) bool) {
-		frames, err := encodePacket(p)
+		packed, err := bytesOf(p.Args)
 		if err != nil {
 			yield(parser.Args{}, err)
 			return
@@ -56,11 +55,7 @@ func (n *node) BroadcastWithAck(
 		r := n.newRequest(true)
 		ctx, cancel := context.WithCancel(ctx)
 		delivered, finished := make(chan struct{}), make(chan error, 1)
-		go func() { // owned by this call, which waits for it
-			err := errExited
-			defer func() { finished <- err }()
-			err = n.askHere(ctx, p, to, r, delivered)
-		}()
+		go n.askHere(ctx, p, to, r, delivered, finished) // owned by this call, which waits for it
 		var asking sync.WaitGroup
 		defer func() {
 			n.endRequest(r)
@@ -78,7 +73,7 @@ func (n *node) BroadcastWithAck(
 			}
 		}
 		ask := func() {
-			n.publishRequest(kindAsk, &message{Target: to, Frames: frames, Timeout: timeout(ctx)}, r)
+			n.publishRequest(kindAsk, &message{Target: to, Name: p.Name, Args: packed, Timeout: timeout(ctx)}, r)
 		}
 		if isClosed(n.ready) {
 			ask()
@@ -88,14 +83,14 @@ func (n *node) BroadcastWithAck(
 				if n.Ready(ctx) == nil {
 					n.awaitPeers(r)
 					ask()
-					r.finish(connecting, false, nil)
+					r.finish(connecting, nil)
 				}
 			})
 		}
 		err = n.collect(ctx, r, func(res result) bool {
 			args, err := res.args, error(nil)
 			if res.m != nil {
-				args, err = decodeArgs(res.m.Frames)
+				args, err = argsOf(res.m.Args)
 			}
 			if err != nil {
 				n.report("read", err)
@@ -109,37 +104,30 @@ func (n *node) BroadcastWithAck(
 	}
 }
 
-// askHere asks the members of this node, for r. delivered is closed once they have been; until then an error is for
-// the caller.
+// askHere asks the members of this node, for r. delivered is closed once they have been; until then what finished gets
+// is for the caller.
 func (n *node) askHere(
-	ctx context.Context, p *parser.Packet, to adapter.Target, r *request, delivered chan struct{},
-) (failed error) {
-	exits := true
-	defer func() {
-		if exits {
-			r.finish(n.id, false, errExited)
+	ctx context.Context, p *parser.Packet, to adapter.Target, r *request, delivered chan struct{}, finished chan<- error,
+) {
+	var failed error
+	defer func() { finished <- failed }()
+	n.ns.Guard(func() error {
+		for args, err := range n.Memory.DeliverWithAck(ctx, p, to, func(int) { close(delivered) }) {
+			if err == nil {
+				r.local(args)
+				continue
+			}
+			failed = err
 		}
-	}()
-	for args, err := range n.Memory.DeliverWithAck(ctx, p, to, func(int) { close(delivered) }) {
-		if err == nil {
-			r.local(args)
-			continue
+		if isClosed(delivered) && ctx.Err() == nil && failed != adapter.ErrClosed { // collect knows of those
+			r.finish(n.id, failed)
 		}
-		failed = err
-	}
-	exits = false
-	if !isClosed(delivered) {
-		return failed
-	}
-	if ctx.Err() != nil || failed == adapter.ErrClosed { // collect knows of that
 		return nil
-	}
-	r.finish(n.id, false, failed)
-	return nil
+	}, func(err error) {
+		failed = err
+		r.finish(n.id, err)
+	})
 }
-
-// errExited is the error of a node whose parser or listeners called runtime.Goexit.
-var errExited = errors.New("cluster: user code called runtime.Goexit")
 
 func isClosed(ch <-chan struct{}) bool {
 	select {
@@ -214,7 +202,7 @@ func (n *node) ServerSideEmit(
 	ctx context.Context, name string, args parser.Args, wantAck bool,
 ) iter.Seq2[parser.Args, error] {
 	return func(yield func(parser.Args, error) bool) {
-		frames, err := encodeArgs(args)
+		packed, err := bytesOf(args)
 		if err == nil && wantAck {
 			err = n.Ready(ctx)
 		}
@@ -223,13 +211,13 @@ func (n *node) ServerSideEmit(
 			return
 		}
 		if !wantAck {
-			n.publish(n.topic, kindEvent, &message{Name: name, Frames: frames})
+			n.publish(n.topic, kindEvent, &message{Name: name, Args: packed})
 			return
 		}
 		r := n.newRequest(false)
 		defer n.endRequest(r)
-		n.publishRequest(kindQuery, &message{Name: name, Frames: frames, Timeout: timeout(ctx)}, r)
-		err = n.collect(ctx, r, func(res result) bool { return yield(decodeArgs(res.m.Frames)) })
+		n.publishRequest(kindQuery, &message{Name: name, Args: packed, Timeout: timeout(ctx)}, r)
+		err = n.collect(ctx, r, func(res result) bool { return yield(argsOf(res.m.Args)) })
 		if err != nil && err != errStopped {
 			yield(parser.Args{}, err)
 		}

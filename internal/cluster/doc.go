@@ -9,9 +9,13 @@
 // # Goroutines
 //
 // An adapter publishes on one goroutine, which exists while something waits to be published; it subscribes on another
-// one likewise, and events of other nodes are handled on a third. One goroutine sends heartbeats and forgets nodes
-// that are not heard of, until Close. Each request that this node serves and that takes time has one, until it is
-// answered, given up by the node that asked, or the adapter is closed. What the Bus calls only queues.
+// one likewise; what other nodes say is handled on a third, and their server-side events on a fourth. One goroutine
+// sends heartbeats and forgets nodes that are not heard of, until Close. Each request that this node serves and that
+// takes time has one, until it is answered, given up by the node that asked, or the adapter is closed. What the Bus
+// calls only queues.
+//
+// User code (marshalers, parsers, listeners) runs on the third and the fourth, and on those of requests. It may end
+// them: others go on.
 package cluster
 
 import "context"

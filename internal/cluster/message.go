@@ -3,9 +3,9 @@ package cluster
 import (
 	"encoding/binary"
 	"errors"
-	"math"
 
 	"sio.example/socketio/adapter"
+	"sio.example/socketio/internal/argbytes"
 	"sio.example/socketio/parser"
 )
 
@@ -26,9 +26,11 @@ const (
 	kindQuery  // a server-side event with an acknowledgement
 	kindCancel // of a request
 
-	kindAsked  // answers: Count members were asked
 	kindAnswer // one result
 	kindDone   // the last answer; Count were sent before
+
+	kindStill // which of Requests do you serve?
+	kindNot   // those of them that are not served, neither yet nor any more
 )
 
 // A message is what nodes exchange. Which fields count depends on the kind.
@@ -42,20 +44,22 @@ type message struct {
 	Target  adapter.Target
 	Rooms   []string
 	Close   bool
-	Name    string // of a server-side event
+	Name    string // of an event
 	Error   string
-	Frames  []parser.Frame // a packet
+	Args    []byte // see package argbytes
 	Sockets []socketInfo
+	// Requests are ids of the node that has asked.
+	Requests []uint64
 }
 
 // A socketInfo is an adapter.Socket on its way.
 type socketInfo struct {
-	ID     string
-	Rooms  []string
-	Frames []parser.Frame // see describe
+	ID    string
+	Rooms []string
+	Args  []byte // see describe
 }
 
-const version = 1
+const version = 2
 
 var errMessage = errors.New("cluster: not a message of this version")
 
@@ -72,10 +76,14 @@ func (m *message) appendBody(b []byte) []byte {
 	b = appendStrings(b, m.Rooms)
 	b = appendString(b, m.Name)
 	b = appendString(b, m.Error)
-	b = appendFrames(b, m.Frames)
+	b = appendBytes(b, m.Args)
 	b = binary.AppendUvarint(b, uint64(len(m.Sockets)))
 	for _, s := range m.Sockets {
-		b = appendFrames(appendStrings(appendString(b, s.ID), s.Rooms), s.Frames)
+		b = appendBytes(appendStrings(appendString(b, s.ID), s.Rooms), s.Args)
+	}
+	b = binary.AppendUvarint(b, uint64(len(m.Requests)))
+	for _, id := range m.Requests {
+		b = binary.AppendUvarint(b, id)
 	}
 	return b
 }
@@ -97,9 +105,12 @@ func parseMessage(b []byte) (*message, error) {
 	m.Target.Flags = adapter.Flags{Volatile: flags&1 != 0, NoCompress: flags&2 != 0}
 	m.Close = flags&4 != 0
 	m.Rooms, m.Name, m.Error = r.strings(), r.string(), r.string()
-	m.Frames = r.frames()
-	for n := r.count(); n > 0; n-- {
-		m.Sockets = append(m.Sockets, socketInfo{ID: r.string(), Rooms: r.strings(), Frames: r.frames()})
+	m.Args = r.bytes()
+	for n := r.count(); n > 0 && !r.bad; n-- {
+		m.Sockets = append(m.Sockets, socketInfo{ID: r.string(), Rooms: r.strings(), Args: r.bytes()})
+	}
+	for n := r.count(); n > 0 && !r.bad; n-- {
+		m.Requests = append(m.Requests, r.uint())
 	}
 	if r.bad || len(r.b) > 0 {
 		return nil, errMessage
@@ -128,13 +139,8 @@ func appendStrings(b []byte, all []string) []byte {
 	return b
 }
 
-func appendFrames(b []byte, frames []parser.Frame) []byte {
-	b = binary.AppendUvarint(b, uint64(len(frames)))
-	for _, f := range frames {
-		b = append(b, bits(f.Binary))
-		b = append(binary.AppendUvarint(b, uint64(len(f.Data))), f.Data...)
-	}
-	return b
+func appendBytes(b, data []byte) []byte {
+	return append(binary.AppendUvarint(b, uint64(len(data))), data...)
 }
 
 // A reader takes a message apart. Once something is wrong all it returns is zero.
@@ -189,51 +195,31 @@ func (r *reader) strings() (all []string) {
 	return all
 }
 
-func (r *reader) frames() (all []parser.Frame) {
-	for n := r.count(); n > 0 && !r.bad; n-- {
-		all = append(all, parser.Frame{Binary: r.byte()&1 != 0, Data: r.take(r.uint())})
+// bytes are nil if there are none.
+func (r *reader) bytes() []byte {
+	if b := r.take(r.uint()); len(b) > 0 {
+		return b
 	}
-	return all
+	return nil
 }
 
-// codec makes text and attachments of packets, which keep numbers of any size, and bytes at any depth.
-var codec = parser.JSON(&parser.JSONOptions{
-	MaxAttachments: math.MaxInt32, MaxDepth: 10_000, MaxArguments: math.MaxInt32,
-	MaxNamespace: math.MaxInt32, MaxBytes: math.MaxInt,
-})
+// argsOf reads the arguments of a message.
+func argsOf(b []byte) (parser.Args, error) { return argbytes.Parse(b) }
 
-func encodePacket(p *parser.Packet) ([]parser.Frame, error) { return codec.Encode(nil, p) }
+// bytesOf are args as a message holds them: as exact as they are, whichever parser sends them on.
+func bytesOf(args parser.Args) ([]byte, error) { return argbytes.Append(nil, args) }
 
-// encodeArgs wraps values in the packet of an acknowledgement.
-func encodeArgs(args parser.Args) ([]parser.Frame, error) {
-	return encodePacket(&parser.Packet{Type: parser.Ack, HasID: true, Args: args})
-}
-
-func decodePacket(frames []parser.Frame) (*parser.Packet, error) {
-	d := codec.NewDecoder()
-	for i, f := range frames {
-		p, err := d.Add(f)
-		switch {
-		case err != nil:
-			return nil, err
-		case p != nil && i == len(frames)-1:
-			return p, nil
-		}
-	}
-	return nil, errMessage
-}
-
-func decodeArgs(frames []parser.Frame) (parser.Args, error) {
-	p, err := decodePacket(frames)
+// eventOf is the packet of a message.
+func (n *node) eventOf(m *message) (*parser.Packet, error) {
+	args, err := argsOf(m.Args)
 	if err != nil {
-		return parser.Args{}, err
+		return nil, err
 	}
-	return p.Args, nil
+	return &parser.Packet{Type: parser.Event, Namespace: n.ns.Name(), Name: m.Name, Args: args}, nil
 }
 
-// describe makes a socketInfo. Its packet holds the handshake, or null, whether there is auth, the auth and the data,
-// if there are some.
-// The auth stands beside the handshake, as it may hold bytes.
+// describe makes a socketInfo. Its arguments are the handshake, or null, whether there is auth, the auth and the
+// data, if there are some. The auth stands beside the handshake, as it may hold bytes.
 func describe(s *adapter.Socket) (socketInfo, error) {
 	info := socketInfo{ID: s.ID, Rooms: s.Rooms}
 	var h *adapter.Handshake
@@ -255,7 +241,7 @@ func describe(s *adapter.Socket) (socketInfo, error) {
 		values = append(values, data)
 	}
 	var err error
-	info.Frames, err = encodeArgs(parser.NewArgs(values...))
+	info.Args, err = bytesOf(parser.NewArgs(values...))
 	return info, err
 }
 
@@ -277,7 +263,7 @@ func oneValue(data any) (any, error) {
 }
 
 func (s *socketInfo) socket() (adapter.Socket, error) {
-	args, err := decodeArgs(s.Frames)
+	args, err := argsOf(s.Args)
 	if err != nil {
 		return adapter.Socket{}, err
 	}

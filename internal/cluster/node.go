@@ -26,7 +26,16 @@ type Options struct {
 	// MaxQueueBytes is how much may wait to be published; default 16 MiB. Beyond it messages are lost for the other
 	// nodes, and reported.
 	MaxQueueBytes int
+	// RepeatTimeout is how long after a node was forgotten, or a room left, a message that the engine repeats is
+	// known as one that was handled; default 10 min.
+	RepeatTimeout time.Duration
 }
+
+// maxForgottenNodes and maxForgottenTopics are of how many that is known at most.
+const (
+	maxForgottenNodes  = 4096
+	maxForgottenTopics = 16384
+)
 
 // maxServing is how many requests of other nodes are served at once, and maxReports how many things that went wrong
 // wait to be reported: of more at once, some stand for all.
@@ -57,6 +66,7 @@ func New(bus Bus, opts *Options) adapter.Factory {
 	o.SubscribeTimeout = cmp.Or(o.SubscribeTimeout, time.Second)
 	o.RetryDelay = cmp.Or(o.RetryDelay, time.Second)
 	o.MaxQueueBytes = cmp.Or(o.MaxQueueBytes, 16<<20)
+	o.RepeatTimeout = cmp.Or(o.RepeatTimeout, 10*time.Minute)
 	return func(_ context.Context, ns adapter.Local) (adapter.Adapter, error) {
 		return newNode(ns, bus, o), nil
 	}
@@ -75,6 +85,7 @@ type node struct {
 	cancel context.CancelFunc
 	ready  chan struct{} // closed when subscribed
 
+	in      queue  // what other nodes publish, but for answers: it may run user code
 	out     queue  // what is published
 	seq     uint64 // of the last message; used by out only
 	events  queue  // server-side events of other nodes, which are user code
@@ -83,7 +94,8 @@ type node struct {
 
 	mu          sync.Mutex
 	peers       map[string]*peer
-	departed    map[string]time.Time // that said goodbye, since their last messages may come after it
+	pastNodes   past
+	pastTopics  past
 	requests    map[uint64]*request
 	nextRequest uint64
 	serving     map[served]context.CancelFunc
@@ -91,10 +103,13 @@ type node struct {
 	closed      bool
 }
 
-// A peer is another node.
+// A peer is another node. What it publishes is numbered, over all topics: that of one topic comes in order. A program
+// that starts again has another id.
 type peer struct {
 	heard time.Time
 	seqs  map[string]uint64 // by topic: the last message that was handled
+	floor uint64            // it was forgotten after that
+	last  uint64            // the highest of all
 }
 
 // served is a request of another node.
@@ -107,8 +122,10 @@ func newNode(ns adapter.Local, bus Bus, o Options) *node {
 	n := &node{
 		Memory: adapter.New(ns), ns: ns, bus: bus, opts: o,
 		id: newID(), topic: "all " + ns.Name(), ready: make(chan struct{}),
-		out: queue{limit: o.MaxQueueBytes}, events: queue{limit: o.MaxQueueBytes}, reports: queue{limit: maxReports},
-		peers: make(map[string]*peer), departed: make(map[string]time.Time), requests: make(map[uint64]*request),
+		in: queue{limit: o.MaxQueueBytes}, out: queue{limit: o.MaxQueueBytes},
+		events: queue{limit: o.MaxQueueBytes}, reports: queue{limit: maxReports},
+		pastNodes: past{limit: maxForgottenNodes}, pastTopics: past{limit: maxForgottenTopics},
+		peers: make(map[string]*peer), requests: make(map[uint64]*request),
 		serving: make(map[served]context.CancelFunc), nextRequest: 1,
 	}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
@@ -152,6 +169,7 @@ func (n *node) live() {
 			return
 		}
 		n.publish(n.topic, kindHeartbeat, &message{Request: n.firstRequest()})
+		n.askStill()
 		now := time.Now()
 		n.expire(now, now.Sub(last) > 2*n.opts.Heartbeat)
 		last = now
@@ -208,64 +226,75 @@ func (n *node) expire(now time.Time, stoodStill bool) {
 			silent = append(silent, id)
 		}
 	}
-	for id, t := range n.departed {
-		if now.Sub(t) > n.opts.NodeTimeout {
-			delete(n.departed, id)
-		}
-	}
+	n.pastNodes.expire(now.Add(-n.opts.RepeatTimeout))
+	n.pastTopics.expire(now.Add(-n.opts.RepeatTimeout))
 	n.mu.Unlock()
 	for _, id := range silent {
 		n.removePeer(id, false)
 	}
 }
 
-// note writes down that a message has come, and reports whether it is to be handled: not if it is known already.
+// note writes down that a message has come, and reports whether it is to be handled: not if it is known already. One
+// that is known is no sign of life either.
 func (n *node) note(topic string, m *message) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if _, departed := n.departed[m.Node]; departed || n.closed {
+	if n.closed {
 		return false
 	}
+	now := time.Now()
 	p := n.peers[m.Node]
 	if p == nil {
-		p = &peer{seqs: make(map[string]uint64)}
+		was := n.pastNodes.all[forgotten{node: m.Node}]
+		if was.left || m.Seq <= was.seq {
+			return false
+		}
+		p = &peer{seqs: make(map[string]uint64), floor: was.seq, last: was.seq}
 		n.peers[m.Node] = p
+		p.heard = now
 	}
-	p.heard = time.Now()
-	if m.Seq <= p.seqs[topic] {
+	known, ok := p.seqs[topic]
+	if !ok {
+		known = max(p.floor, n.pastTopics.all[forgotten{m.Node, topic}].seq)
+	}
+	if m.Seq <= known {
 		return false
 	}
-	p.seqs[topic] = m.Seq
+	p.heard, p.seqs[topic], p.last = now, m.Seq, max(p.last, m.Seq)
 	return true
 }
 
-// forgetTopic forgets how far others are in a topic that nobody listens to any more.
+// forgetTopic forgets how far others are in a topic that nobody listens to any more: after a while, since somebody may
+// listen to it again.
 func (n *node) forgetTopic(topic string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	for _, p := range n.peers {
-		delete(p.seqs, topic)
+	now := time.Now()
+	for id, p := range n.peers {
+		if seq, ok := p.seqs[topic]; ok {
+			delete(p.seqs, topic)
+			n.pastTopics.note(forgotten{id, topic}, mark{seq: seq, at: now})
+		}
 	}
 }
 
 // removePeer forgets a node: nobody waits for it any more, and nobody serves it.
 func (n *node) removePeer(id string, goodbye bool) {
 	n.mu.Lock()
-	if _, known := n.peers[id]; !known {
+	p := n.peers[id]
+	if p == nil {
 		n.mu.Unlock()
 		return
 	}
 	delete(n.peers, id)
-	if goodbye {
-		n.departed[id] = time.Now()
-	}
+	n.pastNodes.note(forgotten{node: id}, mark{seq: p.last, at: time.Now(), left: goodbye})
 	var requests []*request
 	for _, r := range n.requests {
 		requests = append(requests, r)
 	}
 	n.mu.Unlock()
 	for _, r := range requests {
-		r.finish(id, true, nil)
+		r.miss(id, adapter.ErrNodeGone)
 	}
 	n.stopServing(func(s served) bool { return s.node == id })
 }
@@ -277,6 +306,7 @@ func (n *node) publish(topic string, k kind, m *message) { n.publishOr(topic, k,
 func (n *node) publishRequest(k kind, m *message, r *request) {
 	m.Request = r.id
 	n.publishOr(n.topic, k, m, func(err error) { r.lose(n.id, err) })
+	r.published.Store(true) // what is published from now on comes behind it
 }
 
 // publishOr is publish, and has failed called if that does not succeed.
@@ -301,8 +331,9 @@ func (n *node) report(what string, err error) {
 	n.reports.add(1, func() { n.ns.Report(what, err) })
 }
 
-// serve runs fn for a request of another node, on a goroutine of its own, until the request is given up.
-func (n *node) serve(m *message, fn func(ctx context.Context)) bool {
+// serve runs fn for a request of another node, on a goroutine of its own, until the request is given up, and then sends
+// the last answer, in which fn has put what it found.
+func (n *node) serve(m *message, fn func(ctx context.Context, done *message) error) bool {
 	ctx, cancel := context.WithCancel(n.ctx)
 	if m.Timeout > 0 && m.Timeout < maxTimeout {
 		cancel()
@@ -310,7 +341,12 @@ func (n *node) serve(m *message, fn func(ctx context.Context)) bool {
 	}
 	s := served{m.Node, m.Request}
 	n.mu.Lock()
-	if len(n.serving) >= maxServing {
+	switch {
+	case n.peers[m.Node] == nil: // it has left meanwhile
+		n.mu.Unlock()
+		cancel()
+		return false
+	case len(n.serving) >= maxServing:
 		n.mu.Unlock()
 		cancel()
 		n.report("serve", errBusy)
@@ -319,9 +355,22 @@ func (n *node) serve(m *message, fn func(ctx context.Context)) bool {
 	}
 	n.serving[s] = cancel
 	n.mu.Unlock()
+	done := &message{Request: m.Request}
+	finish := func(err error) {
+		if ctx.Err() == nil {
+			done.Error = textOf(err)
+			n.publish(n.answerTopic(m.Node), kindDone, done)
+		}
+	}
 	go func() { // owned by the adapter; ends with the request, or with the adapter
 		defer n.stopServing(func(other served) bool { return other == s })
-		fn(ctx)
+		n.ns.Guard(func() error {
+			finish(fn(ctx, done))
+			return nil
+		}, func(err error) {
+			n.report("serve", err)
+			finish(err)
+		})
 	}()
 	return true
 }
@@ -368,6 +417,7 @@ func (n *node) Close() error {
 	if closed {
 		return err
 	}
+	n.in.close(nil)
 	done := n.out.close(func() {
 		n.seq++
 		_ = n.bus.Publish(n.ctx, n.topic, appendMessage(nil, kindGoodbye, n.id, n.seq, new(message).appendBody(nil)))

@@ -2,7 +2,8 @@ package cluster
 
 import "sync"
 
-// A queue runs jobs in order, on a goroutine that exists while there are some. It is bounded in bytes.
+// A queue runs jobs in order, on a goroutine that exists while there are some. It is bounded in bytes. A job that ends
+// the goroutine ends nothing else.
 type queue struct {
 	limit int
 
@@ -12,6 +13,7 @@ type queue struct {
 	running bool
 	closed  bool
 	idle    chan struct{} // closed when nothing runs any more; nil if nobody waits
+	room    chan struct{} // closed when there is more room, or the queue is closed; nil if nobody waits
 }
 
 type job struct {
@@ -41,25 +43,72 @@ func (q *queue) push(j job) {
 }
 
 func (q *queue) run() {
-	for {
-		q.mu.Lock()
-		if len(q.jobs) == 0 {
-			q.running = false
-			if q.idle != nil {
-				close(q.idle)
-				q.idle = nil
-			}
-			q.mu.Unlock()
+	exits := true
+	defer func() {
+		if !exits { // the queue is empty
 			return
 		}
-		j := q.jobs[0]
-		q.jobs[0] = job{}
-		q.jobs = q.jobs[1:]
+		if v := recover(); v != nil { // one that is to end the process
+			panic(v)
+		}
+		go q.run() // owned by the adapter, as the goroutine that a job has ended with runtime.Goexit
+	}()
+	for q.next() {
+	}
+	exits = false
+}
+
+// next does one job, and reports false if there was none.
+func (q *queue) next() bool {
+	q.mu.Lock()
+	if len(q.jobs) == 0 {
+		q.running = false
+		if q.idle != nil {
+			close(q.idle)
+			q.idle = nil
+		}
 		q.mu.Unlock()
-		j.do()
+		return false
+	}
+	j := q.jobs[0]
+	q.jobs[0] = job{}
+	q.jobs = q.jobs[1:]
+	q.mu.Unlock()
+	defer q.done(j)
+	j.do()
+	return true
+}
+
+// done takes a job off the queue's account: what is being done counts.
+func (q *queue) done(j job) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.bytes -= j.size
+	if q.room != nil {
+		close(q.room)
+		q.room = nil
+	}
+}
+
+// addWait is add, and waits for room. The jobs MUST NOT wait for the caller.
+func (q *queue) addWait(size int, do func()) bool {
+	for {
 		q.mu.Lock()
-		q.bytes -= j.size // what is being done counts
+		if q.closed {
+			q.mu.Unlock()
+			return false
+		}
+		if q.bytes == 0 || q.bytes+size <= q.limit {
+			q.push(job{size, do})
+			q.mu.Unlock()
+			return true
+		}
+		if q.room == nil {
+			q.room = make(chan struct{})
+		}
+		room := q.room
 		q.mu.Unlock()
+		<-room
 	}
 }
 
@@ -71,6 +120,10 @@ func (q *queue) close(last func()) <-chan struct{} {
 		q.push(job{0, last})
 	}
 	q.closed = true
+	if q.room != nil {
+		close(q.room)
+		q.room = nil
+	}
 	idle := make(chan struct{})
 	if !q.running {
 		close(idle)

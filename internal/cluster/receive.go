@@ -2,10 +2,13 @@ package cluster
 
 import (
 	"context"
+	"sync"
+
+	"sio.example/socketio/adapter"
 )
 
-// receive handles what comes over a topic. It is called by the Bus, and does not wait but for members to be queued
-// to.
+// receive takes what comes over a topic. It is called by the Bus, and runs no user code: what does is queued. It waits
+// only if too much is queued already.
 func (n *node) receive(topic string, msg []byte) {
 	m, err := parseMessage(msg)
 	if err != nil {
@@ -22,29 +25,42 @@ func (n *node) receive(topic string, msg []byte) {
 		n.stopServing(func(s served) bool { return s.node == m.Node && s.id < m.Request })
 	case kindGoodbye:
 		n.removePeer(m.Node, true)
+	case kindAnswer, kindDone:
+		n.answer(m, len(msg))
+	case kindNot:
+		for _, id := range m.Requests {
+			if r := n.request(id); r != nil {
+				r.miss(m.Node, adapter.ErrAnswerLost)
+			}
+		}
+	default:
+		n.in.addWait(len(msg)+64, func() {
+			if n.ctx.Err() == nil {
+				n.ns.Guard(func() error { return n.handle(m) }, func(err error) { n.report("read", err) })
+			}
+		})
+	}
+}
+
+// handle does what a message says that was queued.
+func (n *node) handle(m *message) error {
+	switch m.Kind {
 	case kindBroadcast, kindJoin, kindLeave, kindDisconnect:
-		err = n.act(m)
+		return n.act(m)
 	case kindEvent:
-		err = n.event(m)
+		return n.event(m)
 	case kindAsk:
-		err = n.ask(m)
+		return n.ask(m)
 	case kindFetch:
-		n.serve(m, func(ctx context.Context) { n.fetch(ctx, m) })
+		n.serve(m, func(ctx context.Context, done *message) error { return n.fetch(ctx, m, done) })
 	case kindQuery:
-		n.serve(m, func(ctx context.Context) { n.query(ctx, m) })
+		n.serve(m, func(ctx context.Context, done *message) error { return n.query(ctx, m, done) })
 	case kindCancel:
 		n.stopServing(func(s served) bool { return s == served{m.Node, m.Request} })
-	case kindAnswer, kindDone:
-		n.mu.Lock()
-		r := n.requests[m.Request]
-		n.mu.Unlock()
-		if r != nil {
-			r.answer(m)
-		}
+	case kindStill:
+		n.answerStill(m)
 	} // what a later version says is ignored
-	if err != nil {
-		n.report("read", err)
-	}
+	return nil
 }
 
 // act does to the members of this node what the message says.
@@ -60,7 +76,7 @@ func (n *node) act(m *message) error {
 	if len(m.Target.Rooms) == 1 && m.Target.Socket == "" && !n.HasRoom(m.Target.Rooms[0]) {
 		return nil
 	}
-	p, err := decodePacket(m.Frames)
+	p, err := n.eventOf(m)
 	if err != nil {
 		return err
 	}
@@ -69,15 +85,11 @@ func (n *node) act(m *message) error {
 
 // event queues a server-side event for the listeners: what else comes does not wait for them.
 func (n *node) event(m *message) error {
-	args, err := decodeArgs(m.Frames)
+	args, err := argsOf(m.Args)
 	if err != nil {
 		return err
 	}
-	size := len(m.Name) + 64
-	for _, f := range m.Frames {
-		size += len(f.Data)
-	}
-	ok := n.events.add(size, func() {
+	ok := n.events.add(len(m.Name)+len(m.Args)+64, func() {
 		if n.ctx.Err() == nil {
 			_, _ = n.ns.ServerSide(n.ctx, m.Name, args, false) // its errors are the listeners', which are reported there
 		}
@@ -91,43 +103,28 @@ func (n *node) event(m *message) error {
 // ask asks the members of this node, and has their answers sent. It returns when they have been asked, so that they
 // get what comes next behind that.
 func (n *node) ask(m *message) error {
-	p, err := decodePacket(m.Frames)
+	p, err := n.eventOf(m)
 	if err != nil {
 		n.refuse(m, err)
 		return err
 	}
 	asked := make(chan struct{})
-	ok := n.serve(m, func(ctx context.Context) {
-		var sent uint64
-		failed := errExited
-		delivered := false
-		defer func() { // also if user code calls runtime.Goexit
-			if !delivered {
-				close(asked)
-			}
-			if ctx.Err() == nil {
-				done := &message{Request: m.Request, Count: sent, Error: textOf(failed)}
-				n.publish(n.answerTopic(m.Node), kindDone, done)
-			}
-		}()
-		var last error
-		deliver := func(int) {
-			delivered = true
-			close(asked)
-		}
-		for args, err := range n.Memory.DeliverWithAck(ctx, p, m.Target, deliver) {
+	ok := n.serve(m, func(ctx context.Context, done *message) (failed error) {
+		delivered := sync.OnceFunc(func() { close(asked) })
+		defer delivered() // also if user code calls runtime.Goexit
+		for args, err := range n.Memory.DeliverWithAck(ctx, p, m.Target, func(int) { delivered() }) {
 			if err != nil {
-				last = err
+				failed = err
 				continue
 			}
-			frames, err := encodeArgs(args)
-			if err != nil {
+			answer := &message{Request: m.Request}
+			if answer.Args, err = bytesOf(args); err != nil {
 				n.report("publish", err)
 			}
-			sent++ // also if that gets lost: then the other node knows
-			n.publish(n.answerTopic(m.Node), kindAnswer, &message{Request: m.Request, Frames: frames})
+			done.Count++ // also if that gets lost: then the other node knows
+			n.publish(n.answerTopic(m.Node), kindAnswer, answer)
 		}
-		failed = last
+		return failed
 	})
 	if ok {
 		<-asked
@@ -136,9 +133,8 @@ func (n *node) ask(m *message) error {
 }
 
 // fetch answers with the sockets of this node.
-func (n *node) fetch(ctx context.Context, m *message) {
+func (n *node) fetch(ctx context.Context, m, done *message) error {
 	found, err := n.Memory.Fetch(ctx, m.Target)
-	done := &message{Request: m.Request, Error: textOf(err)}
 	for i := range found {
 		info, err := describe(&found[i])
 		if err != nil { // Data that cannot be encoded
@@ -150,28 +146,39 @@ func (n *node) fetch(ctx context.Context, m *message) {
 		}
 		done.Sockets = append(done.Sockets, info)
 	}
-	if ctx.Err() == nil {
-		n.publish(n.answerTopic(m.Node), kindDone, done)
-	}
+	return err
 }
 
 // query asks the listeners of this node for an answer.
-func (n *node) query(ctx context.Context, m *message) {
-	args, err := decodeArgs(m.Frames)
+func (n *node) query(ctx context.Context, m, done *message) error {
+	args, err := argsOf(m.Args)
 	if err == nil {
 		args, err = n.ns.ServerSide(ctx, m.Name, args, true)
 	}
-	if ctx.Err() != nil {
-		return
+	if err != nil || ctx.Err() != nil {
+		return err
 	}
-	done := &message{Request: m.Request}
-	if err == nil {
-		answer := &message{Request: m.Request}
-		if answer.Frames, err = encodeArgs(args); err == nil {
-			done.Count = 1
-			n.publish(n.answerTopic(m.Node), kindAnswer, answer)
+	answer := &message{Request: m.Request}
+	if answer.Args, err = bytesOf(args); err != nil {
+		return err
+	}
+	done.Count = 1
+	n.publish(n.answerTopic(m.Node), kindAnswer, answer)
+	return nil
+}
+
+// answerStill says which of the requests of another node are not served. It has been queued behind them, and the answer
+// comes behind theirs: what the other node still waits for was lost.
+func (n *node) answerStill(m *message) {
+	not := &message{}
+	n.mu.Lock()
+	for _, id := range m.Requests {
+		if n.serving[served{m.Node, id}] == nil {
+			not.Requests = append(not.Requests, id)
 		}
 	}
-	done.Error = textOf(err)
-	n.publish(n.answerTopic(m.Node), kindDone, done)
+	n.mu.Unlock()
+	if not.Requests != nil {
+		n.publish(n.answerTopic(m.Node), kindNot, not)
+	}
 }

@@ -7,21 +7,28 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"sio.example/socketio/adapter"
 	"sio.example/socketio/parser"
 )
 
+var errNoMemory = errors.New("cluster: no memory for the answers of other nodes")
+
 // A request waits for the answers of nodes. Each node is waited for until it has said that it is done, or is gone.
 type request struct {
-	id   uint64
-	wake chan struct{} // holds a token when there is something new
+	id        uint64
+	asks      bool          // members, each of which has an answer of its own
+	wake      chan struct{} // holds a token when there is something new
+	published atomic.Bool
+	looked    bool // askStill has seen it; guarded by node.mu
 
 	mu      sync.Mutex
 	waiting map[string]uint64 // nodes, and how many results each has sent
 	results []result          // not yet taken
-	gone    []string          // nodes whose answers will not come
-	why     error             // that is so, if they have not left
+	held    int               // bytes of results that were charged to the server, those taken included
+	gone    []string          // nodes whose answers will not come, or not all
+	why     error             // that is so
 	failed  error             // what went wrong first, of members or of handlers
 }
 
@@ -33,7 +40,7 @@ type result struct {
 
 // newRequest registers a request to all nodes that are known, and to this one if self.
 func (n *node) newRequest(self bool) *request {
-	r := &request{wake: make(chan struct{}, 1), waiting: make(map[string]uint64)}
+	r := &request{asks: self, wake: make(chan struct{}, 1), waiting: make(map[string]uint64)}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for id := range n.peers {
@@ -75,41 +82,95 @@ func (n *node) endRequest(r *request) {
 	r.mu.Lock()
 	delete(r.waiting, n.id)
 	delete(r.waiting, connecting)
-	waits := len(r.waiting) > 0
+	waits, held := len(r.waiting) > 0, r.held
+	r.waiting, r.results, r.held = nil, nil, 0
 	r.mu.Unlock()
+	n.ns.Hold(-held)
 	if waits {
 		n.publish(n.topic, kindCancel, &message{Request: r.id})
 	}
 }
 
-// answer takes what another node answers.
-func (r *request) answer(m *message) {
+// request is one that is waited for, or nil.
+func (n *node) request(id uint64) *request {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.requests[id]
+}
+
+// resultCost is about what a result takes beside its bytes.
+const resultCost = 256
+
+// answer takes what another node answers, of size bytes. It counts in the server's memory until the request ends, since
+// who iterates may keep it until then.
+func (n *node) answer(m *message, size int) {
+	r := n.request(m.Request)
+	if r == nil {
+		return
+	}
+	size += resultCost
+	room := n.ns.Hold(size)
+	if kept := r.answer(m, size, room); room && !kept {
+		n.ns.Hold(-size)
+	}
+}
+
+// answer takes what another node answers, and reports whether it is kept, for which there is room or not.
+func (r *request) answer(m *message, size int, room bool) (kept bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	sent, waits := r.waiting[m.Node]
 	if !waits {
-		return
+		return false
 	}
+	defer r.signal()
+	done := m.Kind == kindDone
 	switch {
-	case m.Kind == kindAnswer:
+	case !done:
 		r.waiting[m.Node]++
-		r.results = append(r.results, result{m: m})
-	case sent != m.Count: // something was lost, and the node is not complete
-		return
+	case sent != m.Count: // answers come in order
+		r.missLocked(m.Node, adapter.ErrAnswerLost)
+		return false
 	case m.Error == textBusy: // it did not do it
-		delete(r.waiting, m.Node)
-		r.gone = append(r.gone, m.Node)
-		r.why = errBusy
+		r.missLocked(m.Node, errBusy)
+		return false
 	default:
 		delete(r.waiting, m.Node)
 		if m.Error != "" && r.failed == nil {
 			r.failed = errorOf(m)
 		}
-		if m.Sockets != nil {
-			r.results = append(r.results, result{m: m})
+		if m.Sockets == nil {
+			return false
 		}
 	}
-	r.signal()
+	switch {
+	case room:
+		r.results = append(r.results, result{m: m})
+		r.held += size
+	case r.asks: // as members of this node for whose answers there is no memory
+		r.failed = cmp.Or(r.failed, adapter.ErrTooManyAcks)
+	default:
+		r.waiting[m.Node] = 0
+		r.missLocked(m.Node, errNoMemory)
+	}
+	return room
+}
+
+// miss says that answers of a node will not come, and why.
+func (r *request) miss(node string, why error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.missLocked(node, why)
+}
+
+// missLocked needs mu. The first reason counts.
+func (r *request) missLocked(node string, why error) {
+	if _, waits := r.waiting[node]; waits {
+		delete(r.waiting, node)
+		r.gone = append(r.gone, node)
+		r.why = cmp.Or(r.why, why)
+		r.signal()
+	}
 }
 
 // local takes a result of this node.
@@ -120,20 +181,15 @@ func (r *request) local(args parser.Args) {
 	r.signal()
 }
 
-// finish says that a node has nothing more to say: this one, or one that is gone.
-func (r *request) finish(node string, gone bool, err error) {
+// finish says that a node has nothing more to say.
+func (r *request) finish(node string, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if _, waits := r.waiting[node]; !waits {
 		return
 	}
 	delete(r.waiting, node)
-	if gone {
-		r.gone = append(r.gone, node)
-	}
-	if r.failed == nil {
-		r.failed = err
-	}
+	r.failed = cmp.Or(r.failed, err)
 	r.signal()
 }
 
@@ -143,12 +199,26 @@ func (r *request) lose(self string, err error) {
 	defer r.mu.Unlock()
 	for node := range r.waiting {
 		if node != self && node != connecting {
-			delete(r.waiting, node)
-			r.gone = append(r.gone, node)
-			r.why = err
+			r.missLocked(node, err)
 		}
 	}
-	r.signal()
+}
+
+// askStill asks the other nodes which of the requests they serve that have waited for a heartbeat. So a request is over
+// soon if it did not reach a node, or the node's answer got lost.
+func (n *node) askStill() {
+	still := &message{}
+	n.mu.Lock()
+	for id, r := range n.requests {
+		if r.looked {
+			still.Requests = append(still.Requests, id)
+		}
+		r.looked = r.published.Load()
+	}
+	n.mu.Unlock()
+	if still.Requests != nil {
+		n.publish(n.topic, kindStill, still)
+	}
 }
 
 func (r *request) signal() {
@@ -211,7 +281,7 @@ func (r *request) outcome(self string, err error) error {
 	case err != nil:
 		return &adapter.MissingError{Nodes: missing, Err: err}
 	case len(missing) > 0:
-		return &adapter.MissingError{Nodes: missing, Err: cmp.Or(r.why, adapter.ErrNodeGone)}
+		return &adapter.MissingError{Nodes: missing, Err: r.why}
 	}
 	return r.failed
 }

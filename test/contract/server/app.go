@@ -14,8 +14,11 @@ import (
 
 // app is the application behind the namespaces of the contract.
 type app struct {
-	io   *socketio.Server
-	node string
+	io       *socketio.Server
+	node     string
+	adapter  string // its name
+	adapters *adapters
+	dynamic  *socketio.ParentNamespace
 
 	mu    sync.Mutex
 	notes []note
@@ -36,7 +39,9 @@ type place interface {
 
 var dynamic = regexp.MustCompile(`^/dyn-[0-9]+$`)
 
-func newApp(io *socketio.Server, node string) *app { return &app{io: io, node: node} }
+func newApp(io *socketio.Server, c *config) *app {
+	return &app{io: io, node: c.node, adapter: c.adapter, adapters: c.adapters}
+}
 
 func (a *app) install() {
 	for _, name := range []string{"/", "/admin"} {
@@ -47,9 +52,11 @@ func (a *app) install() {
 	denied := a.io.Of("/denied")
 	denied.Use(letMeIn)
 	a.handlers(denied)
-	a.handlers(a.io.OfFunc(func(_ context.Context, name string, _ socketio.Args) bool {
+	a.dynamic = a.io.OfFunc(func(_ context.Context, name string, _ socketio.Args) bool {
 		return dynamic.MatchString(name)
-	}))
+	})
+	a.handlers(a.dynamic)
+	a.installControl()
 }
 
 // letMeIn is the middleware of /denied.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	socketio "sio.example/socketio"
+	"sio.example/socketio/adapter"
 	"sio.example/socketio/engineio"
 )
 
@@ -19,6 +20,7 @@ type config struct {
 	redisURL       string
 	postgresURL    string
 	server         serverOptions
+	adapters       *adapters
 }
 
 // serverOptions are the SIO_OPTIONS in use, by their official names; others are ignored.
@@ -48,6 +50,7 @@ func readConfig(getenv func(string) string) (*config, error) {
 		adapter:     getenv("ADAPTER"),
 		redisURL:    getenv("REDIS_URL"),
 		postgresURL: getenv("PG_URL"),
+		adapters:    &adapters{all: make(map[string]adapter.Adapter)},
 	}
 	if c.node == "" {
 		c.node = "node"
@@ -96,7 +99,8 @@ func (c *config) options(log *slog.Logger) (*socketio.Options, error) {
 			PingTimeout:  milliseconds(c.server.PingTimeout),
 			CORS:         cors,
 		},
-		Logger: log,
+		Adapter: c.adapters.keep(adapter.NewMemory),
+		Logger:  log,
 	}
 	if c.server.Cookie {
 		opts.Engine.Cookie = &http.Cookie{Name: "io", Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode}

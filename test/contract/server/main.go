@@ -33,7 +33,7 @@ func run() error {
 		return err
 	}
 	io := socketio.NewServer(opts)
-	newApp(io, c.node).install()
+	newApp(io, c).install()
 
 	mux := http.NewServeMux()
 	mux.Handle("/socket.io/", io)
