@@ -168,7 +168,7 @@ func (n *Namespace) Handle(name string, h SocketHandler) (off func()) {
 func (n *Namespace) Sockets() iter.Seq[*Socket] {
 	return func(yield func(*Socket) bool) {
 		for _, s := range n.snapshot() {
-			if s.Connected() && !yield(s) {
+			if (s.Connected() || s.awaitConnected()) && !yield(s) { // as in Socket
 				return
 			}
 		}
@@ -183,12 +183,8 @@ func (n *Namespace) Socket(id string) (*Socket, bool) {
 	if s == nil {
 		return nil, false
 	}
-	if !s.Connected() {
-		s.mu.Lock() // the client may have CONNECT already: see queueConnect
-		defer s.mu.Unlock()
-		if !s.Connected() {
-			return nil, false
-		}
+	if !s.Connected() && !s.awaitConnected() { // the client may have CONNECT already: see queueConnect
+		return nil, false
 	}
 	return s, true
 }
