@@ -30,7 +30,7 @@ func (p *ParentNamespace) OnConnection(fn func(s *Socket)) (off func()) {
 // OnRooms has h called for what happens to rooms of the children that are made from now on; see Namespace.OnRooms. The
 // returned function removes it, also from the children that have it.
 func (p *ParentNamespace) OnRooms(h *RoomHooks) (off func()) {
-	added := p.hooks.onRooms(*h)
+	added := p.hooks.onRooms(*h, 0) // all that happens in a child that has it
 	return func() { p.eachHooks(func(h *hooks) { h.removeRooms(added) }) }
 }
 
