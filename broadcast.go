@@ -171,7 +171,7 @@ func (b BroadcastOperator) onAdapter(what string, fn func(adapter.Adapter) error
 	return nil
 }
 
-var errNoNamespace = errors.New("socketio: operator without a namespace")
+var errNoNamespace = errtext.New("socketio: operator without a namespace")
 
 // usable reports why nothing can be sent: the namespace has no adapter, or there is no namespace, because the
 // operator is the zero value or was got from a socket for which none has been found yet.

@@ -3,7 +3,6 @@ package socketio
 import (
 	"context"
 	"errors"
-	"fmt"
 	"iter"
 	"sync"
 	"sync/atomic"
@@ -205,7 +204,7 @@ func (n *Namespace) ServerSideEmitWithAck(ctx context.Context, name string, args
 func (n *Namespace) serverSideEmit(ctx context.Context, name string, args []any, ack bool) (all []Args, err error) {
 	switch name {
 	case "connect", "connection", "new_namespace": // names of the official server's own events
-		return nil, fmt.Errorf("socketio: server-side emit: %w: %q", errReserved, name)
+		return nil, errtext.Errorf("socketio: server-side emit: %w: %q", errReserved, name)
 	}
 	if n.adapterErr != nil {
 		return nil, n.adapterErr

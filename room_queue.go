@@ -4,13 +4,13 @@ import "slices"
 
 // A roomQueue holds the changes of rooms that hooks have not been told of yet. It consists of parts: one begins when
 // hooks are registered, which are told of what is in it, and of nothing before. What cancels out within a part is left
-// out once the part is long. Adding to it takes a few steps however long it is, since whoever adds holds a room up.
+// out once the part is long. Adding to it takes a few steps however long it is, since a room is held up meanwhile.
 type roomQueue struct {
 	parts  []*roomPart // the oldest first; none is empty
 	number uint64      // of the part that is added to
 }
 
-// A roomPart is one part of a roomQueue: a list in which what comes later is linked, so that an element can be taken out.
+// A roomPart is one part of a roomQueue. It is a linked list, so that elements can be taken out.
 type roomPart struct {
 	number      uint64
 	first, last *queuedRoomEvent

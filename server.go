@@ -316,7 +316,7 @@ func (s *server) shutdown(ctx context.Context) error {
 		select {
 		case <-s.roomTellers.idle():
 		default:
-			err = errors.Join(err, fmt.Errorf("socketio: shutdown: %w: still running: room hooks", errtext.Ended(ctx)))
+			err = errors.Join(err, errtext.Errorf("socketio: shutdown: %w: still running: room hooks", errtext.Ended(ctx)))
 		}
 	}
 	err = errors.Join(err, s.closeAdapters())
@@ -359,5 +359,5 @@ func (s *server) stillRunning(err error) error {
 	if n == 0 {
 		return errtext.Wrap("socketio: shutdown", err)
 	}
-	return fmt.Errorf("socketio: shutdown: %w: still running: %s", err, strings.Join(names, ", "))
+	return errtext.Errorf("socketio: shutdown: %w: still running: %s", err, strings.Join(names, ", "))
 }

@@ -3,7 +3,6 @@ package client
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math"
 	"slices"
 
@@ -109,7 +108,7 @@ func (e emitter) Emit(name string, args ...any) error { return e.s.emit(name, ar
 // emit sends an event, or keeps it. r is nil if nobody waits for an acknowledgement.
 func (s *Socket) emit(name string, args []any, o engineio.SendOptions, r *request) error {
 	if parser.IsReserved(name) {
-		return fmt.Errorf("client: emit: %w: %q", errReserved, name)
+		return errtext.Errorf("client: emit: %w: %q", errReserved, name)
 	}
 	if s.opts.Retries > 0 && !o.Volatile && r == nil {
 		r = s.newRequest(name, nil)

@@ -14,6 +14,7 @@ import (
 	"sio.example/socketio/internal/budget"
 	"sio.example/socketio/internal/bufpool"
 	"sio.example/socketio/internal/coding"
+	"sio.example/socketio/internal/errtext"
 	"sio.example/socketio/internal/websocket"
 )
 
@@ -453,8 +454,8 @@ func (s *Socket) awaitRoom() {
 }
 
 var (
-	errBodySize    = errors.New("engineio: payload too large")
-	errBodyTimeout = errors.New("engineio: http request timeout")
+	errBodySize    = errtext.New("engineio: payload too large")
+	errBodyTimeout = errtext.New("engineio: http request timeout")
 )
 
 // readBody reads a body of at most limit bytes. Memory grows with what has come, not with what was announced. Grow is

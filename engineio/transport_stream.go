@@ -3,7 +3,6 @@ package engineio
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"io"
 	"net/http"
 	"net/url"
@@ -60,8 +59,8 @@ func (s *Server) ServeStream(ctx context.Context, rwc io.ReadWriteCloser, r *htt
 const streamHandshakeBytes = 4 << 10
 
 var (
-	errStreamSilent    = errors.New("engineio: stream: no handshake in time")
-	errStreamHandshake = errors.New("engineio: stream: no handshake")
+	errStreamSilent    = errtext.New("engineio: stream: no handshake in time")
+	errStreamHandshake = errtext.New("engineio: stream: no handshake")
 )
 
 // serveStream is ServeStream on a link. If it returns an error, that is not closed yet.

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"sio.example/socketio/internal/errtext"
 	"sio.example/socketio/internal/units"
 )
 
@@ -63,13 +64,13 @@ const maxTimer = math.MaxInt32 * time.Millisecond
 type checks struct{ errs []error }
 
 func (c *checks) failf(format string, args ...any) {
-	c.errs = append(c.errs, fmt.Errorf("engineio: "+format, args...))
+	c.errs = append(c.errs, errtext.Errorf("engineio: "+format, args...))
 }
 
 // duration refuses what is negative, and the milliseconds of JavaScript: 25000 is 25 microseconds here.
 func (c *checks) duration(name string, d *time.Duration) {
 	if err := units.Check(name, *d, time.Millisecond); err != nil {
-		c.errs = append(c.errs, fmt.Errorf("engineio: %w", err))
+		c.errs = append(c.errs, errtext.Errorf("engineio: %w", err))
 		*d = 0
 	}
 }
@@ -142,7 +143,7 @@ func (c *checks) cors(o CORSOptions) *CORSOptions {
 		o.Methods[i] = strings.ToUpper(strings.TrimSpace(m))
 	}
 	if err := units.Check("CORS.MaxAge", o.MaxAge, time.Second); err != nil {
-		c.errs = append(c.errs, fmt.Errorf("engineio: %w", err))
+		c.errs = append(c.errs, errtext.Errorf("engineio: %w", err))
 		o.MaxAge = 0
 	}
 	return &o
@@ -199,10 +200,10 @@ func normalOrigin(given string) (origin, right string) {
 
 func checkCookie(c *http.Cookie) error {
 	if err := c.Valid(); err != nil {
-		return fmt.Errorf("engineio: cookie: %w", err)
+		return errtext.Errorf("engineio: cookie: %w", err)
 	}
 	if c.SameSite == http.SameSiteNoneMode && !c.Secure {
-		return errors.New("engineio: cookie: SameSite=None needs Secure")
+		return errtext.New("engineio: cookie: SameSite=None needs Secure")
 	}
 	return nil
 }

@@ -13,7 +13,7 @@ import (
 // thought about. The key of a folder ends in a slash; "public" stands for all that other modules may import.
 var mayImport = map[string][]string{
 	// pure codecs
-	"parser":          {},
+	"parser":          {"internal/errtext"},
 	"engineio/packet": {},
 	// vocabulary, sessions, rooms
 	"event": {"parser", "internal/errtext"},
@@ -42,7 +42,7 @@ var mayImport = map[string][]string{
 	"examples/":    {"public", "internal/memnet"},
 	"examples/bot": {"public", "examples/chat"},
 	// leaves of the core
-	"internal/websocket":      {"internal/bufpool", "internal/standstill"},
+	"internal/websocket":      {"internal/bufpool", "internal/errtext", "internal/standstill"},
 	"internal/dispatch":       {"event", "parser", "internal/ring", "internal/journal", "internal/stack"},
 	"internal/coding":         {},
 	"internal/errtext":        {},
@@ -54,7 +54,7 @@ var mayImport = map[string][]string{
 	"internal/backoff":        {},
 	"internal/bufpool":        {},
 	"internal/budget":         {},
-	"internal/cluster":        {"adapter", "parser"},
+	"internal/cluster":        {"adapter", "parser", "internal/errtext"},
 	"internal/cluster/membus": {},
 	"internal/seal":           {},
 	"internal/sid":            {},

@@ -2,12 +2,12 @@ package cluster
 
 import (
 	"context"
-	"errors"
 	"iter"
 	"sync"
 	"time"
 
 	"sio.example/socketio/adapter"
+	"sio.example/socketio/internal/errtext"
 	"sio.example/socketio/parser"
 )
 
@@ -139,7 +139,7 @@ func (n *node) askHere(
 }
 
 // errExited is the error of a node whose parser or listeners called runtime.Goexit.
-var errExited = errors.New("cluster: user code called runtime.Goexit")
+var errExited = errtext.New("cluster: user code called runtime.Goexit")
 
 func isClosed(ch <-chan struct{}) bool {
 	select {
