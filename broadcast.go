@@ -76,6 +76,9 @@ func (b BroadcastOperator) Emit(name string, args ...any) error {
 	return nil
 }
 
+// Send sends an event called "message"; see [BroadcastOperator.Emit].
+func (b BroadcastOperator) Send(args ...any) error { return b.Emit("message", args...) }
+
 // EmitWithAck sends an event, and collects the acknowledgements in the order they come: one a client. It returns when
 // all have answered, at once if there is nobody: no answers and no error. ctx is the timeout.
 //
@@ -171,7 +174,7 @@ func (b BroadcastOperator) onAdapter(what string, fn func(adapter.Adapter) error
 	return nil
 }
 
-var errNoNamespace = errors.New("socketio: operator without a namespace")
+var errNoNamespace = errtext.New("socketio: operator without a namespace")
 
 // usable reports why nothing can be sent: the namespace has no adapter, or there is no namespace, because the
 // operator is the zero value or was got from a socket for which none has been found yet.

@@ -335,3 +335,27 @@ type unready struct {
 }
 
 func (a *unready) Ready(context.Context) error { return a.err }
+
+// fussy says something that begins like the errors of this module.
+type fussy struct{}
+
+const fussyText = "client: 17 is not known\nevent: gone"
+
+func (fussy) MarshalText() ([]byte, error) { return nil, errors.New(fussyText) }
+
+// What users' code says stays as it says it.
+func TestErrorsKeepTextsOfUsers(t *testing.T) {
+	srv := siotest.NewServer(t, nil)
+	if err := srv.IO().Emit("x", fussy{}); err == nil || !strings.Contains(err.Error(), fussyText) {
+		t.Errorf("%q", err)
+	}
+	io := socketio.NewServer(&socketio.Options{
+		Adapter: func(_ context.Context, ns adapter.Local) (adapter.Adapter, error) {
+			return &unready{adapter.New(ns), errors.New(fussyText)}, nil
+		},
+	})
+	defer io.Close()
+	if err := io.Ready(t.Context()); err == nil || !strings.HasSuffix(err.Error(), ": ready: "+fussyText) {
+		t.Errorf("%q", err)
+	}
+}

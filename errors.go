@@ -1,24 +1,23 @@
 package socketio
 
 import (
-	"errors"
-
 	"sio.example/socketio/event"
+	"sio.example/socketio/internal/errtext"
 )
 
 // The errors callers branch on.
 var (
 	// ErrDisconnected is returned by what needs a connected socket, and by what waited for one that has gone.
-	ErrDisconnected = errors.New("socketio: disconnected")
+	ErrDisconnected = errtext.New("socketio: disconnected")
 	// ErrSlowConsumer is returned by an Emit for which the server has no memory, because the client takes less than it
 	// is sent; the connection is closed.
-	ErrSlowConsumer = errors.New("socketio: slow consumer")
+	ErrSlowConsumer = errtext.New("socketio: slow consumer")
 	// ErrTooManyAcks is returned by what asks for an acknowledgement of a client that owes too many already, see
 	// Options.MaxPendingAcks, and by broadcasts that could not ask one for that reason.
-	ErrTooManyAcks = errors.New("socketio: too many unanswered acknowledgements")
+	ErrTooManyAcks = errtext.New("socketio: too many unanswered acknowledgements")
 	// ErrServerClosed is returned after Shutdown or Close by the methods of a namespace that was asked for only then,
 	// and by Ready and EmitWithAck of those that were there. Their Emit reaches nobody, and returns nil.
-	ErrServerClosed = errors.New("socketio: server closed")
+	ErrServerClosed = errtext.New("socketio: server closed")
 )
 
 // InternalError is the text that a client gets instead of the text of an error which was not meant for it: as the

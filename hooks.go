@@ -22,7 +22,7 @@ type hookSet struct {
 	middleware      []func(ctx context.Context, s *Socket) error
 	eventMiddleware []Middleware
 	onConnection    []hook[func(s *Socket)]
-	rooms           []*RoomHooks
+	rooms           []*roomHook
 	handlers        map[string][]hook[SocketHandler]
 }
 
@@ -96,17 +96,17 @@ func (h *hooks) onConnection(fn func(s *Socket)) (id uint64) {
 	return id
 }
 
-// onRooms returns what removeRooms takes back.
-func (h *hooks) onRooms(r RoomHooks) *RoomHooks {
-	added := &r // told apart from equal ones
+// onRooms returns what removeRooms takes back. since is the part of the namespace's queue with which it begins.
+func (h *hooks) onRooms(r RoomHooks, since uint64) *roomHook {
+	added := &roomHook{&r, since} // told apart from equal ones
 	h.change(func(set *hookSet) { set.rooms = append(set.rooms, added) })
 	return added
 }
 
 // removeRooms takes back what onRooms has added. It does nothing the second time.
-func (h *hooks) removeRooms(added *RoomHooks) {
+func (h *hooks) removeRooms(added *roomHook) {
 	h.change(func(set *hookSet) {
-		set.rooms = slices.DeleteFunc(slices.Clone(set.rooms), func(other *RoomHooks) bool { return other == added })
+		set.rooms = slices.DeleteFunc(slices.Clone(set.rooms), func(other *roomHook) bool { return other == added })
 	})
 }
 

@@ -3,7 +3,6 @@ package socketio
 import (
 	"context"
 	"errors"
-	"fmt"
 	"iter"
 	"sync"
 	"sync/atomic"
@@ -28,7 +27,8 @@ type Namespace struct {
 
 	srv    *server
 	name   string
-	parent *ParentNamespace // that made it; nil for those made by Of
+	parent *ParentNamespace // nil without one
+	stays  bool             // made by Of; guarded by server.mu
 	hooks  hooks
 	remote dispatch.Table[Handler] // OnServerSide
 
@@ -168,7 +168,7 @@ func (n *Namespace) Handle(name string, h SocketHandler) (off func()) {
 func (n *Namespace) Sockets() iter.Seq[*Socket] {
 	return func(yield func(*Socket) bool) {
 		for _, s := range n.snapshot() {
-			if s.Connected() && !yield(s) {
+			if (s.Connected() || s.awaitConnected()) && !yield(s) { // as in Socket
 				return
 			}
 		}
@@ -183,12 +183,8 @@ func (n *Namespace) Socket(id string) (*Socket, bool) {
 	if s == nil {
 		return nil, false
 	}
-	if !s.Connected() {
-		s.mu.Lock() // the client may have CONNECT already: see queueConnect
-		defer s.mu.Unlock()
-		if !s.Connected() {
-			return nil, false
-		}
+	if !s.Connected() && !s.awaitConnected() { // the client may have CONNECT already: see queueConnect
+		return nil, false
 	}
 	return s, true
 }
@@ -209,7 +205,7 @@ func (n *Namespace) ServerSideEmitWithAck(ctx context.Context, name string, args
 func (n *Namespace) serverSideEmit(ctx context.Context, name string, args []any, ack bool) (all []Args, err error) {
 	switch name {
 	case "connect", "connection", "new_namespace": // names of the official server's own events
-		return nil, fmt.Errorf("socketio: server-side emit: %w: %q", errReserved, name)
+		return nil, errtext.Errorf("socketio: server-side emit: %w: %q", errReserved, name)
 	}
 	if n.adapterErr != nil {
 		return nil, n.adapterErr

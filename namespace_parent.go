@@ -4,13 +4,15 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"regexp"
 )
 
-// A ParentNamespace stands for the namespaces a function lets in. Each of them gets the middleware, handlers and
+// A ParentNamespace stands for the namespaces that a function or a regular expression lets in. Each of them gets the middleware, handlers and
 // callbacks that the parent has when it is made. Its methods are safe for concurrent use.
 type ParentNamespace struct {
 	srv   *server
 	match func(ctx context.Context, name string, auth Args) bool
+	names *regexp.Regexp // of OfRegexp, or nil
 	hooks hooks
 }
 
@@ -30,7 +32,7 @@ func (p *ParentNamespace) OnConnection(fn func(s *Socket)) (off func()) {
 // OnRooms has h called for what happens to rooms of the children that are made from now on; see Namespace.OnRooms. The
 // returned function removes it, also from the children that have it.
 func (p *ParentNamespace) OnRooms(h *RoomHooks) (off func()) {
-	added := p.hooks.onRooms(*h)
+	added := p.hooks.onRooms(*h, 0) // all that happens in a child that has it
 	return func() { p.eachHooks(func(h *hooks) { h.removeRooms(added) }) }
 }
 

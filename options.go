@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"math"
 	"net/http"
@@ -13,6 +12,7 @@ import (
 	"sio.example/socketio/adapter"
 	"sio.example/socketio/engineio"
 	"sio.example/socketio/internal/dispatch"
+	"sio.example/socketio/internal/errtext"
 	"sio.example/socketio/internal/units"
 	"sio.example/socketio/parser"
 )
@@ -124,12 +124,12 @@ func (o *Options) check() error {
 	var errs []error
 	duration := func(name string, d time.Duration) {
 		if err := units.Check(name, d, time.Millisecond); err != nil {
-			errs = append(errs, fmt.Errorf("socketio: %w", err))
+			errs = append(errs, errtext.Errorf("socketio: %w", err))
 		}
 	}
 	size := func(name string, n int) {
 		if n < 0 {
-			errs = append(errs, fmt.Errorf("socketio: %s is negative (%d): 0 means the default", name, n))
+			errs = append(errs, errtext.Errorf("socketio: %s is negative (%d): 0 means the default", name, n))
 		}
 	}
 	duration("ConnectTimeout", o.ConnectTimeout)

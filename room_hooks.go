@@ -25,12 +25,19 @@ type RoomHooks struct {
 	Deleted func(n *Namespace, room string)
 }
 
-// OnRooms has h called for what happens to rooms from now on. Rooms that exist already are not told of. The returned
-// function ends it: it may be called more than once, and by the hooks themselves.
+// OnRooms has h called for what happens to rooms from now on. Rooms that exist already are not told of, and nor is what
+// happened before and waits for other hooks. The returned function ends it: it may be called more than once, and by the
+// hooks themselves.
 func (n *Namespace) OnRooms(h *RoomHooks) (off func()) {
-	added := n.hooks.onRooms(*h)
+	added := n.rooms.register(h)
 	n.rooms.start()
 	return func() { n.hooks.removeRooms(added) }
+}
+
+// A roomHook is what OnRooms was called with.
+type roomHook struct {
+	*RoomHooks
+	since uint64 // the first part of the queue that is told; see roomQueue
 }
 
 // A roomObserver calls the RoomHooks of a namespace.
@@ -40,8 +47,7 @@ type roomObserver struct {
 	mu       sync.Mutex // a leaf: a shard of the adapter is locked when something is added
 	observes bool
 	running  bool
-	queue    []roomEvent
-	folded   int // length of the queue when it was last folded
+	queue    roomQueue
 }
 
 type roomEvent struct {
@@ -52,7 +58,7 @@ type roomEvent struct {
 
 type roomChange byte
 
-// The changes of a room, in the order in which they are told when the queue was folded.
+// The changes of a room, in the order in which they are told when some that cancelled out were left out.
 const (
 	roomCreated roomChange = iota
 	roomJoined
@@ -60,8 +66,14 @@ const (
 	roomDeleted
 )
 
-// maxRoomEvents is how many events wait before the queue is folded.
-const maxRoomEvents = 4096
+// register adds hooks. What is queued by then is not for them.
+func (o *roomObserver) register(h *RoomHooks) *roomHook {
+	others := o.ns.hooks.load().rooms
+	o.mu.Lock()
+	since := o.queue.begin(others)
+	o.mu.Unlock()
+	return o.ns.hooks.onRooms(*h, since)
+}
 
 // start begins to observe, if somebody wants it and there is an adapter.
 func (o *roomObserver) start() {
@@ -90,47 +102,12 @@ func (o *roomObserver) add(e roomEvent) {
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.queue = append(o.queue, e)
-	if len(o.queue) >= max(maxRoomEvents, 2*o.folded) {
-		o.queue = foldRoomEvents(o.queue)
-		o.folded = len(o.queue)
-	}
+	o.queue.add(e)
 	if !o.running {
 		o.running = true
 		o.ns.srv.roomTellers.add(1)
 		go o.run() // owned by the namespace; ends when the queue is empty
 	}
-}
-
-// foldRoomEvents leaves out what cancels out. What remains is in an order that makes sense for each room: one whose
-// members have all been replaced is joined before it is left.
-func foldRoomEvents(queue []roomEvent) []roomEvent {
-	type subject struct {
-		room string
-		s    *Socket
-	}
-	net := make(map[subject]int) // 1: created or joined, -1: left or deleted
-	for _, e := range queue {
-		if e.kind == roomCreated || e.kind == roomJoined {
-			net[subject{e.room, e.s}]++
-		} else {
-			net[subject{e.room, e.s}]--
-		}
-	}
-	var folded []roomEvent
-	for kind := roomCreated; kind <= roomDeleted; kind++ {
-		sign := 1
-		if kind >= roomLeft {
-			sign = -1
-		}
-		for _, e := range queue {
-			if of := (subject{e.room, e.s}); e.kind == kind && net[of] == sign {
-				net[of] = 0
-				folded = append(folded, e)
-			}
-		}
-	}
-	return folded
 }
 
 // run tells until nothing is left. A hook that calls runtime.Goexit ends the goroutine, and another one goes on.
@@ -143,24 +120,27 @@ func (o *roomObserver) run() {
 	}()
 	for {
 		o.mu.Lock()
-		batch := o.queue
-		o.queue, o.folded = nil, 0
-		if len(batch) == 0 {
+		part := o.queue.take()
+		if part == nil {
 			o.running, exits = false, false
 			o.mu.Unlock()
 			o.ns.srv.roomTellers.add(-1)
 			return
 		}
 		o.mu.Unlock()
-		guard := &o.ns.srv.guard
-		dispatch.RunAll(guard, batch, o.tell, func(error) {}) // reported by tell
+		tell := func(e roomEvent) { o.tell(e, part.number) }
+		dispatch.RunAll(&o.ns.srv.guard, part.inOrder(), tell, func(error) {}) // reported by tell
 	}
 }
 
-// tell calls the hooks, whatever each of them does.
-func (o *roomObserver) tell(e roomEvent) {
+// tell calls the hooks that were there when a part of the queue began, whatever each of them does.
+func (o *roomObserver) tell(e roomEvent, part uint64) {
 	srv := o.ns.srv
-	dispatch.RunAll(&srv.guard, o.ns.hooks.load().rooms, func(h *RoomHooks) { h.call(o.ns, e) }, func(err error) {
+	dispatch.RunAll(&srv.guard, o.ns.hooks.load().rooms, func(h *roomHook) {
+		if h.since <= part {
+			h.call(o.ns, e)
+		}
+	}, func(err error) {
 		srv.report(context.Background(), nil, nil, err)
 	})
 }

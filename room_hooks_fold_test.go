@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -58,7 +59,18 @@ func TestRoomEventsAreFolded(t *testing.T) {
 			history(t, now, step)
 			events = append(events, step...)
 		}
-		folded := foldRoomEvents(events)
+		p := new(roomPart)
+		for _, e := range events {
+			p.push(&queuedRoomEvent{roomEvent: e})
+			for range rnd.IntN(3) {
+				p.step() // some of it, as when more comes
+			}
+		}
+		p.cancelled = true // whether anything was left out or not
+		folded := p.inOrder()
+		if len(folded) != p.length {
+			t.Fatalf("%d events, %d counted", len(folded), p.length)
+		}
 		if len(folded) > 2*3*(3+1) || len(folded) > len(events) {
 			t.Fatalf("%d events became %d", len(events), len(folded))
 		}
@@ -69,26 +81,77 @@ func TestRoomEventsAreFolded(t *testing.T) {
 	}
 }
 
-// While hooks do not get on, sockets that join and leave cost no memory.
+// While hooks do not get on, sockets that join and leave cost no memory, and neither do hooks that come and go; and
+// however much waits, a step of it is short, since it holds a room up.
 func TestSlowRoomHooksHoldNoMoreThanThereIs(t *testing.T) {
 	n := &Namespace{srv: new(server)}
 	n.rooms.ns = n
 	hold := make(chan struct{})
-	n.hooks.onRooms(RoomHooks{Created: func(*Namespace, string) { <-hold }})
+	n.rooms.register(&RoomHooks{Created: func(*Namespace, string) { <-hold }})
 	s := new(Socket)
-	for i := range 50 * maxRoomEvents {
+	for i := range 10 * maxRoomEvents {
 		room := fmt.Sprint("room ", i)
 		n.rooms.add(roomEvent{roomCreated, room, nil})
 		n.rooms.add(roomEvent{roomJoined, room, s})
 		n.rooms.add(roomEvent{roomLeft, room, s})
 		n.rooms.add(roomEvent{roomDeleted, room, nil})
+		if i%1000 == 0 {
+			n.hooks.removeRooms(n.rooms.register(new(RoomHooks)))
+		}
 		n.rooms.mu.Lock()
-		waiting := len(n.rooms.queue)
+		waiting, parts := n.rooms.queue.len(), len(n.rooms.queue.parts)
 		n.rooms.mu.Unlock()
-		if waiting >= maxRoomEvents {
-			t.Fatalf("%d events wait", waiting)
+		if waiting > 4*maxRoomEvents || parts > 3 {
+			t.Fatalf("%d events wait in %d parts", waiting, parts)
 		}
 	}
 	close(hold)
 	<-n.srv.roomTellers.idle()
+}
+
+func TestAddingToALongQueueOfRoomEventsTakesFewSteps(t *testing.T) {
+	q, s, indexed := new(roomQueue), new(Socket), 0
+	for i := range 25 * maxRoomEvents {
+		q.add(roomEvent{roomJoined, fmt.Sprint("room ", i), s})
+		now := len(q.parts[0].index)
+		if now > indexed+2 {
+			t.Fatalf("after %d events one more took %d steps", i, now-indexed)
+		}
+		indexed = now
+	}
+	if p := q.parts[0]; p.next != nil || p.length != 25*maxRoomEvents {
+		t.Errorf("%d events, and the index has %d", p.length, indexed)
+	}
+}
+
+// Hooks are told of what happens after they were registered, and those before them of all, also if much was left out.
+func TestRoomEventsOfEachHook(t *testing.T) {
+	for _, many := range []int{1, 2 * maxRoomEvents} {
+		n := &Namespace{srv: new(server)}
+		n.rooms.ns = n
+		hold, begun := make(chan struct{}), make(chan struct{})
+		var first, second []string
+		n.rooms.register(&RoomHooks{
+			Created: func(*Namespace, string) { close(begun); <-hold },
+			Deleted: func(_ *Namespace, room string) { first = append(first, room) },
+		})
+		n.rooms.add(roomEvent{roomCreated, "held", nil})
+		<-begun
+		noise := func() {
+			for i := range many {
+				n.rooms.add(roomEvent{roomJoined, fmt.Sprint(i), nil})
+				n.rooms.add(roomEvent{roomLeft, fmt.Sprint(i), nil})
+			}
+		}
+		noise()
+		n.rooms.add(roomEvent{roomDeleted, "before", nil})
+		n.rooms.register(&RoomHooks{Deleted: func(_ *Namespace, room string) { second = append(second, room) }})
+		noise()
+		n.rooms.add(roomEvent{roomDeleted, "after", nil})
+		close(hold)
+		<-n.srv.roomTellers.idle()
+		if !slices.Equal(first, []string{"before", "after"}) || !slices.Equal(second, []string{"after"}) {
+			t.Errorf("%d: the first was told of %q, the second of %q", many, first, second)
+		}
+	}
 }

@@ -113,6 +113,21 @@ func TestRoomHooksMayDoAnything(t *testing.T) {
 	})
 }
 
+// Who registers while others are slow is not told of what was there before.
+func TestRoomHooksAreNotToldOfWhatWasBefore(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, f *fixture) {
+		hold := make(chan struct{})
+		f.OnRooms(&socketio.RoomHooks{Created: func(*socketio.Namespace, string) { <-hold }})
+		_, s := f.connected("/")
+		_ = s.Join("old")
+		var rec recorder
+		f.OnRooms(rec.hooks(func(id string) string { return id[:min(len(id), 3)] }))
+		_ = s.Join("new")
+		close(hold)
+		rec.expect(t, "/: new created", s.ID()[:3]+" joined new")
+	})
+}
+
 // Children of a parent have its hooks.
 func TestRoomHooksOfChildren(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, f *fixture) {

@@ -2,12 +2,12 @@ package socketio
 
 import (
 	"errors"
-	"fmt"
 
 	"sio.example/socketio/adapter"
 	"sio.example/socketio/engineio"
 	"sio.example/socketio/event"
 	"sio.example/socketio/internal/dispatch"
+	"sio.example/socketio/internal/errtext"
 	"sio.example/socketio/internal/scratch"
 	"sio.example/socketio/internal/seal"
 	"sio.example/socketio/parser"
@@ -18,7 +18,7 @@ var errReserved = errors.New("reserved event name")
 // checkName refuses the names that mean something else to clients.
 func checkName(name string) error {
 	if parser.IsReserved(name) {
-		return fmt.Errorf("socketio: emit: %w: %q", errReserved, name)
+		return errtext.Errorf("socketio: emit: %w: %q", errReserved, name)
 	}
 	return nil
 }
@@ -28,6 +28,9 @@ func checkName(name string) error {
 func (s *Socket) Emit(name string, args ...any) error {
 	return s.emit(name, args, engineio.SendOptions{})
 }
+
+// Send sends an event called "message"; see [Socket.Emit].
+func (s *Socket) Send(args ...any) error { return s.Emit("message", args...) }
 
 // Volatile returns an emitter whose events are dropped when the connection can't take them at once.
 func (s *Socket) Volatile() event.Emitter {

@@ -7,7 +7,6 @@ package adapter
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"iter"
 	"strings"
@@ -20,18 +19,18 @@ import (
 // The errors callers branch on.
 var (
 	// ErrClosed is returned by Join after Close, and ends a BroadcastWithAck that Close interrupts.
-	ErrClosed = errors.New("adapter: closed")
+	ErrClosed = errtext.New("adapter: closed")
 	// ErrExists is returned by Join when another member with the same id is present.
-	ErrExists = errors.New("adapter: another member has this id")
+	ErrExists = errtext.New("adapter: another member has this id")
 	// ErrGone ends a BroadcastWithAck of which all results have come but those of members that left meanwhile.
-	ErrGone = errors.New("adapter: a member left without acknowledging")
+	ErrGone = errtext.New("adapter: a member left without acknowledging")
 	// ErrNodeGone is why a node does not answer any more: it has left, or has not been heard of for too long.
-	ErrNodeGone = errors.New("adapter: the node is gone")
+	ErrNodeGone = errtext.New("adapter: the node is gone")
 	// ErrAnswerLost is why the answers of a node are not complete: one was lost, or the question.
-	ErrAnswerLost = errors.New("adapter: an answer of the node was lost")
+	ErrAnswerLost = errtext.New("adapter: an answer of the node was lost")
 	// ErrTooManyAcks ends a BroadcastWithAck of which all results have come but those of members that could not be
 	// asked, or for whose answers there was no memory while others are waited for.
-	ErrTooManyAcks = errors.New("adapter: a member has too many unanswered acknowledgements")
+	ErrTooManyAcks = errtext.New("adapter: a member has too many unanswered acknowledgements")
 )
 
 // A Target says who receives a broadcast: the members of any of Rooms (no rooms: of the namespace) that are in none

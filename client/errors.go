@@ -14,15 +14,15 @@ import (
 var (
 	// ErrDisconnected: the connection was lost before the acknowledgement came, or there is none to acknowledge an
 	// event on.
-	ErrDisconnected = errors.New("client: socket has been disconnected")
+	ErrDisconnected = errtext.New("client: socket has been disconnected")
 	// ErrClosed: the socket or its Manager was closed.
-	ErrClosed = errors.New("client: closed")
+	ErrClosed = errtext.New("client: closed")
 	// ErrBufferFull: too much waits to be sent.
-	ErrBufferFull = errors.New("client: buffer full")
+	ErrBufferFull = errtext.New("client: buffer full")
 	// ErrTooManyAcks: as many acknowledgements as SocketOptions.MaxPendingAcks are waited for.
-	ErrTooManyAcks = errors.New("client: too many unanswered acknowledgements")
+	ErrTooManyAcks = errtext.New("client: too many unanswered acknowledgements")
 	// ErrGaveUp: the attempts to reconnect are used up.
-	ErrGaveUp = errors.New("client: reconnection gave up")
+	ErrGaveUp = errtext.New("client: reconnection gave up")
 	// ErrAckTimeout: AckTimeout passed. It matches context.DeadlineExceeded.
 	ErrAckTimeout error = ackTimeout{}
 )
@@ -40,9 +40,9 @@ type ConnectError = event.ConnectError
 var (
 	errReserved  = errors.New("reserved event name")
 	errOldServer = errtext.Wrap("client: no id in the answer to CONNECT", engineio.ErrOldServer)
-	errURL       = errors.New("client: malformed URL")
+	errURL       = errtext.New("client: malformed URL")
 	errAuth      = errors.New("auth is not a JSON object without binary")
-	errFlood     = errors.New("client: too many events before the answer to CONNECT")
+	errFlood     = errtext.New("client: too many events before the answer to CONNECT")
 )
 
 // A failure is an error that puts its text together when somebody asks for it, so that no code of the user's, which the

@@ -3,7 +3,6 @@ package client
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"log/slog"
 	"net/url"
 	"slices"
@@ -16,6 +15,7 @@ import (
 	"sio.example/socketio/engineio"
 	"sio.example/socketio/internal/backoff"
 	"sio.example/socketio/internal/dispatch"
+	"sio.example/socketio/internal/errtext"
 	"sio.example/socketio/parser"
 )
 
@@ -97,13 +97,13 @@ func parseURL(rawURL string) (*url.URL, error) {
 	case err != nil: // it would repeat the URL, maybe with a password
 		return nil, errURL
 	case !slices.Contains([]string{"http", "https", "ws", "wss"}, u.Scheme):
-		return nil, fmt.Errorf("client: unknown scheme %q", u.Scheme)
+		return nil, errtext.Errorf("client: unknown scheme %q", u.Scheme)
 	case u.Hostname() == "":
-		return nil, fmt.Errorf("client: no host in the URL")
+		return nil, errtext.Errorf("client: no host in the URL")
 	}
 	if port := u.Port(); port != "" {
 		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
-			return nil, fmt.Errorf("client: port %.20s is not between 1 and 65535", port)
+			return nil, errtext.Errorf("client: port %.20s is not between 1 and 65535", port)
 		}
 	}
 	return u, nil

@@ -3,14 +3,13 @@ package client
 import (
 	"cmp"
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
 	"time"
 
 	"sio.example/socketio/engineio"
 	"sio.example/socketio/internal/backoff"
 	"sio.example/socketio/internal/dispatch"
+	"sio.example/socketio/internal/errtext"
 	"sio.example/socketio/internal/units"
 	"sio.example/socketio/parser"
 )
@@ -141,9 +140,9 @@ func (o *Options) check() error {
 	for _, t := range o.Engine.Transports {
 		switch {
 		case t == "webtransport" && o.Engine.DialStream == nil:
-			return errors.New("client: transport webtransport needs Engine.DialStream")
+			return errtext.New("client: transport webtransport needs Engine.DialStream")
 		case t != "polling" && t != "websocket" && t != "webtransport":
-			return fmt.Errorf("client: unknown transport %q", t)
+			return errtext.Errorf("client: unknown transport %q", t)
 		}
 	}
 	for _, d := range [...]struct {
@@ -158,11 +157,11 @@ func (o *Options) check() error {
 			continue
 		}
 		if err := units.Check(d.name, d.d, time.Millisecond); err != nil {
-			return fmt.Errorf("client: %w", err)
+			return errtext.Errorf("client: %w", err)
 		}
 	}
 	if o.RandomizationFactor > 1 {
-		return fmt.Errorf("client: RandomizationFactor is %v: it is at most 1; 0.5 means 50%%", o.RandomizationFactor)
+		return errtext.Errorf("client: RandomizationFactor is %v: it is at most 1; 0.5 means 50%%", o.RandomizationFactor)
 	}
 	return cmp.Or(checkSizes(
 		size{"MaxInboxBytes", int64(o.MaxInboxBytes)}, size{"MaxInbox", int64(o.MaxInbox)},
@@ -176,7 +175,7 @@ func (o *Options) check() error {
 func (o *SocketOptions) check(prefix string) error {
 	if o.AckTimeout > 0 {
 		if err := units.Check(prefix+"AckTimeout", o.AckTimeout, time.Millisecond); err != nil {
-			return fmt.Errorf("client: %w", err)
+			return errtext.Errorf("client: %w", err)
 		}
 	}
 	return checkSizes(size{prefix + "MaxPendingAcks", int64(o.MaxPendingAcks)},
@@ -192,7 +191,7 @@ type size struct {
 func checkSizes(sizes ...size) error {
 	for _, s := range sizes {
 		if s.n < 0 {
-			return fmt.Errorf("client: %s is negative (%d): 0 means the default", s.name, s.n)
+			return errtext.Errorf("client: %s is negative (%d): 0 means the default", s.name, s.n)
 		}
 	}
 	return nil

@@ -3,7 +3,6 @@ package client
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math"
 	"slices"
 
@@ -20,6 +19,9 @@ import (
 func (s *Socket) Emit(name string, args ...any) error {
 	return s.emit(name, args, engineio.SendOptions{}, nil)
 }
+
+// Send sends an event called "message"; see [Socket.Emit].
+func (s *Socket) Send(args ...any) error { return s.Emit("message", args...) }
 
 // EmitWithAck sends an event, and waits for the server to acknowledge it. ctx is the timeout, beside AckTimeout. It
 // returns the values of the acknowledgement; ErrDisconnected, if the connection ended after the event was sent;
@@ -109,7 +111,7 @@ func (e emitter) Emit(name string, args ...any) error { return e.s.emit(name, ar
 // emit sends an event, or keeps it. r is nil if nobody waits for an acknowledgement.
 func (s *Socket) emit(name string, args []any, o engineio.SendOptions, r *request) error {
 	if parser.IsReserved(name) {
-		return fmt.Errorf("client: emit: %w: %q", errReserved, name)
+		return errtext.Errorf("client: emit: %w: %q", errReserved, name)
 	}
 	if s.opts.Retries > 0 && !o.Volatile && r == nil {
 		r = s.newRequest(name, nil)

@@ -3,8 +3,6 @@ package engineio
 import (
 	"context"
 	"crypto/tls"
-	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -14,6 +12,7 @@ import (
 	"time"
 
 	"sio.example/socketio/engineio/packet"
+	"sio.example/socketio/internal/errtext"
 )
 
 // DialOptions are the options of Dial. The zero value of each means its default; nil means all defaults. One value
@@ -103,7 +102,7 @@ func Dial(ctx context.Context, rawURL string, open func(*ClientSocket) Handler, 
 	if err != nil {
 		s.abandon(d)
 		if ctx.Err() != nil {
-			return nil, fmt.Errorf("engineio: dial: %w", ctx.Err())
+			return nil, errtext.Errorf("engineio: dial: %w", ctx.Err())
 		}
 		return nil, err
 	}
@@ -145,4 +144,4 @@ type opened struct {
 }
 
 // ErrQueueFull is returned by the Send that does not fit into the queue of a client session. The session goes on.
-var ErrQueueFull = errors.New("engineio: queue full")
+var ErrQueueFull = errtext.New("engineio: queue full")

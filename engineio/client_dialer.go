@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"math"
 	"net"
 	"net/http"
@@ -17,6 +16,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"sio.example/socketio/internal/errtext"
 	"sio.example/socketio/internal/websocket"
 )
 
@@ -45,7 +45,7 @@ type clientDialer struct {
 func newClientDialer(s *ClientSocket, rawURL string, o *DialOptions) (*clientDialer, error) {
 	u, err := url.Parse(rawURL)
 	if err != nil {
-		return nil, errors.New("engineio: malformed URL") // the error would repeat the URL, maybe with a password
+		return nil, errtext.New("engineio: malformed URL") // the error would repeat the URL, maybe with a password
 	}
 	d := &clientDialer{opts: o, session: s}
 	d.url = &url.URL{Scheme: "http", User: u.User, Host: u.Host, Path: u.Path, RawPath: u.RawPath}
@@ -54,14 +54,14 @@ func newClientDialer(s *ClientSocket, rawURL string, o *DialOptions) (*clientDia
 	case "https", "wss":
 		d.url.Scheme = "https"
 	default:
-		return nil, errors.New("engineio: scheme of the URL is none of http, https, ws and wss")
+		return nil, errtext.New("engineio: scheme of the URL is none of http, https, ws and wss")
 	}
 	if u.Opaque != "" || u.Hostname() == "" {
-		return nil, errors.New("engineio: URL has no host")
+		return nil, errtext.New("engineio: URL has no host")
 	}
 	if port := u.Port(); port != "" {
 		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
-			return nil, fmt.Errorf("engineio: port %.20s of the URL is not between 1 and 65535", port)
+			return nil, errtext.Errorf("engineio: port %.20s of the URL is not between 1 and 65535", port)
 		}
 	}
 	d.setPath()
@@ -92,9 +92,9 @@ func (d *clientDialer) setTransports() error {
 	for _, name := range d.transports {
 		switch {
 		case name == transportStream && d.opts.DialStream == nil:
-			return errors.New("engineio: transport webtransport needs DialStream")
+			return errtext.New("engineio: transport webtransport needs DialStream")
 		case name != transportPolling && name != transportWebSocket && name != transportStream:
-			return fmt.Errorf("engineio: unknown transport %q", name)
+			return errtext.Errorf("engineio: unknown transport %q", name)
 		}
 	}
 	return nil
@@ -125,7 +125,7 @@ func (d *clientDialer) setPath() {
 func (d *clientDialer) setQuery(u *url.URL) error {
 	q, err := url.ParseQuery(u.RawQuery)
 	if err != nil {
-		return errors.New("engineio: malformed query in the URL")
+		return errtext.New("engineio: malformed query in the URL")
 	}
 	for name, values := range d.opts.Query {
 		q[name] = values
@@ -247,7 +247,7 @@ func (d *clientDialer) proxy() func(*http.Request) (*url.URL, error) {
 	}
 }
 
-var errProxy = errors.New("engineio: no valid proxy")
+var errProxy = errtext.New("engineio: no valid proxy")
 
 // tls is the user's configuration for HTTP/1.1, or nil.
 func (d *clientDialer) tls() *tls.Config {

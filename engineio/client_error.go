@@ -32,15 +32,15 @@ type ClientError struct {
 
 // ErrOldServer is the cause when the server answers in Engine.IO 3, which Socket.IO 2 speaks and this client does
 // not.
-var ErrOldServer = errors.New("engineio: server speaks Engine.IO 3, of Socket.IO v2, and not 4")
+var ErrOldServer = errtext.New("engineio: server speaks Engine.IO 3, of Socket.IO v2, and not 4")
 
 // What answers in place of an Engine.IO server, but errNoHandshake, which nearly is one.
 var (
-	errForeign     = errors.New("engineio: answer is no Engine.IO 4")
-	errNoHandshake = errors.New("engineio: no valid handshake")
-	errPage        = errors.New("engineio: answer is a web page: of another server, or of a login or portal before it")
-	errJSON        = errors.New("engineio: answer is JSON, but no Engine.IO: of another server, or another path of it")
-	errEmpty       = errors.New("engineio: answer is empty: of no Engine.IO server")
+	errForeign     = errtext.New("engineio: answer is no Engine.IO 4")
+	errNoHandshake = errtext.New("engineio: no valid handshake")
+	errPage        = errtext.New("engineio: answer is a web page: of another server, or of a login or portal before it")
+	errJSON        = errtext.New("engineio: answer is JSON, but no Engine.IO: of another server, or another path of it")
+	errEmpty       = errtext.New("engineio: answer is empty: of no Engine.IO server")
 )
 
 // Error says what went wrong. Of what the peer sent it has the code and the message of an Engine.IO error, and the

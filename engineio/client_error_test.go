@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"testing"
 
+	"sio.example/socketio/internal/errtext"
 	"sio.example/socketio/internal/websocket"
 )
 
@@ -106,7 +107,7 @@ func TestClientErrorTexts(t *testing.T) {
 		`engineio: polling: GET error: "\x1b[2J"`: {Transport: "polling",
 			Message: "xhr poll error", Err: errors.New("\x1b[2J")},
 		"engineio: websocket error: dial h: EOF": {Transport: "websocket",
-			Message: "websocket error", Err: errors.Join(errors.New("websocket: dial h: EOF"))},
+			Message: "websocket error", Err: errors.Join(errtext.New("websocket: dial h: EOF"))},
 		"engineio: websocket error: context canceled": {Transport: "websocket",
 			Message: "websocket error", Err: context.Canceled},
 		"engineio: polling: GET error": {Transport: "polling",

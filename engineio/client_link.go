@@ -3,13 +3,13 @@ package engineio
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"io"
 	"math"
 	"net"
 	"net/http"
 
 	"sio.example/socketio/engineio/packet"
+	"sio.example/socketio/internal/errtext"
 	"sio.example/socketio/internal/websocket"
 )
 
@@ -111,7 +111,7 @@ func (d *clientDialer) stream(ctx context.Context, sid string) (link, error) {
 	return l, nil
 }
 
-var errNoStream = errors.New("engineio: DialStream returned no stream")
+var errNoStream = errtext.New("engineio: DialStream returned no stream")
 
 // await has dial run on a goroutine of its own, and returns when ctx ends, also if dial does not: it may be the
 // user's. The session is held as long as it runs.

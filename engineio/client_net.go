@@ -2,11 +2,12 @@ package engineio
 
 import (
 	"context"
-	"errors"
 	"net"
 	"net/netip"
 	"sync"
 	"time"
+
+	"sio.example/socketio/internal/errtext"
 )
 
 const (
@@ -113,7 +114,7 @@ func race(
 		}
 	}
 	if first == nil {
-		first = errors.New("engineio: host without addresses")
+		first = errtext.New("engineio: host without addresses")
 	}
 	return nil, first
 }

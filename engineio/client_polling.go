@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"sio.example/socketio/engineio/packet"
+	"sio.example/socketio/internal/errtext"
 	"sio.example/socketio/internal/websocket"
 )
 
@@ -26,8 +27,8 @@ const (
 )
 
 var (
-	errTooBig     = errors.New("engineio: answer is too big")
-	errRedirected = errors.New("engineio: redirect made the request another one") // a POST a GET, without the messages
+	errTooBig     = errtext.New("engineio: answer is too big")
+	errRedirected = errtext.New("engineio: redirect made the request another one") // a POST a GET, without the messages
 )
 
 // clientPolling is what a session on polling has. It needs ClientSocket.mu.

@@ -3,7 +3,6 @@ package engineio
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
@@ -12,6 +11,7 @@ import (
 	"time"
 
 	"sio.example/socketio/engineio/packet"
+	"sio.example/socketio/internal/errtext"
 	"sio.example/socketio/internal/journal"
 	"sio.example/socketio/internal/websocket"
 )
@@ -215,7 +215,7 @@ func (s *ClientSocket) Close() {
 	s.closeStopped(fx, false)
 }
 
-var errUnsent = errors.New("engineio: not all that was queued could be sent")
+var errUnsent = errtext.New("engineio: not all that was queued could be sent")
 
 // drainedLocked closes a session that is draining when there is nothing more to wait for.
 func (s *ClientSocket) drainedLocked() clientClosing {

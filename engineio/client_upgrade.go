@@ -3,7 +3,6 @@ package engineio
 import (
 	"cmp"
 	"context"
-	"errors"
 	"log/slog"
 	"slices"
 	"time"
@@ -44,8 +43,8 @@ const (
 const defaultUpgradeTimeout = 10 * time.Second
 
 var (
-	errUpgradeTimeout = errors.New("engineio: upgrade takes too long")
-	errProbe          = errors.New("engineio: unexpected packet")
+	errUpgradeTimeout = errtext.New("engineio: upgrade takes too long")
+	errProbe          = errtext.New("engineio: unexpected packet")
 )
 
 // upgradeOrder are the transports that a session is upgraded to, the better first. Officially all that both ends have

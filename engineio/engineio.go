@@ -1,9 +1,8 @@
 package engineio
 
 import (
-	"errors"
-
 	"sio.example/socketio/engineio/packet"
+	"sio.example/socketio/internal/errtext"
 )
 
 // A Message is one message, text or binary.
@@ -41,24 +40,24 @@ type Handler interface {
 // The errors callers branch on.
 var (
 	// ErrClosed is returned by Send when the session is closed or closing.
-	ErrClosed = errors.New("engineio: session closed")
+	ErrClosed = errtext.New("engineio: session closed")
 	// ErrSlowConsumer is returned by the Send that found the queue over its budget and the server without memory, and
 	// by those that follow; HandleClose gets it, also when the peer took nothing for a while.
-	ErrSlowConsumer = errors.New("engineio: slow consumer")
+	ErrSlowConsumer = errtext.New("engineio: slow consumer")
 	// ErrServerClosed is given to HandleClose when the server is shut down or closed.
-	ErrServerClosed = errors.New("engineio: server closed")
+	ErrServerClosed = errtext.New("engineio: server closed")
 )
 
 // What HandleClose may learn beside the errors above.
 var (
-	errHeartbeat   = errors.New("engineio: invalid heartbeat direction")
-	errOverlap     = errors.New("engineio: overlap from client")
-	errPollAborted = errors.New("engineio: poll connection closed prematurely")
-	errOctetStream = errors.New("engineio: invalid content")
-	errPanic       = errors.New("engineio: handler panicked")
-	errExited      = errors.New("engineio: handler called runtime.Goexit")
-	errWriter      = errors.New("engineio: the http.ResponseWriter panicked")
-	errNoHandler   = errors.New("engineio: no handler")
+	errHeartbeat   = errtext.New("engineio: invalid heartbeat direction")
+	errOverlap     = errtext.New("engineio: overlap from client")
+	errPollAborted = errtext.New("engineio: poll connection closed prematurely")
+	errOctetStream = errtext.New("engineio: invalid content")
+	errPanic       = errtext.New("engineio: handler panicked")
+	errExited      = errtext.New("engineio: handler called runtime.Goexit")
+	errWriter      = errtext.New("engineio: the http.ResponseWriter panicked")
+	errNoHandler   = errtext.New("engineio: no handler")
 )
 
 // A RequestError refuses a request with a text the client may see.

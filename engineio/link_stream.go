@@ -55,7 +55,7 @@ var (
 	errStreamText    = &streamError{"text is not UTF-8", faultViolation}
 	errStreamSize    = &streamError{"message too big", faultSize}
 	errStreamTimeout = &streamError{"message takes too long", faultLimit}
-	errStreamPanic   = errors.New("engineio: stream: the io.ReadWriteCloser panicked")
+	errStreamPanic   = errtext.New("engineio: stream: the io.ReadWriteCloser panicked")
 )
 
 // A streamLink is a byte stream of the user's, at either end. Its methods are user code: a panic is an error of the

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"sio.example/socketio/internal/bufpool"
+	"sio.example/socketio/internal/errtext"
 	"sio.example/socketio/internal/standstill"
 	"sio.example/socketio/internal/websocket"
 )
@@ -153,7 +154,7 @@ func (l *streamLink) onBroken(b *brokenWrite) {
 // limitWrite ends the link when a write takes longer than d, unless it is stopped. A deadline of the stream's own would
 // pass while this process stands still.
 func (l *streamLink) limitWrite(d time.Duration) (stop func()) {
-	err := fmt.Errorf("engineio: stream: write: %w", os.ErrDeadlineExceeded)
+	err := errtext.Errorf("engineio: stream: write: %w", os.ErrDeadlineExceeded)
 	return standstill.AfterFunc(d, func() { l.end(err) }).Stop
 }
 

@@ -19,25 +19,27 @@ type refusal struct {
 	message string
 	reject  string
 	reason  string // said too, if it is one of the set-up's; the official server says nothing more
+	cause   error  // of the user's, or what is wrong with a handshake
 }
 
 // In the order in which they are checked.
 var (
-	errTransport         = &refusal{400, 0, "Transport unknown", RejectTransport, ""}
-	errOriginSyntax      = &refusal{400, 3, "Bad request", RejectOriginSyntax, ""}
-	errSession           = &refusal{400, 1, "Session ID unknown", RejectSession, ""}
-	errTransportMismatch = &refusal{400, 3, "Bad request", RejectTransportMismatch, ""}
-	errProtocolMismatch  = &refusal{400, 3, "Bad request", RejectProtocolMismatch, ""}
-	errHandshakeMethod   = &refusal{400, 2, "Bad handshake method", RejectHandshakeMethod, ""}
-	errHandshake         = &refusal{400, 3, "Bad request", RejectHandshake, ""}
-	errOrigin            = &refusal{403, 4, "Forbidden", RejectOrigin, noOrigin}
-	errShutdown          = &refusal{503, 3, "Service unavailable", RejectShutdown, ""}
-	errForbidden         = &refusal{403, 4, "Forbidden", RejectForbidden, ""}
-	errProtocol          = &refusal{400, 5, "Unsupported protocol version", RejectProtocol, ""}
-	errID                = &refusal{400, 3, "Bad request", RejectID, ""}
+	errTransport         = &refusal{400, 0, "Transport unknown", RejectTransport, "", nil}
+	errOriginSyntax      = &refusal{400, 3, "Bad request", RejectOriginSyntax, "", nil}
+	errSession           = &refusal{400, 1, "Session ID unknown", RejectSession, "", nil}
+	errTransportMismatch = &refusal{400, 3, "Bad request", RejectTransportMismatch, "", nil}
+	errProtocolMismatch  = &refusal{400, 3, "Bad request", RejectProtocolMismatch, "", nil}
+	errHandshakeMethod   = &refusal{400, 2, "Bad handshake method", RejectHandshakeMethod, "", nil}
+	errHandshake         = &refusal{400, 3, "Bad request", RejectHandshake, "", nil}
+	errOrigin            = &refusal{403, 4, "Forbidden", RejectOrigin, noOrigin, nil}
+	errShutdown          = &refusal{503, 3, "Service unavailable", RejectShutdown, "", nil}
+	errForbidden         = &refusal{403, 4, "Forbidden", RejectForbidden, "", nil}
+	errProtocol          = &refusal{400, 5, "Unsupported protocol version", RejectProtocol, "", nil}
+	errMethod            = &refusal{405, 2, "Bad handshake method", RejectMethod, "", nil}
+	errID                = &refusal{400, 3, "Bad request", RejectID, "", nil}
 
-	errNoUpgrade          = &refusal{400, 3, "Bad request", RejectHandshake, noUpgrade}
-	errNoUpgradeOfSession = &refusal{400, 3, "Bad request", RejectTransportMismatch, noUpgrade}
+	errNoUpgrade          = &refusal{400, 3, "Bad request", RejectHandshake, noUpgrade, nil}
+	errNoUpgradeOfSession = &refusal{400, 3, "Bad request", RejectTransportMismatch, noUpgrade, nil}
 )
 
 const (
@@ -102,12 +104,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answerEmpty(w, http.StatusNotImplemented)
 		return
 	}
-	if s.options.CORS != nil {
-		s.options.CORS.apply(w.Header(), r)
-		if r.Method == http.MethodOptions {
-			answerEmpty(w, http.StatusNoContent)
-			return
-		}
+	cors := s.SetCORS(w.Header(), r)
+	if s.options.CORS != nil && r.Method == http.MethodOptions {
+		answerEmpty(w, s.options.CORS.PreflightStatus)
+		return
 	}
 	q := parseQuery(r.URL.RawQuery)
 	upgrade := websocket.IsUpgrade(r)
@@ -118,9 +118,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case !validOrigin(r.Header["Origin"]):
 		s.refuse(w, r, upgrade, errOriginSyntax)
 	case q.sid != "":
-		s.serveSession(w, r, q, upgrade)
+		s.serveSession(w, r, q, upgrade, cors)
 	default:
-		if s.checkHandshake(w, r, &q, upgrade) {
+		if s.checkHandshake(w, r, &q, upgrade, cors) {
 			s.open(w, r, &q)
 		}
 	}
@@ -133,7 +133,7 @@ func (s *Server) matches(path string) bool {
 }
 
 // serveSession serves a request of a session that exists, before anything of its body is read.
-func (s *Server) serveSession(w http.ResponseWriter, r *http.Request, q query, upgrade bool) {
+func (s *Server) serveSession(w http.ResponseWriter, r *http.Request, q query, upgrade, cors bool) {
 	sock := s.socket(q.sid)
 	if sock == nil || !sock.ref() {
 		s.explain(r, &q, errSession)
@@ -162,6 +162,7 @@ func (s *Server) serveSession(w http.ResponseWriter, r *http.Request, q query, u
 		return
 	case !upgrade && r.Method != http.MethodGet && r.Method != http.MethodPost:
 		s.counters.reject(RejectMethod)
+		s.traceRefused(r, errMethod)
 		w.Header().Set("Allow", "GET, POST, OPTIONS")
 		hangUpOnBody(w, r)
 		answerEmpty(w, http.StatusMethodNotAllowed)
@@ -169,7 +170,7 @@ func (s *Server) serveSession(w http.ResponseWriter, r *http.Request, q query, u
 	}
 	h := w.Header()
 	if upgrade {
-		if !s.checkWebSocket(w, r) {
+		if !s.checkWebSocket(w, r, cors) {
 			return
 		}
 		h = s.headersOf(h)
@@ -190,7 +191,7 @@ func (s *Server) serveSession(w http.ResponseWriter, r *http.Request, q query, u
 
 // checkHandshake answers what must not open a session. Here and in what opens one, the calls do not nest more deeply
 // than they have to: on the stack of net/http's goroutine, which is small, there are 1,500 bytes already.
-func (s *Server) checkHandshake(w http.ResponseWriter, r *http.Request, q *query, upgrade bool) bool {
+func (s *Server) checkHandshake(w http.ResponseWriter, r *http.Request, q *query, upgrade, cors bool) bool {
 	switch {
 	case r.Method != http.MethodGet:
 		s.explain(r, q, errHandshakeMethod)
@@ -203,7 +204,7 @@ func (s *Server) checkHandshake(w http.ResponseWriter, r *http.Request, q *query
 		s.explain(r, q, errNoUpgrade)
 		s.refuse(w, r, upgrade, errNoUpgrade)
 		return false
-	case upgrade && !s.checkWebSocket(w, r):
+	case upgrade && !s.checkWebSocket(w, r, cors):
 		return false
 	}
 	s.mu.RLock()
@@ -253,6 +254,7 @@ func (s *Server) askAllowRequest(r *http.Request) *refusal {
 		return nil
 	}
 	e := *errForbidden
+	e.cause = err
 	var told *RequestError
 	if errors.As(err, &told) {
 		e.message = told.Message
@@ -261,14 +263,17 @@ func (s *Server) askAllowRequest(r *http.Request) *refusal {
 }
 
 // checkWebSocket answers requests that cannot become a WebSocket, or must not.
-func (s *Server) checkWebSocket(w http.ResponseWriter, r *http.Request) bool {
+func (s *Server) checkWebSocket(w http.ResponseWriter, r *http.Request, cors bool) bool {
 	if err := websocket.Check(r); err != nil {
 		s.counters.reject(RejectHandshake)
 		s.explainHandshake(r, err)
+		e := *errHandshake
+		e.status, e.cause = err.Code, err
+		s.traceRefused(r, &e)
 		s.refuseHandshake(w, err)
 		return false
 	}
-	if !s.originAllowed(r) {
+	if !s.originAllowed(r, cors) {
 		s.explain(r, nil, errOrigin)
 		s.refuse(w, r, true, errOrigin)
 		return false
@@ -291,6 +296,7 @@ func (s *Server) refuseHandshake(w http.ResponseWriter, err *websocket.Handshake
 // message as text; but a foreign origin, which it does not refuse, and a server that is shut down keep their status.
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, upgrade bool, e *refusal) {
 	s.counters.reject(e.reject)
+	s.traceRefused(r, e)
 	hangUpOnBody(w, r)
 	if e == errShutdown {
 		w.Header().Set("Retry-After", retryAfter)

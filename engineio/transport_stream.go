@@ -3,7 +3,6 @@ package engineio
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"io"
 	"net/http"
 	"net/url"
@@ -60,8 +59,8 @@ func (s *Server) ServeStream(ctx context.Context, rwc io.ReadWriteCloser, r *htt
 const streamHandshakeBytes = 4 << 10
 
 var (
-	errStreamSilent    = errors.New("engineio: stream: no handshake in time")
-	errStreamHandshake = errors.New("engineio: stream: no handshake")
+	errStreamSilent    = errtext.New("engineio: stream: no handshake in time")
+	errStreamHandshake = errtext.New("engineio: stream: no handshake")
 )
 
 // serveStream is ServeStream on a link. If it returns an error, that is not closed yet.
@@ -74,7 +73,7 @@ func (s *Server) serveStream(l *streamLink, r *http.Request) error {
 	switch {
 	case !validOrigin(r.Header["Origin"]):
 		return s.refuseStream(r, errOriginSyntax)
-	case !s.originAllowed(r):
+	case !s.originAllowed(r, s.corsAllows(r)):
 		return s.refuseStream(r, errOrigin)
 	case id != "":
 		return s.upgradeToStream(l, r, id)
@@ -116,6 +115,7 @@ func (s *Server) readStreamOpen(l *streamLink) (id string, err error) {
 // refuseStream counts a stream that does not become a session's, and returns why. There is no answer but its end.
 func (s *Server) refuseStream(r *http.Request, e *refusal) error {
 	s.counters.reject(e.reject)
+	s.traceRefused(r, e)
 	s.explain(r, &query{transport: transportStream}, e)
 	if e == errShutdown {
 		return ErrServerClosed
@@ -156,9 +156,9 @@ func (s *Server) openStream(l *streamLink, r *http.Request) error {
 			return s.refuseStream(r, e)
 		}
 	}
-	id, ok := s.newID(r)
-	if !ok {
-		return s.refuseStream(r, errID)
+	id, e := s.newID(r)
+	if e != nil {
+		return s.refuseStream(r, e)
 	}
 	sock := s.newSocket(id, kindStream, r, &query{eio: revision4.query})
 	if e := s.add(sock); e != nil {

@@ -13,18 +13,18 @@ package event
 
 import (
 	"context"
-	"errors"
 	"sync/atomic"
 
+	"sio.example/socketio/internal/errtext"
 	"sio.example/socketio/parser"
 )
 
 // The errors of Event.Ack.
 var (
 	// ErrAcked is returned by all calls after the one that acknowledged the event.
-	ErrAcked = errors.New("event: acknowledged already")
+	ErrAcked = errtext.New("event: acknowledged already")
 	// ErrNoAck is returned when the peer asked for no acknowledgement; see Event.WantsAck.
-	ErrNoAck = errors.New("event: no acknowledgement asked for")
+	ErrNoAck = errtext.New("event: no acknowledgement asked for")
 )
 
 // An Event is one received event. It is valid as long as one keeps it, and must not be copied. Its methods are safe for

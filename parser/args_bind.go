@@ -122,6 +122,12 @@ func bindTuple(src source, i int, v reflect.Value) (next int, err error) {
 
 // decode decodes argument i into dst, a pointer to one destination.
 func (r *received) decode(i int, dst any) error {
+	budget := r.budget(int(r.spans[i].end - r.spans[i].start))
+	return r.decodeWithin(i, dst, &budget)
+}
+
+// decodeWithin is decode with what interfaces may take, of which it takes what they cost.
+func (r *received) decodeWithin(i int, dst any, budget *int) error {
 	raw := r.textOf(i)
 	if r.decodeScalar(i, raw, dst) {
 		return nil
@@ -129,12 +135,12 @@ func (r *received) decode(i int, dst any) error {
 	switch d := dst.(type) {
 	case *any:
 		if d != nil && !holdsPointer(*d) {
-			v, err := r.decodeAny(i)
+			v, err := r.decodeAny(i, budget)
 			*d = v
 			return err
 		}
 	case *map[string]any, *[]any:
-		if done, err := r.decodeContainer(i, raw, dst); done {
+		if done, err := r.decodeContainer(i, raw, dst, budget); done {
 			return err
 		}
 	case *jsonv1.RawMessage:
@@ -154,7 +160,7 @@ func (r *received) decode(i int, dst any) error {
 		return errBinary
 	}
 	if plan := planOf(t); plan.takesAny || plan.odd || plan.floatStrings || r.packet.far && plan.takesFloat {
-		return r.decodeMixed(i, raw, dst, plan)
+		return r.decodeMixed(i, raw, dst, plan, budget)
 	}
 	return json.Unmarshal(raw, dst, decodeOptions)
 }
@@ -216,18 +222,18 @@ func (r *received) decodeScalar(i int, raw []byte, dst any) bool {
 
 // decodeContainer decodes an object or array into the types any would get; done is false if it is
 // neither, or the wrong one.
-func (r *received) decodeContainer(i int, raw []byte, dst any) (done bool, err error) {
+func (r *received) decodeContainer(i int, raw []byte, dst any, budget *int) (done bool, err error) {
 	switch d := dst.(type) {
 	case *map[string]any:
 		if d == nil || raw[0] != '{' {
 			return false, nil
 		}
-		return true, r.decodeMap(i, d)
+		return true, r.decodeMap(i, d, budget)
 	case *[]any:
 		if d == nil || raw[0] != '[' || slices.ContainsFunc(*d, holdsPointer) {
 			return false, nil
 		}
-		v, err := r.decodeAny(i)
+		v, err := r.decodeAny(i, budget)
 		*d, _ = v.([]any)
 		return true, err
 	}
@@ -235,13 +241,12 @@ func (r *received) decodeContainer(i int, raw []byte, dst any) (done bool, err e
 }
 
 // decodeMap adds the members of argument i, an object, to those there are.
-func (r *received) decodeMap(i int, dst *map[string]any) error {
+func (r *received) decodeMap(i int, dst *map[string]any, budget *int) error {
 	s := r.spans[i]
 	if marks := r.marksIn(i); len(marks) > 0 && marks[0].start == s.start {
 		return errBinary
 	}
-	budget := r.budget(int(s.end - s.start))
-	v, err := r.decodeAnyAt(int(s.start), int(s.end), &budget, *dst)
+	v, err := r.decodeAnyAt(int(s.start), int(s.end), budget, *dst)
 	if err == nil {
 		*dst = v.(map[string]any)
 	}

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	jsonv1 "encoding/json"
+
+	"sio.example/socketio/internal/errtext"
 )
 
 // DecodedOptions are limits for arguments that a parser has decoded itself. The zero value of each means its default;
@@ -72,7 +74,7 @@ func Decoded(values []any, opts *DecodedOptions) (Args, error) {
 	c := decodedCheck{maxDepth: min(cmp.Or(max(o.MaxDepth, 0), defaultMaxDepth), hardMaxDepth)}
 	for i, v := range values {
 		if err := c.value(v, 1); err != nil {
-			return Args{}, fmt.Errorf("parser: decoded: %w", &ArgumentError{Index: i, Err: err})
+			return Args{}, errtext.Errorf("parser: decoded: %w", &ArgumentError{Index: i, Err: err})
 		}
 	}
 	budget := max(o.MaxDecoded, 0)

@@ -149,14 +149,14 @@ func (b *binder) value(dst reflect.Value, s *shape, v any) error {
 	return b.scalar(dst, v, kind)
 }
 
-// text decodes v by way of JSON text, for types that decode themselves.
+// text decodes v by way of JSON text, for types that decode themselves. What interfaces in them take comes out of the
+// same budget.
 func (b *binder) text(dst reflect.Value, v any) error {
 	rec, err := standard.receive([]any{v})
 	if err != nil {
 		return err
 	}
-	rec.packet.decoded = max(kilobytes(b.budget), 1)
-	return rec.decode(0, dst.Addr().Interface())
+	return rec.decodeWithin(0, dst.Addr().Interface(), &b.budget)
 }
 
 func (b *binder) number(dst reflect.Value, v any) error {

@@ -57,11 +57,10 @@ const maxStack = 1024
 
 var anyDecoders = sync.Pool{New: func() any { return new(anyDecoder) }}
 
-// decodeAny decodes argument i.
-func (r *received) decodeAny(i int) (any, error) {
+// decodeAny decodes argument i, and takes what it costs from the budget.
+func (r *received) decodeAny(i int, budget *int) (any, error) {
 	s := r.spans[i]
-	budget := r.budget(int(s.end - s.start))
-	return r.decodeAnyAt(int(s.start), int(s.end), &budget, nil)
+	return r.decodeAnyAt(int(s.start), int(s.end), budget, nil)
 }
 
 // decodeAnyAt decodes the value at text[start:end] and takes what it costs from the budget. An object is added to into,

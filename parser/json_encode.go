@@ -17,6 +17,8 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 	legacy "github.com/go-json-experiment/json/v1"
+
+	"sio.example/socketio/internal/errtext"
 )
 
 // Errors of Encode that are ours; others come from the JSON library.
@@ -127,7 +129,7 @@ func (p *jsonParser) appendEncode(buf []byte, dst []Frame, packet *Packet, borro
 	err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			text, frames, err = buf, dst, fmt.Errorf("parser: encode: panic: %v", r)
+			text, frames, err = buf, dst, errtext.Errorf("parser: encode: panic: %v", r)
 		}
 	}()
 	e := p.newEncoder()
@@ -135,7 +137,7 @@ func (p *jsonParser) appendEncode(buf []byte, dst []Frame, packet *Packet, borro
 	text, err = e.encode(buf, packet)
 	if err != nil {
 		e.free()
-		return buf, dst, fmt.Errorf("parser: encode: %w", err)
+		return buf, dst, errtext.Errorf("parser: encode: %w", err)
 	}
 	frames = append(dst, Frame{Data: text[len(buf):len(text):len(text)]})
 	for _, file := range e.files {
@@ -149,7 +151,7 @@ func (p *jsonParser) appendEncode(buf []byte, dst []Frame, packet *Packet, borro
 func (p *jsonParser) receive(values []any) (rec *received, err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			rec, err = nil, fmt.Errorf("parser: encode: panic: %v", r)
+			rec, err = nil, errtext.Errorf("parser: encode: panic: %v", r)
 		}
 	}()
 	// What never leaves the process is not bound by the limits of the wire.
@@ -178,7 +180,7 @@ func (p *jsonParser) receive(values []any) (rec *received, err error) {
 	}
 	e.free()
 	if err != nil {
-		return nil, fmt.Errorf("parser: encode: %w", err)
+		return nil, errtext.Errorf("parser: encode: %w", err)
 	}
 	return rec, nil
 }

@@ -63,10 +63,10 @@ var mixedDecoders = sync.Pool{New: func() any {
 }}
 
 // decodeMixed decodes argument i into dst.
-func (r *received) decodeMixed(i int, raw []byte, dst any, plan *typePlan) error {
+func (r *received) decodeMixed(i int, raw []byte, dst any, plan *typePlan, budget *int) error {
 	m := mixedDecoders.Get().(*mixedDecoder)
 	m.rec, m.base = r, int(r.spans[i].start)
-	m.budget, m.fault, m.within = r.budget(len(raw)), nil, false
+	m.budget, m.fault, m.within = *budget, nil, false
 	m.buf = *bytes.NewBuffer(raw) // which is read in place
 	switch {
 	case plan.odd:
@@ -80,6 +80,7 @@ func (r *received) decodeMixed(i int, raw []byte, dst any, plan *typePlan) error
 	if err == nil {
 		err = m.fault
 	}
+	*budget = m.budget
 	m.rec, m.fault, m.buf = nil, nil, bytes.Buffer{}
 	mixedDecoders.Put(m)
 	return err

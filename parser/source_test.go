@@ -391,3 +391,32 @@ func canonicalNumbers(v any) any {
 	}
 	return v
 }
+
+// What goes by way of JSON text takes interfaces out of the same budget as what does not.
+func TestMaxDecodedCountsWhatGoesByText(t *testing.T) {
+	type textual struct {
+		A any `json:"a,unknownoption"`
+	}
+	type plain struct {
+		A any `json:"a"`
+	}
+	rows := func(n int) Args {
+		var all []any
+		for range n {
+			all = append(all, Object{{"a", []any{strings.Repeat("x", 500)}}})
+		}
+		args, err := Decoded([]any{all}, &DecodedOptions{MaxDecoded: 16 << 10})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return args
+	}
+	for n, ok := range map[int]bool{10: true, 100: false} {
+		for _, dst := range []any{new([]plain), new([]textual), new([]map[string]any), new(any)} {
+			err := rows(n).Bind(dst)
+			if (err == nil) != ok || err != nil && !errors.Is(err, errDecodedSize) {
+				t.Errorf("%d into %T: %v", n, dst, err)
+			}
+		}
+	}
+}

@@ -3,7 +3,6 @@ package parser
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"reflect"
 	"strconv"
 	"time"
@@ -12,6 +11,8 @@ import (
 	jsonv1 "encoding/json"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"sio.example/socketio/internal/errtext"
 )
 
 // A valueWalker walks Go values, as they are sent and as a parser has made them.
@@ -25,7 +26,7 @@ func walkValue(v any, visit func(Token) error) error {
 	w := valueWalker{visit}
 	err := w.any(v, 0)
 	if err != nil && errors.Is(err, errDepth) {
-		return fmt.Errorf("parser: encode: %w", err)
+		return errtext.Errorf("parser: encode: %w", err)
 	}
 	return err
 }
@@ -141,7 +142,7 @@ func (w *valueWalker) bytes(data []byte) error {
 func (w *valueWalker) number(n jsonv1.Number) error {
 	text := cmp.Or(string(n), "0") // as encoding/json has it
 	if !isNumber(text) {
-		return fmt.Errorf("parser: encode: %w: %q", errNumber, n)
+		return errtext.Errorf("parser: encode: %w: %q", errNumber, n)
 	}
 	return w.visit(literalToken([]byte(text)))
 }
@@ -297,7 +298,7 @@ func (w *valueWalker) quoted(v reflect.Value) error {
 	case v.Type() == numberType:
 		text = []byte(cmp.Or(v.String(), "0"))
 		if !isNumber(string(text)) {
-			return fmt.Errorf("parser: encode: %w: %q", errNumber, text)
+			return errtext.Errorf("parser: encode: %w: %q", errNumber, text)
 		}
 	case v.Kind() == reflect.String:
 		text, _ = jsontext.AppendQuote(nil, v.String()) // the error only tells about invalid UTF-8

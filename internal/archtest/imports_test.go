@@ -13,7 +13,7 @@ import (
 // thought about. The key of a folder ends in a slash; "public" stands for all that other modules may import.
 var mayImport = map[string][]string{
 	// pure codecs
-	"parser":          {},
+	"parser":          {"internal/errtext"},
 	"engineio/packet": {},
 	// vocabulary, sessions, rooms
 	"event": {"parser", "internal/errtext"},
@@ -43,7 +43,7 @@ var mayImport = map[string][]string{
 	"examples/":    {"public", "internal/memnet"},
 	"examples/bot": {"public", "examples/chat"},
 	// leaves of the core
-	"internal/websocket":      {"internal/bufpool", "internal/standstill"},
+	"internal/websocket":      {"internal/bufpool", "internal/errtext", "internal/standstill"},
 	"internal/dispatch":       {"event", "parser", "internal/ring", "internal/journal", "internal/stack"},
 	"internal/coding":         {},
 	"internal/errtext":        {},
@@ -56,7 +56,7 @@ var mayImport = map[string][]string{
 	"internal/bufpool":        {},
 	"internal/budget":         {},
 	"internal/argbytes":       {"parser"},
-	"internal/cluster":        {"adapter", "parser", "internal/argbytes"},
+	"internal/cluster":        {"adapter", "parser", "internal/argbytes", "internal/errtext"},
 	"internal/cluster/membus": {},
 	"internal/seal":           {},
 	"internal/sid":            {},

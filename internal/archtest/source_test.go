@@ -224,3 +224,33 @@ func TestPortable(t *testing.T) {
 		files(t, suffix, check)
 	}
 }
+
+// TestErrorsOfOurs: an error whose text begins with the name of its package is made by errtext, which leaves the name
+// out when another package wraps the error, and knows by that whose text it is.
+func TestErrorsOfOurs(t *testing.T) {
+	goFiles(t, func(file string, fset *token.FileSet, f *ast.File) {
+		dir, name := path.Dir(file), f.Name.Name
+		if !slices.Contains(mayImport[dir], "internal/errtext") || strings.HasSuffix(file, "_test.go") {
+			return
+		}
+		ast.Inspect(f, func(n ast.Node) bool {
+			call, ok := n.(*ast.CallExpr)
+			if !ok || len(call.Args) == 0 {
+				return true
+			}
+			fn, ok := call.Fun.(*ast.SelectorExpr)
+			lit, _ := call.Args[0].(*ast.BasicLit)
+			if sum, isSum := call.Args[0].(*ast.BinaryExpr); isSum {
+				lit, _ = sum.X.(*ast.BasicLit)
+			}
+			if !ok || lit == nil || !strings.HasPrefix(lit.Value, `"`+name+": ") {
+				return true
+			}
+			if from, ok := fn.X.(*ast.Ident); ok && (from.Name == "errors" || from.Name == "fmt") && fn.Sel.Name != "Sprintf" {
+				t.Errorf("%s: %s.%s of a text with the package's name: use errtext", fset.Position(call.Pos()),
+					from.Name, fn.Sel.Name)
+			}
+			return true
+		})
+	})
+}

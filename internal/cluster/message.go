@@ -2,10 +2,10 @@ package cluster
 
 import (
 	"encoding/binary"
-	"errors"
 
 	"sio.example/socketio/adapter"
 	"sio.example/socketio/internal/argbytes"
+	"sio.example/socketio/internal/errtext"
 	"sio.example/socketio/parser"
 )
 
@@ -61,7 +61,7 @@ type socketInfo struct {
 
 const version = 2
 
-var errMessage = errors.New("cluster: not a message of this version")
+var errMessage = errtext.New("cluster: not a message of this version")
 
 // appendBody appends all but the first three fields: those are known when the message is published.
 func (m *message) appendBody(b []byte) []byte {

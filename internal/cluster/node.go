@@ -5,12 +5,12 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
 
 	"sio.example/socketio/adapter"
+	"sio.example/socketio/internal/errtext"
 )
 
 // Options of the adapters. The zero value of each means its default.
@@ -51,8 +51,8 @@ const maxTimeout = 1 << 40
 const closeTimeout = time.Second
 
 var (
-	errFull = errors.New("cluster: too much waits to be published")
-	errBusy = errors.New("cluster: too many requests of other nodes are served already")
+	errFull = errtext.New("cluster: too much waits to be published")
+	errBusy = errtext.New("cluster: too many requests of other nodes are served already")
 )
 
 // New returns the factory of the adapters of one node. The caller closes bus, after the adapters.

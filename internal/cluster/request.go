@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 
 	"sio.example/socketio/adapter"
+	"sio.example/socketio/internal/errtext"
 	"sio.example/socketio/parser"
 )
 
@@ -236,7 +237,7 @@ func (r *request) take() (results []result, complete bool) {
 }
 
 // errStopped is returned by collect if yield has had enough.
-var errStopped = errors.New("cluster: stopped")
+var errStopped = errtext.New("cluster: stopped")
 
 // collect gives the results to yield as they come, until all nodes have answered, ctx is done, or the adapter is
 // closed.

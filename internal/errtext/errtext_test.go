@@ -15,30 +15,60 @@ type panicking struct{}
 func (panicking) Error() string { panic("no text") }
 
 func TestWrapNamesOnePackage(t *testing.T) {
+	ours := errtext.New
 	for want, err := range map[string]error{
 		"socketio: broadcast: EOF":                   io.EOF,
-		"socketio: broadcast: closed":                errors.New("adapter: closed"),
-		"socketio: broadcast: argument 0":            errors.New("event: parser: argument 0"),
-		"socketio: broadcast: dial: engineio: quote": errors.New("dial: engineio: quote"),
-		"socketio: broadcast: a\nb":                  errors.Join(errors.New("parser: a"), errors.New("client: b")),
-		"socketio: broadcast: clients: 3":            errors.New("clients: 3"),
+		"socketio: broadcast: closed":                ours("adapter: closed"),
+		"socketio: broadcast: argument 0":            errtext.Wrap("event", ours("parser: argument 0")),
+		"socketio: broadcast: dial: engineio: quote": fmt.Errorf("dial: %w", ours("engineio: quote")),
+		"socketio: broadcast: a\nb":                  errors.Join(ours("parser: a"), ours("client: b")),
+		"socketio: broadcast: no 3: EOF":             errtext.Errorf("cluster: no %d: %w", 3, io.EOF),
+		"socketio: broadcast: late: EOF":             fmt.Errorf("%w: %w", ours("cluster: late"), io.EOF),
+		"socketio: broadcast: it":                    fmt.Errorf("%w", fmt.Errorf("%w", ours("client: it"))),
 	} {
 		if got := errtext.Wrap("socketio: broadcast", err).Error(); got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
 	}
-	inner := errtext.Wrap("socketio: encode", errtext.Wrap("parser: encode", errors.New("parser: argument 0: no")))
+	inner := errtext.Wrap("socketio: encode", errtext.Wrap("parser: encode", ours("parser: argument 0: no")))
 	const want = "socketio: broadcast: encode: argument 0: no"
 	if got := errtext.Wrap("socketio: broadcast", inner).Error(); got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
-	if got := errtext.Wrap("event", errors.New("parser: argument 0: no")).Error(); got != "event: argument 0: no" {
+	if got := errtext.Wrap("event", ours("parser: argument 0: no")).Error(); got != "event: argument 0: no" {
+		t.Errorf("%q", got)
+	}
+	if got := errtext.Wrap("socketio: encode", ours("parser: encode: no")).Error(); got != "socketio: encode: no" {
 		t.Errorf("%q", got)
 	}
 }
 
+// told is an error of the user's that wraps one of ours.
+type told struct{ text string }
+
+func (e told) Error() string { return e.text }
+func (e told) Unwrap() error { return io.EOF }
+
+// What users say stays as they say it.
+func TestWrapKeepsTextsOfOthers(t *testing.T) {
+	texts := []string{"client: 17 is not known", "event: gone", "encode: no", "a\nclient: b", "clients: 3", ""}
+	for _, text := range texts {
+		for _, err := range []error{errors.New(text), told{text}, errors.Join(errors.New(text)),
+			errors.Join(errors.New(text), io.EOF), fmt.Errorf("%s", text), fmt.Errorf("%w", errors.New(text))} {
+			want := "socketio: encode: " + err.Error()
+			wrapped := errtext.Wrap("socketio: encode", err)
+			if got := wrapped.Error(); got != want {
+				t.Errorf("%q, want %q", got, want)
+			}
+			if got := errtext.Text(errtext.Wrap("client", wrapped)); got != want[len("socketio: "):] {
+				t.Errorf("wrapped again: %q, want %q", got, want)
+			}
+		}
+	}
+}
+
 func TestWrapKeepsTheCause(t *testing.T) {
-	cause := fmt.Errorf("adapter: join: %w", io.ErrClosedPipe)
+	cause := errtext.Errorf("adapter: join: %w", io.ErrClosedPipe)
 	if err := errtext.Wrap("socketio: sockets", cause); !errors.Is(err, io.ErrClosedPipe) || errors.Unwrap(err) != cause {
 		t.Errorf("%v does not wrap its cause", err)
 	}
@@ -68,7 +98,7 @@ func TestEnded(t *testing.T) {
 }
 
 func TestAs(t *testing.T) {
-	name := errors.New("engineio: closed")
+	name := errtext.New("engineio: closed")
 	err := errtext.Wrap("socketio: broadcast", errtext.As(name, io.EOF))
 	if !errors.Is(err, name) || !errors.Is(err, io.EOF) || err.Error() != "socketio: broadcast: closed" {
 		t.Error(err)

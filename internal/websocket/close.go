@@ -2,12 +2,12 @@ package websocket
 
 import (
 	"crypto/tls"
-	"fmt"
 	"io"
 	"net"
 	"time"
 
 	"sio.example/socketio/internal/bufpool"
+	"sio.example/socketio/internal/errtext"
 )
 
 // Close sends a close frame and waits for the peer's answer in the reader, at most CloseTimeout, then closes the
@@ -155,7 +155,7 @@ func (c *Conn) closeAbrupt(err error) error {
 	case writeErr != nil:
 		return writeErr
 	}
-	return fmt.Errorf("websocket: read: %w", err)
+	return errtext.Errorf("websocket: read: %w", err)
 }
 
 // tellAndClose ends a connection politely when that takes time. Our close frame has to get out; and if the peer may

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"sio.example/socketio/internal/bufpool"
+	"sio.example/socketio/internal/errtext"
 )
 
 const (
@@ -101,7 +102,7 @@ func Dial(ctx context.Context, u *url.URL, opts *DialOptions) (*Conn, *http.Resp
 	}
 	d := dialer{opts: opts, trace: httptrace.ContextClientTrace(ctx)}
 	if err := d.prepare(u); err != nil {
-		return nil, nil, fmt.Errorf("websocket: dial: %w", err)
+		return nil, nil, errtext.Errorf("websocket: dial: %w", err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, cmp.Or(max(opts.HandshakeTimeout, 0), defaultHandshakeTimeout))
 	defer cancel()
@@ -115,7 +116,7 @@ func Dial(ctx context.Context, u *url.URL, opts *DialOptions) (*Conn, *http.Resp
 	case ctx.Err() != nil: // the rest follows from that
 		err = ctx.Err()
 	}
-	return nil, nil, fmt.Errorf("websocket: dial %s: %s: %w", d.url.Host, d.stage, err)
+	return nil, nil, errtext.Errorf("websocket: dial %s: %s: %w", d.url.Host, d.stage, err)
 }
 
 // A dialer is one call of Dial.

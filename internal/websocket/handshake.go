@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"sio.example/socketio/internal/bufpool"
+	"sio.example/socketio/internal/errtext"
 )
 
 // A HandshakeError refuses an upgrade; nothing has been written.
@@ -171,13 +172,13 @@ func takeOver(w http.ResponseWriter, answer []byte, opts *Options) (c *Conn, err
 			closeQuietly(nc)
 		}
 		if v := recover(); v != nil {
-			c, err = nil, fmt.Errorf("websocket: hijack: %w: panic: %v", http.ErrNotSupported, v)
+			c, err = nil, errtext.Errorf("websocket: hijack: %w: panic: %v", http.ErrNotSupported, v)
 		}
 	}()
 	nc, rw, err := hijack(w)
 	if err != nil {
 		returned = true
-		return nil, fmt.Errorf("websocket: hijack: %w", err)
+		return nil, errtext.Errorf("websocket: hijack: %w", err)
 	}
 	nc.SetDeadline(time.Time{})
 	Tune(nc, opts.UserTimeout, opts.MaxUnread)
@@ -185,7 +186,7 @@ func takeOver(w http.ResponseWriter, answer []byte, opts *Options) (c *Conn, err
 	err = c.send(answer, cmp.Or(max(opts.HandshakeTimeout, 0), defaultHandshakeTimeout))
 	if err != nil {
 		c.Abort()
-		c, err = nil, fmt.Errorf("websocket: write handshake: %w", err)
+		c, err = nil, errtext.Errorf("websocket: write handshake: %w", err)
 	}
 	returned = true
 	return c, err

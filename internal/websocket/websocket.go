@@ -24,12 +24,13 @@ package websocket
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"math"
 	"net/http"
 	"sync/atomic"
 	"time"
+
+	"sio.example/socketio/internal/errtext"
 )
 
 // Opcode is the type of a frame.
@@ -156,18 +157,18 @@ type CloseError struct {
 
 // The causes of a CloseError that its status does not tell.
 var (
-	ErrMessageTooBig    = errors.New("websocket: message too big")
-	ErrTooManyFragments = errors.New("websocket: too many fragments")
-	ErrMessageTimeout   = errors.New("websocket: message takes too long")
-	ErrTooManyPings     = errors.New("websocket: too many pings from a peer that does not read")
+	ErrMessageTooBig    = errtext.New("websocket: message too big")
+	ErrTooManyFragments = errtext.New("websocket: too many fragments")
+	ErrMessageTimeout   = errtext.New("websocket: message takes too long")
+	ErrTooManyPings     = errtext.New("websocket: too many pings from a peer that does not read")
 )
 
 // ErrRoom is what Read returns when it has to be told that there is memory for a large message, see Ask. It is not the
 // end.
-var ErrRoom = errors.New("websocket: room for a large message is asked for")
+var ErrRoom = errtext.New("websocket: room for a large message is asked for")
 
 // ErrClosed is returned by writes after Close, after Abort and after Read has returned an error.
-var ErrClosed = errors.New("websocket: connection closed")
+var ErrClosed = errtext.New("websocket: connection closed")
 
 // Error names who closed and why. The text of the peer is quoted.
 func (e *CloseError) Error() string {

@@ -2,13 +2,13 @@ package websocket
 
 import (
 	"errors"
-	"fmt"
 	"net"
 	"os"
 	"sync"
 	"time"
 
 	"sio.example/socketio/internal/bufpool"
+	"sio.example/socketio/internal/errtext"
 	"sio.example/socketio/internal/standstill"
 )
 
@@ -138,7 +138,7 @@ func (c *Conn) acquire(closing bool) (owed *[]byte, err error) {
 func (c *Conn) release(err error) error {
 	for {
 		if err != nil {
-			err = fmt.Errorf("websocket: write: %w", err)
+			err = errtext.Errorf("websocket: write: %w", err)
 			c.closeWriteFailed(err)
 		}
 		c.mu.Lock()
