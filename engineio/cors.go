@@ -75,7 +75,11 @@ var bodyHeaders = map[string]bool{
 // originAllowed decides about WebSocket handshakes, to which browsers do not apply CORS. Programs that are no browsers
 // send no Origin.
 func (s *Server) originAllowed(r *http.Request) bool {
-	lines := r.Header["Origin"]
+	return s.allowsOrigin(r.Header["Origin"], r.Host)
+}
+
+// allowsOrigin is originAllowed for the lines of a header Origin.
+func (s *Server) allowsOrigin(lines []string, host string) bool {
 	if len(lines) == 0 || s.options.AllowAnyOrigin {
 		return true
 	}
@@ -85,7 +89,7 @@ func (s *Server) originAllowed(r *http.Request) bool {
 	if c := s.options.CORS; c != nil && (slices.Contains(c.Origins, "*") || slices.Contains(c.Origins, lines[0])) {
 		return true
 	}
-	return sameHost(lines[0], r.Host)
+	return sameHost(lines[0], host)
 }
 
 // sameHost reports whether an origin is of the host. The scheme is not compared: behind a proxy that ends TLS the

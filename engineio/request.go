@@ -34,6 +34,7 @@ var (
 	errShutdown          = &refusal{503, 3, "Service unavailable", RejectShutdown, ""}
 	errForbidden         = &refusal{403, 4, "Forbidden", RejectForbidden, ""}
 	errProtocol          = &refusal{400, 5, "Unsupported protocol version", RejectProtocol, ""}
+	errOldProtocol       = &refusal{400, 5, "Unsupported protocol version", RejectProtocol, noOldProtocol}
 	errID                = &refusal{400, 3, "Bad request", RejectID, ""}
 
 	errNoUpgrade          = &refusal{400, 3, "Bad request", RejectHandshake, noUpgrade}
@@ -41,6 +42,8 @@ var (
 )
 
 const (
+	noOldProtocol = "clients of Socket.IO 2 need Options.Engine.AllowEIO3"
+
 	noUpgrade = "transport=websocket without an Upgrade header: does a proxy not pass it on?"
 	noOrigin  = "this origin is not allowed: is it in CORS.Origins, does a proxy pass Host on?"
 )
@@ -51,6 +54,8 @@ type query struct {
 	eio       string
 	sid       string
 	base64    bool
+	script    bool   // the client wants answers by JSONP
+	index     string // the digits of the function that they call
 }
 
 // kind is the transport that the query asks for, one that is enabled.
@@ -74,6 +79,8 @@ func parseQuery(raw string) (q query) {
 			q.sid = unescape(value)
 		case "b64":
 			q.base64 = value != ""
+		case "j":
+			q.script, q.index = true, digits(value)
 		}
 	}
 	return q
@@ -117,6 +124,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, upgrade, errTransport)
 	case !validOrigin(r.Header["Origin"]):
 		s.refuse(w, r, upgrade, errOriginSyntax)
+	case q.script && !upgrade && !s.takesScripts(w, r, &q):
 	case q.sid != "":
 		s.serveSession(w, r, q, upgrade)
 	default:
@@ -153,7 +161,7 @@ func (s *Server) serveSession(w http.ResponseWriter, r *http.Request, q query, u
 		}
 		s.refuse(w, r, upgrade, e)
 		return
-	case q.eio != sock.codec().query:
+	case !sock.codec().named(q.eio):
 		s.refuse(w, r, upgrade, errProtocolMismatch)
 		return
 	case upgrade && r.Method != http.MethodGet:
@@ -182,9 +190,9 @@ func (s *Server) serveSession(w http.ResponseWriter, r *http.Request, q query, u
 	case upgrade:
 		s.openProbe(w, r, sock, h)
 	case r.Method == http.MethodGet:
-		sock.servePoll(w, r)
+		sock.servePoll(w, r, q.index)
 	default:
-		sock.servePost(w, r)
+		sock.servePost(w, r, q.index)
 	}
 }
 
@@ -216,9 +224,13 @@ func (s *Server) checkHandshake(w http.ResponseWriter, r *http.Request, q *query
 	if s.options.AllowRequest != nil && !s.allowed(w, r, upgrade) {
 		return false
 	}
-	if _, ok := codecNamed(q.eio); !ok {
-		s.explain(r, q, errProtocol)
-		s.refuse(w, r, upgrade, errProtocol)
+	if n, ok := codecNamed(q.eio); !ok || !s.serves(n) {
+		e := errProtocol
+		if ok {
+			e = errOldProtocol
+		}
+		s.explain(r, q, e)
+		s.refuse(w, r, upgrade, e)
 		return false
 	}
 	if !upgrade {
