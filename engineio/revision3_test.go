@@ -255,3 +255,26 @@ func TestRevision3Upgrade(t *testing.T) {
 		synctest.Wait()
 	})
 }
+
+// A GET that has overtaken the packet which completes the upgrade does not take what is queued away from the WebSocket.
+func TestGetThatOvertakesTheUpgrade(t *testing.T) {
+	bubble(t, oldOptions(), func(t *testing.T, e *env) {
+		q, rec := e.openOld("")
+		rec.socket.Send(SendOptions{}, text("queued"))
+		p := e.probe(q)
+		got := e.later("GET", q, "")
+		p.send("2probe", "5")
+		p.want("3probe", "4queued")
+		(<-got).want(t, 400, code3)
+		p.conn.Close()
+		rec.want(TransportClose)
+
+		q, rec = e.openOld("") // a client that goes on polling is answered
+		rec.socket.Send(SendOptions{}, text("queued"))
+		p = e.probe(q)
+		e.do("GET", q, "").want(t, 200, "7:4queued")
+		p.conn.Close()
+		rec.socket.Close()
+		e.do("GET", q, "")
+	})
+}

@@ -101,6 +101,7 @@ func (s *Socket) servePoll(w http.ResponseWriter, r *http.Request, script string
 	}
 	b := getBatch()
 	defer b.put()
+	s.awaitUpgrade(r, p)
 	a, fx := s.takeAnswer(p, b)
 	for ; a == answerNothing; a, fx = s.takeAnswer(p, b) {
 		select {
@@ -143,6 +144,36 @@ func (s *Socket) beginPoll() (*polling, *refusal, closing) {
 	p.get, p.polled = next, s.server.now()
 	p.arrive()
 	return p, nil, closing{}
+}
+
+// awaitUpgrade gives an upgrade that is under way the time to end, if the client believes that it has: what completes it
+// may be behind this GET, which goes over a connection of its own, and is then to be refused. One that comes earlier, of
+// a client that goes on polling until it hears of the probe, is answered after that.
+func (s *Socket) awaitUpgrade(r *http.Request, p *polling) {
+	late := func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.upgrading() && p.get.pending() == getLate
+	}
+	if !late() {
+		return
+	}
+	t := time.NewTimer(grace)
+	defer t.Stop()
+	for late() {
+		select {
+		case <-p.wake:
+		case <-t.C:
+			return
+		case <-r.Context().Done():
+			return
+		}
+	}
+}
+
+// upgrading reports whether a link wants to become the transport. It needs mu.
+func (s *Socket) upgrading() bool {
+	return s.state == sessionOpen && (s.upgrade == upgradeWaiting || s.upgrade == upgradeProbed)
 }
 
 // takeAnswer decides what the pending GET answers, and gives it to b. After answerNothing it is pending still.
