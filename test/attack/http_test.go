@@ -341,7 +341,7 @@ var httpRows = []row{
 		e.alive(s)
 	}, reject: engineio.RejectTransportMismatch},
 	{id: "H-35", run: func(e *env) {
-		// JSONP is not supported: the parameter means nothing, and the answer is no script.
+		// JSONP is off by default: the parameter means nothing, and the answer is no script.
 		res := e.request("GET", "/socket.io/"+polling+"&j=%3Cscript%3E7", nil, nil, 200, "")
 		if !bytes.HasPrefix(res.Body, []byte("0{")) || res.Header.Get("X-Content-Type-Options") != "nosniff" &&
 			!strings.HasPrefix(res.Header.Get("Content-Type"), "text/plain") {
