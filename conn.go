@@ -3,7 +3,6 @@ package socketio
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
 	"errors"
 	"log/slog"
 	"math"
@@ -19,7 +18,6 @@ import (
 	"sio.example/socketio/internal/journal"
 	"sio.example/socketio/internal/reqhead"
 	"sio.example/socketio/internal/scratch"
-	"sio.example/socketio/internal/sid"
 	"sio.example/socketio/internal/standstill"
 	"sio.example/socketio/parser"
 )
@@ -217,12 +215,28 @@ func (c *conn) find(name string) (s *Socket, known bool) {
 	if s := c.socket(name); s != nil {
 		return s, !s.is(connecting)
 	}
+	if short, query := withoutQuery(name); query != "" && c.isOld() {
+		if s := c.socket(short); s != nil {
+			return s, !s.is(connecting)
+		}
+		name = short
+	}
 	return nil, c.closed || c.wasIn(name)
 }
 
 // connect answers a CONNECT packet, or has the middleware of a new socket do it.
 func (c *conn) connect(p *parser.Packet, size int) {
+	if c.isOld() {
+		if err := readQuery(p); err != nil {
+			c.closeMalformed(err)
+			return
+		}
+	}
 	name := p.Namespace
+	if c.srv.longNames && len(name) > maxNamespace {
+		c.closeMalformed(errLongName)
+		return
+	}
 	c.mu.Lock()
 	closed, again, many := c.closed, c.socket(name) != nil, c.countSockets() >= c.srv.opts.MaxNamespaces
 	large := p.Args.Len() > 0 && size+c.authLocked() > c.srv.opts.MaxAuth
@@ -245,7 +259,7 @@ func (c *conn) connect(p *parser.Packet, size int) {
 	if !c.awaitFewerSockets() {
 		return
 	}
-	id, err := sid.New(rand.Reader)
+	id, err := c.newID(name)
 	if err != nil {
 		c.srv.report(c.eng.Context(), nil, nil, err)
 		c.tellRefused(name, &ConnectError{Message: InternalError})
@@ -264,6 +278,7 @@ func (c *conn) connect(p *parser.Packet, size int) {
 	// Only the reader adds sockets, so that nobody can have come in between.
 	c.mu.Lock()
 	c.liveSockets++
+	leaving := c.isLeaving(name)
 	if closed = c.closed; !closed {
 		c.add(s)
 		c.chargeAuth()
@@ -271,7 +286,7 @@ func (c *conn) connect(p *parser.Packet, size int) {
 		s.authSize = 0 // it counts nowhere
 	}
 	c.mu.Unlock()
-	if !s.canConnectInline() || !s.inbox.RunInline(job{kind: jobConnectInline}) {
+	if leaving || !s.canConnectInline() || !s.inbox.RunInline(job{kind: jobConnectInline}) {
 		s.inbox.Push(nil, job{kind: jobConnect}, 0)
 	}
 	if closed {
@@ -290,6 +305,9 @@ func (c *conn) remove(s *Socket, was bool) {
 	c.chargeAuth()
 	if was && !c.closed {
 		c.noteLeft(s.name)
+		if c.isOld() {
+			c.noteLeaving(s)
+		}
 	}
 }
 
@@ -305,11 +323,7 @@ func (c *conn) awaitFewerSockets() bool {
 			c.mu.Unlock()
 			return !closed
 		}
-		r := c.ensureCold()
-		if r.fewerSockets == nil {
-			r.fewerSockets = make(chan struct{})
-		}
-		wait := r.fewerSockets
+		wait := c.awaitFreedLocked()
 		c.mu.Unlock()
 		select {
 		case <-wait:
@@ -319,11 +333,21 @@ func (c *conn) awaitFewerSockets() bool {
 	}
 }
 
+// awaitFreedLocked is closed with the next call of freeSocket.
+func (c *conn) awaitFreedLocked() <-chan struct{} {
+	r := c.ensureCold()
+	if r.fewerSockets == nil {
+		r.fewerSockets = make(chan struct{})
+	}
+	return r.fewerSockets
+}
+
 // freeSocket is called when a socket's runner has done its last job.
 func (c *conn) freeSocket(s *Socket) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.liveSockets--
+	c.noteOut(s)
 	c.freeClosingAuth(s)
 	if r := c.cold; r != nil && r.fewerSockets != nil {
 		close(r.fewerSockets)
@@ -456,16 +480,14 @@ func (c *conn) tellRefused(name string, why *ConnectError) {
 		c.srv.log.Debug("socketio: refused", "nsp", dispatch.Plain(name),
 			"address", c.address(), "error", dispatch.Plain(why.Message))
 	}
-	reply := connectErrorReply{Message: why.Message, Data: why.Data}
-	p := &parser.Packet{Type: parser.ConnectError, Namespace: name, Args: parser.NewArgs(reply)}
+	p := &parser.Packet{Type: parser.ConnectError, Namespace: name, Args: c.refusalArgs(why)}
 	err := c.sendRefusal(p, why.Data)
 	if err == nil || errors.Is(err, ErrDisconnected) || errors.Is(err, ErrSlowConsumer) {
 		return
 	}
 	// The data can't be encoded.
 	c.srv.report(c.eng.Context(), nil, nil, err)
-	reply.Data = nil
-	p.Args = parser.NewArgs(reply)
+	p.Args = c.refusalArgs(&ConnectError{Message: why.Message})
 	_ = c.send(p, engineio.SendOptions{})
 }
 

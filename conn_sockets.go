@@ -60,7 +60,7 @@ func (c *conn) add(s *Socket) {
 		if l := r.left; l != nil {
 			l.latest.remove(s.name)
 			l.before.remove(s.name)
-			if l.latest.len()+l.before.len() == 0 {
+			if l.isEmpty() {
 				r.left = nil
 			}
 		}
@@ -90,7 +90,12 @@ func (c *conn) unlink(s *Socket) bool {
 
 // leftNames are namespaces that a client was in: the latest ones, at most as many as there may be at once, and as many
 // before those.
-type leftNames struct{ latest, before nameSet }
+type leftNames struct {
+	latest, before nameSet
+	leaving        map[*Socket]struct{} // those of an old client that are not out of their rooms; nil of others
+}
+
+func (l *leftNames) isEmpty() bool { return l.latest.len()+l.before.len()+len(l.leaving) == 0 }
 
 // noteLeft notes that the client was in a namespace: what it has sent there in good faith may come later.
 func (c *conn) noteLeft(name string) {

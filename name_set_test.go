@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+
+	"sio.example/socketio/engineio"
 )
 
 // A nameSet is what a map would be, with an index once it is long: 30,000 rooms joined by middleware took seconds.
@@ -38,7 +40,7 @@ func TestNameSetIsASet(t *testing.T) {
 // Many namespaces on one connection are found and removed without a search through all of them.
 func TestManyNamespacesOfOneConnection(t *testing.T) {
 	const n = 1000
-	c := &conn{srv: &server{opts: Options{MaxNamespaces: n}}}
+	c := &conn{eng: new(engineio.Socket), srv: &server{opts: Options{MaxNamespaces: n}}}
 	var all []*Socket
 	for i := range n {
 		s := &Socket{name: fmt.Sprint("/", i), conn: c}

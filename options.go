@@ -157,7 +157,11 @@ func (o *Options) withDefaults() Options {
 	}
 	if d.Parser == nil {
 		size := cmp.Or(max(d.Engine.MaxPayload, 0), defaultMaxPayload)
-		d.Parser = parser.JSON(&parser.JSONOptions{MaxBytes: parser.MaxBytesOf(size)})
+		limits := parser.JSONOptions{MaxBytes: parser.MaxBytesOf(size)}
+		if d.Engine.AllowEIO3 {
+			limits.MaxNamespace = maxNamespace + maxOldQuery
+		}
+		d.Parser = parser.JSON(&limits)
 	}
 	if d.Adapter == nil {
 		d.Adapter = adapter.NewMemory

@@ -54,6 +54,7 @@ func NewServer(opts *Options) *Server {
 	if p, ok := o.Parser.(parser.InlineEncoder); ok {
 		s.encodesInline = p.EncodesInline()
 	}
+	s.longNames = o.Engine.AllowEIO3 && opts.Parser == nil
 	o.Engine.AllowRequest = s.limitHeaders(o.Engine.AllowRequest)
 	if opts != nil {
 		if err := errors.Join(opts.check(), opts.checkPath()); err != nil {
@@ -129,6 +130,7 @@ type server struct {
 	guard         dispatch.Guard
 	appender      parser.Appender // the Parser, if it is one
 	encodesInline bool            // see parser.InlineEncoder
+	longNames     bool            // the parser takes longer ones than the server, see maxNamespace
 	stats         counters
 	causes        journal.Limiter // of what is logged
 	files         clientFiles
@@ -153,7 +155,9 @@ type server struct {
 
 // accept is called by the engine for each new session.
 func (s *server) accept(e *engineio.Socket, r *http.Request) engineio.Handler {
-	return newConn(s, e, r)
+	c := newConn(s, e, r)
+	c.connectOld()
+	return c
 }
 
 func slashed(name string) string {

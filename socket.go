@@ -397,6 +397,9 @@ func (r *runner) call(fn func()) {
 func (r *runner) connect() {
 	s := (*Socket)(r)
 	in := false
+	if s.conn.isOld() {
+		s.conn.awaitLeaving(s)
+	}
 	s.conn.srv.guard.Run(func() (err error) {
 		if err = s.runMiddleware(); err == nil {
 			in, err = s.admit()
@@ -569,7 +572,11 @@ func (s *Socket) beginAdmission() (rooms []string, ok bool) {
 func (s *Socket) queueConnect() (in bool, err error) {
 	w := connectReplies.Get()
 	w.set(s.id)
-	l := scratch.For(parser.Packet{Type: parser.Connect, Namespace: s.name, Args: w.args})
+	p := parser.Packet{Type: parser.Connect, Namespace: s.name, Args: w.args}
+	if s.conn.isOld() { // it takes its id for granted
+		p.Args = Args{}
+	}
+	l := scratch.For(p)
 	defer l.Free()
 	if err := s.conn.srv.encode(l); err != nil {
 		return false, err

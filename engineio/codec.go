@@ -1,6 +1,7 @@
 package engineio
 
 import (
+	"cmp"
 	"iter"
 
 	"sio.example/socketio/engineio/packet"
@@ -18,8 +19,12 @@ type codec struct {
 	// to those that begin at start.
 	decodePayload func(body []byte) iter.Seq2[packet.Packet, error]
 	appendPayload func(dst []byte, start int, p packet.Packet) []byte
-	// binaryHead is what a frame has before the data of a binary message.
-	binaryHead string
+	// decodeBinaryPayload and appendBinaryPayload are the same of payloads that are not text; nil without such.
+	decodeBinaryPayload func(body []byte) iter.Seq2[packet.Packet, error]
+	appendBinaryPayload func(dst []byte, start int, p packet.Packet) []byte
+	// binaryHead is what a frame has before the data of a binary message, and base64Head what text has before its
+	// base64.
+	binaryHead, base64Head string
 	// frame is the whole WebSocket frame of a packet, made once for all sessions of this revision, or nil if that is
 	// not worth it.
 	frame func(p *Prepared) []byte
@@ -46,23 +51,61 @@ var revision4 = codec{
 	},
 	decodePayload: packet.Payload,
 	appendPayload: packet.AppendPayload,
+	base64Head:    "b",
 	frame:         (*Prepared).shortFrame,
 	server:        heartbeatRole{asks: true, says: pingPacket, awaits: packet.Pong},
 	client:        heartbeatRole{says: pongPacket, awaits: packet.Ping},
 }
 
-// codecs are the revisions that are served, by the number that a session has for its own.
-var codecs = []*codec{&revision4}
+// revision3 is Engine.IO 3, which only the server speaks: the client asks, and binary messages have a type.
+var revision3 = codec{
+	revision: 3,
+	query:    "3",
+	decode: func(frame []byte, binary, _ bool) (packet.Packet, error) {
+		return packet.Decode3(frame, binary)
+	},
+	decodePayload: packet.Payload3,
+	appendPayload: func(dst []byte, _ int, p packet.Packet) []byte {
+		return packet.AppendPayload3(dst, p)
+	},
+	decodeBinaryPayload: packet.BinaryPayload3,
+	appendBinaryPayload: func(dst []byte, _ int, p packet.Packet) []byte {
+		return packet.AppendBinaryPayload3(dst, p)
+	},
+	binaryHead: string(rune(packet.Message)),
+	base64Head: "b4",
+	frame: func(p *Prepared) []byte {
+		if p.m.Binary { // the frame that is kept is that of revision 4, which is the same for text
+			return nil
+		}
+		return p.shortFrame()
+	},
+	server: heartbeatRole{says: pongPacket, awaits: packet.Ping},
+	client: heartbeatRole{asks: true, says: pingPacket, awaits: packet.Pong},
+}
 
-// codecNamed is the number of the revision that the parameter EIO names.
+// codecs are the revisions that can be served, by the number that a session has for its own.
+var codecs = []*codec{&revision4, &revision3}
+
+// codecNamed is the number of the revision that the parameter EIO names. Without it, that is 3, as officially; but what
+// is neither is not taken for it.
 func codecNamed(query string) (n uint8, ok bool) {
 	for n, c := range codecs {
-		if c.query == query {
+		if c.query == cmp.Or(query, revision3.query) {
 			return uint8(n), true
 		}
 	}
 	return 0, false
 }
+
+// named reports whether the parameter EIO names this revision.
+func (c *codec) named(query string) bool {
+	n, ok := codecNamed(query)
+	return ok && codecs[n] == c
+}
+
+// serves reports whether the server opens sessions of a revision.
+func (s *Server) serves(n uint8) bool { return codecs[n] != &revision3 || s.options.AllowEIO3 }
 
 // codec is the revision that the session speaks.
 func (s *Socket) codec() *codec { return codecs[s.revision] }
@@ -74,6 +117,6 @@ func (s *Socket) startHeartbeatLocked() {
 	} else {
 		s.heartbeat = heartbeatWaiting
 		s.silentLocked(true)
-		s.arm(o.PingInterval + o.PingTimeout)
+		s.armIn(heartbeatSilence, o.PingInterval+o.PingTimeout)
 	}
 }

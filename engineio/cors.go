@@ -33,15 +33,21 @@ func (c *CORSOptions) lists(origin string) bool {
 }
 
 // corsAllows reports whether CORS lets the origin of r in, which may be none.
-func (s *Server) corsAllows(r *http.Request) (allowed bool) {
+func (s *Server) corsAllows(r *http.Request) bool { return s.corsAllowsOrigin(r, r.Header["Origin"]) }
+
+// corsAllowsOrigin is corsAllows for an origin that is known otherwise, in the lines of a header.
+func (s *Server) corsAllowsOrigin(r *http.Request, lines []string) (allowed bool) {
 	c := s.options.CORS
-	origin := r.Header.Get("Origin")
+	origin := ""
+	if len(lines) == 1 {
+		origin = lines[0]
+	}
 	switch {
 	case c == nil:
 		return false
 	case c.any():
 		return true
-	case origin == "" || len(r.Header["Origin"]) > 1:
+	case origin == "":
 		return false
 	case c.ReflectOrigin || c.lists(origin):
 		return true

@@ -23,7 +23,11 @@ const (
 
 	// spreads is how many groups there are of sessions whose pings are spread, each with a list of its own.
 	spreads = 32
-	lists   = heartbeatStates + spreads
+
+	// heartbeatSilence is the list of those that wait for the ping of a client that asks.
+	heartbeatSilence = heartbeatState(heartbeatStates + spreads)
+
+	lists = heartbeatStates + spreads + 1
 )
 
 // now is the server's clock. It is monotonic.
@@ -175,7 +179,9 @@ func (s *Socket) pong() {
 	if role := &s.codec().server; !role.asks {
 		s.mu.Lock()
 		if s.state == sessionOpen {
-			s.out.pushControl(role.says)
+			if s.out.last() != role.says { // one answers all that came meanwhile, of a client that does not read too
+				s.out.pushControl(role.says)
+			}
 			s.startHeartbeatLocked()
 		}
 		s.mu.Unlock()

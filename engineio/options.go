@@ -60,6 +60,16 @@ type Options struct {
 	// clients that accept gzip, but for the messages in them that were sent with NoCompress.
 	DisableCompression bool
 
+	// AllowEIO3 lets clients of Engine.IO 3 in: those of Socket.IO 2. The default refuses them, code 5. The id of such a
+	// session, which is a credential, is also what package socketio calls its sockets, and shows to others.
+	AllowEIO3 bool
+
+	// JSONP lets clients poll by scripts and forms (parameter j), which old ones do in browsers that lack CORS. A browser
+	// shows the answers to any page, whatever CORS says. So requests that are from a page by their headers Origin,
+	// Referer and Sec-Fetch-Site are served only if a WebSocket of that page's origin would be: see CORS and
+	// AllowAnyOrigin. Browsers that send none of these are not held back.
+	JSONP bool
+
 	// CORS are the answers to other origins; nil sends no CORS header and refuses WebSocket handshakes of other
 	// origins.
 	CORS *CORSOptions

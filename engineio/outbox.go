@@ -54,6 +54,12 @@ func (o *outbox) push(ms []*Prepared, cost int, flags parcelFlags) {
 // pushControl adds a packet that is no message, and counts towards no budget.
 func (o *outbox) pushControl(p *Prepared) { o.queue.Push(parcel{p, 0}) }
 
+// last is the packet that was pushed last, if it is there.
+func (o *outbox) last() *Prepared {
+	p, _ := o.queue.Last()
+	return p.Prepared
+}
+
 // has reports whether such a packet is there.
 func (o *outbox) has(p *Prepared) bool { return o.queue.Has(parcel{p, 0}) }
 

@@ -117,9 +117,9 @@ func (f *framing) appendHead(dst []byte, c *codec, p *Prepared) []byte {
 }
 
 // appendBase64 is the form for a peer that takes text only.
-func (f *framing) appendBase64(dst []byte, p *Prepared) []byte {
-	dst = f.header(dst, false, 1+base64.StdEncoding.EncodedLen(len(p.m.Data)))
-	return base64.StdEncoding.AppendEncode(append(dst, 'b'), p.m.Data)
+func (f *framing) appendBase64(dst []byte, c *codec, p *Prepared) []byte {
+	dst = f.header(dst, false, len(c.base64Head)+base64.StdEncoding.EncodedLen(len(p.m.Data)))
+	return base64.StdEncoding.AppendEncode(append(dst, c.base64Head...), p.m.Data)
 }
 
 // gather makes the frames: short ones copied together, long ones from where they lie.
@@ -147,7 +147,7 @@ func (b *batch) gather(f *framing) {
 	for _, m := range b.items {
 		switch {
 		case text(m.Prepared):
-			buf = f.appendBase64(buf, m.Prepared)
+			buf = f.appendBase64(buf, b.codec, m.Prepared)
 		case len(m.m.Data) > copyLimit:
 			buf = f.appendHead(buf, b.codec, m.Prepared)
 			b.bufs = append(b.bufs, buf[start:], m.m.Data)

@@ -35,6 +35,7 @@ var (
 	errShutdown          = &refusal{503, 3, "Service unavailable", RejectShutdown, "", nil}
 	errForbidden         = &refusal{403, 4, "Forbidden", RejectForbidden, "", nil}
 	errProtocol          = &refusal{400, 5, "Unsupported protocol version", RejectProtocol, "", nil}
+	errOldProtocol       = &refusal{400, 5, "Unsupported protocol version", RejectProtocol, noOldProtocol, nil}
 	errMethod            = &refusal{405, 2, "Bad handshake method", RejectMethod, "", nil}
 	errID                = &refusal{400, 3, "Bad request", RejectID, "", nil}
 
@@ -43,6 +44,8 @@ var (
 )
 
 const (
+	noOldProtocol = "clients of Socket.IO 2 need Options.Engine.AllowEIO3"
+
 	noUpgrade = "transport=websocket without an Upgrade header: does a proxy not pass it on?"
 	noOrigin  = "this origin is not allowed: is it in CORS.Origins, does a proxy pass Host on?"
 )
@@ -53,6 +56,8 @@ type query struct {
 	eio       string
 	sid       string
 	base64    bool
+	script    bool   // the client wants answers by JSONP
+	index     string // the digits of the function that they call
 }
 
 // kind is the transport that the query asks for, one that is enabled.
@@ -76,6 +81,8 @@ func parseQuery(raw string) (q query) {
 			q.sid = unescape(value)
 		case "b64":
 			q.base64 = value != ""
+		case "j":
+			q.script, q.index = true, digits(value)
 		}
 	}
 	return q
@@ -117,6 +124,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, upgrade, errTransport)
 	case !validOrigin(r.Header["Origin"]):
 		s.refuse(w, r, upgrade, errOriginSyntax)
+	case q.script && !upgrade && !s.takesScripts(w, r, &q):
 	case q.sid != "":
 		s.serveSession(w, r, q, upgrade, cors)
 	default:
@@ -153,7 +161,7 @@ func (s *Server) serveSession(w http.ResponseWriter, r *http.Request, q query, u
 		}
 		s.refuse(w, r, upgrade, e)
 		return
-	case q.eio != sock.codec().query:
+	case !sock.codec().named(q.eio):
 		s.refuse(w, r, upgrade, errProtocolMismatch)
 		return
 	case upgrade && r.Method != http.MethodGet:
@@ -183,9 +191,9 @@ func (s *Server) serveSession(w http.ResponseWriter, r *http.Request, q query, u
 	case upgrade:
 		s.openProbe(w, r, sock, h)
 	case r.Method == http.MethodGet:
-		sock.servePoll(w, r)
+		sock.servePoll(w, r, q.index)
 	default:
-		sock.servePost(w, r)
+		sock.servePost(w, r, q.index)
 	}
 }
 
@@ -217,9 +225,13 @@ func (s *Server) checkHandshake(w http.ResponseWriter, r *http.Request, q *query
 	if s.options.AllowRequest != nil && !s.allowed(w, r, upgrade) {
 		return false
 	}
-	if _, ok := codecNamed(q.eio); !ok {
-		s.explain(r, q, errProtocol)
-		s.refuse(w, r, upgrade, errProtocol)
+	if n, ok := codecNamed(q.eio); !ok || !s.serves(n) {
+		e := errProtocol
+		if ok {
+			e = errOldProtocol
+		}
+		s.explain(r, q, e)
+		s.refuse(w, r, upgrade, e)
 		return false
 	}
 	if !upgrade {

@@ -19,6 +19,9 @@ const (
 	code3U = `{"code":3,"message":"Bad request","reason":"transport=websocket without an Upgrade header: does a ` +
 		`proxy not pass it on?"}`
 	code5 = `{"code":5,"message":"Unsupported protocol version"}`
+	old5  = `{"code":5,"message":"Unsupported protocol version",` +
+		`"reason":"clients of Socket.IO 2 need Options.Engine.AllowEIO3"}`
+	oldWS = "Unsupported protocol version: clients of Socket.IO 2 need Options.Engine.AllowEIO3"
 
 	notFound = "404 page not found: the path here is /engine.io/ (Options.Engine.Path; after http.StripPrefix)\n"
 	foreign  = "Forbidden: this origin is not allowed: is it in CORS.Origins, does a proxy pass Host on?"
@@ -48,10 +51,10 @@ func TestRefusedRequests(t *testing.T) {
 		{"PUT without sid", "PUT", handshakeQuery, nil, 400, code2, RejectHandshakeMethod},
 		{"OPTIONS without CORS", "OPTIONS", handshakeQuery,
 			[]string{"Origin", "http://evil"}, 400, code2, RejectHandshakeMethod},
-		{"EIO 3", "GET", "EIO=3&transport=polling", nil, 400, code5, RejectProtocol},
-		{"EIO missing", "GET", "transport=polling", nil, 400, code5, RejectProtocol},
+		{"EIO 3", "GET", "EIO=3&transport=polling", nil, 400, old5, RejectProtocol},
+		{"EIO missing", "GET", "transport=polling", nil, 400, old5, RejectProtocol},
 		{"EIO 5", "GET", "EIO=5&transport=polling", nil, 400, code5, RejectProtocol},
-		{"EIO twice", "GET", "EIO=4&EIO=3&transport=polling", nil, 400, code5, RejectProtocol},
+		{"EIO twice", "GET", "EIO=4&EIO=3&transport=polling", nil, 400, old5, RejectProtocol},
 		{"other path", "GET", "/other/?" + handshakeQuery, nil, 404, notFound, RejectPath},
 		{"longer path", "GET", "/engine.ioX/?" + handshakeQuery, nil, 404, notFound, RejectPath},
 		{"path below", "GET", "/engine.io/x?" + handshakeQuery, nil, 404, notFound, RejectPath},
@@ -99,8 +102,8 @@ func TestRefusedUpgrades(t *testing.T) {
 		{"transport", "EIO=4&transport=foobar", nil, 400, "Transport unknown", RejectTransport},
 		{"no transport", "EIO=4", nil, 400, "Transport unknown", RejectTransport},
 		{"sid", ws + "&sid=none", nil, 400, "Session ID unknown", RejectSession},
-		{"EIO 3", "EIO=3&transport=websocket", nil, 400, "Unsupported protocol version", RejectProtocol},
-		{"no EIO", "transport=websocket", nil, 400, "Unsupported protocol version", RejectProtocol},
+		{"EIO 3", "EIO=3&transport=websocket", nil, 400, oldWS, RejectProtocol},
+		{"no EIO", "transport=websocket", nil, 400, oldWS, RejectProtocol},
 		{"path", "/x?" + ws, nil, 404, notFound, RejectPath},
 		{"origin", ws, []string{"Origin", "http://evil"}, 403, foreign, RejectOrigin},
 		{"null origin", ws, []string{"Origin", "null"}, 403, foreign, RejectOrigin},

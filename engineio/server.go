@@ -84,6 +84,9 @@ func NewServer(accept func(s *Socket, r *http.Request) Handler, opts *Options) *
 	if s.options.AllowAnyOrigin {
 		s.options.Logger.Warn("engineio: AllowAnyOrigin lets pages of every site open sessions with the user's cookies")
 	}
+	if s.options.JSONP {
+		s.options.Logger.Warn("engineio: JSONP is not subject to CORS: see Options.JSONP for who may read by it")
+	}
 	return s
 }
 
@@ -187,6 +190,7 @@ func (s *Server) add(sock *Socket) *refusal {
 	s.running.Add(1)
 	s.counters.opened.Add(1)
 	s.counters.sessions[sock.kind].Add(1)
+	s.countRevision(sock, 1)
 	return nil
 }
 
@@ -194,7 +198,14 @@ func (s *Server) remove(sock *Socket) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.sockets.Remove(sock.id)
+	s.countRevision(sock, -1)
 	s.strangers.forget(sock.id)
+}
+
+func (s *Server) countRevision(sock *Socket, n int64) {
+	if sock.codec() == &revision3 {
+		s.counters.eio3.Add(n)
+	}
 }
 
 func (s *Server) socket(id string) *Socket {
@@ -222,7 +233,7 @@ func (s *Server) open(w http.ResponseWriter, r *http.Request, q *query) {
 	case ws:
 		s.openWebSocket(w, r, sock, h)
 	default:
-		s.openPolling(w, r, sock)
+		s.openPolling(w, r, q, sock)
 	}
 	answered = true
 }
@@ -306,7 +317,7 @@ func (s *Server) closeUnhandled(sock *Socket) {
 }
 
 // openPolling answers a handshake by polling.
-func (s *Server) openPolling(w http.ResponseWriter, r *http.Request, sock *Socket) {
+func (s *Server) openPolling(w http.ResponseWriter, r *http.Request, q *query, sock *Socket) {
 	if c := s.options.Cookie; c != nil {
 		http.SetCookie(w, c.cookie(sock.id))
 	}
@@ -320,7 +331,7 @@ func (s *Server) openPolling(w http.ResponseWriter, r *http.Request, sock *Socke
 	}
 	sock.mu.Unlock()
 	open := &Prepared{typ: packet.Open, m: Message{Data: s.appendOpen(nil, sock.id, upgrades)}}
-	if err := s.answerPayload(w, r, sock.codec(), []parcel{{open, parcelPlain}}, nil); err != nil {
+	if err := s.answerPayload(w, r, sock.answerForm(q.index), []parcel{{open, parcelPlain}}, nil); err != nil {
 		sock.close(guilty(TransportError, err, RejectPollAborted, textAborted), true)
 	}
 }

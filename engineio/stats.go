@@ -12,6 +12,7 @@ type Stats struct {
 	Polling         int64             // of them on polling
 	WebSocket       int64             // of them on WebSocket
 	WebTransport    int64             // of them on a byte stream, see ServeStream
+	EIO3            int64             // of all, clients of Engine.IO 3, see Options.AllowEIO3
 	Opened          uint64            // sessions opened
 	Upgraded        uint64            // sessions upgraded
 	Closed          map[Reason]uint64 // sessions closed
@@ -101,6 +102,7 @@ var reasons = [...]Reason{TransportError, TransportClose, PingTimeout, ParseErro
 // counters are what Stats is made of.
 type counters struct {
 	sessions                [kinds]atomic.Int64
+	eio3                    atomic.Int64 // of the sessions
 	opened, upgraded        atomic.Uint64
 	closed                  [len(reasons)]atomic.Uint64
 	rejected                [len(rejectNames)]atomic.Uint64
@@ -128,6 +130,7 @@ func (s *Server) Stats() Stats {
 		Polling:         c.sessions[kindPolling].Load(),
 		WebSocket:       c.sessions[kindWebSocket].Load(),
 		WebTransport:    c.sessions[kindStream].Load(),
+		EIO3:            c.eio3.Load(),
 		Opened:          c.opened.Load(),
 		Upgraded:        c.upgraded.Load(),
 		Closed:          map[Reason]uint64{},

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"net/http"
 	"os"
 	"strconv"
@@ -84,8 +85,9 @@ func (p *polling) release(all bool) {
 
 func (p *polling) idle() bool { return p.get == getNone && p.post == postNone }
 
-// servePoll answers a GET with what is queued, as soon as there is something.
-func (s *Socket) servePoll(w http.ResponseWriter, r *http.Request) {
+// servePoll answers a GET with what is queued, as soon as there is something: as a script that calls the function of
+// that number, if there is one.
+func (s *Socket) servePoll(w http.ResponseWriter, r *http.Request, script string) {
 	s.server.unlimit(w, r)
 	s.overdue()
 	p, e, fx := s.beginPoll()
@@ -100,6 +102,7 @@ func (s *Socket) servePoll(w http.ResponseWriter, r *http.Request) {
 	}
 	b := getBatch()
 	defer b.put()
+	s.awaitUpgrade(r, p)
 	a, fx := s.takeAnswer(p, b)
 	for ; a == answerNothing; a, fx = s.takeAnswer(p, b) {
 		select {
@@ -117,7 +120,7 @@ func (s *Socket) servePoll(w http.ResponseWriter, r *http.Request) {
 	b.err = errWriter // until it has returned: it may be of a middleware, and panic
 	defer s.polled(p, b, fx, a == answerMessages)
 	s.sending(b)
-	b.err = s.server.answerPayload(w, r, s.codec(), b.items, s.took)
+	b.err = s.server.answerPayload(w, r, s.answerForm(script), b.items, s.took)
 }
 
 // beginPoll makes a GET the pending one. Otherwise it returns what is to be answered; or nothing but the end of the
@@ -143,6 +146,36 @@ func (s *Socket) beginPoll() (*polling, *refusal, closing) {
 	p.get, p.polled = next, s.server.now()
 	p.arrive()
 	return p, nil, closing{}
+}
+
+// awaitUpgrade gives an upgrade that is under way the time to end, if the client believes that it has: what completes it
+// may be behind this GET, which goes over a connection of its own, and is then to be refused. One that comes earlier, of
+// a client that goes on polling until it hears of the probe, is answered after that.
+func (s *Socket) awaitUpgrade(r *http.Request, p *polling) {
+	late := func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.upgrading() && p.get.pending() == getLate
+	}
+	if !late() {
+		return
+	}
+	t := time.NewTimer(grace)
+	defer t.Stop()
+	for late() {
+		select {
+		case <-p.wake:
+		case <-t.C:
+			return
+		case <-r.Context().Done():
+			return
+		}
+	}
+}
+
+// upgrading reports whether a link wants to become the transport. It needs mu.
+func (s *Socket) upgrading() bool {
+	return s.state == sessionOpen && (s.upgrade == upgradeWaiting || s.upgrade == upgradeProbed)
 }
 
 // takeAnswer decides what the pending GET answers, and gives it to b. After answerNothing it is pending still.
@@ -252,8 +285,15 @@ func (s *Socket) freePollingLocked() {
 }
 
 // servePost reads the payload of a POST and delivers it.
-func (s *Socket) servePost(w http.ResponseWriter, r *http.Request) {
-	if r.Header.Get("Content-Type") == "application/octet-stream" { // exactly this, as officially; all else is text
+func (s *Socket) servePost(w http.ResponseWriter, r *http.Request, script string) {
+	form := postText
+	switch {
+	case script != "":
+		form = postForm
+	case r.Header.Get("Content-Type") == octetStream: // exactly this, as officially; all else is text
+		form = postBinary
+	}
+	if form == postBinary && s.codec().decodeBinaryPayload == nil {
 		s.close(guilty(TransportError, errOctetStream, RejectContentType, "unsupported content type"), true)
 		hangUp(w)
 		answerEmpty(w, http.StatusBadRequest)
@@ -302,8 +342,35 @@ func (s *Socket) servePost(w http.ResponseWriter, r *http.Request) {
 	case err != nil:
 		s.failPost(w, err)
 	default:
-		s.deliverPost(w, r, body)
+		s.deliverPost(w, r, form, body)
 	}
+}
+
+// octetStream is the type of payloads that are not text.
+const octetStream = "application/octet-stream"
+
+// A postKind is how the payload of a POST is written.
+type postKind uint8
+
+const (
+	postText postKind = iota
+	postBinary
+	postForm // by JSONP
+)
+
+// packets are those of the body of a POST, up to the first that is wrong.
+func (c *codec) packets(kind postKind, body []byte) iter.Seq2[packet.Packet, error] {
+	switch kind {
+	case postBinary:
+		return c.decodeBinaryPayload(body)
+	case postForm:
+		payload, err := packet.FormPayload(body)
+		if err != nil {
+			return func(yield func(packet.Packet, error) bool) { yield(packet.Packet{}, err) }
+		}
+		return c.decodePayload(payload)
+	}
+	return c.decodePayload(body)
 }
 
 // beginPost lets a POST in, whose reading cut ends. Otherwise it returns what is to be answered, as beginPoll does.
@@ -373,12 +440,12 @@ func (s *Socket) failPost(w http.ResponseWriter, err error) {
 }
 
 // deliverPost hands the packets of body on, one after the other up to the first that is wrong, and answers.
-func (s *Socket) deliverPost(w http.ResponseWriter, r *http.Request, body []byte) {
+func (s *Socket) deliverPost(w http.ResponseWriter, r *http.Request, kind postKind, body []byte) {
 	s.server.unlimit(w, r) // the Handler takes its time
 	var e ending
 	ok := true
 	var messages, data int
-	for p, err := range s.codec().decodePayload(body) {
+	for p, err := range s.codec().packets(kind, body) {
 		if err != nil {
 			e, ok = guilty(ParseError, err, RejectPayload, textMalformed), false
 			break
@@ -386,7 +453,7 @@ func (s *Socket) deliverPost(w http.ResponseWriter, r *http.Request, body []byte
 		if p.Type == packet.Message {
 			messages++
 			data += len(p.Data)
-			if !p.Binary && 2*len(p.Data) < cap(body) { // a user who keeps it must not keep the rest of the body
+			if (!p.Binary || kind == postBinary) && 2*len(p.Data) < cap(body) { // a user may keep it, not the body
 				p.Data = append(make([]byte, 0, len(p.Data)), p.Data...)
 			}
 			s.awaitRoom()
@@ -501,26 +568,12 @@ func readBody(r *http.Request, limit int64, grow func(more, all int)) ([]byte, e
 }
 
 // answerPayload writes the answer to a GET. Took is called when a part of it has been taken.
-func (s *Server) answerPayload(w http.ResponseWriter, r *http.Request, c *codec, items []parcel, took func()) error {
-	size := 0
-	for _, m := range items {
-		size += packet.PayloadSize(m.packet())
-	}
-	buf := bufpool.Get(size)
-	var room [4]run
-	runs := room[:0]
-	for _, m := range items {
-		start := len(*buf)
-		*buf = c.appendPayload(*buf, 0, m.packet())
-		n, plain := len(*buf)-start, m.flags&parcelPlain != 0
-		if last := len(runs) - 1; last >= 0 && runs[last].plain == plain {
-			runs[last].bytes += n
-		} else {
-			runs = append(runs, run{n, plain})
-		}
-	}
+func (s *Server) answerPayload(
+	w http.ResponseWriter, r *http.Request, f answerForm, items []parcel, took func(),
+) error {
 	h := w.Header()
-	h.Set("Content-Type", "text/plain; charset=UTF-8")
+	var room [4]run
+	buf, runs := f.encode(h, items, room[:0])
 	h.Set("Cache-Control", "no-store")
 	oldBrowser(h, r)
 	if !s.options.DisableCompression {
@@ -532,6 +585,43 @@ func (s *Server) answerPayload(w http.ResponseWriter, r *http.Request, c *codec,
 		bufpool.Put(buf)
 	}
 	return err
+}
+
+// An answerForm is how the client of a GET takes packets.
+type answerForm struct {
+	codec  *codec
+	base64 bool   // text only
+	script string // the number of the function that a script is to call; "" for a payload as it is
+}
+
+func (s *Socket) answerForm(script string) answerForm { return answerForm{s.codec(), s.base64, script} }
+
+// encode makes an answer, and appends the runs of it that may be compressed or not.
+func (f answerForm) encode(h http.Header, items []parcel, runs []run) (*[]byte, []run) {
+	size, add, kind := 0, f.codec.appendPayload, "text/plain; charset=UTF-8"
+	for _, m := range items {
+		size += packet.PayloadSize(m.packet())
+		if m.m.Binary && f.codec.appendBinaryPayload != nil && !f.base64 && f.script == "" {
+			add, kind = f.codec.appendBinaryPayload, octetStream
+		}
+	}
+	if f.script != "" {
+		kind, add = scriptType, appendScript(f.script, add, len(items))
+		h.Set("X-Content-Type-Options", "nosniff") // so that it is never taken for a page
+	}
+	h.Set("Content-Type", kind)
+	buf := bufpool.Get(size)
+	for _, m := range items {
+		start := len(*buf)
+		*buf = add(*buf, 0, m.packet())
+		n, plain := len(*buf)-start, m.flags&parcelPlain != 0
+		if last := len(runs) - 1; last >= 0 && runs[last].plain == plain {
+			runs[last].bytes += n
+		} else {
+			runs = append(runs, run{n, plain})
+		}
+	}
+	return buf, runs
 }
 
 // compressAnswer returns what is to be sent of an answer, if it is worth it and the client accepts it the compressed

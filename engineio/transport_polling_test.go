@@ -613,7 +613,7 @@ func TestFailedAnswerKeepsItsBytes(t *testing.T) {
 			r := httptest.NewRequest("GET", "/", nil)
 			r.Header.Set("Accept-Encoding", gzip)
 			w := &failingWriter{ResponseWriter: httptest.NewRecorder()}
-			rec.socket.servePoll(w, r)
+			rec.socket.servePoll(w, r, "")
 			rec.want(TransportError)
 			if len(w.seen) == 0 || !bytes.Equal(w.kept, w.seen) {
 				t.Errorf("%q: the %d bytes of the answer have changed", gzip, len(w.seen))

@@ -547,7 +547,7 @@ func TestGetGivenUpDuringTheUpgrade(t *testing.T) {
 		done := make(chan struct{})
 		go func() { // ends when the GET is given up
 			defer close(done)
-			sock.servePoll(httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, "GET", "/", nil))
+			sock.servePoll(httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, "GET", "/", nil), "")
 		}()
 		synctest.Wait()
 		sock.mu.Lock()

@@ -28,9 +28,11 @@ const (
 	cureUpgrade = "have the proxy pass the headers Upgrade and Connection on, by HTTP/1.1"
 	cureSession = "several servers need sticky sessions, or clients that use WebSocket only; " +
 		"after a restart this is as it should be"
-	cureMethod = "mount the handler for all methods, without one in the pattern"
-	curePath   = "set the client's path, or Options.Engine.Path"
-	cureHijack = "give the http.ResponseWriter of the middleware a method Unwrap or Hijack"
+	cureMethod   = "mount the handler for all methods, without one in the pattern"
+	curePath     = "set the client's path, or Options.Engine.Path"
+	cureProtocol = "clients since Socket.IO 3.0, or Options.Engine.AllowEIO3 for those of 2.x"
+	cureScript   = "clients that poll by XMLHttpRequest, or Options.Engine.JSONP"
+	cureHijack   = "give the http.ResponseWriter of the middleware a method Unwrap or Hijack"
 )
 
 // explain logs why a request was refused, if that may be the set-up's fault.
@@ -54,11 +56,9 @@ func (s *Server) explain(r *http.Request, q *query, e *refusal) {
 			s.warn("transport "+t, "engineio: transport that is not enabled refused",
 				"transport", t, "host", host, "origin", origin, "cure", "list it in Options.Engine.Transports")
 		}
-	case errProtocol:
-		if q.eio == "3" {
-			s.warn("protocol 3", "engineio: client of Engine.IO 3 (Socket.IO 2 and older) refused",
-				"host", host, "origin", origin, "cure", "clients since Socket.IO 3.0")
-		}
+	case errOldProtocol:
+		s.warn("protocol 3", "engineio: client of Engine.IO 3 (Socket.IO 2 and older) refused",
+			"host", host, "origin", origin, "cure", cureProtocol)
 	case errSession:
 		if n, often := s.strangers.add(q.sid, s.counters.opened.Load()); often {
 			s.warn("session", "engineio: unknown session ids: several servers without sticky sessions?",

@@ -69,7 +69,15 @@ func TestRefusalsThatTheSetUpCauses(t *testing.T) {
 		},
 		"protocol": {
 			try:    func(e *env) string { return e.do("GET", "EIO=3&transport=polling", "").body },
-			logged: []string{"Socket.IO 2"}, body: "Unsupported protocol version",
+			logged: []string{"Socket.IO 2", "Options.Engine.AllowEIO3"}, body: "Options.Engine.AllowEIO3",
+		},
+		"no protocol": {
+			try:    func(e *env) string { return e.do("GET", "transport=polling", "").body },
+			logged: []string{"Socket.IO 2", "Options.Engine.AllowEIO3"}, body: "Options.Engine.AllowEIO3",
+		},
+		"JSONP": {
+			try:    func(e *env) string { return e.do("GET", handshakeQuery+"&j=0", "").body },
+			logged: []string{"JSONP", "Options.Engine.JSONP"}, body: "0{",
 		},
 		"CORS": {
 			try:    func(e *env) string { return e.do("GET", handshakeQuery, "", "Origin", "https://a.example").body },

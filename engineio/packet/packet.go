@@ -1,4 +1,4 @@
-// Package packet encodes and decodes Engine.IO packets and polling payloads, protocol revision 4.
+// Package packet encodes and decodes Engine.IO packets and polling payloads, of protocol revisions 4 and 3.
 //
 // It is pure: no sockets, no clocks, no goroutines. Decoded packets are views into the input.
 //

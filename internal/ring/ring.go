@@ -57,6 +57,14 @@ func (r *Ring[T]) Peek() (v T, ok bool) {
 	return r.first, r.first != zero
 }
 
+// Last returns the latest value and leaves it where it is; ok is false if there is none.
+func (r *Ring[T]) Last() (v T, ok bool) {
+	if q := r.rest; q != nil {
+		return q.buf[(q.head+q.n-1)&(len(q.buf)-1)], true
+	}
+	return r.Peek()
+}
+
 // Pop takes the oldest value out; ok is false if there is none.
 func (r *Ring[T]) Pop() (v T, ok bool) {
 	var zero T

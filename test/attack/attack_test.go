@@ -38,7 +38,8 @@ type row struct {
 }
 
 func rows() []row {
-	return slices.Concat(httpRows, packetRows, upgradeRows, handshakeRows, frameRows, eventRows, binaryRows, faultRows)
+	return slices.Concat(httpRows, packetRows, oldRows, upgradeRows, handshakeRows, frameRows, eventRows, binaryRows,
+		faultRows)
 }
 
 func TestAttacks(t *testing.T) {

@@ -27,6 +27,8 @@ const (
 	code3U = `{"code":3,"message":"Bad request","reason":"transport=websocket without an Upgrade header: does a ` +
 		`proxy not pass it on?"}`
 	code5 = `{"code":5,"message":"Unsupported protocol version"}`
+	old5  = `{"code":5,"message":"Unsupported protocol version",` +
+		`"reason":"clients of Socket.IO 2 need Options.Engine.AllowEIO3"}`
 )
 
 // get is a request without session and its answer. An empty want is not compared.
@@ -113,10 +115,10 @@ var httpRows = []row{
 	{id: "H-8", run: func(e *env) {
 		e.request("POST", "/socket.io/"+polling, nil, []byte("4hello"), 400, code2)
 	}, reject: engineio.RejectHandshakeMethod},
-	{id: "H-9a", run: get("?EIO=3&transport=polling", 400, code5), reject: engineio.RejectProtocol},
-	{id: "H-9b", run: get("?transport=polling", 400, code5), reject: engineio.RejectProtocol},
+	{id: "H-9a", run: get("?EIO=3&transport=polling", 400, old5), reject: engineio.RejectProtocol},
+	{id: "H-9b", run: get("?transport=polling", 400, old5), reject: engineio.RejectProtocol},
 	{id: "H-9c", run: get("?EIO=5&transport=polling", 400, code5), reject: engineio.RejectProtocol},
-	{id: "H-9d", run: get("?EIO=4&EIO=3&transport=polling", 400, code5), reject: engineio.RejectProtocol},
+	{id: "H-9d", run: get("?EIO=4&EIO=3&transport=polling", 400, old5), reject: engineio.RejectProtocol},
 	{id: "H-10", run: func(e *env) {
 		s := e.connect("polling")
 		for _, m := range []string{"PUT", "DELETE", "PATCH", "HEAD", "TRACE"} {
@@ -339,7 +341,7 @@ var httpRows = []row{
 		e.alive(s)
 	}, reject: engineio.RejectTransportMismatch},
 	{id: "H-35", run: func(e *env) {
-		// JSONP is not supported: the parameter means nothing, and the answer is no script.
+		// JSONP is off by default: the parameter means nothing, and the answer is no script.
 		res := e.request("GET", "/socket.io/"+polling+"&j=%3Cscript%3E7", nil, nil, 200, "")
 		if !bytes.HasPrefix(res.Body, []byte("0{")) || res.Header.Get("X-Content-Type-Options") != "nosniff" &&
 			!strings.HasPrefix(res.Header.Get("Content-Type"), "text/plain") {

@@ -21,7 +21,7 @@ import (
 //	E-9        the time: BenchmarkPayloadNoops of engineio/packet
 //	E-18       TestRoundTrip and the fuzz tests of engineio/packet
 //	E-19       payload_test.go of test/parser, against the official parser
-//	E-20..22   revision 3 is not served: H-9
+//	E-20..22   old_test.go
 var packetRows = []row{
 	{id: "E-1a", run: packetRefused("abc"), reject: engineio.RejectPayload, reason: socketio.ReasonParseError},
 	{id: "E-1b", run: packetRefused("7x"), reject: engineio.RejectPayload, reason: socketio.ReasonParseError},

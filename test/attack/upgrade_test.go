@@ -180,7 +180,8 @@ var upgradeRows = slices.Concat([]row{
 	}},
 	{id: "U-16", run: upgradeNumbers},
 	{id: "U-18", run: func(e *env) {
-		upgradeRefused(e, "/socket.io/?EIO=3&transport=websocket", "Unsupported protocol version")
+		upgradeRefused(e, "/socket.io/?EIO=3&transport=websocket",
+			"Unsupported protocol version: clients of Socket.IO 2 need Options.Engine.AllowEIO3")
 	}, reject: engineio.RejectProtocol},
 }, upgradeKicks())
 

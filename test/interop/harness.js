@@ -7,9 +7,13 @@ const { spawn } = require("node:child_process");
 const net = require("node:net");
 const { createInterface } = require("node:readline");
 
-// {server: [program, ...arguments], ours: whether that is ours, client: 3 or 4, transport: "polling", "websocket" or "upgrade"}
+// {server: [program, ...arguments], ours: whether that is ours, package: that of the client, client: its major version,
+// transport: "polling", "base64" or "jsonp", which are ways of polling, "websocket" or "upgrade"}
 const config = JSON.parse(process.env.SIO_INTEROP);
-const { io } = require(config.client === 3 ? "socket.io-client-3" : "socket.io-client");
+const forced = { base64: { forceBase64: true }, jsonp: { forceJSONP: true } }[config.transport] || {};
+if (config.transport === "jsonp") require("./jsonp");
+if (config.transport in { base64: 1, jsonp: 1 }) config.transport = "polling";
+const { io } = [require(config.package)].map((exported) => (exported.io ? exported : { io: exported }))[0];
 
 // Generous: a test machine may be slow, and a passing scenario never waits for it.
 const limit = 300000;
@@ -22,7 +26,7 @@ async function startServer({ port = 0, options = {} } = {}) {
       PORT: String(port),
       HOST: "127.0.0.1",
       NODE_ID: "n1",
-      SIO_OPTIONS: JSON.stringify(options),
+      SIO_OPTIONS: JSON.stringify({ allowEIO3: config.client === 2, ...options }),
       STDIN_GUARD: "1",
     },
     stdio: ["pipe", "pipe", "inherit"],
@@ -61,6 +65,7 @@ class Clients {
     const socket = io(url + namespace, {
       forceNew: true,
       transports,
+      ...forced,
       reconnectionDelay: 20,
       reconnectionDelayMax: 100,
       ...opts,

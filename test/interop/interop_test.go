@@ -11,7 +11,7 @@ import (
 
 const contractServer = "sio.example/socketio/test/contract/server"
 
-// TestClients runs every scenario with both official clients on each way of transport, against the contract server and
+// TestClients runs every scenario with the official clients of each major version on each way of transport, against the contract server and
 // against the official one.
 func TestClients(t *testing.T) {
 	node := program.Node(t)
@@ -23,13 +23,13 @@ func TestClients(t *testing.T) {
 		{"ours", []string{program.Build(t, contractServer)}},
 		{"reference", []string{node, filepath.Join(here, "reference_server.js")}},
 	} {
-		for _, client := range []int{3, 4} {
-			for _, transport := range []string{"polling", "websocket", "upgrade"} {
-				name := fmt.Sprintf("%s/client%d/%s", server.name, client, transport)
+		for _, client := range clients {
+			for _, transport := range client.transports {
+				name := fmt.Sprintf("%s/%s/%s", server.name, client.name, transport)
 				t.Run(name, func(t *testing.T) {
 					t.Parallel()
 					drive(t, node, filepath.Join(here, "driver.js"), map[string]any{
-						"server": server.command, "client": client,
+						"server": server.command, "client": client.major, "package": client.module,
 						"transport": transport, "ours": server.name == "ours",
 					})
 				})
@@ -37,6 +37,23 @@ func TestClients(t *testing.T) {
 		}
 	}
 }
+
+var (
+	transports    = []string{"polling", "websocket", "upgrade"}
+	oldTransports = []string{"polling", "base64", "jsonp", "websocket", "upgrade"}
+
+	clients = []struct {
+		name       string
+		major      int
+		module     string
+		transports []string
+	}{
+		{"client2.0", 2, "socket.io-client-v20", []string{"polling", "upgrade"}},
+		{"client2", 2, "socket.io-client-v2", oldTransports},
+		{"client3", 3, "socket.io-client-3", transports},
+		{"client4", 4, "socket.io-client", transports},
+	}
+)
 
 // drive runs the driver and makes a sub-test of each line it prints.
 func drive(t *testing.T, node, driver string, config map[string]any) {

@@ -3,6 +3,8 @@
 //
 //   {"frames": [{"text": "..."}, {"binary": "base64"}]}   for socket.io-parser
 //   {"payload": "..."}                                    for engine.io-parser
+//   {"payload3": "base64", "form": "text" or "binary"}    for engine.io's parser of revision 3
+//   {"payload3": "base64", "form": "jsonp"}               for its JSONP: what a form holds, and what a script does
 //
 // Run in the folder that holds node_modules.
 
@@ -10,6 +12,8 @@ const { createRequire } = require("node:module");
 const load = createRequire(process.cwd() + "/");
 const { Decoder, Encoder } = load("socket.io-parser");
 const { decodePayload, encodePayload } = load("engine.io-parser");
+const parser3 = load(process.cwd() + "/node_modules/engine.io/build/parser-v3/index.js");
+const { JSONP } = load(process.cwd() + "/node_modules/engine.io/build/transports/polling-jsonp.js");
 
 // value puts a value into a form that JSON keeps whole: [kind, ...].
 function value(v) {
@@ -66,11 +70,49 @@ function payload(text) {
   return out;
 }
 
+// payload3 stops after the first error, as a session would.
+function payload3(data, form) {
+  if (form === "jsonp") return jsonp(data);
+  const out = { packets: [], again: "" };
+  const packets = [];
+  parser3.decodePayload(form === "binary" ? data : data.toString(), (p) => {
+    if (out.error) return;
+    if (p.type === "error") return void (out.error = p.data);
+    packets.push(p);
+    out.packets.push({ type: String(p.type), data: value(p.data) });
+  });
+  parser3.encodePayload(packets, form === "binary", (encoded) => {
+    if (packets.length > 0) out.again = Buffer.from(encoded).toString("base64");
+  });
+  return out;
+}
+
+function jsonp(data) {
+  const out = { packets: [], again: "" };
+  const transport = Object.assign(Object.create(JSONP.prototype), {
+    protocol: 4,
+    parser: { decodePayload: (text) => [{ type: "form", data: text }] },
+    onPacket: (p) => out.packets.push({ type: p.type, data: value(p.data) }),
+    head: "___eio[0](",
+    foot: ");",
+    headers: () => ({}),
+    res: { writeHead() {}, end: (script) => (out.again = Buffer.from(script).toString("base64")) },
+  });
+  transport.onData(data.toString());
+  transport.doWrite(data.toString(), {}, () => {});
+  return out;
+}
+
 const lines = require("node:fs").readFileSync(0, "utf8").split("\n");
 const answers = [];
 for (const line of lines) {
   if (!line) continue;
   const c = JSON.parse(line);
-  answers.push(JSON.stringify(c.frames ? parse(c.frames) : payload(c.payload)) + "\n");
+  const answer = c.frames
+    ? parse(c.frames)
+    : c.form
+      ? payload3(Buffer.from(c.payload3, "base64"), c.form)
+      : payload(c.payload);
+  answers.push(JSON.stringify(answer) + "\n");
 }
 process.stdout.write(answers.join(""));

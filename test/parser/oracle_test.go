@@ -187,12 +187,16 @@ type mutator struct {
 	r      *rand.Rand
 	seeds  []string
 	pieces []string
+	raw    bool // the inputs are bytes, not text
 }
 
 func (m *mutator) next() string {
 	s := m.seeds[m.r.Intn(len(m.seeds))]
 	for range 1 + m.r.Intn(4) {
 		s = m.change(s)
+	}
+	if m.raw {
+		return s
 	}
 	return strings.ToValidUTF8(s, "?") // the codecs get text that was checked
 }

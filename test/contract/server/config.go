@@ -82,9 +82,6 @@ func (c *config) options(log *slog.Logger) (*socketio.Options, error) {
 	if c.adapter != "memory" {
 		return nil, fmt.Errorf("ADAPTER: %q is not there yet", c.adapter)
 	}
-	if c.server.AllowEIO3 {
-		log.Warn("allowEIO3 is not there yet")
-	}
 	if r := c.server.ConnectionStateRecovery; r != nil && string(*r) != "null" && string(*r) != "false" {
 		log.Warn("connectionStateRecovery is not there yet")
 	}
@@ -97,6 +94,8 @@ func (c *config) options(log *slog.Logger) (*socketio.Options, error) {
 			PingInterval: milliseconds(c.server.PingInterval),
 			PingTimeout:  milliseconds(c.server.PingTimeout),
 			CORS:         cors,
+			AllowEIO3:    c.server.AllowEIO3,
+			JSONP:        true, // as officially
 		},
 		Adapter: c.adapters.keep(adapter.NewMemory),
 		Logger:  log,

@@ -119,6 +119,7 @@ module.exports = [
   },
   {
     title: "a volatile event arrives on a free connection",
+    clients: [3, 4],
     async body({ clients }) {
       const socket = await clients.settled();
       await call(socket, "echo"); // nothing is on its way any more

@@ -7,6 +7,7 @@ const names = ["/admin", "/dyn-7", "/dyn-8"];
 module.exports = [
   {
     title: "four namespaces share one connection",
+    clients: [3, 4],
     async body({ clients }) {
       const main = clients.open();
       const others = names.map((name) => clients.share(main, name, { auth: { for: name } }));
@@ -51,6 +52,7 @@ module.exports = [
   },
   {
     title: "leaving one namespace keeps the others, and coming back gives a new id",
+    clients: [3, 4],
     async body({ clients }) {
       const main = await clients.connected();
       const admin = clients.share(main, "/admin");
