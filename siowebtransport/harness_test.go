@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -12,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/quic-go/quic-go/http3"
 
 	"sio.example/socketio"
 	"sio.example/socketio/client"
@@ -93,11 +96,35 @@ func (e *endpoint) options() *client.Options {
 	}
 }
 
+// elsewhere opens streams at the endpoint, whatever address the client has.
+func (e *endpoint) elsewhere(ctx context.Context, r *http.Request) (io.ReadWriteCloser, error) {
+	r = r.Clone(ctx)
+	r.URL.Host = strings.TrimPrefix(e.url, "https://")
+	return e.dialer().DialStream(ctx, r)
+}
+
 // http serves io by HTTP/1, too, and returns the address.
 func (e *endpoint) http() string {
 	s := httptest.NewServer(e.wt.Handler)
 	e.t.Cleanup(s.Close)
 	return s.URL
+}
+
+// get asks by HTTP/3.
+func (e *endpoint) get(t *testing.T, path string) (status int, h http.Header, body string) {
+	t.Helper()
+	rt := &http3.Transport{TLSClientConfig: e.dialer().config("127.0.0.1")}
+	defer rt.Close()
+	res, err := (&http.Client{Transport: rt}).Get(e.url + path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	b, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res.StatusCode, res.Header, string(b)
 }
 
 // connect returns a client's socket that is connected.
