@@ -179,7 +179,7 @@ func testWebTransport(t *testing.T, browser context.Context, client string) {
 			p := p.in(t)
 			s.open(p, way.transports, "webtransport")
 			eval[chromedp.Void](p, "void socket.emit('leave')")
-			p.until("seen.length === 3 && socket.io._readyState === 'closed'")
+			p.until("seen.length === 3 && socket.io.engine.readyState === 'closed'")
 			want := "connect|last " + strings.Repeat("x", 200_000) + "|disconnect io server disconnect"
 			if got := eval[string](p, "seen.join('|')"); got != want {
 				t.Errorf("the page saw %.100q (%d bytes)", got, len(got))
