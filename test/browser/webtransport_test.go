@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -17,6 +19,7 @@ import (
 
 	socketio "sio.example/socketio"
 	"sio.example/socketio/engineio"
+	"sio.example/socketio/examples/chat"
 	"sio.example/socketio/siowebtransport"
 	"sio.example/socketio/test/internal/program"
 )
@@ -24,12 +27,12 @@ import (
 // A transportSite serves a page by HTTP/1, and its sessions by WebTransport, too, at the port of the same number: where
 // the clients look for it.
 type transportSite struct {
-	t       *testing.T
-	client  string
-	options engineio.Options
-	addr    string
-	cert    tls.Certificate
-	hash    string // of the certificate, in base64
+	t      *testing.T
+	client string
+	page   func(io *socketio.Server, certificate []byte) http.Handler
+	addr   string
+	cert   tls.Certificate
+	hash   string // of the certificate, in base64
 
 	io   *socketio.Server
 	http *http.Server
@@ -37,7 +40,9 @@ type transportSite struct {
 	done chan error // of both, when they have ended
 }
 
-func newTransportSite(t *testing.T, client string, o engineio.Options) *transportSite {
+func newTransportSite(
+	t *testing.T, client string, page func(io *socketio.Server, certificate []byte) http.Handler,
+) *transportSite {
 	t.Helper()
 	if client != "" {
 		program.Node(t) // the packages are there
@@ -48,9 +53,8 @@ func newTransportSite(t *testing.T, client string, o engineio.Options) *transpor
 		t.Fatal(err)
 	}
 	hash := siowebtransport.CertificateHash(cert)
-	o.Transports = []string{"polling", "websocket", "webtransport"}
 	s := &transportSite{
-		t: t, client: client, options: o, addr: "127.0.0.1:0", cert: cert,
+		t: t, client: client, page: page, addr: "127.0.0.1:0", cert: cert,
 		hash: base64.StdEncoding.EncodeToString(hash[:]),
 	}
 	s.start()
@@ -85,25 +89,13 @@ func (s *transportSite) start() {
 	s.t.Helper()
 	ln, packets := s.listen()
 	s.addr = ln.Addr().String()
-	s.io = socketio.NewServer(&socketio.Options{Engine: s.options})
-	s.io.Handle("echo", func(_ context.Context, s *socketio.Socket, e *socketio.Event) error {
-		if e.WantsAck() {
-			return e.Ack(e.Args)
-		}
-		return s.Emit("echo", e.Args)
-	})
-	s.io.Handle("leave", func(_ context.Context, s *socketio.Socket, _ *socketio.Event) error {
-		if err := s.Emit("last", strings.Repeat("x", 200_000)); err != nil {
-			return err
-		}
-		s.Disconnect(true)
-		return nil
+	s.io = socketio.NewServer(&socketio.Options{
+		Engine: engineio.Options{Transports: []string{"polling", "websocket", "webtransport"}},
 	})
 	mux := http.NewServeMux()
 	mux.Handle("/socket.io/", s.io)
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		http.ServeFileFS(w, r, static, "static/webtransport.html")
-	})
+	hash := siowebtransport.CertificateHash(s.cert)
+	mux.Handle("/", s.page(s.io, hash[:]))
 	if s.client != "" {
 		mux.HandleFunc("/socket.io/socket.io.js", func(w http.ResponseWriter, r *http.Request) {
 			http.ServeFile(w, r, s.client)
@@ -116,6 +108,26 @@ func (s *transportSite) start() {
 	h, wt, done := s.http, s.wt, s.done
 	go func() { done <- h.Serve(ln) }()       // owned by site; end waits for it
 	go func() { done <- wt.Serve(packets) }() // likewise
+}
+
+// transportPage is the application behind the page of these tests.
+func transportPage(io *socketio.Server, _ []byte) http.Handler {
+	io.Handle("echo", func(_ context.Context, s *socketio.Socket, e *socketio.Event) error {
+		if e.WantsAck() {
+			return e.Ack(e.Args)
+		}
+		return s.Emit("echo", e.Args)
+	})
+	io.Handle("leave", func(_ context.Context, s *socketio.Socket, _ *socketio.Event) error {
+		if err := s.Emit("last", strings.Repeat("x", 200_000)); err != nil {
+			return err
+		}
+		s.Disconnect(true)
+		return nil
+	})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.ServeFileFS(w, r, static, "static/webtransport.html")
+	})
 }
 
 // end stops everything at once, as a crash does.
@@ -142,11 +154,20 @@ func (s *transportSite) open(p *page, transports, want string) {
 func TestWebTransport(t *testing.T) {
 	browser := chromium(t)
 	for _, client := range clients {
-		if client.file == "" {
-			continue
-		}
-		t.Run(client.name, func(t *testing.T) { testWebTransport(t, browser, client.file) })
+		t.Run(client.name, func(t *testing.T) {
+			if client.file == "" && !hasWebTransport() {
+				t.Skip("our bundle has no WebTransport")
+			}
+			testWebTransport(t, browser, client.file)
+		})
 	}
+}
+
+// hasWebTransport reports whether our bundle has the transport.
+func hasWebTransport() bool {
+	rec := httptest.NewRecorder()
+	socketio.NewServer(nil).ServeHTTP(rec, httptest.NewRequest(http.MethodGet, "/socket.io/socket.io.js", nil))
+	return strings.Contains(rec.Body.String(), "createBidirectionalStream")
 }
 
 func testWebTransport(t *testing.T, browser context.Context, client string) {
@@ -154,7 +175,7 @@ func testWebTransport(t *testing.T, browser context.Context, client string) {
 	if client == "" {
 		sizes = append(sizes, 0) // the official client makes a frame of it that its own decoder refuses
 	}
-	s := newTransportSite(t, client, engineio.Options{})
+	s := newTransportSite(t, client, transportPage)
 	p := newPage(t, browser, t.Name(), "http://"+s.addr+"/")
 	for _, way := range []struct{ name, transports string }{
 		{"direct", `["webtransport"]`},
@@ -216,5 +237,25 @@ func waitForSessions(t *testing.T, io *socketio.Server, want int64) {
 		if time.Since(start) > patience {
 			t.Fatalf("%d sessions, want %d", got, want)
 		}
+	}
+}
+
+// TestChatByWebTransport: the demo's page trusts the certificate by its hash, and says what it uses.
+func TestChatByWebTransport(t *testing.T) {
+	browser := chromium(t)
+	for _, client := range clients {
+		t.Run(client.name, func(t *testing.T) {
+			if client.file == "" && !hasWebTransport() {
+				t.Skip("our bundle has no WebTransport")
+			}
+			s := newTransportSite(t, client.file, chat.NewTrusting)
+			p := enter(t, browser, "http://"+s.addr+"/", "Ann")
+			p.until(`document.getElementById("me-state").textContent === "Online by WebTransport"`)
+			p.say("hello by UDP")
+			p.sees("hello by UDP")
+			if file := os.Getenv("SIO_SCREENSHOT"); file != "" {
+				p.screenshot(file + client.name + ".png")
+			}
+		})
 	}
 }
