@@ -119,7 +119,7 @@ func (s *Server) checkConnect(r *http.Request) *refusal {
 		return errTransport
 	case !validOrigin(r.Header["Origin"]):
 		return errOriginSyntax
-	case !s.originAllowed(r):
+	case !s.originAllowed(r, s.corsAllows(r)):
 		return errOrigin
 	case closed:
 		return errShutdown
