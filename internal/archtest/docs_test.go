@@ -275,7 +275,7 @@ func TestNamesInTheGuide(t *testing.T) {
 	known := map[string]bool{}
 	goFiles(t, func(file string, _ *token.FileSet, f *ast.File) {
 		dir := path.Dir(file)
-		dirs := []string{".", "adapter", "client", "engineio", "event", "parser", "siotest"}
+		dirs := []string{".", "adapter", "admin", "client", "engineio", "event", "parser", "siotest"}
 		if strings.HasSuffix(file, "_test.go") || !slices.Contains(dirs, dir) {
 			return
 		}

@@ -39,6 +39,7 @@ var mayImport = map[string][]string{
 		"internal/ring", "internal/scratch", "internal/units",
 	},
 	// on top of the server
+	"admin":        {".", "engineio", "parser"},
 	"siotest":      {".", "client", "engineio", "parser", "event", "internal/memnet"},
 	"examples/":    {"public", "internal/memnet"},
 	"examples/bot": {"public", "examples/chat"},
