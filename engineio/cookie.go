@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// CookieOptions are those of the cookie with the session id. The zero value of each means its default. Nothing needs the
-// cookie but load balancers that tell servers apart by it.
+// CookieOptions are those of the cookie with the session id. The zero value of each means its default. Nothing needs
+// the cookie but load balancers that tell servers apart by it.
 type CookieOptions struct {
 	Name        string        // default "io"
 	Path        string        // default "/"

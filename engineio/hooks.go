@@ -7,9 +7,9 @@ import (
 )
 
 // ServerTrace are functions that a Server tells of what happens, as the official one does with events. Each may be nil.
-// They are called where it happens, for several sessions at the same time and for one in order, with no lock held: who
-// sends, or reads, waits for them. They may do anything with the session. A panic in one is logged and counted, and
-// harms nothing else. Without a Trace nothing of this costs anything.
+// They are called where it happens, with no lock held, for several sessions at the same time; for one in the order of
+// what comes, and in that of what goes out. Reading and writing wait for them. They may do anything with the session.
+// A panic in one is logged and counted, and harms nothing else. Without a Trace nothing of this costs anything.
 type ServerTrace struct {
 	// Refused is told of each request that is refused: connection_error officially.
 	Refused func(e *RefusedRequest)

@@ -410,10 +410,12 @@ func TestHeadersAndCookie(t *testing.T) {
 // The defaults are those of the official server, and each can be left out.
 func TestCookieOptions(t *testing.T) {
 	for want, o := range map[string]*CookieOptions{
-		"io=x; Path=/; HttpOnly; SameSite=Lax":             {},
-		"io=x; HttpOnly; SameSite=Lax":                     {OmitPath: true},
-		"io=x; Path=/; SameSite=Lax":                       {Readable: true},
-		"n=x; Path=/p; HttpOnly; Secure":                   {Name: "n", Path: "/p", Secure: true, SameSite: http.SameSiteDefaultMode},
+		"io=x; Path=/; HttpOnly; SameSite=Lax": {},
+		"io=x; HttpOnly; SameSite=Lax":         {OmitPath: true},
+		"io=x; Path=/; SameSite=Lax":           {Readable: true},
+		"n=x; Path=/p; HttpOnly; Secure": {
+			Name: "n", Path: "/p", Secure: true, SameSite: http.SameSiteDefaultMode,
+		},
 		"io=x; Path=/; HttpOnly; SameSite=Strict":          {SameSite: http.SameSiteStrictMode},
 		"io=x; Path=/; Max-Age=60; HttpOnly; SameSite=Lax": {MaxAge: time.Minute},
 	} {

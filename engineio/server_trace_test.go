@@ -65,8 +65,9 @@ func TestServerTraceOfSessions(t *testing.T) {
 		if m := p.read(); m != "2" {
 			t.Errorf("%q", m)
 		}
+		got.want(t, `true ping ""`, "flush 1", "drain")
 		p.send("3")
-		got.want(t, `true ping ""`, "flush 1", "drain", `false pong ""`, "heartbeat")
+		got.want(t, `false pong ""`, "heartbeat")
 		p.conn.Close()
 		rec.want(TransportClose)
 		query, rec := e.open()
@@ -134,6 +135,7 @@ func TestServerTraceThatFails(t *testing.T) {
 					t.Errorf("%q", m)
 				}
 				e.do("GET", "", "")
+				synctest.Wait()
 				e.rejected(RejectPanic, 13)
 				p.conn.Close()
 			})
