@@ -57,11 +57,13 @@ func (s *ClientSocket) overLocked(cost, n int) bool {
 	return s.out.over(cost, n, s.maxBytes, s.maxQueued)
 }
 
-// writableLocked reports whether a message would go out soon.
+// writableLocked reports whether a message would go out at once: nothing is before it.
 func (s *ClientSocket) writableLocked() bool {
 	switch {
+	case s.out.queue.Len() > 0:
+		return false
 	case s.link != nil:
-		return s.blockedAt.IsZero() || time.Since(s.blockedAt) < patience
+		return !s.out.flushing
 	case s.poll != nil:
 		return s.poll.state.phase == pollRunning && !s.poll.state.posting
 	}
