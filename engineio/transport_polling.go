@@ -146,9 +146,9 @@ func (s *Socket) beginPoll() (*polling, *refusal, closing) {
 	return p, nil, closing{}
 }
 
-// awaitUpgrade gives an upgrade that is under way the time to end, if the client believes that it has: what completes it
-// may be behind this GET, which goes over a connection of its own, and is then to be refused. One that comes earlier, of
-// a client that goes on polling until it hears of the probe, is answered after that.
+// awaitUpgrade gives an upgrade that is under way the time to end, if the client believes that it has: what completes
+// it may be behind this GET, which goes over a connection of its own, and is then to be refused. One that comes
+// earlier, of a client that goes on polling until it hears of the probe, is answered after that.
 func (s *Socket) awaitUpgrade(r *http.Request, p *polling) {
 	late := func() bool {
 		s.mu.Lock()
