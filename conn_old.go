@@ -37,6 +37,14 @@ func (c *conn) newID(name string) (string, error) {
 	return name + "#" + c.eng.ID(), nil
 }
 
+// answer is the payload of an answer to CONNECT, which old clients get none of.
+func (c *conn) answer(args Args) Args {
+	if c.isOld() {
+		return Args{}
+	}
+	return args
+}
+
 // With old clients among them the default Parser takes names with a query of so many bytes, and the server sees to it
 // that what it keeps is no longer than without.
 const (
@@ -114,7 +122,7 @@ func (c *conn) isLeaving(name string) bool {
 
 // awaitLeaving waits while isLeaving, or until s is disconnected.
 func (c *conn) awaitLeaving(s *Socket) {
-	for {
+	for c.isOld() {
 		c.mu.Lock()
 		if !c.isLeaving(s.name) {
 			c.mu.Unlock()

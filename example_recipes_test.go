@@ -184,3 +184,16 @@ func ExampleServer_OnNamespace() {
 	// made: /game/7
 	// refused: 400 Unsupported protocol version protocol <nil>
 }
+
+// Clients of Socket.IO 2 are let in where an option says so.
+func ExampleSocket_Conn() {
+	io := socketio.NewServer(&socketio.Options{
+		Engine: engineio.Options{AllowEIO3: true},
+	})
+	io.OnConnection(func(s *socketio.Socket) {
+		if s.Conn().Protocol() == 3 {
+			_ = s.Emit("please update", "https://example.com/app")
+		}
+	})
+	defer io.Close()
+}

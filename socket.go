@@ -102,7 +102,8 @@ func newSocket(c *conn, id, name string, auth Args, size int) *Socket {
 	return s
 }
 
-// ID is the public id of the socket. It differs from the id of the Engine.IO session, which is a credential.
+// ID is the public id of the socket. It differs from the id of the Engine.IO session, which is a credential; but not
+// for clients of Socket.IO 2: see engineio.Options.AllowEIO3.
 func (s *Socket) ID() string { return s.id }
 
 // Namespace is the namespace the socket belongs to. It is nil for the functions given to OfFunc, which decide whether
@@ -397,9 +398,7 @@ func (r *runner) call(fn func()) {
 func (r *runner) connect() {
 	s := (*Socket)(r)
 	in := false
-	if s.conn.isOld() {
-		s.conn.awaitLeaving(s)
-	}
+	s.conn.awaitLeaving(s)
 	s.conn.srv.guard.Run(func() (err error) {
 		if err = s.runMiddleware(); err == nil {
 			in, err = s.admit()
@@ -572,11 +571,7 @@ func (s *Socket) beginAdmission() (rooms []string, ok bool) {
 func (s *Socket) queueConnect() (in bool, err error) {
 	w := connectReplies.Get()
 	w.set(s.id)
-	p := parser.Packet{Type: parser.Connect, Namespace: s.name, Args: w.args}
-	if s.conn.isOld() { // it takes its id for granted
-		p.Args = Args{}
-	}
-	l := scratch.For(p)
+	l := scratch.For(parser.Packet{Type: parser.Connect, Namespace: s.name, Args: s.conn.answer(w.args)})
 	defer l.Free()
 	if err := s.conn.srv.encode(l); err != nil {
 		return false, err

@@ -44,7 +44,8 @@ func FuzzServer(f *testing.F) {
 					r.socket.Close()
 				}
 			}
-			play(t, e, script)
+			query, rec := e.open()
+			play(t, e, script, query, rec)
 			e.onMsg = echo
 			q, _ := e.open()
 			e.do("POST", q, "4still here").want(t, 200, "ok")
@@ -53,8 +54,44 @@ func FuzzServer(f *testing.F) {
 	})
 }
 
-func play(t *testing.T, e *env, script []byte) {
-	query, rec := e.open()
+// FuzzOldServer is FuzzServer with a session of revision 3, whose POSTs are text, binary or forms.
+func FuzzOldServer(f *testing.F) {
+	step := func(op byte, data string) string { return string([]byte{op, byte(len(data))}) + data }
+	f.Add([]byte(step(1, "6:4hello") + step(2, "") + step(1, "1:21:14:4xyz")))
+	f.Add([]byte(step(1, "\x00\x06\xff4hello\x01\x02\xff\x04a") + step(2, "")))
+	f.Add([]byte(step(1, "d=6%3A4hello") + step(2, "") + step(2, "")))
+	f.Add([]byte(step(3, "") + step(4, "2") + step(5, "\x04\x02") + step(4, "b4AQ==") + step(5, "\x09")))
+	f.Add([]byte(step(6, "") + step(4, "2probe") + step(2, "") + step(4, "5") + step(4, "2") + step(7, "\xff\xff\xff")))
+	f.Fuzz(func(t *testing.T, script []byte) {
+		if len(script) > 2000 {
+			return
+		}
+		o := &Options{MaxQueuePackets: 50, MaxPayload: 500, AllowEIO3: true, JSONP: true}
+		bubble(t, o, func(t *testing.T, e *env) {
+			e.onMsg = func(r *recorder, m Message) {
+				if echo(r, m); strings.HasPrefix(string(m.Data), "close") {
+					r.socket.Close()
+				}
+			}
+			more, kind := "", "text/plain"
+			if n := len(script); n > 0 && script[0]&0x40 != 0 {
+				more = "&j=0"
+			} else if n > 0 && script[0]&0x80 != 0 {
+				kind = octetStream
+			}
+			query, rec := e.openOld("")
+			play(t, e, script, query+more, rec, "Content-Type", kind)
+			e.onMsg = echo
+			q, _ := e.openOld("")
+			e.do("POST", q, "7:4stilll").want(t, 200, "ok")
+			e.do("GET", q, "").want(t, 200, "7:4stilll")
+		})
+	})
+}
+
+// play plays the script to the session of rec; header is that of its POSTs.
+func play(t *testing.T, e *env, script []byte, query string, rec *recorder, header ...string) {
+	eio, _, _ := strings.Cut(query, "&")
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var conns []*memnet.Conn
@@ -88,11 +125,11 @@ func play(t *testing.T, e *env, script []byte) {
 		case 0:
 			dial(string(data))
 		case 1:
-			go e.doContext(ctx, "POST", query, strings.NewReader(string(data))) // ends with cancel
+			go e.doContext(ctx, "POST", query, strings.NewReader(string(data)), header...) // ends with cancel
 		case 2:
 			go e.doContext(ctx, "GET", query, nil) // ends with cancel
 		case 3, 6:
-			q := "EIO=4&transport=websocket"
+			q := eio + "&transport=websocket"
 			if op == 6 {
 				q += "&sid=S"
 			}

@@ -18,7 +18,7 @@ func (e *env) openOld(more string) (query string, rec *recorder) {
 	n := len(e.sessions)
 	e.mu.Unlock()
 	a := e.do("GET", oldQuery+more, "")
-	open := regexp.MustCompile(`^(\d+):(0\{"sid":"([^"]+)",.*"maxPayload":1000000\})$`).FindStringSubmatch(a.body)
+	open := regexp.MustCompile(`^(\d+):(0\{"sid":"([^"]+)",.*"maxPayload":\d+\})$`).FindStringSubmatch(a.body)
 	if a.status != 200 || open == nil || open[1] != fmt.Sprint(len(open[2])) {
 		e.t.Fatalf("handshake: %d %q, %v", a.status, a.body, a.err)
 	}

@@ -110,7 +110,7 @@ func (s *Socket) Transport() string {
 	return s.kind.String()
 }
 
-// Protocol is the protocol revision: 4.
+// Protocol is the protocol revision: 4, or 3 (see Options.AllowEIO3).
 func (s *Socket) Protocol() int { return s.codec().revision }
 
 // RemoteAddr is the peer's address as net/http gave it with the first request: host and port. It is "" for a stream

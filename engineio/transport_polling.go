@@ -90,7 +90,7 @@ func (p *polling) idle() bool { return p.get == getNone && p.post == postNone }
 func (s *Socket) servePoll(w http.ResponseWriter, r *http.Request, script string) {
 	s.server.unlimit(w, r)
 	s.overdue()
-	p, e, fx := s.beginPoll()
+	p, late, e, fx := s.beginPoll()
 	switch {
 	case e != nil:
 		s.server.refuse(w, r, false, e)
@@ -102,7 +102,9 @@ func (s *Socket) servePoll(w http.ResponseWriter, r *http.Request, script string
 	}
 	b := getBatch()
 	defer b.put()
-	s.awaitUpgrade(r, p)
+	if late {
+		s.awaitUpgrade(r, p)
+	}
 	a, fx := s.takeAnswer(p, b)
 	for ; a == answerNothing; a, fx = s.takeAnswer(p, b) {
 		select {
@@ -123,42 +125,40 @@ func (s *Socket) servePoll(w http.ResponseWriter, r *http.Request, script string
 	b.err = s.server.answerPayload(w, r, s.answerForm(script), b.items, s.took)
 }
 
-// beginPoll makes a GET the pending one. Otherwise it returns what is to be answered; or nothing but the end of the
-// session, as one is pending already.
-func (s *Socket) beginPoll() (*polling, *refusal, closing) {
+// beginPoll makes a GET the pending one, and reports whether it is late, see getState. Otherwise it returns what is to be
+// answered; or nothing but the end of the session, as one is pending already.
+func (s *Socket) beginPoll() (p *polling, late bool, e *refusal, fx closing) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
 	case s.state == sessionClosed:
-		return nil, errSession, closing{}
+		return nil, false, errSession, closing{}
 	case s.kind != kindPolling:
-		return nil, errTransportMismatch, closing{}
+		return nil, false, errTransportMismatch, closing{}
 	}
-	p, in := s.poll, inGet
-	if s.upgrade != upgradePolling {
+	in := inGet
+	if late = s.upgrade != upgradePolling; late {
 		in = inLateGet
 	}
+	p = s.poll
 	next, ok := p.get.step(in)
 	if !ok {
 		e := guilty(TransportError, errOverlap, RejectPollOverlap, textOverlap)
-		return nil, nil, s.stopLocked(e)
+		return nil, false, nil, s.stopLocked(e)
 	}
 	p.get, p.polled = next, s.server.now()
 	p.arrive()
-	return p, nil, closing{}
+	return p, late, nil, closing{}
 }
 
-// awaitUpgrade gives an upgrade that is under way the time to end, if the client believes that it has: what completes it
-// may be behind this GET, which goes over a connection of its own, and is then to be refused. One that comes earlier, of
-// a client that goes on polling until it hears of the probe, is answered after that.
+// awaitUpgrade gives an upgrade that is under way the time to end, if the client believes that it has: what completes
+// it may be behind this GET, which goes over a connection of its own, and is then to be refused. One that comes
+// earlier, of a client that goes on polling until it hears of the probe, is answered after that.
 func (s *Socket) awaitUpgrade(r *http.Request, p *polling) {
 	late := func() bool {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		return s.upgrading() && p.get.pending() == getLate
-	}
-	if !late() {
-		return
 	}
 	t := time.NewTimer(grace)
 	defer t.Stop()

@@ -5,10 +5,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"iter"
 	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -216,6 +218,19 @@ func frameRows() []row {
 			payload},
 		{"polling: one base64", func(n int) string { return "b" + strings.Repeat("QUJD", n/4) }, payload},
 		{"polling: separators", plain("\x1e"), payload},
+		{"revision 3: noops", plain("1:6"), payload3},
+		{"revision 3: nothing", plain("0:"), payload3},
+		{"revision 3: one text",
+			func(n int) string { return strconv.Itoa(n/2+1) + ":4" + strings.Repeat("é", n/2) }, payload3},
+		{"revision 3: base64", plain("2:b4"), payload3},
+		{"revision 3: digits", plain("9"), payload3},
+		{"revision 3: binary messages", plain("\x01\x01\xff\x04"), binaryPayload3},
+		{"revision 3: binary digits", func(n int) string { return "\x00" + strings.Repeat("\x09", n) }, binaryPayload3},
+		{"JSONP: fields", plain("x&"), form},
+		{"JSONP: backslashes",
+			func(n int) string { return "d=" + strings.Repeat(`\`, n/2) + strings.Repeat(`\n`, n/4) }, form},
+		{"JSONP: escapes", func(n int) string { return "d=" + strings.Repeat("%5c", n/3) }, form},
+		{"JSONP: a script", plain("\x1e\u2028\""), func(text string) { packet.AppendScript(nil, []byte(text)) }},
 		{"open packet: unknown keys", func(n int) string {
 			return `{"sid":"x","pingInterval":1,"pingTimeout":1` + strings.Repeat(`,"x":5e-324`, n/11) + `}`
 		}, open},
@@ -252,6 +267,24 @@ func payload(text string) {
 			return
 		}
 		_ = p
+	}
+}
+
+// payload3 and binaryPayload3 read one of revision 3, and form what JSONP posts.
+func payload3(text string)       { drain(packet.Payload3([]byte(text))) }
+func binaryPayload3(text string) { drain(packet.BinaryPayload3([]byte(text))) }
+
+func form(text string) {
+	if body, err := packet.FormPayload([]byte(text)); err == nil {
+		drain(packet.Payload3(body))
+	}
+}
+
+func drain(packets iter.Seq2[packet.Packet, error]) {
+	for _, err := range packets {
+		if err != nil {
+			return
+		}
 	}
 }
 

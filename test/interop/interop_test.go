@@ -11,8 +11,8 @@ import (
 
 const contractServer = "sio.example/socketio/test/contract/server"
 
-// TestClients runs every scenario with the official clients of each major version on each way of transport, against the contract server and
-// against the official one.
+// TestClients runs every scenario with the official clients of each major version on each way of transport, against the
+// contract server and against the official one.
 func TestClients(t *testing.T) {
 	node := program.Node(t)
 	here := filepath.Join(program.Root(), "interop")
