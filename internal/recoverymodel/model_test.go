@@ -4,6 +4,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 )
 
 // large reports whether the larger form is wanted, which takes some minutes and gigabytes (make recovery-model).
@@ -19,12 +20,20 @@ func TestScenarios(t *testing.T) {
 			if sc.Long && testing.Short() {
 				t.Skip("takes half a minute under the race detector")
 			}
-			r := Explore(sc, 0, 100_000_000)
-			t.Logf("%d states, %d moves, %d deep", r.States, r.Moves, r.Depth)
-			if r.Broken != nil {
-				t.Errorf("%v\n%v", r.Broken, r.Broken.History)
-			} else if !r.Complete {
-				t.Error("not all states were visited")
+			parts := []*Scenario{sc}
+			if sc.Large {
+				parts = sc.Parts()
+			}
+			for _, part := range parts {
+				began := time.Now()
+				r := Explore(part, 0, 150_000_000)
+				t.Logf("%s: %d states, %d moves, %d deep, %v", part.choices(), r.States, r.Moves, r.Depth,
+					time.Since(began).Round(time.Second))
+				if r.Broken != nil {
+					t.Fatalf("%v\n%v", r.Broken, r.Broken.History)
+				} else if !r.Complete {
+					t.Error("not all states were visited")
+				}
 			}
 		})
 	}
