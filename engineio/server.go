@@ -30,6 +30,7 @@ type Server struct {
 	start    time.Time
 	counters counters
 	pool     *budget.Pool // of what the sessions hold in memory
+	hold     serverHold
 	watcher  watcher
 	streams  streamLimits
 	intake   intake
@@ -56,6 +57,7 @@ type Server struct {
 func NewServer(accept func(s *Socket, r *http.Request) Handler, opts *Options) *Server {
 	s := &Server{accept: accept, options: opts.withDefaults(), start: time.Now(), sockets: index.New((*Socket).ID)}
 	s.pool = budget.New(s.options.MaxMemory, &s.counters.frames.Reading)
+	s.hold.claim = s.pool.Claim()
 	s.counters.frames.Grew = s.lookAtMemory
 	s.intake.paced = -intakePace
 	s.streams = streamLimits{
