@@ -237,6 +237,7 @@ type encoded struct {
 	wire    []parser.Frame
 	copies  int // not atomic: the race detector tells when Deliver is not called from one goroutine
 	flushed bool
+	placed  bool
 }
 
 var errEncode = errors.New("adaptertest: cannot encode")
@@ -275,6 +276,14 @@ func (n *node) reported() int {
 }
 
 func (n *node) Sealed(seal.Mark) {}
+
+func (n *node) Place(e adapter.Encoded, _ *adapter.Target) {
+	enc := e.(*encoded)
+	if enc.placed || enc.flushed {
+		panic("adaptertest: placed twice, or late")
+	}
+	enc.placed = true
+}
 
 func (n *node) Flush(e adapter.Encoded) {
 	enc := e.(*encoded)
