@@ -83,10 +83,11 @@ func (c *config) options(log *slog.Logger) (*socketio.Options, error) {
 	if c.server.AllowEIO3 {
 		log.Warn("allowEIO3 is not there yet")
 	}
-	if r := c.server.ConnectionStateRecovery; r != nil && string(*r) != "null" && string(*r) != "false" {
-		log.Warn("connectionStateRecovery is not there yet")
-	}
 	cors, err := c.server.CORS.options()
+	if err != nil {
+		return nil, err
+	}
+	recovery, err := c.server.recovery()
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +97,8 @@ func (c *config) options(log *slog.Logger) (*socketio.Options, error) {
 			PingTimeout:  milliseconds(c.server.PingTimeout),
 			CORS:         cors,
 		},
-		Logger: log,
+		Recovery: recovery,
+		Logger:   log,
 	}
 	if c.server.Cookie {
 		opts.Engine.Cookie = &http.Cookie{Name: "io", Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode}
@@ -125,6 +127,27 @@ func (c *corsOptions) options() (*engineio.CORSOptions, error) {
 		}
 	}
 	return out, nil
+}
+
+// recovery is connectionStateRecovery, by its official names. As officially, middleware is left out unless it is said
+// not to be.
+func (o *serverOptions) recovery() (*socketio.RecoveryOptions, error) {
+	if r := o.ConnectionStateRecovery; r == nil || string(*r) == "null" || string(*r) == "false" {
+		return nil, nil
+	}
+	var in struct {
+		MaxDisconnectionDuration *float64 `json:"maxDisconnectionDuration"` // milliseconds
+		SkipMiddlewares          *bool    `json:"skipMiddlewares"`
+	}
+	if string(*o.ConnectionStateRecovery) != "true" {
+		if err := json.Unmarshal(*o.ConnectionStateRecovery, &in); err != nil {
+			return nil, fmt.Errorf("SIO_OPTIONS: connectionStateRecovery: %w", err)
+		}
+	}
+	return &socketio.RecoveryOptions{
+		MaxDisconnectionDuration: milliseconds(in.MaxDisconnectionDuration),
+		SkipMiddleware:           in.SkipMiddlewares == nil || *in.SkipMiddlewares,
+	}, nil
 }
 
 // milliseconds converts an option; 0 and nothing mean the default.
