@@ -11,6 +11,7 @@ import (
 
 	"sio.example/socketio"
 	"sio.example/socketio/client"
+	"sio.example/socketio/parser"
 	"sio.example/socketio/siotest"
 )
 
@@ -29,16 +30,16 @@ type recovering struct {
 func recoverable(t *testing.T, o *socketio.RecoveryOptions, run func(t *testing.T, r *recovering)) {
 	for _, transport := range []string{"websocket", "polling"} {
 		t.Run(transport, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) { run(t, newRecovering(t, o, transport, nil)) })
+			synctest.Test(t, func(t *testing.T) { run(t, newRecovering(t, o, transport, nil, nil)) })
 		})
 	}
 }
 
 func newRecovering(
-	t *testing.T, o *socketio.RecoveryOptions, transport string, setup func(io *socketio.Server),
+	t *testing.T, o *socketio.RecoveryOptions, transport string, setup func(io *socketio.Server), p parser.Parser,
 ) *recovering {
 	r := &recovering{}
-	opts := &socketio.Options{Recovery: o}
+	opts := &socketio.Options{Recovery: o, Parser: p}
 	r.Server = siotest.NewServer(t, &siotest.Options{Server: opts, Setup: func(io *socketio.Server) {
 		io.OnConnection(func(s *socketio.Socket) {
 			r.mu.Lock()
@@ -50,7 +51,7 @@ func newRecovering(
 		}
 	}})
 	r.Network = r.Server.NewNetwork()
-	co := &client.Options{ReconnectionDelay: 10 * time.Millisecond}
+	co := &client.Options{Parser: p, ReconnectionDelay: 10 * time.Millisecond}
 	co.Engine.Transports = []string{transport}
 	r.client = r.Network.Socket("/", co)
 	r.client.OnAny(func(_ context.Context, e *client.Event) {
@@ -82,6 +83,17 @@ func (r *recovering) handled(t *testing.T, want ...string) {
 	r.events = nil
 }
 
+// first takes the event off that the client must have handled first.
+func (r *recovering) first(t *testing.T, want string) {
+	t.Helper()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.events) == 0 || r.events[0] != want {
+		t.Fatalf("the client handled %v, want %v first", r.events, want)
+	}
+	r.events = r.events[1:]
+}
+
 // back waits until the client is connected again.
 func (r *recovering) back(t *testing.T, n int) {
 	t.Helper()
@@ -104,6 +116,7 @@ func TestRecoveryThreeTimes(t *testing.T) {
 	for _, traffic := range []bool{true, false} {
 		for name, lose := range map[string]func(r *recovering){
 			"cut":    func(r *recovering) { r.Network.Drop() },
+			"frozen": func(r *recovering) { r.Network.Hang() }, // both ends find out by the heartbeat
 			"closed": func(r *recovering) { r.socket().Conn().Close() },
 		} {
 			t.Run(fmt.Sprint(name, " traffic ", traffic), func(t *testing.T) {
@@ -120,6 +133,10 @@ func TestRecoveryThreeTimes(t *testing.T) {
 						r.Network.Refuse()
 						lose(r)
 						synctest.Wait()
+						if name == "frozen" {
+							_ = r.IO().Emit("unnoticed", i)
+							<-r.client.Context().Done()
+						}
 						_ = r.IO().Emit("all", i)
 						_ = r.IO().To("room").Emit("room", i)
 						_ = r.IO().To("other").Emit("other", i)
@@ -134,6 +151,9 @@ func TestRecoveryThreeTimes(t *testing.T) {
 						}
 						_ = r.IO().Emit("after", i)
 						synctest.Wait()
+						if name == "frozen" {
+							r.first(t, fmt.Sprintf("unnoticed[%d]", i))
+						}
 						r.handled(t, fmt.Sprintf("all[%d]", i), fmt.Sprintf("room[%d]", i),
 							fmt.Sprintf(`one[%d,"text"]`, i), fmt.Sprintf("after[%d]", i))
 					}
