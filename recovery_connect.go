@@ -247,8 +247,8 @@ func (r *recovery) queueConnect(s *Socket, joined []string) (in bool, err error)
 	if e == nil {
 		return false, nil
 	}
-	reply := parser.NewArgs(map[string]string{"sid": s.id, "pid": e.pid, "offset": r.srv.placeholder})
-	p := &parser.Packet{Type: parser.Connect, Namespace: s.name, Args: reply}
+	reply := sessionReply{s.id, e.pid, r.srv.placeholder}
+	p := &parser.Packet{Type: parser.Connect, Namespace: s.name, Args: parser.NewArgs(reply)}
 	n, err := r.srv.encodeNumbered(nil, p, 1)
 	if err != nil {
 		return false, err
@@ -271,6 +271,13 @@ func (r *recovery) queueConnect(s *Socket, joined []string) (in bool, err error)
 			return false, nil
 		}
 	}
+}
+
+// A sessionReply is the payload of CONNECT. Official clients do not look at the offset.
+type sessionReply struct {
+	SID    string `json:"sid"`
+	PID    string `json:"pid"`
+	Offset string `json:"offset"`
 }
 
 type liveResult byte

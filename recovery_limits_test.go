@@ -73,7 +73,10 @@ func TestRecoveryRefusals(t *testing.T) {
 		opts socketio.RecoveryOptions
 		run  func(t *testing.T, r *refusing, c *wireClient)
 	}{
-		{why: socketio.RecoveryExpired, run: func(*testing.T, *refusing, *wireClient) { <-time.After(2*time.Minute + time.Second) }},
+		{
+			why: socketio.RecoveryExpired,
+			run: func(*testing.T, *refusing, *wireClient) { <-time.After(2*time.Minute + time.Second) },
+		},
 		{
 			why: socketio.RecoveryExpired, opts: socketio.RecoveryOptions{MaxDisconnectionDuration: time.Second},
 			run: func(*testing.T, *refusing, *wireClient) { <-time.After(time.Second) },
@@ -297,7 +300,8 @@ func TestRecoveryFreesWhatItKeeps(t *testing.T) {
 		<-time.After(3 * time.Minute)
 		synctest.Wait()
 		st = r.IO().Stats()
-		if st.Recovery.Sessions+st.Recovery.SessionBytes+st.Recovery.Packets+st.Recovery.Bytes != 0 || st.Engine.Memory.Held != 0 {
+		kept := st.Recovery.Sessions + st.Recovery.SessionBytes + st.Recovery.Packets + st.Recovery.Bytes
+		if kept != 0 || st.Engine.Memory.Held != 0 {
 			t.Errorf("%+v, %+v", st.Recovery, st.Engine.Memory)
 		}
 		wireConnect(t, r.Server, "/", nil).lose()
