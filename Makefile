@@ -2,7 +2,7 @@
 
 MODULES = ./... ./bench/... ./cmd/sio/... ./siowebtransport/... ./test/...
 
-.PHONY: all build vet lint check test fuzz bench bench-check bench-million bench-hostile micro api recovery-model rename-check clean
+.PHONY: all build vet lint check test fuzz bench bench-check bench-million bench-hostile micro api recovery-model recovery-histories rename-check clean
 
 all: build vet lint check
 
@@ -56,6 +56,9 @@ api:
 # The model of connection state recovery in its larger form. Half an hour, and some gigabytes.
 recovery-model:
 	SIO_RECOVERY_MODEL=large go test ./internal/recoverymodel -count=1 -v -timeout 3h
+
+recovery-histories:
+	SIO_RECOVERY_HISTORIES=100000 go test . -run TestRecoveryHistories -count=1 -v -timeout 60m
 
 rename-check:
 	scripts/check-rename

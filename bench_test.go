@@ -14,7 +14,6 @@ import (
 	"testing/synctest"
 
 	socketio "sio.example/socketio"
-	"sio.example/socketio/engineio"
 	"sio.example/socketio/internal/memnet"
 )
 
@@ -45,8 +44,12 @@ func TestBroadcastAllocates(t *testing.T) {
 
 // benchServer is a server on a network in memory, in real time.
 func benchServer(b *testing.B) (*socketio.Server, *memnet.Listener) {
-	io := socketio.NewServer(&socketio.Options{Engine: engineio.Options{MaxQueueBytes: 64 << 20,
-		MaxQueuePackets: 1 << 20}})
+	return benchServerWith(b, &socketio.Options{})
+}
+
+func benchServerWith(b *testing.B, o *socketio.Options) (*socketio.Server, *memnet.Listener) {
+	o.Engine.MaxQueueBytes, o.Engine.MaxQueuePackets = 64<<20, 1<<20
+	io := socketio.NewServer(o)
 	ln := memnet.Listen()
 	server := &http.Server{Handler: io}
 	go func() { _ = server.Serve(ln) }() // ends with Close

@@ -151,17 +151,26 @@ func (b BroadcastOperator) FetchSockets(ctx context.Context) ([]*RemoteSocket, e
 
 // SocketsJoin puts the sockets into rooms: those of this process before it returns, others a little later.
 func (b BroadcastOperator) SocketsJoin(ctx context.Context, rooms ...string) error {
-	return b.onAdapter("join", func(a adapter.Adapter) error { return a.JoinAll(ctx, b.target(), rooms...) })
+	return b.onAdapter("join", func(a adapter.Adapter) error {
+		defer b.ns.changeAway(changeJoin, b.target(), rooms)()
+		return a.JoinAll(ctx, b.target(), rooms...)
+	})
 }
 
 // SocketsLeave takes the sockets out of rooms: those of this process before it returns, others a little later.
 func (b BroadcastOperator) SocketsLeave(ctx context.Context, rooms ...string) error {
-	return b.onAdapter("leave", func(a adapter.Adapter) error { return a.LeaveRooms(ctx, b.target(), rooms...) })
+	return b.onAdapter("leave", func(a adapter.Adapter) error {
+		defer b.ns.changeAway(changeLeave, b.target(), rooms)()
+		return a.LeaveRooms(ctx, b.target(), rooms...)
+	})
 }
 
 // DisconnectSockets disconnects the sockets; with close their connections too. See Socket.Disconnect.
 func (b BroadcastOperator) DisconnectSockets(ctx context.Context, close bool) error {
-	return b.onAdapter("disconnect", func(a adapter.Adapter) error { return a.DisconnectAll(ctx, b.target(), close) })
+	return b.onAdapter("disconnect", func(a adapter.Adapter) error {
+		defer b.ns.changeAway(changeEnd, b.target(), nil)()
+		return a.DisconnectAll(ctx, b.target(), close)
+	})
 }
 
 func (b BroadcastOperator) onAdapter(what string, fn func(adapter.Adapter) error) error {
@@ -210,6 +219,12 @@ type broadcast struct {
 	packet   *parser.Packet
 	messages []*engineio.Prepared
 	reached  []*Socket // in whose queues it is
+
+	// With recovery only.
+	numbered bool      // there is room for an offset
+	at       int       // where
+	members  int       // about how many it goes to
+	locked   *recovery // from Place to Flush
 }
 
 var broadcasts scratch.Pool[broadcast]
@@ -245,7 +260,12 @@ func (l *local) Hold(n int) bool { return l.srv.engine.Hold(n) }
 func (l *local) Encode(p *parser.Packet, members int) (adapter.Encoded, error) {
 	b := broadcasts.Get()
 	var err error
-	if b.messages, err = l.srv.prepare(b.messages[:0], p, members); err != nil {
+	if p.Type == parser.Event && !p.HasID && l.srv.opts.Recovery != nil && l.recovery.Load() != nil {
+		err = b.encodeForRecovery(l.srv, p, members)
+	} else {
+		b.messages, err = l.srv.prepare(b.messages[:0], p, members)
+	}
+	if err != nil {
 		b.free()
 		return nil, &encodeError{err}
 	}
@@ -256,6 +276,7 @@ func (l *local) Encode(p *parser.Packet, members int) (adapter.Encoded, error) {
 // Flush starts sending what Deliver has queued, and tells the listeners for outgoing events.
 func (l *local) Flush(e adapter.Encoded) {
 	b := e.(*broadcast)
+	b.unlock()
 	if len(b.reached) > maxInlineFlush {
 		l.srv.flush.add(b.reached)
 	} else {
@@ -286,7 +307,7 @@ func (l *local) Flush(e adapter.Encoded) {
 func (b *broadcast) free() {
 	clear(b.messages)
 	clear(b.reached)
-	b.packet, b.messages, b.reached = nil, b.messages[:0], b.reached[:0]
+	*b = broadcast{messages: b.messages[:0], reached: b.reached[:0]}
 	broadcasts.Put(b)
 }
 

@@ -266,7 +266,13 @@ func (c *conn) connect(p *parser.Packet, size int) {
 		return
 	}
 	s := newSocket(c, id, name, p.Args, size)
+	if c.srv.opts.Recovery != nil {
+		s.claimSession(p.Args)
+	}
 	ok, err := c.srv.register(s, name)
+	if err != nil || !ok {
+		s.unclaim()
+	}
 	if err != nil {
 		return // the connection is about to be closed
 	}

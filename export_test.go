@@ -15,3 +15,29 @@ func StandStill(s *Server, d time.Duration) {
 		}
 	}
 }
+
+// TrimRecoveryLog drops from a namespace's log what is not beyond a number.
+func TrimRecoveryLog(n *Namespace, number uint64) {
+	r := n.recovery.Load()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for r.log.len() > 0 && r.log.oldest().number <= number {
+		r.dropLocked()
+	}
+}
+
+// RecoveryHead is the last number of a namespace's log.
+func RecoveryHead(n *Namespace) uint64 { return n.recovery.Load().head.Load() }
+
+// ExpireSession has the time of a session be over whose client is away.
+func ExpireSession(n *Namespace, id string) bool {
+	r := n.recovery.Load()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	e := r.session(id)
+	if e == nil || !e.isAway {
+		return false
+	}
+	r.endLocked(e, RecoveryExpired)
+	return true
+}

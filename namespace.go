@@ -39,8 +39,9 @@ type Namespace struct {
 	adapter       adapter.Adapter
 	adapterErr    error
 	inlineAdapter bool
-	refs          int       // sockets that use it, connecting ones too; guarded by server.mu
-	closing       sync.Once // of the adapter
+	recovery      atomic.Pointer[recovery] // nil without; set before ready is closed
+	refs          int                      // sockets that use it, connecting ones too; guarded by server.mu
+	closing       sync.Once                // of the adapter
 
 	mu      sync.RWMutex
 	sockets index.Index[*Socket] // by id: from shortly before CONNECT until OnDisconnect was called
@@ -95,6 +96,7 @@ func (n *Namespace) make() {
 		return
 	}
 	n.adapter, n.adapterErr, n.inlineAdapter = made, nil, inline
+	n.startRecovery()
 	n.rooms.start()
 }
 
@@ -128,6 +130,9 @@ func (n *Namespace) close() (err error) {
 		return nil
 	}
 	n.closing.Do(func() {
+		if r := n.recovery.Load(); r != nil {
+			r.close()
+		}
 		if n.adapter != nil {
 			err = n.srv.guard.Contain(n.adapter.Close)
 		}

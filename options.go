@@ -69,6 +69,9 @@ type Options struct {
 	// if AllowRequest had done it, and counts as engineio.RejectForbidden.
 	MaxAuth int
 
+	// Recovery turns connection state recovery on, with the options in it; nil is off.
+	Recovery *RecoveryOptions
+
 	// RequestContext, if not nil, says which values of the context of its first HTTP request a client's sockets have in
 	// theirs: those of the context that it returns, which is kept with all it refers to as long as the connection. Its
 	// deadline and its end do not count. (*http.Request).Context keeps what HTTP middleware has put there; where a
@@ -139,7 +142,7 @@ func (o *Options) check() error {
 	size("MaxInbox", o.MaxInbox)
 	size("MaxAuth", o.MaxAuth)
 	size("MaxPendingAcks", o.MaxPendingAcks)
-	return errors.Join(errs...)
+	return errors.Join(append(errs, o.Recovery.check())...)
 }
 
 // checkPath reports what is wrong with Engine.Path, which has another default here.
@@ -174,6 +177,7 @@ func (o *Options) withDefaults() Options {
 	}
 	d.MaxNamespaces = cmp.Or(max(d.MaxNamespaces, 0), 100)
 	d.MaxAuth = min(cmp.Or(max(d.MaxAuth, 0), defaultMaxAuth), math.MaxInt32)
+	d.Recovery = d.Recovery.withDefaults()
 	d.MaxPendingAcks = cmp.Or(max(d.MaxPendingAcks, 0), math.MaxInt)
 	if d.Logger == nil {
 		d.Logger = slog.Default()

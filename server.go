@@ -55,6 +55,9 @@ func NewServer(opts *Options) *Server {
 		s.encodesInline = p.EncodesInline()
 	}
 	s.longNames = o.Engine.AllowEIO3 && opts.Parser == nil
+	if err := s.initRecovery(); err != nil {
+		s.log.Error("socketio: recovery is off", "error", err)
+	}
 	o.Engine.AllowRequest = s.limitHeaders(o.Engine.AllowRequest)
 	if opts != nil {
 		if err := errors.Join(opts.check(), opts.checkPath()); err != nil {
@@ -131,6 +134,7 @@ type server struct {
 	appender      parser.Appender // the Parser, if it is one
 	encodesInline bool            // see parser.InlineEncoder
 	longNames     bool            // the parser takes longer ones than the server, see maxNamespace
+	placeholder   string          // where an offset goes, with recovery
 	stats         counters
 	causes        journal.Limiter // of what is logged
 	files         clientFiles
@@ -305,17 +309,38 @@ func (s *server) freeSocket(sock *Socket) {
 	orphan := false
 	if n != nil {
 		n.refs--
-		orphan = n.refs == 0 && n.parent != nil && !n.stays && !s.opts.KeepEmptyChildren && !s.closed
-		if orphan {
-			delete(s.namespaces, n.name)
-		}
+		orphan = s.removeOrphanLocked(n)
 	}
 	s.mu.Unlock()
 	defer s.countEnded() // only then, since Shutdown closes the adapters when nothing lives
 	if orphan {
-		if err := n.close(); err != nil {
-			s.reportAdapter("close", errtext.Wrap("socketio: adapter of "+dispatch.Plain(n.name)+": close", err))
-		}
+		s.closeOrphan(n)
+	}
+}
+
+// removeOrphanLocked forgets a namespace that a parent made and nobody uses any more.
+func (s *server) removeOrphanLocked(n *Namespace) bool {
+	if n.refs > 0 || n.parent == nil || n.stays || s.opts.KeepEmptyChildren || s.closed || s.namespaces[n.name] != n ||
+		n.keepsSessions() {
+		return false
+	}
+	delete(s.namespaces, n.name)
+	return true
+}
+
+func (s *server) closeOrphan(n *Namespace) {
+	if err := n.close(); err != nil {
+		s.reportAdapter("close", errtext.Wrap("socketio: adapter of "+dispatch.Plain(n.name)+": close", err))
+	}
+}
+
+// freeOrphan is for a namespace whose last session is over.
+func (s *server) freeOrphan(n *Namespace) {
+	s.mu.Lock()
+	orphan := s.removeOrphanLocked(n)
+	s.mu.Unlock()
+	if orphan {
+		s.closeOrphan(n)
 	}
 }
 

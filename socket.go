@@ -2,8 +2,6 @@ package socketio
 
 import (
 	"context"
-	"errors"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -11,7 +9,6 @@ import (
 
 	"sio.example/socketio/engineio"
 	"sio.example/socketio/internal/dispatch"
-	"sio.example/socketio/internal/scratch"
 	"sio.example/socketio/parser"
 )
 
@@ -51,6 +48,7 @@ type Socket struct {
 const (
 	markWasConnected = 1 << iota // it has been connected; used by the runner only
 	markLeftRooms                // LeaveAll was called, or is about to be
+	markRecovered                // it has the session of an earlier one; set before anybody knows it
 )
 
 func (s *Socket) has(mark uint32) bool { return s.marks.Load()&mark != 0 }
@@ -60,6 +58,7 @@ type unconnectedState struct {
 	rooms      nameSet          // joined by middleware; entered when connected
 	reason     DisconnectReason // set when state becomes disconnected, like drain
 	drainUntil time.Time        // until when events that wait are handled; zero if they are not
+	refusal    uint8            // of refusals: why it has not the session that its client asks for
 }
 
 // ensureUnconnected returns the unconnectedState to be changed. It needs mu.
@@ -133,10 +132,6 @@ func (s *Socket) Handshake() *Handshake {
 // Connected reports whether the socket is connected: after the middleware has let it in, and before it is disconnected.
 func (s *Socket) Connected() bool { return s.is(connected) }
 
-// Recovered reports whether the socket took up an earlier one's id, rooms and data. Connection state recovery is not
-// there yet: it is always false.
-func (s *Socket) Recovered() bool { return false }
-
 // Data is what SetData stored last, or nil. The function [Data] gives it a type.
 func (s *Socket) Data() any {
 	s.mu.Lock()
@@ -185,78 +180,15 @@ type socketContext struct {
 // Conn is the Engine.IO session, which the client's sockets in other namespaces share.
 func (s *Socket) Conn() *engineio.Socket { return s.conn.eng }
 
-// Rooms are the rooms the socket is in, in no particular order. One of them has its id as the name, unless it has left
-// that one. During middleware they are those that were joined by then; once OnDisconnecting has returned there are
-// none.
-func (s *Socket) Rooms() []string {
-	s.mu.Lock()
-	if s.is(connecting) {
-		defer s.mu.Unlock()
-		if s.unconnected == nil {
-			return nil
-		}
-		return slices.Clone(s.unconnected.rooms.list)
-	}
-	s.mu.Unlock()
-	if s.ns() == nil || s.ns().adapter == nil {
-		return nil
-	}
-	return s.ns().adapter.Rooms(s.id)
-}
-
-// Join puts the socket into rooms. Called during middleware it does so when the socket is connected. It returns
-// ErrDisconnected once the socket is disconnected, or the adapter's error. With an adapter that connects several
-// servers it may wait until what those send to the room arrives here.
-//
-// Ids of sockets are public, and names of rooms: a handler that joins whatever room its client names lets the client
-// read what is sent to somebody else's id, or to any other room. Look at the name first, or put a prefix before it.
-func (s *Socket) Join(rooms ...string) error {
-	s.mu.Lock()
-	if s.is(connecting) {
-		p := s.ensureUnconnected()
-		for _, room := range rooms {
-			p.rooms.add(room)
-		}
-		s.mu.Unlock()
-		return nil
-	}
-	s.mu.Unlock()
-	if s.is(disconnected) {
-		return ErrDisconnected
-	}
-	err := s.ns().adapter.Join((*member)(s), rooms...)
-	if s.has(markLeftRooms) { // the runner may have called LeaveAll before Join was through
-		s.ns().adapter.LeaveAll((*member)(s))
-		return ErrDisconnected
-	}
-	return err
-}
-
-// Leave takes the socket out of rooms. It returns ErrDisconnected, or the adapter's error.
-func (s *Socket) Leave(rooms ...string) error {
-	s.mu.Lock()
-	if s.is(connecting) {
-		if p := s.unconnected; p != nil {
-			for _, room := range rooms {
-				p.rooms.remove(room)
-			}
-		}
-		s.mu.Unlock()
-		return nil
-	}
-	s.mu.Unlock()
-	if s.is(disconnected) {
-		return ErrDisconnected
-	}
-	return s.ns().adapter.Leave((*member)(s), rooms...)
-}
-
 // Disconnect takes the socket out of its namespace, and tells the client, which will not come back by itself. With
 // close it does so in all namespaces of the client, and closes its connection. The second call does nothing, and nor
 // does Disconnect(false) in middleware, which refuses the socket by its error.
 func (s *Socket) Disconnect(close bool) {
 	switch {
 	case s.is(disconnected):
+		if r := s.recovery(); r != nil {
+			r.disconnect(s, close)
+		}
 	case close:
 		s.conn.disconnect()
 	case !s.is(connecting): // middleware refuses by its error
@@ -301,10 +233,23 @@ func (s *Socket) closeInline(reason DisconnectReason, mode closeMode) {
 
 // stop is close without the runner. It reports whether it was the first, and what the socket was before.
 func (s *Socket) stop(reason DisconnectReason, mode closeMode) (was state, ok bool) {
+	if r := s.recovery(); r != nil {
+		was, ok = r.stop(s, reason, mode)
+	} else {
+		was, ok = s.markStopped(reason, mode)
+	}
+	if ok {
+		s.finishStop(was, reason, mode)
+	}
+	return was, ok
+}
+
+// markStopped is the step of stop that only the first call makes.
+func (s *Socket) markStopped(reason DisconnectReason, mode closeMode) (was state, ok bool) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	was = state(s.state.Load())
 	if was == disconnected {
-		s.mu.Unlock()
 		return was, false
 	}
 	p := s.ensureUnconnected()
@@ -313,8 +258,11 @@ func (s *Socket) stop(reason DisconnectReason, mode closeMode) (was state, ok bo
 		p.drainUntil = time.Now().Add(drainTime)
 	}
 	s.state.Store(int32(disconnected))
-	s.mu.Unlock()
+	return was, true
+}
 
+// finishStop is the rest of stop.
+func (s *Socket) finishStop(was state, reason DisconnectReason, mode closeMode) {
 	if was == connected {
 		s.conn.srv.stats.disconnect(reason)
 	}
@@ -327,7 +275,6 @@ func (s *Socket) stop(reason DisconnectReason, mode closeMode) (was state, ok bo
 	if l := s.ctx.Load(); l != nil {
 		l.cancel(reason)
 	}
-	return was, true
 }
 
 // A job is what the runner does.
@@ -394,232 +341,15 @@ func (r *runner) call(fn func()) {
 	runAll((*Socket)(r), []func(){fn}, func(fn func()) { fn() })
 }
 
-// connect runs the middleware, and answers the client.
-func (r *runner) connect() {
-	s := (*Socket)(r)
-	in := false
-	s.conn.awaitLeaving(s)
-	s.conn.srv.guard.Run(func() (err error) {
-		if err = s.runMiddleware(); err == nil {
-			in, err = s.admit()
-		}
-		return err
-	}, s.refuse)
-	if in {
-		s.notifyConnected()
-	}
-}
-
-// canConnectInline reports whether connecting calls no user code, so that no runner is needed: a parser of the user's
-// would be some, and so is what the user does about its errors. It is for the reader, and a socket that nobody knows
-// yet.
-func (s *Socket) canConnectInline() bool {
-	if !s.conn.srv.encodesInline || !s.hasInlineAdapter() {
-		return false
-	}
-	hooks := s.ns().hooks.load()
-	return len(hooks.middleware) == 0 && len(hooks.onConnection) == 0
-}
-
-// canCloseInline reports the same of the end of a socket that was connected. A callback that somebody adds right now
-// comes too late.
-func (s *Socket) canCloseInline() bool {
-	return s.hasInlineAdapter() && s.onDisconnect.Len() == 0 && s.extra.Load() == nil
-}
-
-// hasInlineAdapter reports whether the socket's namespace is known and has an adapter that never waits.
-func (s *Socket) hasInlineAdapter() bool {
-	if s.ns() == nil {
-		return false
-	}
-	select {
-	case <-s.ns().ready:
-		return s.ns().inlineAdapter
-	default:
-		return false
-	}
-}
-
-// runMiddleware asks the parents for the namespace, then runs its middleware.
-func (s *Socket) runMiddleware() error {
-	if err := s.resolveNamespace(); err != nil {
-		return err
-	}
-	for _, mw := range s.ns().hooks.load().middleware {
-		if s.is(disconnected) {
-			break
-		}
-		if err := mw(s.Context(), s); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-var errUnknownNamespace = &ConnectError{Message: "Invalid namespace"}
-
-// resolveNamespace sets the namespace, if it was not known at once.
-func (s *Socket) resolveNamespace() error {
-	srv := s.conn.srv
-	if s.ns() == nil {
-		var auth Args
-		if s.auth != nil {
-			auth = *s.auth
-		}
-		p := srv.matchParent(s, auth)
-		if p == nil {
-			return errUnknownNamespace
-		}
-		s.namespace.Store(srv.acquire(s.name, p))
-	}
-	<-s.ns().ready
-	if err := s.ns().adapterErr; err != nil {
-		return &adapterFailure{err}
-	}
-	return nil
-}
-
-// connectInline is connect without user code.
-func (r *runner) connectInline() {
-	s := (*Socket)(r)
-	in, err := s.admit()
-	if err != nil {
-		s.refuse(err)
-	}
-	if in && len(s.ns().hooks.load().onConnection) > 0 { // their adder may not have seen the socket yet
-		s.inbox.Prepend(job{kind: jobNotifyConnected})
-	}
-}
-
-// refuse tells the client that it may not connect, whatever OnError does.
-func (s *Socket) refuse(err error) {
-	srv := s.conn.srv
-	var refusal *ConnectError
-	switch {
-	case s.is(disconnected) && errors.Is(err, s.Context().Err()):
-		// The client has gone, and the middleware gave up.
-	case err == errUnknownNamespace:
-		srv.stats.reject(RejectNamespace)
-		s.tellRefused(errUnknownNamespace)
-	case errors.As(err, &refusal) && refusal != nil:
-		srv.stats.reject(RejectMiddleware)
-		s.tellRefused(refusal)
-	default:
-		srv.stats.reject(RejectMiddleware)
-		defer s.tellRefused(&ConnectError{Message: InternalError}) // also if OnError calls runtime.Goexit
-		srv.report(s.Context(), s, nil, err)
-	}
-}
-
-// tellRefused sends CONNECT_ERROR, unless the connection has gone.
-func (s *Socket) tellRefused(why *ConnectError) {
-	if s.is(disconnected) {
-		return
-	}
-	defer s.close(ReasonServerDisconnect, closeDrop) // also if the data calls runtime.Goexit when asked for its JSON
-	s.conn.remove(s, false)                          // before the client knows, since it may connect again at once
-	s.conn.tellRefused(s.name, why)
-}
-
-// admit makes the socket a connected one, in an order such that a broadcast is neither sent before CONNECT nor missed
-// once the client has it: the socket is in its rooms before CONNECT is queued, and gets what is sent there from then
-// on. An error is to be told to the client.
-func (s *Socket) admit() (in bool, err error) {
-	srv := s.conn.srv
-	rooms, ok := s.beginAdmission()
-	if !ok {
-		return false, nil
-	}
-	if err := srv.guard.Call(func() error { return s.ns().adapter.Join((*member)(s), rooms...) }); err != nil &&
-		!srv.isClosed() {
-		return false, &adapterFailure{err}
-	}
-	if !srv.moveToNamespace(s) {
-		s.close(ReasonServerShuttingDown, closeDrop)
-		return false, nil
-	}
-	if in, err = s.queueConnect(); !in {
-		return false, err
-	}
-	s.marks.Or(markWasConnected)
-	s.conn.markJoined()
-	s.conn.eng.Flush()
-	if srv.debugEnabled() {
-		s.debug("socketio: connected", "address", s.conn.address())
-	}
-	return true, nil
-}
-
-// beginAdmission ends the time of the middleware, and returns the rooms to join.
-func (s *Socket) beginAdmission() (rooms []string, ok bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.is(disconnected) {
-		return nil, false
-	}
-	s.state.Store(int32(admitting))
-	rooms = []string{s.id}
-	if s.unconnected != nil {
-		rooms = append(rooms, s.unconnected.rooms.list...)
-		s.unconnected = nil
-	}
-	return rooms, true
-}
-
-// queueConnect queues CONNECT. It reports false if the socket or the connection has gone. What queues DISCONNECT comes
-// before all of it, or after. An error is one of a parser of the user's.
-func (s *Socket) queueConnect() (in bool, err error) {
-	w := connectReplies.Get()
-	w.set(s.id)
-	l := scratch.For(parser.Packet{Type: parser.Connect, Namespace: s.name, Args: s.conn.answer(w.args)})
-	defer l.Free()
-	if err := s.conn.srv.encode(l); err != nil {
-		return false, err
-	}
-	w.clear()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.is(disconnected) || s.conn.queue(l, engineio.SendOptions{Defer: true}) != nil {
-		return false, nil
-	}
-	s.conn.srv.stats.connects.Add(1) // before it can be disconnected
-	s.state.Store(int32(connected))
-	return true, nil
-}
-
-// A connectReply is the payload of an answer to CONNECT: a map because those are encoded without reflection.
-type connectReply struct {
-	reply map[string]string
-	args  Args // reply
-}
-
-var connectReplies scratch.Pool[connectReply]
-
-func (w *connectReply) set(id string) {
-	if w.reply == nil {
-		w.reply = make(map[string]string, 1)
-		w.args = parser.NewArgs(w.reply)
-	}
-	w.reply["sid"] = id
-}
-
-// clear gives w back for another socket, with nothing of this one in it.
-func (w *connectReply) clear() {
-	clear(w.reply)
-	connectReplies.Put(w)
-}
-
-// notifyConnected calls the connection callbacks.
-func (s *Socket) notifyConnected() {
-	runAll(s, s.ns().hooks.load().onConnection, func(h hook[func(*Socket)]) { h.fn(s) })
-}
-
 // notifyAndFree is the last job of each socket. What is deferred runs even if a callback calls runtime.Goexit.
 func (r *runner) notifyAndFree() {
 	s := (*Socket)(r)
 	srv := s.conn.srv
 	defer srv.freeSocket(s)
 	defer s.conn.freeSocket(s)
+	if r := s.recovery(); r != nil {
+		defer r.freed(s)
+	}
 	if !s.has(markWasConnected) {
 		s.leaveRooms()
 		if s.ns() != nil {

@@ -61,6 +61,9 @@ func (s *Socket) emit(name string, args []any, o engineio.SendOptions) error {
 }
 
 func (s *Socket) sendEvent(l *scratch.Packet, o engineio.SendOptions) error {
+	if r := s.recovery(); r != nil && r.sends(s, &l.Packet, o) {
+		return r.emit(s, &l.Packet, o)
+	}
 	if s.is(disconnected) {
 		return ErrDisconnected
 	}

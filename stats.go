@@ -20,6 +20,7 @@ type Stats struct {
 	HandlerErrors uint64                      // that handlers returned, and middleware other than *ConnectError
 	AdapterErrors uint64                      // that adapters reported or returned to the server, and factories
 	Panics        uint64                      // of user code, that were recovered
+	Recovery      RecoveryStats               // of connection state recovery
 	Rejected      map[string]uint64           // engine's and ours, see the Reject constants of both packages
 }
 
@@ -43,10 +44,12 @@ type counters struct {
 	handlerErrors atomic.Uint64
 	adapterErrors atomic.Uint64
 	panics        atomic.Uint64
+	recovered     atomic.Uint64
 
 	mu          sync.Mutex
 	disconnects map[DisconnectReason]uint64
 	rejected    map[string]uint64
+	unrecovered map[RecoveryRefusal]uint64
 }
 
 func (c *counters) reject(label string) {
@@ -67,6 +70,15 @@ func (c *counters) disconnect(why DisconnectReason) {
 	c.disconnects[why]++
 }
 
+func (c *counters) refuseRecovery(why RecoveryRefusal) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.unrecovered == nil {
+		c.unrecovered = make(map[RecoveryRefusal]uint64)
+	}
+	c.unrecovered[why]++
+}
+
 // Stats are the counters at this moment. They are read one after the other while work goes on. The maps hold only
 // what has happened at least once.
 func (s *Server) Stats() Stats {
@@ -84,7 +96,13 @@ func (s *Server) Stats() Stats {
 	c.mu.Lock()
 	st.Disconnects = maps.Clone(c.disconnects)
 	maps.Copy(st.Rejected, c.rejected)
+	st.Recovery = RecoveryStats{Recovered: c.recovered.Load(), Refused: maps.Clone(c.unrecovered)}
 	c.mu.Unlock()
+	for _, n := range srv.all() {
+		if r := n.recovery.Load(); r != nil {
+			r.addStats(&st.Recovery)
+		}
+	}
 	st.Connects = c.connects.Load() // after what is taken off it
 	st.Sockets = int64(st.Connects)
 	for _, n := range st.Disconnects {

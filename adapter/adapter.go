@@ -121,6 +121,10 @@ type Local interface {
 	// AckID returns an id for a packet that several members are to acknowledge. It differs from those that the
 	// members give to packets of their own.
 	AckID() uint64
+	// Place is called once between Encode and the first Member.Deliver, also if there is no member, and never for a
+	// packet that is to be acknowledged: e takes its place among what the namespace sends, which from there to Flush
+	// waits. No lock may be held, and until Flush nothing may be done but call Deliver.
+	Place(e Encoded, to *Target)
 	// Flush is called once after e was delivered to the last member, even if there was none, with no lock held.
 	Flush(e Encoded)
 	// ServerSide hands an event of another node to the namespace's listeners; if wantAck it returns the

@@ -14,6 +14,7 @@ type fakeLocal struct{ e Encoded }
 func (fakeLocal) Name() string                                  { return "/" }
 func (l fakeLocal) Encode(*parser.Packet, int) (Encoded, error) { return l.e, nil }
 func (fakeLocal) AckID() uint64                                 { return 1 << 30 }
+func (fakeLocal) Place(Encoded, *Target)                        {}
 func (fakeLocal) Flush(Encoded)                                 {}
 func (fakeLocal) Report(string, error)                          {}
 func (fakeLocal) Guard(fn func() error, failed func(error))     {}

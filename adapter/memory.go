@@ -174,6 +174,7 @@ func (a *Memory) Broadcast(p *parser.Packet, to Target) error {
 // Deliver is the second half of Broadcast, for adapters that embed Memory: it hands e to the target's members and
 // flushes it.
 func (a *Memory) Deliver(e Encoded, to *Target) {
+	a.ns.Place(e, to)
 	a.each(to, func(m Member) { m.Deliver(e, to) })
 	a.ns.Flush(e)
 }

@@ -150,12 +150,14 @@ func (c *conn) handleConnect(p *parser.Packet) {
 	var reply struct {
 		SID any `json:"sid"`
 		PID any `json:"pid"`
+		Off any `json:"offset"` // of servers of this module
 	}
 	if p.Args.Len() > 0 {
 		_ = p.Args.Decode(0, &reply) // anything but an object has no sid
 	}
 	id, _ := reply.SID.(string)
 	pid, _ := reply.PID.(string)
+	offset, _ := reply.Off.(string)
 
 	m := c.m
 	m.mu.Lock()
@@ -177,8 +179,8 @@ func (c *conn) handleConnect(p *parser.Packet) {
 	}
 	c.takeAnswer(p.Namespace)
 	t := s.attempt
-	st := s.beginEpoch(c, id, pid)
-	track := s.recovery != nil
+	st := s.beginEpoch(c, id, pid, offset)
+	track := s.tracks()
 	m.unlock()
 	c.flush()
 	s.debug("client: connected", "sid", dispatch.Plain(id))
@@ -269,7 +271,7 @@ func (c *conn) handleEvent(p *parser.Packet, size int) {
 		}
 		return
 	}
-	st, track := s.epoch, s.recovery != nil
+	st, track := s.epoch, s.tracks()
 	m.unlock()
 	s.receive(st, p, size, track)
 }

@@ -12,6 +12,9 @@ import (
 // as the last argument.
 type recoveryState struct {
 	pid, offset string
+	// ours says that CONNECT brought an offset, as servers of this module send it: then a string at the end of an event
+	// that wants no acknowledgement is one always, and listeners do not see it.
+	ours bool
 }
 
 // maxOffset is how long a private id or an offset may be, in bytes. Real ones have some twenty. A longer text at the
@@ -20,17 +23,48 @@ const maxOffset = 1024
 
 // startRecovery takes the server's answer. It reports whether the connection before was restored. The Manager's lock is
 // held.
-func (s *Socket) startRecovery(pid string) bool {
+func (s *Socket) startRecovery(pid, offset string) bool {
 	old := s.recovery
 	switch {
 	case pid == "" || len(pid) > maxOffset:
 		s.recovery = nil
 	case old == nil || old.pid != pid:
-		s.recovery = &recoveryState{pid: pid} // the offset was one of another session
+		if len(offset) > maxOffset {
+			offset = ""
+		}
+		s.recovery = &recoveryState{pid, offset, offset != ""} // the offset was one of another session
 	default:
 		return true
 	}
 	return false
+}
+
+// A tracking says what is to be done with the offset at the end of an event.
+type tracking byte
+
+const (
+	trackNot  tracking = iota
+	trackSeen          // listeners see it
+	trackOff           // it is taken off
+)
+
+// tracks is how the events of this moment are to be treated. The Manager's lock is held.
+func (s *Socket) tracks() tracking {
+	switch {
+	case s.recovery == nil:
+		return trackNot
+	case s.recovery.ours:
+		return trackOff
+	}
+	return trackSeen
+}
+
+// withoutOffset is what listeners see of the arguments of an event that wants no acknowledgement.
+func (t tracking) withoutOffset(args Args) Args {
+	if n := args.Len(); t == trackOff && n > 0 && args.Kind(n-1) == parser.KindString {
+		return args.Slice(0, n-1)
+	}
+	return args
 }
 
 // storeOffset remembers the offset of an event, which officially is any last argument that is a string.

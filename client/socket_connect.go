@@ -246,7 +246,7 @@ func (t *attempt) stop() {
 
 // beginEpoch begins an epoch. What was held back is sent before anything new. The count of attempts begins anew, and
 // not with the session: a server that opens sessions and lets nobody in shall see no more than ReconnectionAttempts.
-func (s *Socket) beginEpoch(c *conn, id, pid string) *epoch {
+func (s *Socket) beginEpoch(c *conn, id, pid, offset string) *epoch {
 	s.attempt.stop()
 	s.phase = connected
 	s.failure = nil
@@ -257,7 +257,7 @@ func (s *Socket) beginEpoch(c *conn, id, pid string) *epoch {
 	st := &epoch{s: s, id: id, conn: c}
 	st.ctx, st.cancel = context.WithCancelCause((*contextRoot)(st))
 	s.epoch = st
-	s.recovered = s.startRecovery(pid)
+	s.recovered = s.startRecovery(pid, offset)
 	s.m.attempts = 0
 	s.m.singleAttempt = false
 	s.sendBuffered()

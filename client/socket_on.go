@@ -126,18 +126,22 @@ func (s *Socket) call(fn func()) {
 
 // receive puts an event into the inbox, and waits while that is full. size is that of the packet on the wire; track
 // says whether the event may have an offset. It is called by the reader, with no lock held.
-func (s *Socket) receive(st *epoch, p *parser.Packet, size int, track bool) {
+func (s *Socket) receive(st *epoch, p *parser.Packet, size int, track tracking) {
 	var reply func(args []any) error
+	args := p.Args
 	if p.HasID {
 		id := p.ID
 		reply = func(args []any) error { return st.acknowledge(id, args) }
 	}
-	j := job{epoch: st, event: event.New(p.Name, p.Args, reply)}
+	if !p.HasID {
+		args = track.withoutOffset(args)
+	}
+	j := job{epoch: st, event: event.New(p.Name, args, reply)}
 	size += dispatch.EventCost
 	if !s.inbox.Offer(j, size) && !s.awaitInbox(st, j, size) {
 		return
 	}
-	if track {
+	if track != trackNot && !p.HasID { // the last argument of one that does is the callback
 		s.storeOffset(st, p.Args)
 	}
 }

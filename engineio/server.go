@@ -31,6 +31,7 @@ type Server struct {
 	counters counters
 	pool     *budget.Pool // of what the sessions hold in memory
 	own      own          // what is held of it for none of them
+	hold     serverHold
 	watcher  watcher
 	streams  streamLimits
 	intake   intake
@@ -58,6 +59,7 @@ func NewServer(accept func(s *Socket, r *http.Request) Handler, opts *Options) *
 	s := &Server{accept: accept, options: opts.withDefaults(), start: time.Now(), sockets: index.New((*Socket).ID)}
 	s.pool = budget.New(s.options.MaxMemory, &s.counters.frames.Reading)
 	s.own.Claim = s.pool.Claim()
+	s.hold.claim = s.pool.Claim()
 	s.counters.frames.Grew = s.lookAtMemory
 	s.intake.paced = -intakePace
 	s.streams = streamLimits{

@@ -242,6 +242,7 @@ type encoded struct {
 	shown   string // see show
 	copies  int    // not atomic: the race detector tells when Deliver is not called from one goroutine
 	flushed bool
+	placed  bool
 }
 
 var errEncode = errors.New("adaptertest: cannot encode")
@@ -319,6 +320,14 @@ func (n *node) holds() int {
 }
 
 func (n *node) Sealed(seal.Mark) {}
+
+func (n *node) Place(e adapter.Encoded, _ *adapter.Target) {
+	enc := e.(*encoded)
+	if enc.placed || enc.flushed {
+		panic("adaptertest: placed twice, or late")
+	}
+	enc.placed = true
+}
 
 func (n *node) Flush(e adapter.Encoded) {
 	enc := e.(*encoded)

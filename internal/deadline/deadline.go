@@ -87,6 +87,27 @@ func (l *List[T]) Has(v T) bool {
 	return l.has(v)
 }
 
+// First returns the value whose deadline passes first. It reports false if there is none.
+func (l *List[T]) First() (v T, ok bool) {
+	var none T
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.first, l.first != none
+}
+
+// Stop removes all values; the timer is not needed any more.
+func (l *List[T]) Stop() {
+	var none T
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for l.first != none {
+		l.unlink(l.first)
+	}
+	if l.timer != nil {
+		l.timer.Stop()
+	}
+}
+
 // Advance has all deadlines pass d earlier, and leaves the timer as it is: as if the process had stood still for d when
 // it runs. It is for tests.
 func (l *List[T]) Advance(d time.Duration) {

@@ -62,6 +62,50 @@ func (h History) Replay(bug Bug) ([]Observation, error) {
 	return seen, nil
 }
 
+// Over reports whether nothing more can happen after a history, so that Replay has shown its end as well.
+func (h History) Over() bool {
+	m := newMachine(h.Scenario, 0)
+	for _, v := range h.Moves {
+		m.do(v)
+	}
+	return len(m.moves(nil)) == 0
+}
+
+// RandomHistory is a history of one process, made from a seed. It reports false if it had to end too early.
+func RandomHistory(seed uint64) (h History, whole bool) {
+	h.Scenario = RandomProcess(seed)
+	m := newMachine(h.Scenario, 0)
+	full := m.wander(seed, &h.Moves)
+	return h, !full && m.bad == ""
+}
+
+// An Emit is something that a scenario emits, for those who play histories with real code.
+type Emit struct {
+	Volatile, Ack, Join, Leave, Kick bool // it is an event, if none is set
+	Text                             bool // the last argument is a string
+
+	All            bool // or else:
+	Room, Client   int  // -1 if it is not to a room, to a client
+	Except, Joined int  // the room that is left out, or -1; the room of Join and Leave
+}
+
+// Emit is the emit with a number, from 0.
+func (sc *Scenario) Emit(i int) Emit {
+	e := sc.Emits[i]
+	x := Emit{
+		Volatile: e.kind == kindVolatile, Ack: e.kind == kindAck, Join: e.kind == kindJoin, Leave: e.kind == kindLeave,
+		Kick: e.kind == kindKick, Text: e.text, All: e.to == toAll, Room: -1, Client: -1, Except: int(e.except),
+		Joined: int(e.other),
+	}
+	switch e.to {
+	case toRoom:
+		x.Room = int(e.room)
+	case toSocket:
+		x.Client = int(e.client)
+	}
+	return x
+}
+
 // Tell is the history in words, numbered, up to where the promise is broken, which is the second result.
 func (h History) Tell(bug Bug) (text, broken string) {
 	var b strings.Builder

@@ -4,6 +4,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 )
 
 // large reports whether the larger form is wanted, which takes some minutes and gigabytes (make recovery-model).
@@ -19,14 +20,25 @@ func TestScenarios(t *testing.T) {
 			if sc.Long && testing.Short() {
 				t.Skip("takes half a minute under the race detector")
 			}
-			r := Explore(sc, 0, 100_000_000)
-			t.Logf("%d states, %d moves, %d deep", r.States, r.Moves, r.Depth)
-			if r.Broken != nil {
-				t.Errorf("%v\n%v", r.Broken, r.Broken.History)
-			} else if !r.Complete {
-				t.Error("not all states were visited")
+			if !sc.Large {
+				explore(t, sc)
+				return
+			}
+			for _, part := range sc.Parts() {
+				t.Run(part.choices(), func(t *testing.T) { explore(t, part) })
 			}
 		})
+	}
+}
+
+func explore(t *testing.T, sc *Scenario) {
+	began := time.Now()
+	r := Explore(sc, 0, 150_000_000)
+	t.Logf("%d states, %d moves, %d deep, %v", r.States, r.Moves, r.Depth, time.Since(began).Round(time.Second))
+	if r.Broken != nil {
+		t.Errorf("%v\n%v", r.Broken, r.Broken.History)
+	} else if !r.Complete {
+		t.Error("not all states were visited")
 	}
 }
 

@@ -127,7 +127,7 @@ func (m *machine) connMoves(c *conn, to []Move) []Move {
 		if m.sc.Eager && c.NDown > 0 {
 			add(MoveDeliver, 1)
 		}
-		lossy := m.s.Losses > 0 && c.Phase != phaseDone && c.Client <= m.sc.LastLossy
+		lossy := m.s.Losses > 0 && c.Phase != phaseDone && m.sc.lossy(c.Client)
 		for n := int8(0); n <= c.NDown && (n == 0 || !m.sc.Eager); n++ {
 			if lossy {
 				add(MoveLose, n)

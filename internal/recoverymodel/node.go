@@ -209,6 +209,9 @@ func (m *machine) head(n int8, s *session) (v vec) {
 	v = trimmed[0].max(trimmed[1+maxRooms+s.Pid])
 	for i := range s.Stays[:s.NStays] {
 		y := &s.Stays[i]
+		if m.empty(y) {
+			continue
+		}
 		for o, seq := range trimmed[1+y.Room] {
 			if seq > y.From[o] {
 				v[o] = max(v[o], seq)
@@ -216,6 +219,19 @@ func (m *machine) head(n int8, s *session) (v vec) {
 		}
 	}
 	return v
+}
+
+// empty reports whether no event came between join and leave, which one process sees from its numbers.
+func (m *machine) empty(y *stay) bool {
+	if m.sc.Nodes > 1 || y.Open {
+		return false
+	}
+	for i := range m.s.Events[:m.s.NEvents] {
+		if e := &m.s.Events[i]; e.Kind == kindPlain && y.has(e.Origin, e.Seq) {
+			return false
+		}
+	}
+	return true
 }
 
 // trim drops the oldest entry of a log, and remembers for its target how far that has gone.

@@ -3,6 +3,8 @@ package recoverymodel
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -15,6 +17,7 @@ type Scenario struct {
 	Losses, Deaths, Trims, Expiries int8
 	Refusals, Drains                int8
 	LastLossy                       int8  // clients up to this one may be lost; the others are alike
+	Lossy                           int8  // 1 + the only one of them that may be; 0 is all
 	Dies                            int8  // the node that is killed, or -1 for any
 	Interest                        bool  // the bus brings only what a node has asked for
 	Copies                          bool  // sessions are copied although nobody dies
@@ -213,6 +216,50 @@ var Scenarios = []*Scenario{
 	},
 }
 
+// Parts are scenarios with fewer choices which have all histories of sc between them: each emit is at one node, one
+// node dies, one client is lost. What they have seen need not be kept for the next one. A scenario in which more than
+// one may die or be lost keeps that choice.
+func (sc *Scenario) Parts() []*Scenario {
+	parts := []*Scenario{sc}
+	split := func(n int, fix func(part *Scenario, choice int)) {
+		var next []*Scenario
+		for _, p := range parts {
+			for choice := range n {
+				part := *p
+				part.Emits = slices.Clone(p.Emits)
+				fix(&part, choice)
+				next = append(next, &part)
+			}
+		}
+		parts = next
+	}
+	if sc.Deaths == 1 && sc.Dies < 0 {
+		split(sc.Nodes, func(p *Scenario, n int) { p.Dies = int8(n) })
+	}
+	if sc.Losses == 1 && sc.LastLossy > 0 && sc.Lossy == 0 {
+		split(min(int(sc.LastLossy)+1, sc.Clients), func(p *Scenario, c int) { p.Lossy = int8(1 + c) })
+	}
+	for i, e := range sc.Emits {
+		if e.at < 0 {
+			split(sc.Nodes, func(p *Scenario, n int) { p.Emits[i].at = int8(n) })
+		}
+	}
+	return parts
+}
+
+func (sc *Scenario) lossy(c int8) bool {
+	return c <= sc.LastLossy && (sc.Lossy == 0 || c == sc.Lossy-1)
+}
+
+// choices are what Parts has fixed, in words.
+func (sc *Scenario) choices() string {
+	text := fmt.Sprintf("dies %d, lost %d, emits at", sc.Dies, sc.Lossy-1)
+	for _, e := range sc.Emits {
+		text += fmt.Sprintf(" %d", e.at)
+	}
+	return text
+}
+
 // Find is the scenario of a name: one of Scenarios, or of a random walk.
 func Find(name string) *Scenario {
 	for _, sc := range Scenarios {
@@ -220,18 +267,31 @@ func Find(name string) *Scenario {
 			return sc
 		}
 	}
-	var seed uint64
-	if _, err := fmt.Sscanf(name, "walk-%d", &seed); err != nil || name != fmt.Sprintf("walk-%d", seed) {
-		return nil
+	for _, random := range []func(seed uint64) *Scenario{RandomScenario, RandomProcess} {
+		_, number, _ := strings.Cut(name, "-")
+		if seed, err := strconv.ParseUint(number, 10, 64); err == nil {
+			if sc := random(seed); sc.Name == name {
+				return sc
+			}
+		}
 	}
-	return RandomScenario(seed)
+	return nil
 }
 
 // RandomScenario is a larger scenario than those that can be explored, made from a seed.
 func RandomScenario(seed uint64) *Scenario {
 	rnd := rand.New(rand.NewPCG(seed, 1))
+	return random(fmt.Sprintf("walk-%d", seed), rnd, 1+rnd.IntN(maxNodes))
+}
+
+// RandomProcess is one of those of one process.
+func RandomProcess(seed uint64) *Scenario {
+	return random(fmt.Sprintf("process-%d", seed), rand.New(rand.NewPCG(seed, 2)), 1)
+}
+
+func random(name string, rnd *rand.Rand, nodes int) *Scenario {
 	sc := &Scenario{
-		Name: fmt.Sprintf("walk-%d", seed), Doc: "random", Nodes: 1 + rnd.IntN(maxNodes), Clients: 1 + rnd.IntN(maxClients),
+		Name: name, Doc: "random", Nodes: nodes, Clients: 1 + rnd.IntN(maxClients),
 		Losses: int8(rnd.IntN(4)), LastLossy: maxClients, Dies: -1, Eager: rnd.IntN(2) == 0, Unconnected: rnd.IntN(4) == 0,
 	}
 	for c := range sc.Rooms {

@@ -82,10 +82,11 @@ func (c *config) options(log *slog.Logger) (*socketio.Options, error) {
 	if c.adapter != "memory" {
 		return nil, fmt.Errorf("ADAPTER: %q is not there yet", c.adapter)
 	}
-	if r := c.server.ConnectionStateRecovery; r != nil && string(*r) != "null" && string(*r) != "false" {
-		log.Warn("connectionStateRecovery is not there yet")
-	}
 	cors, err := c.server.CORS.options()
+	if err != nil {
+		return nil, err
+	}
+	recovery, err := c.server.recovery()
 	if err != nil {
 		return nil, err
 	}
@@ -97,8 +98,9 @@ func (c *config) options(log *slog.Logger) (*socketio.Options, error) {
 			AllowEIO3:    c.server.AllowEIO3,
 			JSONP:        true, // as officially
 		},
-		Adapter: c.adapters.keep(adapter.NewMemory),
-		Logger:  log,
+		Adapter:  c.adapters.keep(adapter.NewMemory),
+		Recovery: recovery,
+		Logger:   log,
 	}
 	if c.server.Cookie {
 		opts.Engine.Cookie = &engineio.CookieOptions{}
@@ -129,6 +131,27 @@ func (c *corsOptions) options() (*engineio.CORSOptions, error) {
 		}
 	}
 	return out, nil
+}
+
+// recovery is connectionStateRecovery, by its official names. As officially, middleware is left out unless it is said
+// not to be.
+func (o *serverOptions) recovery() (*socketio.RecoveryOptions, error) {
+	if r := o.ConnectionStateRecovery; r == nil || string(*r) == "null" || string(*r) == "false" {
+		return nil, nil
+	}
+	var in struct {
+		MaxDisconnectionDuration *float64 `json:"maxDisconnectionDuration"` // milliseconds
+		SkipMiddlewares          *bool    `json:"skipMiddlewares"`
+	}
+	if string(*o.ConnectionStateRecovery) != "true" {
+		if err := json.Unmarshal(*o.ConnectionStateRecovery, &in); err != nil {
+			return nil, fmt.Errorf("SIO_OPTIONS: connectionStateRecovery: %w", err)
+		}
+	}
+	return &socketio.RecoveryOptions{
+		MaxDisconnectionDuration: milliseconds(in.MaxDisconnectionDuration),
+		SkipMiddleware:           in.SkipMiddlewares == nil || *in.SkipMiddlewares,
+	}, nil
 }
 
 // milliseconds converts an option; 0 and nothing mean the default.

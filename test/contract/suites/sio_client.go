@@ -19,7 +19,8 @@ func sioClient(log *slog.Logger) process.Service {
 			AllowRequest: holdBack,
 			Logger:       log,
 		},
-		Logger: log,
+		Recovery: &socketio.RecoveryOptions{},
+		Logger:   log,
 	})
 	for _, name := range []string{"/timeout_socket", "/valid", "/asd"} {
 		io.Of(name)
