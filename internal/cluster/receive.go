@@ -92,7 +92,7 @@ func (n *node) event(m *message) error {
 	ok := n.events.add(len(m.Name)+len(m.Args)+64, func() {
 		if n.ctx.Err() == nil {
 			n.ns.Guard(func() error {
-				_, _ = n.ns.ServerSide(n.ctx, m.Name, args, false) // its errors are the listeners', who report them
+				_, _ = n.ns.ServerSide(n.ctx, m.Name, args, false) // its errors are reported where the listeners are
 				return nil
 			}, func(err error) { n.report("serve", err) })
 		}
