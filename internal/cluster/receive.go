@@ -91,7 +91,10 @@ func (n *node) event(m *message) error {
 	}
 	ok := n.events.add(len(m.Name)+len(m.Args)+64, func() {
 		if n.ctx.Err() == nil {
-			_, _ = n.ns.ServerSide(n.ctx, m.Name, args, false) // its errors are the listeners', which are reported there
+			n.ns.Guard(func() error {
+				_, _ = n.ns.ServerSide(n.ctx, m.Name, args, false) // its errors are reported where the listeners are
+				return nil
+			}, func(err error) { n.report("serve", err) })
 		}
 	})
 	if !ok {

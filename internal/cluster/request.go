@@ -24,7 +24,7 @@ type request struct {
 	looked    bool // askStill has seen it; guarded by node.mu
 
 	mu      sync.Mutex
-	waiting map[string]uint64 // nodes, and how many results each has sent
+	waiting map[string]uint64 // nodes, and how many results each has sent; nil when the request has ended
 	results []result          // not yet taken
 	held    int               // bytes of results that were charged to the server, those taken included
 	gone    []string          // nodes whose answers will not come, or not all
@@ -58,11 +58,13 @@ func (n *node) newRequest(self bool) *request {
 // connecting is waited for, like a node, until other nodes can be asked.
 const connecting = ""
 
-// await has r wait for a node.
+// await has r wait for a node, unless r has ended.
 func (r *request) await(node string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.waiting[node] = 0
+	if r.waiting != nil {
+		r.waiting[node] = 0
+	}
 }
 
 // awaitPeers has r wait for all nodes that are known now.
