@@ -7,9 +7,17 @@ const { spawn } = require("node:child_process");
 const net = require("node:net");
 const { createInterface } = require("node:readline");
 
-// {server: [program, ...arguments], ours: whether that is ours, client: 3 or 4, transport: "polling", "websocket" or "upgrade"}
+// {server: [program, ...arguments], ours: whether that is ours, client: 3, 4 or "browser", bundle: of that,
+// groups: only these, transport: "polling", "websocket" or "upgrade"}
 const config = JSON.parse(process.env.SIO_INTEROP);
-const { io } = require(config.client === 3 ? "socket.io-client-3" : "socket.io-client");
+const { io } = config.bundle ? browserClient() : require(config.client === 3 ? "socket.io-client-3" : "socket.io-client");
+
+/** Our bundle for browsers, as a script. */
+function browserClient() {
+  globalThis.WebSocket = require("ws").WebSocket; // older versions of Node have none of their own
+  require("node:vm").runInThisContext(require("node:fs").readFileSync(config.bundle, "utf8"));
+  return globalThis;
+}
 
 // Generous: a test machine may be slow, and a passing scenario never waits for it.
 const limit = 300000;
