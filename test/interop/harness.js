@@ -7,13 +7,22 @@ const { spawn } = require("node:child_process");
 const net = require("node:net");
 const { createInterface } = require("node:readline");
 
-// {server: [program, ...arguments], ours: whether that is ours, package: that of the client, client: its major version,
-// transport: "polling", "base64" or "jsonp", which are ways of polling, "websocket" or "upgrade"}
+// {server: [program, ...arguments], ours: whether that is ours, package: that of the client, client: its major version
+// or "browser", bundle: of that, groups: only these, transport: "polling", "base64" or "jsonp", which are ways of
+// polling, "websocket" or "upgrade"}
 const config = JSON.parse(process.env.SIO_INTEROP);
 const forced = { base64: { forceBase64: true }, jsonp: { forceJSONP: true } }[config.transport] || {};
 if (config.transport === "jsonp") require("./jsonp");
 if (config.transport in { base64: 1, jsonp: 1 }) config.transport = "polling";
-const { io } = [require(config.package)].map((exported) => (exported.io ? exported : { io: exported }))[0];
+const client = config.bundle ? browserClient() : require(config.package);
+const io = client.io || client;
+
+/** Our bundle for browsers, as a script. */
+function browserClient() {
+  globalThis.WebSocket = require("ws").WebSocket; // older versions of Node have none of their own
+  require("node:vm").runInThisContext(require("node:fs").readFileSync(config.bundle, "utf8"));
+  return globalThis;
+}
 
 // Generous: a test machine may be slow, and a passing scenario never waits for it.
 const limit = 300000;

@@ -55,6 +55,20 @@ var (
 	}
 )
 
+// TestRecoveryOfTheBrowserClient runs the scenarios of recovery with our client for browsers.
+func TestRecoveryOfTheBrowserClient(t *testing.T) {
+	node := program.Node(t)
+	for _, transport := range transports {
+		t.Run(transport, func(t *testing.T) {
+			drive(t, node, filepath.Join(program.Root(), "interop", "driver.js"), map[string]any{
+				"server": []string{program.Build(t, contractServer)}, "client": "browser", "ours": true,
+				"bundle": filepath.Join(program.Root(), "..", "browser", "dist", "socket.io.js"),
+				"groups": []string{"recovery"}, "transport": transport,
+			})
+		})
+	}
+}
+
 // drive runs the driver and makes a sub-test of each line it prints.
 func drive(t *testing.T, node, driver string, config map[string]any) {
 	scenarios, done := 0, false

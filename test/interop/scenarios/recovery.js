@@ -105,7 +105,7 @@ for (const [name, lose] of Object.entries(ends)) {
   for (const traffic of [true, false]) {
     module.exports.push({
       title: `three times in a row after a ${name}, ${traffic ? "with" : "without"} traffic`,
-      clients: [4], // those of 3 do not know of it
+      clients: [4, "browser"], // those of 3 do not know of it
       ours: true, // the official server has lost and doubled events, and knows no session without traffic
       body: () => threeTimes(lose, traffic),
     });
