@@ -99,8 +99,8 @@ func unescape(s string) string {
 	return s
 }
 
-// ServeHTTP serves handshakes, polls, posts, preflights and upgrades, and answers 404 to other paths. A CONNECT becomes a
-// session on a stream of bytes if its ResponseWriter is a [StreamAcceptor].
+// ServeHTTP serves handshakes, polls, posts, preflights and upgrades, and answers 404 to other paths. A CONNECT becomes
+// a session on a stream of bytes if its ResponseWriter is a [StreamAcceptor].
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !s.matches(r.URL.Path) {
 		s.counters.reject(RejectPath)

@@ -26,7 +26,7 @@ import (
 type Dialer struct {
 	TLSConfig *tls.Config // it is not changed; default: certificates are checked against the system's
 
-	// CertificateHashes are those of the only certificates that are taken, whoever has signed them, as long as they are
+	// CertificateHashes are those of the only certificates that are taken, signed by anybody, as long as they are
 	// valid: what serverCertificateHashes is in a browser. See [CertificateHash].
 	CertificateHashes [][sha256.Size]byte
 }

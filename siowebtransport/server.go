@@ -41,7 +41,7 @@ type Server struct {
 	MaxHeaderBytes int           // of a request; default 32 KiB
 	MaxUnread      int           // bytes of a connection that have come and are not read yet; default 128 KiB
 	IdleTimeout    time.Duration // for a connection without a request and a session; default 30 s
-	Logger         *slog.Logger  // default: discard
+	Logger         *slog.Logger  // default: slog.Default, of which it gets warnings and errors only
 
 	once       sync.Once
 	wt         *webtransport.Server
@@ -73,7 +73,7 @@ func (s *Server) init() {
 	s.once.Do(func() {
 		log := s.Logger
 		if log == nil {
-			log = slog.New(slog.DiscardHandler)
+			log = slog.New(quiet{slog.Default().Handler()})
 		}
 		s.wt = &webtransport.Server{
 			H3: &http3.Server{
@@ -84,6 +84,14 @@ func (s *Server) init() {
 		}
 		s.listeners = map[*listener]struct{}{}
 	})
+}
+
+// quiet is a handler without what is said of every connection and request.
+type quiet struct{ slog.Handler }
+
+// Enabled reports whether something is a warning, or worse.
+func (q quiet) Enabled(ctx context.Context, level slog.Level) bool {
+	return level >= slog.LevelWarn && q.Handler.Enabled(ctx, level)
 }
 
 // ListenAndServe listens on Addr, and serves until Shutdown or Close. It always returns an error, after these
@@ -148,7 +156,7 @@ func (s *Server) serveOn(packets net.PacketConn, config *tls.Config) error {
 				l.close()
 				return fmt.Errorf("siowebtransport: %w", err)
 			}
-			return http.ErrServerClosed // who closed it sees to the rest
+			return http.ErrServerClosed // Close, or Shutdown, sees to the rest
 		}
 		connOf(qc.Context()).established(qc)
 		go s.serveConn(qc) // owned by the connection, ends with it and its handlers; it is none once the server is closed
@@ -200,7 +208,7 @@ func (s *Server) serveConn(qc *quic.Conn) {
 }
 
 // Shutdown lets no new connection and no new request in, and waits until no session and no request is left or ctx is
-// done; then it does what Close does, and returns ctx.Err() if that was why. It ends no session: shut down the
+// done; then it does what Close does, and returns an error that matches ctx.Err(). It ends no session: shut down the
 // socketio.Server first. It may be called more than once.
 func (s *Server) Shutdown(ctx context.Context) error {
 	var idle chan struct{}

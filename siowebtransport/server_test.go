@@ -152,7 +152,8 @@ func TestRefusals(t *testing.T) {
 		reject string
 	}{
 		{name: "origin", header: http.Header{"Origin": {"https://evil.example"}}, status: 403, reject: engineio.RejectOrigin},
-		{name: "another origin", engine: engineio.Options{CORS: &engineio.CORSOptions{Origins: []string{"https://a.example"}}},
+		{name: "another origin",
+			engine: engineio.Options{CORS: &engineio.CORSOptions{Origins: []string{"https://a.example"}}},
 			header: http.Header{"Origin": {"https://b.example"}}, status: 403, reject: engineio.RejectOrigin},
 		{name: "transport", engine: engineio.Options{Transports: []string{"polling", "websocket"}}, status: 400,
 			reject: engineio.RejectTransport},

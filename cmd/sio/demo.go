@@ -154,7 +154,8 @@ func printAddresses(w io.Writer, name string, ports *ports, addr string) {
 		}
 	}
 	if hash := ports.certificateHash(); hash != nil {
-		fmt.Fprintf(w, "\nWebTransport is at https://%s, by UDP. SHA-256 of its certificate, for serverCertificateHashes:\n\n  %s\n",
+		fmt.Fprintf(w, "\nWebTransport is at https://%s, by UDP. "+
+			"SHA-256 of its certificate, for serverCertificateHashes:\n\n  %s\n",
 			net.JoinHostPort(host, port), base64.StdEncoding.EncodeToString(hash))
 	}
 	fmt.Fprint(w, "\nOpen it in two browser windows. Ctrl-C stops it.\n")

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"strconv"
 	"syscall"
 
@@ -30,6 +31,7 @@ func openPorts(ctx context.Context, addr string, port int, webTransport bool) (*
 	if !webTransport {
 		return at, nil
 	}
+	os.Setenv("QUIC_GO_DISABLE_RECEIVE_BUFFER_WARNING", "true") // a demo needs no large buffers of UDP
 	cert, err := siowebtransport.NewCertificate()
 	if err != nil {
 		at.close()

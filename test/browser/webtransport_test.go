@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -29,6 +30,7 @@ import (
 type transportSite struct {
 	t      *testing.T
 	client string
+	allow  func(r *http.Request) error
 	page   func(io *socketio.Server, certificate []byte) http.Handler
 	addr   string
 	cert   tls.Certificate
@@ -54,7 +56,7 @@ func newTransportSite(
 	}
 	hash := siowebtransport.CertificateHash(cert)
 	s := &transportSite{
-		t: t, client: client, page: page, addr: "127.0.0.1:0", cert: cert,
+		t: t, client: client, page: page, allow: func(*http.Request) error { return nil }, addr: "127.0.0.1:0", cert: cert,
 		hash: base64.StdEncoding.EncodeToString(hash[:]),
 	}
 	s.start()
@@ -90,7 +92,10 @@ func (s *transportSite) start() {
 	ln, packets := s.listen()
 	s.addr = ln.Addr().String()
 	s.io = socketio.NewServer(&socketio.Options{
-		Engine: engineio.Options{Transports: []string{"polling", "websocket", "webtransport"}},
+		Engine: engineio.Options{
+			Transports:   []string{"polling", "websocket", "webtransport"},
+			AllowRequest: func(r *http.Request) error { return s.allow(r) },
+		},
 	})
 	mux := http.NewServeMux()
 	mux.Handle("/socket.io/", s.io)
@@ -224,6 +229,27 @@ func testWebTransport(t *testing.T, browser context.Context, client string) {
 	}
 }
 
+// TestWebTransportIsRefused: a page is told at once, and does not wait until its time for connecting is over.
+func TestWebTransportIsRefused(t *testing.T) {
+	browser := chromium(t)
+	s := newTransportSite(t, clients[1].file, transportPage)
+	var asked atomic.Pointer[http.Request]
+	s.allow = func(r *http.Request) error {
+		asked.Store(r)
+		return &engineio.RequestError{Message: "not you"}
+	}
+	p := newPage(t, browser, "refused", "http://"+s.addr+"/")
+	p.do(chromedp.Evaluate[chromedp.Void](fmt.Sprintf(`start(["webtransport"], %q, { timeout: 1e8 })`, s.hash)))
+	p.until(`seen.filter((what) => what === "error webtransport error").length > 1`)
+	r := asked.Load()
+	if origin := r.Header.Get("Origin"); origin != "http://"+s.addr || r.Method != http.MethodConnect {
+		t.Errorf("it was asked about %s of %s, %s", r.Method, origin, r.RemoteAddr)
+	}
+	if n := s.io.Engine().Stats().Opened; n != 0 {
+		t.Errorf("%d sessions", n)
+	}
+}
+
 // waitForSessions waits until the server has that many, which nothing tells of.
 func waitForSessions(t *testing.T, io *socketio.Server, want int64) {
 	t.Helper()
@@ -250,7 +276,7 @@ func TestChatByWebTransport(t *testing.T) {
 			}
 			s := newTransportSite(t, client.file, chat.NewTrusting)
 			p := enter(t, browser, "http://"+s.addr+"/", "Ann")
-			p.until(`document.getElementById("me-state").textContent === "Online by WebTransport"`)
+			p.until(`document.getElementById("me-state").textContent === "Online, WebTransport"`)
 			p.say("hello by UDP")
 			p.sees("hello by UDP")
 			if file := os.Getenv("SIO_SCREENSHOT"); file != "" {

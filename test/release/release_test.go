@@ -87,9 +87,11 @@ func TestDryRunChangesNothing(t *testing.T) {
 	}
 	for _, want := range []string{
 		"commit ", "all: release v0.1.0",
-		"tag    v0.1.0   for module.example/library", "tag    cmd/sio/v0.1.0   for module.example/library/cmd/sio",
+		"tag    v0.1.0   for module.example/library",
+		"tag    cmd/sio/v0.1.0   for module.example/library/cmd/sio",
 		"tag    siowebtransport/v0.1.0   for module.example/library/siowebtransport",
-		"-replace module.example/library => ../../", "+require module.example/library/siowebtransport v0.1.0", "+require module.example/library v0.1.0",
+		"-replace module.example/library => ../../",
+		"+require module.example/library/siowebtransport v0.1.0", "+require module.example/library v0.1.0",
 		"+module.example/library v0.1.0 h1:", "reserved for examples",
 	} {
 		if !strings.Contains(out.String(), want) {
@@ -271,7 +273,8 @@ func small(t *testing.T) *source {
 		s.write(dir+"/main.go", "package main\n\nimport _ \"module.example/library\"\n\nfunc main() {}\n")
 	}
 	s.write("cmd/sio/go.mod", "module module.example/library/cmd/sio\n\ngo 1.26.0\n\n"+
-		"replace module.example/library => ../../\nreplace module.example/library/siowebtransport => ../../siowebtransport\n\n"+
+		"replace module.example/library => ../../\n"+
+		"replace module.example/library/siowebtransport => ../../siowebtransport\n\n"+
 		"require module.example/library v0.0.0-00010101000000-000000000000\n"+
 		"require module.example/library/siowebtransport v0.0.0-00010101000000-000000000000\n")
 	s.commit("all: begin")

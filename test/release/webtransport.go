@@ -13,8 +13,17 @@ func (u *user) useWebTransport() error {
 	if _, err := u.run("webtransport", "go", "mod", "init", "module.example/webtransport"); err != nil {
 		return err
 	}
-	program := "package main\n\nimport wt \"" + m.path + "\"\n\nfunc main() {\n\tif _, err := wt.NewCertificate(); err == nil {\n" +
-		"\t\tprintln(\"minted\")\n\t}\n\t_ = wt.Server{}\n\t_ = wt.Dialer{}\n}\n"
+	program := fmt.Sprintf(`package main
+
+import wt %q
+
+func main() {
+	if _, err := wt.NewCertificate(); err != nil {
+		panic(err)
+	}
+	_, _ = new(wt.Server), new(wt.Dialer)
+}
+`, m.path)
 	if err := os.WriteFile(filepath.Join(u.dir, "webtransport", "main.go"), []byte(program), 0o644); err != nil {
 		return err
 	}
