@@ -227,7 +227,7 @@ func (l *streamLink) closeAfterWrite() {
 		return
 	}
 	owed := l.owed
-	l.owed, l.busy = nil, true
+	l.owed, l.busy = nil, len(owed) > 0 // or Close would be told not to wait
 	l.mu.Unlock()
 	if len(owed) > 0 {
 		l.writeOut(owed, nil)
