@@ -84,7 +84,11 @@ func (d *clientDialer) stream(ctx context.Context, sid string) (link, error) {
 	if err == nil && rwc == nil {
 		err = errNoStream
 	}
-	if err != nil {
+	var refused *ClientError
+	switch {
+	case errors.As(err, &refused):
+		return nil, refused
+	case err != nil:
 		return nil, linkError(kindStream, causeOf(ctx, err))
 	}
 	l := newStreamLink(rwc, &streamLimits{

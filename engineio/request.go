@@ -90,16 +90,16 @@ func unescape(s string) string {
 	return s
 }
 
-// ServeHTTP serves handshakes, polls, posts, preflights and upgrades, and answers 404 to other paths.
+// ServeHTTP serves handshakes, polls, posts, preflights and upgrades, and answers 404 to other paths. A CONNECT becomes
+// a session on a stream of bytes if its ResponseWriter is a [StreamAcceptor].
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !s.matches(r.URL.Path) {
 		s.counters.reject(RejectPath)
 		s.explainPath(w, r)
 		return
 	}
-	if r.Method == http.MethodConnect { // WebSocket over HTTP/2 (RFC 8441)
-		s.counters.reject(RejectConnect)
-		answerEmpty(w, http.StatusNotImplemented)
+	if r.Method == http.MethodConnect {
+		s.serveConnect(w, r)
 		return
 	}
 	if s.options.CORS != nil {

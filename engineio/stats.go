@@ -29,7 +29,7 @@ type Stats struct {
 const (
 	RejectPath              = "path"               // 404: another path
 	RejectMethod            = "method"             // 405: another method than GET, POST or OPTIONS for a session
-	RejectConnect           = "connect"            // 501: CONNECT, extended (RFC 8441) or not
+	RejectConnect           = "connect"            // 501: a CONNECT that is none of WebTransport
 	RejectTransport         = "transport"          // 400 code 0
 	RejectOriginSyntax      = "origin_syntax"      // 400 code 3: control bytes in Origin
 	RejectSession           = "session"            // 400 code 1: no such session

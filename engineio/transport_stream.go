@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 
 	"sio.example/socketio/engineio/packet"
 	"sio.example/socketio/internal/bufpool"
@@ -32,7 +33,7 @@ import (
 // accepted to be sent; the stream says no more about it, as officially.
 //
 // Clients are told of this transport by "webtransport" in Options.Transports, or know of it by themselves. To open the
-// listener, and to answer CONNECT, is the caller's.
+// listener is the caller's; a CONNECT that comes to [Server.ServeHTTP] is answered there (see [StreamAcceptor]).
 func (s *Server) ServeStream(ctx context.Context, rwc io.ReadWriteCloser, r *http.Request) error {
 	if r == nil {
 		r = (&http.Request{
@@ -54,6 +55,77 @@ func (s *Server) ServeStream(ctx context.Context, rwc io.ReadWriteCloser, r *htt
 		l.close(websocket.ProtocolError, "")
 	}
 	return err
+}
+
+// A StreamAcceptor is the http.ResponseWriter of a CONNECT that can become a stream of bytes, as that of WebTransport
+// can: the module siowebtransport has one. [Server.ServeHTTP] looks for it also below what has a method Unwrap, so a
+// CONNECT passes through middleware as other requests do, and what that adds to the header is in the answer.
+type StreamAcceptor interface {
+	http.ResponseWriter
+
+	// AcceptStream answers with success, and returns a stream for [Server.ServeStream]. It does not wait until the peer
+	// has opened one: Read does. After an error the answer is still to be written, if there can be one.
+	AcceptStream() (io.ReadWriteCloser, error)
+}
+
+// streamAcceptor finds one below what middleware has made of it, as http.ResponseController does. It may be nil.
+func streamAcceptor(w http.ResponseWriter) StreamAcceptor {
+	for {
+		switch t := w.(type) {
+		case StreamAcceptor:
+			return t
+		case interface{ Unwrap() http.ResponseWriter }:
+			w = t.Unwrap()
+		default:
+			return nil
+		}
+	}
+}
+
+// serveConnect makes a stream of a CONNECT. What can be decided before the peer has said whether it wants a new session
+// is decided here, where there is an answer: to the official client a stream that ends is no reason to give up.
+func (s *Server) serveConnect(w http.ResponseWriter, r *http.Request) {
+	a := streamAcceptor(w)
+	if a == nil { // a proxy's CONNECT, or WebSocket over HTTP/2 (RFC 8441)
+		s.counters.reject(RejectConnect)
+		answerEmpty(w, http.StatusNotImplemented)
+		return
+	}
+	if e := s.checkConnect(r); e != nil {
+		s.explain(r, &query{transport: transportStream}, e)
+		s.refuse(w, r, false, e)
+		return
+	}
+	rwc, err := a.AcceptStream()
+	if err != nil {
+		s.options.Logger.Debug("engineio: stream: not accepted", "error", err)
+		s.refuse(w, r, false, errHandshake)
+		return
+	}
+	r = r.WithContext(context.WithoutCancel(r.Context())) // the stream's end says more
+	go func() {                                           // owned by the stream, ends with it
+		if err := s.ServeStream(context.Background(), rwc, r); err != nil {
+			s.options.Logger.Debug("engineio: stream: no session", "error", err)
+		}
+	}()
+}
+
+// checkConnect is why a CONNECT must not become a stream, or nil.
+func (s *Server) checkConnect(r *http.Request) *refusal {
+	s.mu.RLock()
+	closed := s.closed
+	s.mu.RUnlock()
+	switch {
+	case !slices.Contains(s.options.Transports, transportStream):
+		return errTransport
+	case !validOrigin(r.Header["Origin"]):
+		return errOriginSyntax
+	case !s.originAllowed(r):
+		return errOrigin
+	case closed:
+		return errShutdown
+	}
+	return nil
 }
 
 // streamHandshakeBytes is as much as the first packet of a stream may have: an id.

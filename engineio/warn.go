@@ -41,7 +41,11 @@ func (s *Server) explain(r *http.Request, q *query, e *refusal) {
 	host, origin := journal.Plain(r.Host), journal.Plain(r.Header.Get("Origin"))
 	switch e {
 	case errOrigin:
-		s.warn("origin "+origin+" "+host, "engineio: WebSocket of another origin refused",
+		kind := "WebSocket"
+		if q != nil && q.transport == transportStream {
+			kind = "WebTransport"
+		}
+		s.warn("origin "+origin+" "+host, "engineio: "+kind+" of another origin refused",
 			"origin", origin, "host", host, "cure", cureOrigin)
 	case errNoUpgrade, errNoUpgradeOfSession:
 		s.warn("upgrade "+host, "engineio: transport=websocket without an Upgrade header: does a proxy not pass it on?",
@@ -50,7 +54,8 @@ func (s *Server) explain(r *http.Request, q *query, e *refusal) {
 		s.warn("method "+r.Method, "engineio: handshake with another method than GET refused",
 			"method", journal.Plain(r.Method), "host", host, "origin", origin, "cure", cureMethod)
 	case errTransport:
-		if t := q.transport; t == transportPolling || t == transportWebSocket {
+		t := q.transport
+		if t == transportPolling || t == transportWebSocket || t == transportStream && r.Method == http.MethodConnect {
 			s.warn("transport "+t, "engineio: transport that is not enabled refused",
 				"transport", t, "host", host, "origin", origin, "cure", "list it in Options.Engine.Transports")
 		}
