@@ -1,6 +1,6 @@
 # Thin on purpose: what takes more than a line is in scripts/.
 
-MODULES = ./... ./bench/... ./cmd/sio/... ./test/...
+MODULES = ./... ./bench/... ./cmd/sio/... ./siowebtransport/... ./test/...
 
 .PHONY: all build vet lint check test fuzz bench bench-check bench-million bench-hostile micro api recovery-model rename-check clean
 
@@ -18,7 +18,7 @@ lint:
 
 # What needs nothing but Go, quickly.
 check:
-	go test -short -race ./... ./cmd/sio/...
+	go test -short -race ./... ./cmd/sio/... ./siowebtransport/...
 
 # Everything, in all modules and languages. Installs what is missing; see CONTRIBUTING.md.
 test:
