@@ -16,9 +16,13 @@ import (
 
 // New registers the chat's namespace on io and returns the handler of its page, which expects io at /socket.io/ of the
 // same origin. Mount it anywhere: the page's own links are relative.
-func New(io *socketio.Server) http.Handler {
+func New(io *socketio.Server) http.Handler { return NewTrusting(io, nil) }
+
+// NewTrusting is New with a page that trusts a certificate for WebTransport by its SHA-256 hash, since nobody has
+// signed it.
+func NewTrusting(io *socketio.Server, certificate []byte) http.Handler {
 	register(io.Of(Namespace), newHub(limits{}, audience(io.Of(Namespace))))
-	return static()
+	return static(certificate)
 }
 
 // audience returns how the hub reaches the sockets of ns.

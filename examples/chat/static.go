@@ -28,8 +28,8 @@ type asset struct {
 }
 
 // static returns the handler of the page: the embedded files, each with an ETag by which a browser finds out cheaply
-// that its copy is still good.
-func static() http.Handler {
+// that its copy is still good. The page has the hash of a certificate.
+func static(certificate []byte) http.Handler {
 	assets := map[string]asset{}
 	entries, err := files.ReadDir("static")
 	if err != nil {
@@ -39,6 +39,10 @@ func static() http.Handler {
 		data, err := files.ReadFile("static/" + e.Name())
 		if err != nil {
 			panic(err)
+		}
+		if e.Name() == "index.html" {
+			hash := base64.StdEncoding.EncodeToString(certificate)
+			data = bytes.Replace(data, []byte(`data-certificate=""`), []byte(`data-certificate="`+hash+`"`), 1)
 		}
 		sum := sha256.Sum256(data)
 		assets[e.Name()] = asset{

@@ -30,7 +30,7 @@ func body(t *testing.T, r *http.Response) string {
 }
 
 func TestStatic(t *testing.T) {
-	h := static()
+	h := static(nil)
 	for path, kind := range map[string]string{
 		"/":           "text/html; charset=utf-8",
 		"/index.html": "text/html; charset=utf-8",
@@ -88,7 +88,7 @@ func TestStatic(t *testing.T) {
 // The page asks for nothing but its own files and the client of the server, and has no inline script or style, which
 // the policy would forbid.
 func TestPageIsSelfContained(t *testing.T) {
-	h := static()
+	h := static(nil)
 	page := body(t, get(t, h, "GET", "/"))
 	for _, m := range regexp.MustCompile(`(?:src|href)="([^"]*)"`).FindAllStringSubmatch(page, -1) {
 		if m[1] == "/socket.io/socket.io.js" {

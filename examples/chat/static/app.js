@@ -589,7 +589,8 @@ let backTimer = 0;
 
 // paintStatus shows how the connection is doing: "online", "connecting", "offline", or "refused" with a reason.
 function paintStatus(status, detail) {
-  $("me-state").textContent = { online: "Online", connecting: "Connecting…", offline: "Offline", refused: "Refused" }[status];
+  const online = `Online, ${{ polling: "polling", websocket: "WebSocket", webtransport: "WebTransport" }[link.transport]}`;
+  $("me-state").textContent = { online, connecting: "Connecting…", offline: "Offline", refused: "Refused" }[status];
   $("me-state").dataset.status = status;
   $("chat").classList.toggle("offline", status !== "online");
   if (!state.inside) {
