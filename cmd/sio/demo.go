@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"flag"
 	"fmt"
@@ -13,16 +14,17 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"sio.example/socketio"
+	"sio.example/socketio/engineio"
 	"sio.example/socketio/examples/chat"
 )
 
-// demos are the importable demos: each adds itself to a server and returns its page.
-var demos = map[string]func(io *socketio.Server) http.Handler{
-	"chat": chat.New,
+// demos are the importable demos: each adds itself to a server and returns its page, which trusts a certificate with
+// that hash, if there is one.
+var demos = map[string]func(io *socketio.Server, certificate []byte) http.Handler{
+	"chat": chat.NewTrusting,
 }
 
 const demoUsage = `Usage: sio demo [chat] [flags]
@@ -33,6 +35,7 @@ phone: with --addr 0.0.0.0 other machines can reach it. Ctrl-C ends the demo.
   sio demo
   sio demo chat --port 8080
   sio demo chat --addr 0.0.0.0
+  sio demo --webtransport
 `
 
 // defaultPort is where the page is, unless something else is there already: then a free port is taken.
@@ -47,6 +50,8 @@ func runDemo(ctx context.Context, args []string, std stdio) error {
 	addr := fs.String("addr", "localhost", "`ADDR` to listen on; 0.0.0.0 is all of this machine's (default localhost)")
 	port := fs.Int("port", -1,
 		fmt.Sprintf("`PORT` to listen on; 0 is any free one (default %d, or a free one)", defaultPort))
+	webTransport := fs.Bool("webtransport", false,
+		"serve WebTransport, too, at the port of the same number of UDP, with a certificate of its own")
 	verbose := fs.Bool("verbose", false, "log what happens")
 	rest, done, err := parseFlags(fs, args, std.out, demoUsage)
 	if err != nil || done {
@@ -66,7 +71,7 @@ func runDemo(ctx context.Context, args []string, std stdio) error {
 		return usagef("demo", "there is no port %d", *port)
 	}
 
-	lns, err := listen(ctx, *addr, *port)
+	at, err := openPorts(ctx, *addr, *port, *webTransport)
 	if err != nil {
 		return err
 	}
@@ -74,72 +79,35 @@ func runDemo(ctx context.Context, args []string, std stdio) error {
 	if *verbose {
 		log = slog.New(slog.NewTextHandler(std.err, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}
-	printAddresses(std.out, name, lns[0].Addr().(*net.TCPAddr), *addr)
-	return serve(ctx, lns, demo, log, std)
+	printAddresses(std.out, name, at, *addr)
+	return serve(ctx, at, demo, log, std)
 }
 
-// listen opens the port. A negative port is the default one, or a free one if that is taken.
-func listen(ctx context.Context, addr string, port int) ([]net.Listener, error) {
-	if port >= 0 {
-		return listenPort(ctx, addr, port)
-	}
-	lns, err := listenPort(ctx, addr, defaultPort)
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return listenPort(ctx, addr, 0)
-	}
-	return lns, err
-}
-
-// listenPort opens one port. The name localhost has two addresses, and browsers try one of them first: without both,
-// the page could be that of another server, which has the other address.
-func listenPort(ctx context.Context, addr string, port int) ([]net.Listener, error) {
-	var lc net.ListenConfig
-	if addr != "localhost" {
-		ln, err := lc.Listen(ctx, "tcp", net.JoinHostPort(addr, strconv.Itoa(port)))
-		return []net.Listener{ln}, err
-	}
-	var err error
-	for range 10 { // a port that is free on one address need not be free on the other
-		var v4, v6 net.Listener
-		if v4, err = lc.Listen(ctx, "tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err != nil {
-			return nil, err
-		}
-		at := strconv.Itoa(v4.Addr().(*net.TCPAddr).Port)
-		if v6, err = lc.Listen(ctx, "tcp6", net.JoinHostPort("::1", at)); err == nil {
-			return []net.Listener{v4, v6}, nil
-		}
-		if !errors.Is(err, syscall.EADDRINUSE) {
-			return []net.Listener{v4}, nil // a machine without IPv6
-		}
-		v4.Close()
-		if port != 0 {
-			break
-		}
-	}
-	return nil, err
-}
-
-// serve runs the demo on lns until ctx is done, and returns when nothing of it is left.
+// serve runs the demo on its ports until ctx is done, and returns when nothing of it is left.
 func serve(
-	ctx context.Context, lns []net.Listener, demo func(*socketio.Server) http.Handler, log *slog.Logger, std stdio,
+	ctx context.Context, at *ports, demo func(*socketio.Server, []byte) http.Handler, log *slog.Logger, std stdio,
 ) error {
-	io := socketio.NewServer(&socketio.Options{Logger: log})
+	io := socketio.NewServer(&socketio.Options{Logger: log, Engine: engineio.Options{Transports: at.transports()}})
 	mux := http.NewServeMux()
 	mux.Handle("/socket.io/", io)
-	mux.Handle("/", demo(io))
+	mux.Handle("/", demo(io, at.certificateHash()))
 	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
 	if log != nil {
 		srv.ErrorLog = slog.NewLogLogger(log.Handler(), slog.LevelWarn)
 	} else {
 		srv.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, 0)
 	}
+	wt := at.webTransport(mux, log)
 
-	failed := make(chan error, len(lns))
-	for _, ln := range lns {
+	running := len(at.tcp) + len(at.udp)
+	failed := make(chan error, running)
+	for _, ln := range at.tcp {
 		go func() { failed <- srv.Serve(ln) }() // owned by serve, ends when srv is shut down, and is waited for below
 	}
+	for _, packets := range at.udp {
+		go func() { failed <- wt.Serve(packets) }() // likewise, with wt
+	}
 	var err error
-	running := len(lns)
 	select {
 	case err = <-failed:
 		running--
@@ -151,6 +119,7 @@ func serve(
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTime)
 	defer cancel()
 	ioErr := inTime(io.Shutdown(end))
+	wtErr := inTime(wt.Shutdown(end))
 	srvErr := srv.Shutdown(end)
 	if srvErr != nil {
 		srv.Close()
@@ -159,7 +128,7 @@ func serve(
 	for range running {
 		<-failed // http.ErrServerClosed
 	}
-	return errors.Join(err, ioErr, srvErr)
+	return errors.Join(err, ioErr, wtErr, srvErr)
 }
 
 // inTime takes away the error that some client was too slow to say goodbye: it was cut off, and that is all.
@@ -171,7 +140,8 @@ func inTime(err error) error {
 }
 
 // printAddresses tells where the page is.
-func printAddresses(w io.Writer, name string, at *net.TCPAddr, addr string) {
+func printAddresses(w io.Writer, name string, ports *ports, addr string) {
+	at := ports.tcp[0].Addr().(*net.TCPAddr)
 	host := addr
 	if addr == "" || at.IP.IsLoopback() || at.IP.IsUnspecified() {
 		host = "localhost"
@@ -182,6 +152,11 @@ func printAddresses(w io.Writer, name string, at *net.TCPAddr, addr string) {
 		for _, ip := range machineAddresses() {
 			fmt.Fprintf(w, "  http://%s\n", net.JoinHostPort(ip, port))
 		}
+	}
+	if hash := ports.certificateHash(); hash != nil {
+		fmt.Fprintf(w, "\nWebTransport is at https://%s, by UDP. "+
+			"SHA-256 of its certificate, for serverCertificateHashes:\n\n  %s\n",
+			net.JoinHostPort(host, port), base64.StdEncoding.EncodeToString(hash))
 	}
 	fmt.Fprint(w, "\nOpen it in two browser windows. Ctrl-C stops it.\n")
 }
