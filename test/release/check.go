@@ -16,9 +16,9 @@ import (
 	"golang.org/x/mod/semver"
 )
 
-// released are the folders of the modules that others can get: the library, and the program. A module comes after
-// those of ours that it requires, since it names their hashes.
-var released = []string{".", "cmd/sio"}
+// released are the folders of the modules that others can get: the library, its WebTransport, and the program. A module
+// comes after those of ours that it requires, since it names their hashes.
+var released = []string{".", "siowebtransport", "cmd/sio"}
 
 // unreleased are the folders of those that nobody gets: they are used in a checkout, where go.work and their
 // replace directives join them.

@@ -37,7 +37,7 @@ func TestRelease(t *testing.T) {
 	out := src.release("-act", version)
 	for _, want := range []string{
 		"-replace ", "tried: go get ", "tried: go install ", "tried: go build ",
-		"git push --atomic origin main " + version + " cmd/sio/" + version,
+		"git push --atomic origin main " + version + " siowebtransport/" + version + " cmd/sio/" + version,
 	} {
 		if !strings.Contains(out, want) {
 			t.Errorf("it did not say %q:\n%s", want, out)
@@ -47,20 +47,22 @@ func TestRelease(t *testing.T) {
 		t.Errorf("afterwards there is something to commit:\n%s", got)
 	}
 	src.git("diff", "--exit-code", before, "HEAD")
-	got := src.git("rev-parse", version+"^{commit}", "cmd/sio/"+version+"^{commit}", "HEAD~1")
+	got := src.git("rev-parse", version+"^{commit}", "siowebtransport/"+version+"^{commit}",
+		"cmd/sio/"+version+"^{commit}", "HEAD~1")
 	if len(unique(got)) != 1 {
 		t.Errorf("the tags and the commit before the last are\n%s", got)
 	}
 	if got := src.git("rev-parse", "HEAD~2"); got != before {
 		t.Errorf("the release is two commits above %s, not above the one it is made of", got)
 	}
-	gomod := "cmd/sio/go.mod"
-	f, err := modfile.Parse(gomod, []byte(src.git("show", version+":"+gomod)), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(f.Replace) != 0 || f.Require[len(f.Require)-1].Mod.Version == "" {
-		t.Errorf("in the release %s is\n%s", gomod, src.git("show", version+":"+gomod))
+	for _, gomod := range []string{"siowebtransport/go.mod", "cmd/sio/go.mod"} {
+		f, err := modfile.Parse(gomod, []byte(src.git("show", version+":"+gomod)), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(f.Replace) != 0 || f.Require[len(f.Require)-1].Mod.Version == "" {
+			t.Errorf("in the release %s is\n%s", gomod, src.git("show", version+":"+gomod))
+		}
 	}
 	if out := src.release("-act", version); !strings.Contains(out, "released here already") {
 		t.Errorf("once more says:\n%s", out)
@@ -85,8 +87,11 @@ func TestDryRunChangesNothing(t *testing.T) {
 	}
 	for _, want := range []string{
 		"commit ", "all: release v0.1.0",
-		"tag    v0.1.0   for module.example/library", "tag    cmd/sio/v0.1.0   for module.example/library/cmd/sio",
-		"-replace module.example/library => ../../", "+require module.example/library v0.1.0",
+		"tag    v0.1.0   for module.example/library",
+		"tag    cmd/sio/v0.1.0   for module.example/library/cmd/sio",
+		"tag    siowebtransport/v0.1.0   for module.example/library/siowebtransport",
+		"-replace module.example/library => ../../",
+		"+require module.example/library/siowebtransport v0.1.0", "+require module.example/library v0.1.0",
 		"+module.example/library v0.1.0 h1:", "reserved for examples",
 	} {
 		if !strings.Contains(out.String(), want) {
@@ -156,13 +161,14 @@ func TestRefused(t *testing.T) {
 		},
 		"one tag": {
 			change: func(s *source) { s.git("tag", "v0.1.0") },
-			want:   "half a release: there is a tag v0.1.0, and none cmd/sio/v0.1.0",
+			want:   "half a release: there is a tag v0.1.0, and none siowebtransport/v0.1.0, cmd/sio/v0.1.0",
 		},
 		"tags apart": {
 			change: func(s *source) {
 				s.git("tag", "v0.1.0")
 				s.write("more.txt", "more")
 				s.commit("c")
+				s.git("tag", "siowebtransport/v0.1.0")
 				s.git("tag", "cmd/sio/v0.1.0")
 			},
 			want: "at different commits",
@@ -172,6 +178,7 @@ func TestRefused(t *testing.T) {
 				s.git("checkout", "-q", "--orphan", "other")
 				s.commit("c")
 				s.git("tag", "v0.1.0")
+				s.git("tag", "siowebtransport/v0.1.0")
 				s.git("tag", "cmd/sio/v0.1.0")
 				s.git("checkout", "-q", "main")
 			},
@@ -259,11 +266,17 @@ func small(t *testing.T) *source {
 	s.write("go.mod", "module module.example/library\n\ngo 1.26.0\n")
 	s.write("library.go", "package library\n")
 	s.write("CHANGELOG.md", "## Unreleased\n\n"+changes)
-	for dir, up := range map[string]string{"cmd/sio": "../../", "bench": "../", "test": "../"} {
+	ups := map[string]string{"siowebtransport": "../", "cmd/sio": "../../", "bench": "../", "test": "../"}
+	for dir, up := range ups {
 		s.write(dir+"/go.mod", "module module.example/library/"+dir+"\n\ngo 1.26.0\n\n"+
 			"replace module.example/library => "+up+"\n\nrequire module.example/library v0.0.0-00010101000000-000000000000\n")
 		s.write(dir+"/main.go", "package main\n\nimport _ \"module.example/library\"\n\nfunc main() {}\n")
 	}
+	s.write("cmd/sio/go.mod", "module module.example/library/cmd/sio\n\ngo 1.26.0\n\n"+
+		"replace module.example/library => ../../\n"+
+		"replace module.example/library/siowebtransport => ../../siowebtransport\n\n"+
+		"require module.example/library v0.0.0-00010101000000-000000000000\n"+
+		"require module.example/library/siowebtransport v0.0.0-00010101000000-000000000000\n")
 	s.commit("all: begin")
 	return s
 }

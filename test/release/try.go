@@ -133,6 +133,9 @@ func (r *release) try(proxy, dir string) error {
 	if err := u.useLibrary(); err != nil {
 		return fmt.Errorf("a program that uses the library: %w", err)
 	}
+	if err := u.useWebTransport(); err != nil {
+		return fmt.Errorf("a program that uses WebTransport: %w", err)
+	}
 	if err := u.installProgram(); err != nil {
 		return fmt.Errorf("the program sio: %w", err)
 	}
@@ -165,7 +168,7 @@ func (u *user) useLibrary() error {
 }
 
 func (u *user) installProgram() error {
-	program := u.r.modules[1]
+	program := u.r.modules[len(u.r.modules)-1]
 	if _, err := u.run(".", "go", "install", program.path+"@"+u.r.version); err != nil {
 		return err
 	}
@@ -187,7 +190,7 @@ func (u *user) installProgram() error {
 // buildCheckout builds the program in a checkout of its tag without the workspace: the hashes in its go.sum are
 // right.
 func (u *user) buildCheckout() error {
-	program := u.r.modules[1]
+	program := u.r.modules[len(u.r.modules)-1]
 	checkout := filepath.Join(u.dir, "checkout")
 	_, err := u.r.clone.git("worktree", "add", "--quiet", "--detach", checkout, program.tag(u.r.version))
 	if err != nil {
