@@ -26,8 +26,8 @@ func TestChat(t *testing.T) {
 	for _, client := range clients {
 		t.Run(client.name, func(t *testing.T) {
 			s := newSite(t, client.file, chat.New)
-			ada := enter(t, browser, s, "Ada")
-			bob := enter(t, browser, s, "Bob")
+			ada := enter(t, browser, s.url(), "Ada")
+			bob := enter(t, browser, s.url(), "Bob")
 
 			t.Run("presence", func(t *testing.T) {
 				for _, p := range []*page{ada.in(t), bob.in(t)} {
@@ -54,9 +54,9 @@ func TestChat(t *testing.T) {
 }
 
 // enter opens the chat in a window and takes a nickname.
-func enter(t *testing.T, browser context.Context, s *site, name string) *page {
+func enter(t *testing.T, browser context.Context, url, name string) *page {
 	t.Helper()
-	p := newPage(t, browser, name, s.url())
+	p := newPage(t, browser, name, url)
 	p.do(
 		chromedp.WaitVisible(chromedp.CSS(`[data-testid=nick-input]`)),
 		chromedp.SendKeys(chromedp.CSS(`[data-testid=nick-input]`), name),

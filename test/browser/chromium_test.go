@@ -40,7 +40,7 @@ func chromium(t *testing.T) context.Context {
 		chromedp.Flag("headless", "new"),
 	}
 	for _, name := range []string{
-		"disable-gpu", "disable-quic", "disable-background-networking", "disable-component-update", "disable-sync",
+		"disable-gpu", "disable-background-networking", "disable-component-update", "disable-sync",
 		"disable-dev-shm-usage", "disable-extensions", "disable-background-timer-throttling",
 		"disable-backgrounding-occluded-windows", "disable-renderer-backgrounding", "mute-audio",
 	} {
