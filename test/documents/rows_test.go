@@ -128,6 +128,12 @@ var rows = map[string][]row{
 		},
 		{line: "MUTATIONS=5000000 go test ./test/parser", why: long, instead: "grep -rq MUTATIONS test/parser"},
 	},
+	"docs/webtransport.md": {
+		{
+			line: "go run ./cmd/sio demo --webtransport", stays: true,
+			prints: []string{"http://localhost:", "WebTransport is at https://localhost:", "serverCertificateHashes"},
+		},
+	},
 	"docs/cli.md": {
 		{line: "go run ./cmd/sio help", prints: []string{"connect", "emit", "demo"}},
 		{line: "go build -o sio ./cmd/sio"},
