@@ -113,6 +113,7 @@ func (c *Conn) take(p []byte, err error) (Opcode, []byte, error) {
 	in := c.in
 	op := in.op
 	in.op, in.msg, in.fragment, in.checked, in.allowed = 0, nil, 0, 0, 0
+	in.deflated, in.inflated = false, 0
 	in.until = time.Time{}
 	if in.counted > 0 {
 		c.count(0)
@@ -137,7 +138,7 @@ func (c *Conn) header() (header, error) {
 			}
 		}
 		if in := c.in; in != nil && in.buf != nil {
-			h, n, err := parseHeader((*in.buf)[in.pos:], in.op != 0, c.limits.maxMessage-int64(len(in.msg)), c.client)
+			h, n, err := parseHeader((*in.buf)[in.pos:], in.op != 0, c.room(), c.client, c.limits.deflate.on)
 			if n > 0 || err != nil {
 				in.pos += int32(n)
 				return h, err
@@ -154,8 +155,8 @@ func (c *Conn) header() (header, error) {
 func (c *Conn) data(h header) (msg []byte, ok bool, err error) {
 	in := c.in
 	if h.op != opContinuation {
-		in.op = Opcode(h.op)
-		if have := (*in.buf)[in.pos:]; h.fin && h.length <= int64(len(have)) {
+		in.op, in.deflated = Opcode(h.op), h.deflated
+		if have := (*in.buf)[in.pos:]; h.fin && h.length <= int64(len(have)) && !h.deflated {
 			return in.whole(h, have)
 		}
 	}
@@ -165,6 +166,12 @@ func (c *Conn) data(h header) (msg []byte, ok bool, err error) {
 	}
 	if err := c.payload(h); err != nil || !h.fin {
 		return nil, false, err
+	}
+	if in.deflated {
+		if msg, err = c.inflate(in.msg); err == ErrRoom {
+			return nil, false, in.pause(h, 0, 0)
+		}
+		return msg, err == nil, err
 	}
 	if in.op == Text && in.checked != len(in.msg) { // the last rune is cut
 		return nil, false, errNotText()
@@ -230,7 +237,7 @@ func (c *Conn) payload(h header) error {
 		fresh := in.msg[old:]
 		rest -= len(fresh)
 		key = maskCopy(fresh, fresh, key)
-		if in.op == Text {
+		if in.op == Text && !in.deflated {
 			n, ok := validText(in.msg[in.checked:])
 			if in.checked += n; !ok {
 				return errNotText()
@@ -332,7 +339,7 @@ func (c *Conn) discard(h header) error {
 		in.op = Opcode(h.op)
 	}
 	// What is left of the frame counts as inside a message.
-	in.msg, in.checked = nil, 0
+	in.msg, in.checked, in.deflated, in.inflated = nil, 0, false, 0
 	if in.counted > 0 {
 		c.count(0)
 	}
