@@ -207,6 +207,7 @@ type broadcast struct {
 	packet   *parser.Packet
 	messages []*engineio.Prepared
 	reached  []*Socket // in whose queues it is
+	plain    bool      // it is not to be compressed
 }
 
 var broadcasts scratch.Pool[broadcast]
@@ -247,6 +248,9 @@ func (l *local) Encode(p *parser.Packet, members int) (adapter.Encoded, error) {
 // Flush starts sending what Deliver has queued, and tells the listeners for outgoing events.
 func (l *local) Flush(e adapter.Encoded) {
 	b := e.(*broadcast)
+	if len(b.reached) > 0 && !b.plain {
+		l.srv.engine.Compress(b.messages...) // here, so that no other emit waits for it
+	}
 	if len(b.reached) > maxInlineFlush {
 		l.srv.flush.add(b.reached)
 	} else {
@@ -277,7 +281,7 @@ func (l *local) Flush(e adapter.Encoded) {
 func (b *broadcast) free() {
 	clear(b.messages)
 	clear(b.reached)
-	b.packet, b.messages, b.reached = nil, b.messages[:0], b.reached[:0]
+	b.packet, b.messages, b.reached, b.plain = nil, b.messages[:0], b.reached[:0], false
 	broadcasts.Put(b)
 }
 

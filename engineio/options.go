@@ -56,6 +56,10 @@ type Options struct {
 	// and macOS.
 	MaxUnread int
 
+	// Deflate lets messages on WebSockets be compressed, if the client wants that, too, as browsers do. The default, nil,
+	// compresses none. MaxPayload holds for the inflated message.
+	Deflate *DeflateOptions
+
 	// DisableCompression sends polling answers as they are. By default answers of 1024 bytes or more are compressed for
 	// clients that accept gzip, but for the messages in them that were sent with NoCompress.
 	DisableCompression bool

@@ -101,6 +101,7 @@ var reasons = [...]Reason{TransportError, TransportClose, PingTimeout, ParseErro
 // counters are what Stats is made of.
 type counters struct {
 	sessions                [kinds]atomic.Int64
+	deflating               atomic.Int64 // sessions on WebSocket whose messages may be compressed
 	opened, upgraded        atomic.Uint64
 	closed                  [len(reasons)]atomic.Uint64
 	rejected                [len(rejectNames)]atomic.Uint64

@@ -44,6 +44,7 @@ func (o *Options) checked() (Options, []error) {
 	size(&c, "MaxQueueBytes", &d.MaxQueueBytes)
 	size(&c, "MaxQueuePackets", &d.MaxQueuePackets)
 	size(&c, "MaxMemory", &d.MaxMemory)
+	d.Deflate = checkDeflate(d.Deflate, c.failf)
 	d.Transports = c.transports(d.Transports)
 	if d.CORS != nil {
 		d.CORS = c.cors(*d.CORS)

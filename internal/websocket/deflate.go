@@ -21,7 +21,16 @@ const (
 // Deflates reports whether messages on c may be compressed. It does not change. Any goroutine may ask.
 func (c *Conn) Deflates() bool { return c.limits.deflate.on }
 
-// Shares reports whether a frame of [Conn.DeflatedFrame] with a message of n bytes is right for c as well: it refers to
+// WorthDeflating reports whether a message of n bytes is to be compressed on c.
+func (c *Conn) WorthDeflating(n int) bool {
+	d := &c.limits.deflate
+	return d.on && n >= int(d.from)
+}
+
+// DeflateLevel is the one to compress with.
+func (c *Conn) DeflateLevel() int { return int(c.limits.deflate.level) }
+
+// Shares reports whether a frame of [DeflatedFrame] with a message of n bytes is right for c as well: it refers to
 // nothing but itself, and no further back than the peer remembers.
 func (c *Conn) Shares(n int) bool {
 	d := &c.limits.deflate
@@ -31,8 +40,8 @@ func (c *Conn) Shares(n int) bool {
 // DeflatedFrame makes one server frame with a compressed message, for all connections that share it (see
 // [Conn.Shares]), in memory of its exact size. It returns nil if that would not be smaller than the message. It takes
 // long, and may wait for other goroutines that compress.
-func (c *Conn) DeflatedFrame(op Opcode, payload ...[]byte) []byte {
-	z := c.deflate(maxBits, nil, payload)
+func DeflatedFrame(level int, op Opcode, payload ...[]byte) []byte {
+	z := deflate(level, maxBits, nil, payload)
 	if z == nil {
 		return nil
 	}
@@ -54,7 +63,7 @@ func (c *Conn) AppendDeflated(dst []byte, op Opcode, payload ...[]byte) []byte {
 		h = c.historyOf()
 		before = h.out
 	}
-	z := c.deflate(d.bits, before, payload)
+	z := deflate(int(d.level), d.bits, before, payload)
 	if z == nil {
 		return c.AppendFrame(dst, op, payload...)
 	}
@@ -72,7 +81,7 @@ func (c *Conn) AppendDeflated(dst []byte, op Opcode, payload ...[]byte) []byte {
 
 // deflate lends the payload compressed, without the tail, or returns nil if that is not smaller. It is cut into parts
 // of which none refers to another, if the peer remembers less than compress/flate does.
-func (c *Conn) deflate(bits uint8, before []byte, payload [][]byte) *[]byte {
+func deflate(level int, bits uint8, before []byte, payload [][]byte) *[]byte {
 	n := 0
 	for _, p := range payload {
 		n += len(p)
@@ -80,7 +89,7 @@ func (c *Conn) deflate(bits uint8, before []byte, payload [][]byte) *[]byte {
 	z := bufpool.Get(n/2 + 64)
 	compressing <- struct{}{}
 	defer func() { <-compressing }()
-	k := getCompressor(c.limits.deflate.level)
+	k := getCompressor(level)
 	k.w.Reset(appendTo{z})
 	if len(before) > 0 {
 		k.w.Write(before) // of the window only
@@ -100,7 +109,7 @@ func (c *Conn) deflate(bits uint8, before []byte, payload [][]byte) *[]byte {
 	}
 	k.w.Flush()
 	k.w.Reset(nil)
-	compressors[c.limits.deflate.level].Put(k)
+	compressors[level].Put(k)
 	*z = (*z)[:len(*z)-tailSize]
 	if len(*z) >= n {
 		bufpool.Put(z)
@@ -117,11 +126,11 @@ var compressors [10]sync.Pool // by level
 // compressing holds one for each that is at work. It is not held while anything is waited for.
 var compressing = make(chan struct{}, max(4, 2*runtime.GOMAXPROCS(0)))
 
-func getCompressor(level int8) *compressor {
+func getCompressor(level int) *compressor {
 	if k, ok := compressors[level].Get().(*compressor); ok {
 		return k
 	}
-	w, _ := flate.NewWriter(nil, int(level)) // fails for unknown levels only
+	w, _ := flate.NewWriter(nil, level) // fails for unknown levels only
 	return &compressor{w}
 }
 

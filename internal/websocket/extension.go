@@ -3,6 +3,7 @@ package websocket
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -10,6 +11,8 @@ import (
 
 // DeflateOptions ask for the compression of messages (RFC 7692, permessage-deflate).
 type DeflateOptions struct {
+	// Threshold is from how many bytes on it is worth it to compress a message, see [Conn.WorthDeflating].
+	Threshold int
 	// Level is that of compress/flate, 1 to 9; default 1.
 	Level int
 	// ContextTakeover lets messages of both directions refer to those before, if the peer agrees. Each direction that
@@ -21,6 +24,7 @@ type DeflateOptions struct {
 // A deflation is what the two ends have agreed about. The zero value means that nothing is compressed.
 type deflation struct {
 	on      bool
+	from    int32 // bytes of a message that is compressed
 	level   int8
 	bits    uint8 // log2 of how far what we write may refer back
 	takeOut bool  // what we write may refer to earlier messages
@@ -39,6 +43,8 @@ func (o *DeflateOptions) level() int8 {
 	}
 	return int8(o.Level)
 }
+
+func (o *DeflateOptions) threshold() int32 { return int32(min(max(0, o.Threshold), math.MaxInt32)) }
 
 // An extension is an item of Sec-WebSocket-Extensions (RFC 6455 9.1).
 type extension struct {
@@ -186,7 +192,7 @@ func (o *DeflateOptions) accept(lines []string) (d deflation, answer string, err
 		if !ok {
 			continue
 		}
-		d = deflation{on: true, level: o.level(), bits: maxBits}
+		d = deflation{on: true, from: o.threshold(), level: o.level(), bits: maxBits}
 		answer = extensionName
 		if p.serverBits != 0 {
 			d.bits = p.serverBits
@@ -232,7 +238,7 @@ func (o *DeflateOptions) agreed(lines []string) (d deflation, ok bool) {
 		return d, false
 	}
 	return deflation{
-		on: true, level: o.level(), bits: maxBits,
+		on: true, from: o.threshold(), level: o.level(), bits: maxBits,
 		takeOut: o.ContextTakeover && !p.clientNoTakeover, takeIn: !p.serverNoTakeover,
 	}, true
 }
