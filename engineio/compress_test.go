@@ -3,6 +3,7 @@ package engineio
 import (
 	"bytes"
 	"compress/gzip"
+	"compress/zlib"
 	"io"
 	"math/rand/v2"
 	"strings"
@@ -40,9 +41,16 @@ func TestZipRuns(t *testing.T) {
 			src, runs = append(src, part...), append(runs, r)
 		}
 		var zipped []byte
-		zipRuns(&zipped, src, runs)
+		archives["gzip"].zipRuns(&zipped, src, runs)
 		if !bytes.Equal(unzip(t, zipped), src) {
 			t.Fatalf("runs %v do not come out as they went in", runs)
+		}
+		var other []byte
+		archives["deflate"].zipRuns(&other, src, runs)
+		if z, err := zlib.NewReader(bytes.NewReader(other)); err != nil {
+			t.Fatal(err)
+		} else if got, err := io.ReadAll(z); err != nil || !bytes.Equal(got, src) {
+			t.Fatalf("runs %v do not come out as they went in: %v", runs, err)
 		}
 		for _, p := range plain {
 			if !bytes.Contains(zipped, p) {
