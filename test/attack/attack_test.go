@@ -38,7 +38,7 @@ type row struct {
 }
 
 func rows() []row {
-	return slices.Concat(httpRows, packetRows, upgradeRows, handshakeRows, frameRows, eventRows, binaryRows)
+	return slices.Concat(httpRows, packetRows, upgradeRows, handshakeRows, frameRows, deflateRows, eventRows, binaryRows)
 }
 
 func TestAttacks(t *testing.T) {
