@@ -4,7 +4,7 @@
 const { run } = require("./harness");
 
 const groups = {};
-for (const name of ["connect", "events", "acks", "rooms", "namespaces", "order", "lifecycle"]) {
+for (const name of ["connect", "events", "acks", "rooms", "namespaces", "order", "lifecycle", "compression"]) {
   groups[name] = require(`./scenarios/${name}`);
 }
 

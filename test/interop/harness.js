@@ -7,12 +7,19 @@ const { spawn } = require("node:child_process");
 const net = require("node:net");
 const { createInterface } = require("node:readline");
 
-// {server: [program, ...arguments], ours: whether that is ours, client: 3 or 4, transport: "polling", "websocket" or "upgrade"}
+// {server: [program, ...arguments], ours: whether that is ours, client: 3 or 4, deflate: whether messages are compressed,
+// transport: "polling", "websocket" or "upgrade"}
 const config = JSON.parse(process.env.SIO_INTEROP);
 const { io } = require(config.client === 3 ? "socket.io-client-3" : "socket.io-client");
 
 // Generous: a test machine may be slow, and a passing scenario never waits for it.
 const limit = 300000;
+
+// The options of compression, of the server and of the clients.
+const compression = config.deflate
+  ? { perMessageDeflate: { threshold: 100 }, httpCompression: { threshold: 100 } }
+  : {};
+const offer = config.deflate ? { perMessageDeflate: { threshold: 100 } } : {};
 
 /** Starts a server; it ends with this process at the latest. */
 async function startServer({ port = 0, options = {} } = {}) {
@@ -22,7 +29,7 @@ async function startServer({ port = 0, options = {} } = {}) {
       PORT: String(port),
       HOST: "127.0.0.1",
       NODE_ID: "n1",
-      SIO_OPTIONS: JSON.stringify(options),
+      SIO_OPTIONS: JSON.stringify({ ...compression, ...options }),
       STDIN_GUARD: "1",
     },
     stdio: ["pipe", "pipe", "inherit"],
@@ -63,6 +70,7 @@ class Clients {
       transports,
       reconnectionDelay: 20,
       reconnectionDelayMax: 100,
+      ...offer,
       ...opts,
     });
     this.sockets.push(socket);

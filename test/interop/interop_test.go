@@ -12,7 +12,7 @@ import (
 const contractServer = "sio.example/socketio/test/contract/server"
 
 // TestClients runs every scenario with both official clients on each way of transport, against the contract server and
-// against the official one.
+// against the official one; those with compressed messages as well.
 func TestClients(t *testing.T) {
 	node := program.Node(t)
 	here := filepath.Join(program.Root(), "interop")
@@ -25,14 +25,19 @@ func TestClients(t *testing.T) {
 	} {
 		for _, client := range []int{3, 4} {
 			for _, transport := range []string{"polling", "websocket", "upgrade"} {
-				name := fmt.Sprintf("%s/client%d/%s", server.name, client, transport)
-				t.Run(name, func(t *testing.T) {
-					t.Parallel()
-					drive(t, node, filepath.Join(here, "driver.js"), map[string]any{
-						"server": server.command, "client": client,
-						"transport": transport, "ours": server.name == "ours",
+				for _, deflate := range []bool{false, true} {
+					name := fmt.Sprintf("%s/client%d/%s", server.name, client, transport)
+					if deflate {
+						name += "/deflate"
+					}
+					t.Run(name, func(t *testing.T) {
+						t.Parallel()
+						drive(t, node, filepath.Join(here, "driver.js"), map[string]any{
+							"server": server.command, "client": client, "deflate": deflate,
+							"transport": transport, "ours": server.name == "ours",
+						})
 					})
-				})
+				}
 			}
 		}
 	}

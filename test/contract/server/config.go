@@ -29,6 +29,8 @@ type serverOptions struct {
 	ConnectionStateRecovery *json.RawMessage `json:"connectionStateRecovery"`
 	CORS                    *corsOptions     `json:"cors"`
 	Cookie                  bool             `json:"cookie"`
+	PerMessageDeflate       *deflateOption   `json:"perMessageDeflate"`
+	HTTPCompression         *httpOption      `json:"httpCompression"`
 }
 
 type corsOptions struct {
@@ -98,6 +100,7 @@ func (c *config) options(log *slog.Logger) (*socketio.Options, error) {
 		},
 		Logger: log,
 	}
+	c.server.compression(&opts.Engine)
 	if c.server.Cookie {
 		opts.Engine.Cookie = &http.Cookie{Name: "io", Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode}
 	}
