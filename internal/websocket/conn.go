@@ -157,7 +157,7 @@ func (c *Conn) Buffered() bool {
 		if n == 0 || err != nil || h.op == opClose || h.length > int64(len(in)-n) {
 			return false
 		}
-		if h.fin && !h.control() {
+		if h.fin() && !h.control() {
 			return true
 		}
 		if !h.control() {

@@ -158,11 +158,12 @@ func (c *Conn) historyOf() *history {
 
 // remember adds p to a window.
 func remember(window, p []byte) []byte {
-	if len(p) >= windowSize {
-		return append(window[:0], p[len(p)-windowSize:]...)
-	}
+	p = p[max(0, len(p)-windowSize):]
 	if over := len(window) + len(p) - windowSize; over > 0 {
 		window = window[:copy(window, window[over:])]
+	}
+	if n := len(window) + len(p); n > cap(window) { // append would make more room than there is use for
+		window = append(make([]byte, 0, min(max(n, 2*cap(window)), windowSize)), window...)
 	}
 	return append(window, p...)
 }

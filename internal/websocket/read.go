@@ -155,8 +155,8 @@ func (c *Conn) header() (header, error) {
 func (c *Conn) data(h header) (msg []byte, ok bool, err error) {
 	in := c.in
 	if h.op != opContinuation {
-		in.op, in.deflated = Opcode(h.op), h.deflated
-		if have := (*in.buf)[in.pos:]; h.fin && h.length <= int64(len(have)) && !h.deflated {
+		in.op, in.deflated = Opcode(h.op), h.deflated()
+		if have := (*in.buf)[in.pos:]; h.fin() && h.length <= int64(len(have)) && !h.deflated() {
 			return in.whole(h, have)
 		}
 	}
@@ -164,7 +164,7 @@ func (c *Conn) data(h header) (msg []byte, ok bool, err error) {
 		return nil, false, &CloseError{Status: PolicyViolation,
 			Reason: "too many fragments", cause: ErrTooManyFragments}
 	}
-	if err := c.payload(h); err != nil || !h.fin {
+	if err := c.payload(h); err != nil || !h.fin() {
 		return nil, false, err
 	}
 	if in.deflated {
@@ -215,7 +215,7 @@ func (c *Conn) payload(h header) error {
 		if c.unread() {
 			have := (*in.buf)[in.pos:]
 			have = have[:min(rest, len(have))]
-			if !c.grow(rest, len(have), h.fin) {
+			if !c.grow(rest, len(have), h.fin()) {
 				return in.pause(h, rest, key)
 			}
 			in.msg = append(in.msg, have...)
@@ -226,7 +226,7 @@ func (c *Conn) payload(h header) error {
 			}
 			continue
 		} else {
-			if !c.grow(rest, 1, h.fin) {
+			if !c.grow(rest, 1, h.fin()) {
 				return in.pause(h, rest, key)
 			}
 			if err := c.fill(in.msg[old:min(cap(in.msg), old+rest)], true); err != nil {
@@ -354,7 +354,7 @@ func (c *Conn) discard(h header) error {
 		in.pos += int32(k)
 		n -= k
 	}
-	if h.fin {
+	if h.fin() {
 		in.op = 0
 	}
 	return nil
