@@ -357,7 +357,8 @@ func TestTakeover(t *testing.T) {
 			t.Fatalf("message %d differs", i)
 		}
 	}
-	if out, in := from.cold.history.out, to.cold.history.in; !bytes.Equal(out, in) || cap(in) > windowSize || cap(out) > windowSize {
+	out, in := from.cold.history.out, to.cold.history.in
+	if !bytes.Equal(out, in) || cap(in) > windowSize || cap(out) > windowSize {
 		t.Errorf("the ends remember %d and %d bytes, in memory for %d", len(out), len(in), cap(in))
 	}
 }

@@ -102,7 +102,8 @@ func bombs() [][]wire.Frame {
 	first := wire.RSV(4, wire.Part(frameOf(wire.Text, "")))
 	empty := wire.Part(frameOf(wire.Continuation, strings.Repeat("\x00\x00\x00\xff\xff", 2000)))
 	return [][]wire.Frame{
-		append([]wire.Frame{first}, append(slices.Repeat([]wire.Frame{part(1 << 20)}, 10), frameOf(wire.Continuation, ""))...),
+		slices.Concat([]wire.Frame{first}, slices.Repeat([]wire.Frame{part(1 << 20)}, 10),
+			[]wire.Frame{frameOf(wire.Continuation, "")}),
 		append([]wire.Frame{first}, slices.Repeat([]wire.Frame{empty}, 120)...),
 	}
 }
