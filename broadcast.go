@@ -219,6 +219,7 @@ type broadcast struct {
 	packet   *parser.Packet
 	messages []*engineio.Prepared
 	reached  []*Socket // in whose queues it is
+	plain    bool      // it is not to be compressed
 
 	// With recovery only.
 	numbered bool      // there is room for an offset
@@ -277,6 +278,9 @@ func (l *local) Encode(p *parser.Packet, members int) (adapter.Encoded, error) {
 func (l *local) Flush(e adapter.Encoded) {
 	b := e.(*broadcast)
 	b.unlock()
+	if len(b.reached) > 0 && !b.plain {
+		l.srv.engine.Compress(b.messages...) // here, so that no other emit waits for it
+	}
 	if len(b.reached) > maxInlineFlush {
 		l.srv.flush.add(b.reached)
 	} else {

@@ -3,6 +3,7 @@ package socketio_test
 import (
 	"bytes"
 	"compress/gzip"
+	"compress/zlib"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -59,7 +60,7 @@ func TestClientFiles(t *testing.T) {
 			t.Errorf("%s: HEAD: %s %v", name, r.Status, r.Header)
 		}
 
-		r = request(t, server, "GET", path, "Accept-Encoding", "br, gzip;q=0.5")
+		r = request(t, server, "GET", path, "Accept-Encoding", "zstd, gzip, deflate;q=0.9")
 		z, err := gzip.NewReader(r.Body)
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
@@ -77,6 +78,25 @@ func TestClientFiles(t *testing.T) {
 		r = request(t, server, "GET", path, "Accept-Encoding", "gzip;q=0")
 		if r.Header.Get("Content-Encoding") != "" {
 			t.Errorf("%s: %v", name, r.Header)
+		}
+		r = request(t, server, "GET", path, "Accept-Encoding", "gzip;q=0.5, deflate")
+		inflated, err := zlib.NewReader(r.Body)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		got, err = io.ReadAll(inflated)
+		if err != nil || !bytes.Equal(got, want) || r.Header.Get("Content-Encoding") != "deflate" ||
+			r.Header.Get("ETag") == tag || r.Header.Get("ETag") == zipTag {
+			t.Errorf("%s: deflate: %v, %v", name, r.Header, err)
+		}
+		small, _, embedded := browser.File(name + ".br")
+		r = request(t, server, "GET", path, "Accept-Encoding", "gzip, deflate, br")
+		switch coding := r.Header.Get("Content-Encoding"); {
+		case embedded && (coding != "br" || !bytes.Equal(body(t, r), small)), !embedded && coding != "gzip":
+			t.Errorf("%s: Brotli embedded: %v, got %s", name, embedded, coding)
+		}
+		if r = request(t, server, "GET", path+".br"); r.StatusCode == 200 {
+			t.Errorf("%s.br: %s", name, r.Status)
 		}
 		r = request(t, server, "POST", path)
 		if r.StatusCode != 405 || r.Header.Get("Allow") != "GET, HEAD" {

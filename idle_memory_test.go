@@ -4,6 +4,7 @@ package socketio_test
 
 import (
 	"bytes"
+	"compress/flate"
 	"context"
 	"net"
 	"net/http"
@@ -17,6 +18,7 @@ import (
 	"testing"
 
 	"sio.example/socketio"
+	"sio.example/socketio/engineio"
 )
 
 // idle is how many connections are measured. Each takes two descriptors.
@@ -45,14 +47,28 @@ func (u usage) since(before usage, n int64) usage {
 
 // A rawClient is a client on a real socket without a goroutine.
 type rawClient struct {
-	t    *testing.T
-	conn net.Conn
+	t        *testing.T
+	conn     net.Conn
+	compress bool
 }
+
+// squeezer compresses what clients send; each one would be much to be collected.
+var squeezer, _ = flate.NewWriter(nil, 1)
 
 // say sends a text as a message, and reads until the server has sent what ends the answer.
 func (c rawClient) say(text, end string) {
 	c.t.Helper()
-	c.write(new(wsClient).frame(opText, []byte(text)), end)
+	if !c.compress {
+		c.write(new(wsClient).frame(opText, []byte(text)), end)
+		return
+	}
+	var b bytes.Buffer
+	squeezer.Reset(&b)
+	_, _ = squeezer.Write([]byte(text))
+	_ = squeezer.Flush()
+	f := new(wsClient).frame(opText, bytes.TrimSuffix(b.Bytes(), []byte("\x00\x00\xff\xff")))
+	f[0] |= 0x40
+	c.write(f, end)
 }
 
 func (c rawClient) write(data []byte, end string) {
@@ -76,11 +92,12 @@ type crowd struct {
 	io      *socketio.Server
 	addr    string
 	clients []rawClient
+	offer   string // line of the header
 }
 
 // gather serves io through wrap.
-func gather(t *testing.T, wrap func(io http.Handler) http.Handler) *crowd {
-	io := socketio.NewServer(nil)
+func gather(t *testing.T, o *socketio.Options, wrap func(io http.Handler) http.Handler) *crowd {
+	io := socketio.NewServer(o)
 	io.Handle("ask", func(_ context.Context, _ *socketio.Socket, e *socketio.Event) error { return e.Ack(1) })
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -110,10 +127,11 @@ func (c *crowd) add(n, events int) {
 		if err != nil {
 			c.t.Fatal(err)
 		}
-		r := rawClient{c.t, conn}
+		r := rawClient{c.t, conn, c.offer != ""}
 		c.clients = append(c.clients, r)
 		r.write([]byte("GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n"+
-			"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"),
+			"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"+
+			c.offer+"\r\n"),
 			"}")
 		r.say("40", `40{"sid"`)
 		for range events {
@@ -176,7 +194,22 @@ func documented(t *testing.T, what string) int64 {
 func TestIdleConnectionCostsWhatIsDocumented(t *testing.T) {
 	heap, stack := documented(t, "**heap, in all**"), documented(t, "the stack of the goroutine that reads")
 	end := bareEnd(t)
-	c := gather(t, direct)
+	c := gather(t, nil, direct)
+	checkIdle(c, heap, stack, end)
+}
+
+// The same holds for connections that compress, without takeover: what they borrow goes back.
+func TestIdleConnectionThatCompresses(t *testing.T) {
+	heap, stack := documented(t, "**heap, in all**"), documented(t, "the stack of the goroutine that reads")
+	end := bareEnd(t)
+	c := gather(t, &socketio.Options{Engine: engineio.Options{Deflate: new(engineio.DeflateOptions)}}, direct)
+	c.offer = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n"
+	checkIdle(c, heap, stack, end)
+}
+
+func checkIdle(c *crowd, heap, stack, end int64) {
+	t := c.t
+	t.Helper()
 	c.add(20, 4) // tables and pools have their first size
 	for events := range 3 {
 		most := heap + heap/20
@@ -212,14 +245,23 @@ func TestIdleConnectionCostsWhatIsDocumented(t *testing.T) {
 // counted.
 func TestHandshakeStaysOnItsStack(t *testing.T) {
 	stack := documented(t, "the stack of net/http's goroutine during a handshake")
+	for _, o := range []*socketio.Options{nil, {Engine: engineio.Options{Deflate: new(engineio.DeflateOptions)}}} {
+		handshakes(t, o, stack)
+	}
+}
+
+func handshakes(t *testing.T, o *socketio.Options, stack int64) {
 	park, parked := make(chan struct{}), make(chan struct{}, idle+20)
-	c := gather(t, func(io http.Handler) http.Handler {
+	c := gather(t, o, func(io http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			io.ServeHTTP(w, r)
 			parked <- struct{}{}
 			<-park
 		})
 	})
+	if o != nil {
+		c.offer = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n"
+	}
 	defer close(park)
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))
 	c.add(20, 0)

@@ -169,7 +169,7 @@ func (m *member) DeliverWithAck(
 	o := sendOptions(to.Flags)
 	o.Defer = true
 	if s.conn.eng.Send(o, b.messages...) == nil { // else it is waited for, as one that does not answer
-		b.reached = append(b.reached, s)
+		b.reached, b.plain = append(b.reached, s), o.NoCompress
 	}
 	return nil
 }

@@ -134,7 +134,7 @@ func (m *member) Deliver(e adapter.Encoded, to *adapter.Target) {
 	o := sendOptions(to.Flags)
 	o.Defer = true
 	if s.conn.eng.Send(o, b.messages...) == nil {
-		b.reached = append(b.reached, s)
+		b.reached, b.plain = append(b.reached, s), o.NoCompress
 	}
 }
 

@@ -68,6 +68,9 @@ func (b *builds) nodePackages() string {
 	return filepath.Join(b.source, "..", "test", "js", "node_modules")
 }
 
+// compressed are the scenarios of compressed messages, which need a server that offers that.
+var compressed = []string{"echodeflate", "bcastdeflate"}
+
 // all are the columns there are, in the order of the page.
 func (b *builds) all() []column {
 	return []column{
@@ -93,21 +96,21 @@ func (b *builds) all() []column {
 				About: "the floor that decodes and encodes payloads with typed `encoding/json`; where it would do " +
 					"the same as " +
 					"the floor it is not run"},
-			command: []string{b.path("model")}, without: []string{"idle", "connect", "binary", "polling"},
+			command: []string{b.path("model")}, without: append([]string{"idle", "connect", "binary", "polling"}, compressed...),
 		},
 		{
 			Column: report.Column{Name: report.Floor, Title: "floor",
 				About: "no Socket.IO server: `net/http`, Hijack, own framing, one goroutine for each connection " +
 					"that waits " +
 					"without a buffer, joined writes; right bytes, no JSON decoded"},
-			command: []string{b.path("floor")},
+			command: []string{b.path("floor")}, without: compressed,
 		},
 		{
 			Column: report.Column{Name: "gorilla", Title: "gorilla",
 				About: "no Socket.IO server either: gorilla/websocket and `encoding/json` as one writes it without " +
 					"thinking " +
 					"of speed, one write for each message"},
-			command: []string{b.path("gorilla")}, without: []string{"polling"},
+			command: []string{b.path("gorilla")}, without: append([]string{"polling"}, compressed...),
 		},
 	}
 }
@@ -159,6 +162,9 @@ func (b *builds) measure(ctx context.Context, s *settings,
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) } // it stops its server
 	cmd.WaitDelay = 10 * time.Second
 	cmd.Env = append(os.Environ(), c.env...)
+	if scenario.Compressed() {
+		cmd.Env = append(cmd.Env, "BENCH_DEFLATE=1")
+	}
 	if s.profiles != "" && c.own {
 		if err := os.MkdirAll(s.profiles, 0o755); err != nil {
 			return nil, err

@@ -55,6 +55,10 @@ type DialOptions struct {
 	DisableCookies bool     // keep no cookies
 	Subprotocols   []string // offered in the WebSocket handshake
 
+	// Deflate offers to compress the messages on WebSockets. Default: no offer is made. The official client for Node
+	// offers it, as browsers do. MaxPayload holds for the inflated message.
+	Deflate *DeflateOptions
+
 	TimestampParam     string // name of the query parameter that defeats caches; default "t"
 	DisableTimestamp   bool   // don't send it with polling
 	TimestampWebSocket bool   // send it with WebSocket, too

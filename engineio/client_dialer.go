@@ -456,6 +456,7 @@ func (d *clientDialer) webSocket(ctx context.Context, sid string) (*websocket.Co
 			HandshakeTimeout: math.MaxInt64, // ctx knows
 			MessageTimeout:   math.MaxInt64, // no ping gets past a message, so the heartbeat ends one that takes too long
 			CloseTimeout:     closeTimeout,
+			Deflate:          checkDeflate(d.opts.Deflate, func(string, ...any) {}).webSocket(),
 		},
 		Subprotocols: d.opts.Subprotocols,
 		NetDial:      d.bounded(d.dial),

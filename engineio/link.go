@@ -39,7 +39,8 @@ type link interface {
 	unread() bool
 	reading() int
 
-	// encode makes the frames of what b holds: b.bufs, in pieces that end with a frame.
+	// encode makes the frames of what b holds: b.bufs, in pieces that end with a frame. If b is inline it may leave
+	// that, and all as it is, to a call from another goroutine.
 	encode(b *batch)
 	// tryWrite writes what can be written without blocking and reports whether that was all. The rest is owed: copied,
 	// and written by the next call of writeFrames, which must follow, with no frames if there are none.

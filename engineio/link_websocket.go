@@ -38,7 +38,13 @@ func (l webSocketLink) close(status websocket.Status, text string) { l.conn.Clos
 func (l webSocketLink) abort()                                     { l.conn.Abort() }
 func (l webSocketLink) wait()                                      { l.conn.Wait() }
 
-func (l webSocketLink) encode(b *batch) { b.gather(&webSocketFraming) }
+func (l webSocketLink) encode(b *batch) {
+	if l.conn.Deflates() {
+		b.gatherDeflated(l.conn)
+		return
+	}
+	b.gather(&webSocketFraming)
+}
 
 func (l webSocketLink) fault(err error) fault {
 	var ce *websocket.CloseError
@@ -75,6 +81,10 @@ type maskedLink struct{ webSocketLink }
 
 // encode makes the frames in one buffer. Masking copies in any case.
 func (l maskedLink) encode(b *batch) {
+	if l.conn.Deflates() {
+		b.maskDeflated(l.conn)
+		return
+	}
 	size := 0
 	for _, m := range b.items {
 		size += maxMaskedHead + packet.PayloadSize(m.packet())

@@ -20,14 +20,13 @@ const (
 
 // Limits that are not options: each is far from what a working client needs.
 const (
-	upgradeTick     = 100 * time.Millisecond // between noops to a polling client that upgrades (EIO v4 §upgrade)
-	drainTimeout    = 30 * time.Second       // for a polite end to reach a polling client
-	leaveTimeout    = 3 * time.Second        // from the last GET of a polling client, when the server shuts down
-	grace           = 30 * time.Millisecond  // for what goes over two connections at once to arrive in order
-	writeBase       = 10 * time.Second       // for writing an answer, to which a second is added per writeRate bytes
-	writeRate       = 10_000
-	retryAfter      = "5"  // seconds, said to handshakes while shutting down
-	compressMinimum = 1024 // bytes of a polling answer that is worth compressing
+	upgradeTick  = 100 * time.Millisecond // between noops to a polling client that upgrades (EIO v4 §upgrade)
+	drainTimeout = 30 * time.Second       // for a polite end to reach a polling client
+	leaveTimeout = 3 * time.Second        // from the last GET of a polling client, when the server shuts down
+	grace        = 30 * time.Millisecond  // for what goes over two connections at once to arrive in order
+	writeBase    = 10 * time.Second       // for writing an answer, to which a second is added per writeRate bytes
+	writeRate    = 10_000
+	retryAfter   = "5" // seconds, said to handshakes while shutting down
 )
 
 // Options of a Server. The zero value of each means its default; nil means all defaults.
@@ -56,9 +55,17 @@ type Options struct {
 	// and macOS.
 	MaxUnread int
 
-	// DisableCompression sends polling answers as they are. By default answers of 1024 bytes or more are compressed for
-	// clients that accept gzip, but for the messages in them that were sent with NoCompress.
+	// Deflate lets messages on WebSockets be compressed, if the client wants that, too, as browsers do. The default, nil,
+	// compresses none. MaxPayload holds for the inflated message.
+	Deflate *DeflateOptions
+
+	// DisableCompression sends polling answers as they are. By default they are compressed for clients that accept gzip
+	// or deflate, but for the messages in them that were sent with NoCompress.
 	DisableCompression bool
+	// CompressionThreshold is how many bytes an answer has that is compressed; default 1024, and 1 compresses all.
+	CompressionThreshold int
+	// Encoders are more ways to compress answers, which come before gzip and deflate if the client weighs them the same.
+	Encoders []Encoder
 
 	// AllowEIO3 lets clients of Engine.IO 3 in: those of Socket.IO 2. The default refuses them, code 5. The id of such a
 	// session, which is a credential, is also what package socketio calls its sockets, and shows to others.
@@ -129,6 +136,7 @@ func (o *Options) withDefaults() Options {
 	d.BodyTimeout = cmp.Or(max(d.BodyTimeout, 0), 30*time.Second)
 	d.MaxPayload = cmp.Or(max(d.MaxPayload, 0), 1_000_000)
 	d.MaxPayload = min(d.MaxPayload, math.MaxInt/2) // sizes in memory are ints, of 32 bits on some machines
+	d.CompressionThreshold = cmp.Or(max(d.CompressionThreshold, 0), 1024)
 	d.MaxQueueBytes = cmp.Or(max(d.MaxQueueBytes, 0), 1<<20)
 	d.MaxQueuePackets = cmp.Or(max(d.MaxQueuePackets, 0), 16_384)
 	d.MaxMemory = cmp.Or(max(d.MaxMemory, 0), defaultMaxMemory)

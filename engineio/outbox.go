@@ -133,6 +133,7 @@ type batch struct {
 	link   link
 	codec  *codec
 	base64 bool // the peer takes text only
+	inline bool // the goroutine has to do something else: the link makes no frames now if that takes long
 
 	items    []parcel
 	messages int
@@ -208,7 +209,9 @@ func (b *batch) flushInline() {
 			b.handOver()
 		}
 	}()
+	b.inline = true
 	b.frame()
+	b.inline = false
 	done := b.small() && b.try() && b.err == nil && !b.sender.next(b)
 	returned = true
 	if done {
@@ -227,8 +230,9 @@ func (b *batch) handOver() {
 // frame makes the frames, unless they are made or owed.
 func (b *batch) frame() {
 	if len(b.items) > 0 && len(b.bufs) == 0 && !b.tried && b.err == nil {
-		b.link.encode(b)
-		b.sender.sending(b)
+		if b.link.encode(b); len(b.bufs) > 0 {
+			b.sender.sending(b)
+		}
 	}
 }
 

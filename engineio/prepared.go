@@ -22,6 +22,8 @@ type Prepared struct {
 	frame  []byte
 
 	buf *[]byte // lent, for what goes to one session only; nil otherwise
+
+	deflated atomic.Pointer[deflatedForm] // nil until somebody asks for it; for copies always
 }
 
 // Sizes of what is copied together for one write. A message above copyLimit is written from where it lies.

@@ -27,6 +27,7 @@ type Server struct {
 	polling  bool // is enabled
 	webSock  bool
 	upgrades []string // that a session on polling may make
+	codings  []string // of answers, the preferred first
 	start    time.Time
 	counters counters
 	pool     *budget.Pool // of what the sessions hold in memory
@@ -62,6 +63,7 @@ func NewServer(accept func(s *Socket, r *http.Request) Handler, opts *Options) *
 	s.hold.claim = s.pool.Claim()
 	s.counters.frames.Grew = s.lookAtMemory
 	s.intake.paced = -intakePace
+	s.codings = s.options.codings()
 	s.streams = streamLimits{
 		maxMessage: s.options.MaxPayload, messageTimeout: streamMessageTimeout, writeTimeout: streamWriteTimeout,
 		closeTimeout: streamCloseTimeout, counters: &s.counters.frames,

@@ -73,6 +73,7 @@ func (s *Socket) switchLocked(l link) {
 	n := &s.server.counters
 	n.sessions[s.kind].Add(-1)
 	s.link, s.kind = l, l.kind()
+	n.deflating.Add(deflating(l))
 	n.sessions[s.kind].Add(1)
 	n.upgraded.Add(1)
 	s.poll.signal()

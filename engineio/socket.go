@@ -252,6 +252,7 @@ func (s *Socket) stopLocked(e ending) closing {
 		fx.cancel = nil // done when it began
 	}
 	s.server.counters.sessions[s.kind].Add(-1)
+	s.server.counters.deflating.Add(-deflating(s.link))
 	s.state, o.ending = sessionClosed, &e
 	s.marks.Or(markInputClosed)
 	if _, x := s.stepLocked(inClosed); x != nil {

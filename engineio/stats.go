@@ -103,6 +103,7 @@ var reasons = [...]Reason{TransportError, TransportClose, PingTimeout, ParseErro
 type counters struct {
 	sessions                [kinds]atomic.Int64
 	eio3                    atomic.Int64 // of the sessions
+	deflating               atomic.Int64 // sessions on WebSocket whose messages may be compressed
 	opened, upgraded        atomic.Uint64
 	closed                  [len(reasons)]atomic.Uint64
 	rejected                [len(rejectNames)]atomic.Uint64

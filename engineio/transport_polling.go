@@ -14,7 +14,6 @@ import (
 	"sio.example/socketio/engineio/packet"
 	"sio.example/socketio/internal/budget"
 	"sio.example/socketio/internal/bufpool"
-	"sio.example/socketio/internal/coding"
 	"sio.example/socketio/internal/errtext"
 	"sio.example/socketio/internal/websocket"
 )
@@ -577,7 +576,7 @@ func (s *Server) answerPayload(
 	h.Set("Cache-Control", "no-store")
 	oldBrowser(h, r)
 	if !s.options.DisableCompression {
-		buf = compressAnswer(h, r, buf, runs)
+		buf = s.compressAnswer(h, r, buf, runs)
 	}
 	h.Set("Content-Length", strconv.Itoa(len(*buf)))
 	err := s.write(w, *buf, took)
@@ -622,28 +621,6 @@ func (f answerForm) encode(h http.Header, items []parcel, runs []run) (*[]byte, 
 		}
 	}
 	return buf, runs
-}
-
-// compressAnswer returns what is to be sent of an answer, if it is worth it and the client accepts it the compressed
-// one, without what must not be compressed (see zipRuns).
-func compressAnswer(h http.Header, r *http.Request, buf *[]byte, runs []run) *[]byte {
-	n, mixed := compressible(runs)
-	if n < compressMinimum {
-		return buf
-	}
-	h.Add("Vary", "Accept-Encoding")
-	if !coding.AcceptsGzip(r.Header["Accept-Encoding"]) || h.Get("Content-Encoding") != "" {
-		return buf
-	}
-	h.Set("Content-Encoding", "gzip")
-	small := bufpool.Get(len(*buf))
-	if mixed {
-		zipRuns(small, *buf, runs)
-	} else {
-		zip(small, *buf)
-	}
-	bufpool.Put(buf)
-	return small
 }
 
 // buffered is what net/http keeps of an answer without writing it: up to here, Write does not block.

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"cmp"
-	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
@@ -415,51 +414,6 @@ func TestAnswersAreCutAtMaxPayload(t *testing.T) { // S-5
 			t.Errorf("got %d messages, or not in order", len(got))
 		}
 	})
-}
-
-func TestCompression(t *testing.T) {
-	long := strings.Repeat("abcdefghij", 200)
-	for _, c := range []struct {
-		name, accept string
-		size         int
-		options      SendOptions
-		off, want    bool
-	}{
-		{"long", "gzip, deflate, br", 2000, SendOptions{}, false, true},
-		{"upper case", "deflate, GZIP;q=0.5", 2000, SendOptions{}, false, true},
-		{"star", "*", 2000, SendOptions{}, false, true},
-		{"short", "gzip", 1022, SendOptions{}, false, false},
-		{"just long enough", "gzip", 1023, SendOptions{}, false, true},
-		{"not accepted", "br, deflate", 2000, SendOptions{}, false, false},
-		{"refused", "gzip;q=0", 2000, SendOptions{}, false, false},
-		{"not wanted", "gzip", 2000, SendOptions{NoCompress: true}, false, false},
-		{"off", "gzip", 2000, SendOptions{}, true, false},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			bubble(t, &Options{DisableCompression: c.off}, func(t *testing.T, e *env) {
-				q, rec := e.open()
-				for range 3 {
-					rec.socket.Send(c.options, text(long[:c.size]))
-					a := e.do("GET", q, "", "Accept-Encoding", c.accept)
-					if got := a.header.Get("Content-Encoding") == "gzip"; got != c.want {
-						t.Fatalf("compressed: %v", got)
-					}
-					if c.want {
-						if a.header.Get("Vary") != "Accept-Encoding" || len(a.body) > 500 {
-							t.Errorf("%d bytes, headers %v", len(a.body), a.header)
-						}
-						z, err := gzip.NewReader(strings.NewReader(a.body))
-						if err != nil {
-							t.Fatal(err)
-						}
-						body, err := io.ReadAll(z)
-						a.body, a.err = string(body), err
-					}
-					a.want(t, 200, "4"+long[:c.size])
-				}
-			})
-		})
-	}
 }
 
 // A client that does not read a long answer does not hold the session for ever, and the deadline does not stay on the

@@ -14,7 +14,7 @@ import (
 func (s *Server) webSocketOptions(h http.Header) *websocket.Options {
 	return &websocket.Options{
 		Header: h, MaxMessage: s.options.MaxPayload, Counters: &s.counters.frames, UserTimeout: s.silence(),
-		MaxUnread: s.options.MaxUnread,
+		MaxUnread: s.options.MaxUnread, Deflate: s.options.Deflate.webSocket(),
 	}
 }
 
@@ -43,6 +43,7 @@ func (s *Server) openWebSocket(w http.ResponseWriter, r *http.Request, sock *Soc
 		end = *sock.endingLocked()
 	} else {
 		sock.link = l
+		s.counters.deflating.Add(deflating(l))
 		sock.startHeartbeatLocked()
 		sock.startFlushLocked()
 	}

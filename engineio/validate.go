@@ -45,6 +45,9 @@ func (o *Options) checked() (Options, []error) {
 	size(&c, "MaxQueueBytes", &d.MaxQueueBytes)
 	size(&c, "MaxQueuePackets", &d.MaxQueuePackets)
 	size(&c, "MaxMemory", &d.MaxMemory)
+	size(&c, "CompressionThreshold", &d.CompressionThreshold)
+	d.Encoders = c.encoders(d.Encoders)
+	d.Deflate = checkDeflate(d.Deflate, c.failf)
 	d.Transports = c.transports(d.Transports)
 	if d.CORS != nil {
 		d.CORS = c.cors(*d.CORS)
@@ -83,6 +86,20 @@ func size[T int | int64](c *checks, name string, v *T) {
 		c.failf("%s is negative (%d): 0 means the default", name, *v)
 		*v = 0
 	}
+}
+
+func (c *checks) encoders(all []Encoder) (right []Encoder) {
+	for i, e := range all {
+		switch {
+		case e.Append == nil:
+			c.failf("Encoders[%d] (%q) has no Append", i, e.Coding)
+		case e.Coding == "" || e.Coding != strings.ToLower(e.Coding) || strings.ContainsAny(e.Coding, " \t\r\n,;=*"):
+			c.failf("Encoders[%d] has the Coding %q: write a name as in Accept-Encoding, such as \"br\"", i, e.Coding)
+		default:
+			right = append(right, e)
+		}
+	}
+	return right
 }
 
 func (c *checks) path(d *Options) {

@@ -15,6 +15,7 @@ import (
 
 	socketio "sio.example/socketio"
 	"sio.example/socketio/bench/internal/load/loadtest"
+	"sio.example/socketio/engineio"
 )
 
 var installs = map[string]func(*socketio.Server){"typed": typed, "any": untyped}
@@ -22,7 +23,7 @@ var installs = map[string]func(*socketio.Server){"typed": typed, "any": untyped}
 func TestServer(t *testing.T) {
 	for name, install := range installs {
 		t.Run(name, func(t *testing.T) {
-			io := socketio.NewServer(nil)
+			io := socketio.NewServer(&socketio.Options{Engine: engineio.Options{Deflate: new(engineio.DeflateOptions)}})
 			t.Cleanup(func() { _ = io.Close() })
 			install(io)
 			loadtest.Run(t, io)

@@ -73,6 +73,8 @@ type input struct {
 	counted  int       // bytes of memory that are counted for msg
 	allowed  int       // bytes that msg may take, if Read asks
 	wanted   int       // that are asked for
+	deflated bool      // msg is compressed
+	inflated int       // how long msg is when it is not, if that has been found out
 	paused   bool      // until there is room for more
 	rest     header    // then, what is missing of the frame
 }
@@ -88,6 +90,7 @@ type coldState struct {
 	reading  int           // memory of the message that is being read, as far as it is counted
 	taken    time.Time     // when the peer took a part of a long write the last time
 	readErr  error         // what Read returns from now on
+	history  *history      // what messages may refer to; nil if they must not
 }
 
 // ensureCold returns cold to be changed. It needs mu.
@@ -119,7 +122,7 @@ const (
 
 // newConn takes over nc and the bytes read from it, which were borrowed from bufpool.
 func newConn(nc net.Conn, leftOver *[]byte, opts *Options) *Conn {
-	c := &Conn{nc: nc, raw: rawConn(nc), limits: opts.limits()}
+	c := &Conn{nc: nc, raw: rawConn(nc), limits: opts.limits(deflation{})}
 	if leftOver != nil {
 		c.input().buf = leftOver
 	}
@@ -129,25 +132,32 @@ func newConn(nc net.Conn, leftOver *[]byte, opts *Options) *Conn {
 	return c
 }
 
+// agree makes what was agreed about compression true.
+func (c *Conn) agree(opts *Options, d deflation) {
+	if d.on {
+		c.limits = opts.limits(d)
+	}
+}
+
 // NetConn is the connection beneath. Reading from it, writing to it and setting its deadlines breaks the Conn.
 func (c *Conn) NetConn() net.Conn { return c.nc }
 
 // Buffered reports whether Read has a message at hand from the last system call, so that it will return that at once.
-// It is false before a close frame and before what breaks the protocol (bad UTF-8 excepted), so a caller that answers
-// many messages with one write, when Buffered is false, has answered all before Read closes, and does not keep an
-// answer back until the rest of some other message comes. It belongs to the goroutine that reads.
+// It is false before a close frame and before what breaks the protocol (but for the content of messages), so a caller
+// that answers many messages with one write, when Buffered is false, has answered all before Read closes, and does not
+// keep an answer back until the rest of some other message comes. It belongs to the goroutine that reads.
 func (c *Conn) Buffered() bool {
 	if !c.unread() || c.closing() {
 		return false
 	}
 	i := c.in
-	in, inside, room := (*i.buf)[i.pos:], i.op != 0, c.limits.maxMessage-int64(len(i.msg))
+	in, inside, room := (*i.buf)[i.pos:], i.op != 0, c.room()
 	for range 8 { // more frames than that before the end of a message are not worth looking at
-		h, n, err := parseHeader(in, inside, room, c.client)
+		h, n, err := parseHeader(in, inside, room, c.client, c.limits.deflate.on)
 		if n == 0 || err != nil || h.op == opClose || h.length > int64(len(in)-n) {
 			return false
 		}
-		if h.fin && !h.control() {
+		if h.fin() && !h.control() {
 			return true
 		}
 		if !h.control() {
@@ -157,6 +167,15 @@ func (c *Conn) Buffered() bool {
 		in = in[n+int(h.length):]
 	}
 	return false
+}
+
+// room is how many bytes the message may still take that has begun, or begins.
+func (c *Conn) room() int64 {
+	most := c.limits.maxMessage
+	if c.in.deflated {
+		most = deflatedRoom(most)
+	}
+	return most - int64(len(c.in.msg))
 }
 
 // input returns that of the connection, and borrows one if it has none.

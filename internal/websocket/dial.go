@@ -199,6 +199,9 @@ func (d *dialer) appendRequest(user *url.Userinfo) error {
 	if len(d.opts.Subprotocols) > 0 {
 		b = fmt.Appendf(b, "Sec-WebSocket-Protocol: %s\r\n", strings.Join(d.opts.Subprotocols, ", "))
 	}
+	if d.opts.Deflate != nil {
+		b = fmt.Appendf(b, "Sec-WebSocket-Extensions: %s\r\n", d.opts.Deflate.offer())
+	}
 	if user != nil && d.opts.Header.Get("Authorization") == "" {
 		b = fmt.Appendf(b, "Authorization: %s\r\n", basicAuth(user))
 	}
@@ -346,7 +349,8 @@ func (d *dialer) handshake(ctx context.Context, nc net.Conn,
 	if res.StatusCode != http.StatusSwitchingProtocols {
 		return nil, nil, refusal(nc, res, false)
 	}
-	if reason := d.check(res.Header); reason != "" {
+	agreed, reason := d.check(res.Header)
+	if reason != "" {
 		return nil, nil, &HandshakeRefusedError{Status: res.StatusCode, Header: res.Header, reason: reason}
 	}
 	if t, ok := nc.(*tls.Conn); ok {
@@ -355,6 +359,7 @@ func (d *dialer) handshake(ctx context.Context, nc net.Conn,
 	}
 	c := newConn(nc, leftOver(&bufio.ReadWriter{Reader: br}), &d.opts.Options)
 	c.client = true
+	c.agree(&d.opts.Options, agreed)
 	return c, res, nil
 }
 
@@ -427,20 +432,21 @@ func refusal(nc net.Conn, res *http.Response, proxy bool) error {
 	return &HandshakeRefusedError{Status: res.StatusCode, Header: res.Header, Body: body, Proxy: proxy}
 }
 
-// check says what is wrong with the header of a 101 (RFC 6455 4.1), or nothing.
-func (d *dialer) check(h http.Header) (wrong string) {
+// check says what is wrong with the header of a 101 (RFC 6455 4.1), or nothing and what is agreed.
+func (d *dialer) check(h http.Header) (agreed deflation, wrong string) {
 	accept, protocol := h["Sec-Websocket-Accept"], h["Sec-Websocket-Protocol"]
+	agreed, extended := d.opts.Deflate.agreed(h["Sec-Websocket-Extensions"])
 	switch {
 	case !hasToken(h["Upgrade"], "websocket"):
-		return "without Upgrade: websocket"
+		wrong = "without Upgrade: websocket"
 	case !hasToken(h["Connection"], "upgrade"):
-		return "without Connection: upgrade"
+		wrong = "without Connection: upgrade"
 	case len(accept) != 1 || strings.Trim(accept[0], " \t") != string(appendAcceptKey(nil, d.key)):
-		return "with a wrong Sec-WebSocket-Accept"
-	case len(h["Sec-Websocket-Extensions"]) > 0:
-		return "with an extension that was not offered"
+		wrong = "with a wrong Sec-WebSocket-Accept"
+	case !extended:
+		wrong = "with an extension that was not offered"
 	case len(protocol) > 1 || len(protocol) == 1 && !slices.Contains(d.opts.Subprotocols, protocol[0]):
-		return "with a subprotocol that was not offered"
+		wrong = "with a subprotocol that was not offered"
 	}
-	return ""
+	return agreed, wrong
 }

@@ -17,24 +17,35 @@ const (
 // A header is the header of a received frame.
 type header struct {
 	op     byte
-	fin    bool
+	bits   byte   // finBit, and deflatedBit if it begins a compressed message
 	key    uint32 // the masking key as it stands in memory, little endian
 	length int64
-}
+} // of no more fields, or the compiler has it on the stack of all readers that wait; see docs/memory.md
+
+// fin tells the last frame of a message.
+func (h header) fin() bool { return h.bits&finBit != 0 }
+
+// deflated tells a frame that begins a compressed message.
+func (h header) deflated() bool { return h.bits&deflatedBit != 0 }
 
 // control tells a control frame (RFC 6455 5.5).
 func (h header) control() bool { return h.op >= opClose }
 
 // parseHeader reads the header of a frame of the peer from the front of b, and tells its size: 0 if b does not hold all
 // of it yet. What is wrong is reported as soon as the byte that shows it has come. Inside tells that a message has
-// begun and not ended, room how many bytes the message may still take, client that we are the client.
-func parseHeader(b []byte, inside bool, room int64, client bool) (h header, n int, err error) {
+// begun and not ended, room how many bytes the message may still take, client that we are the client, deflates that
+// messages may be compressed.
+func parseHeader(b []byte, inside bool, room int64, client, deflates bool) (h header, n int, err error) {
 	if len(b) < 2 {
 		return h, 0, nil
 	}
-	h.op, h.fin, h.length = b[0]&0x0f, b[0]&finBit != 0, int64(b[1]&^maskBit)
+	h.op, h.bits, h.length = b[0]&0x0f, b[0]&finBit, int64(b[1]&^maskBit)
+	if deflates && b[0]&rsvBits == deflatedBit && (h.op == byte(Text) || h.op == byte(Binary)) { // RFC 7692 6.2
+		h.bits |= deflatedBit
+		room = deflatedRoom(room)
+	}
 	switch {
-	case b[0]&rsvBits != 0:
+	case b[0]&rsvBits != 0 && !h.deflated():
 		return h, 0, violation(ProtocolError, "reserved bit set")
 	case h.op > opPong || h.op > byte(Binary) && h.op < opClose:
 		return h, 0, violation(ProtocolError, "unknown opcode")
@@ -42,7 +53,7 @@ func parseHeader(b []byte, inside bool, room int64, client bool) (h header, n in
 		return h, 0, violation(ProtocolError, "continuation of nothing")
 	case h.op != opContinuation && !h.control() && inside:
 		return h, 0, violation(ProtocolError, "new message inside a message")
-	case h.control() && !h.fin:
+	case h.control() && !h.fin():
 		return h, 0, violation(ProtocolError, "fragmented control frame")
 	case h.control() && h.length > maxControl:
 		return h, 0, violation(ProtocolError, "control frame too long")

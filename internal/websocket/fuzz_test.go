@@ -3,11 +3,14 @@ package websocket
 import (
 	"bufio"
 	"bytes"
+	"compress/flate"
 	"errors"
+	"io"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -77,6 +80,78 @@ func FuzzHandshakeHeaders(f *testing.F) {
 				k != "Sec-Websocket-Accept" && k != http.CanonicalHeaderKey(name) {
 				t.Errorf("header %q in %q", k, nc.wrote)
 			}
+		}
+	})
+}
+
+// FuzzInflate: a compressed message means the same in whatever frames and pieces it comes, the same as to
+// compress/flate where that tells, and is bounded whatever it is.
+func FuzzInflate(f *testing.F) {
+	for i, z := range []string{"", "\x00", "\x02\x00", "\xf2\x48\xcd\xc9\xc9\x07\x00",
+		"\xf3\x48\xcd\xc9\xc9\x07\x00\x00",
+		zipped(6, "Hel", "lo"), zipped(0, "Hello"), lasting("a", "b", ""), zipped(1, strings.Repeat("abc", 50_000)),
+		zipped(9, strings.Repeat("\x00", 200_000)), "\x03\x00\x03\x00", "\xff\xff"} {
+		f.Add([]byte(z), uint64(i), i%2 == 0)
+	}
+	opts := Options{MaxMessage: 150_000, MaxFragments: 1 << 20}
+	read := func(t *testing.T, takeover, ask bool, pieces ...[]byte) ([]frame, Status) {
+		c := newConn(newScript(pieces...), nil, &opts)
+		c.agree(&opts, deflation{on: true, level: 1, bits: maxBits, takeIn: takeover})
+		defer c.Abort()
+		c.Ask(ask)
+		var messages []frame
+		for {
+			op, p, err := c.Read()
+			var e *CloseError
+			switch {
+			case err == ErrRoom:
+				if n := c.Wanted(); n < countedFrom || n > 3*int(opts.MaxMessage) {
+					t.Fatalf("asks for %d", n)
+				}
+				c.Allow(false)
+				continue
+			case errors.As(err, &e):
+				return messages, e.Status
+			case err != nil:
+				return messages, 0
+			}
+			if int64(len(p)) > opts.MaxMessage || cap(p) != len(p) && len(p) != 1 {
+				t.Fatalf("%d bytes of %d", len(p), cap(p))
+			}
+			messages = append(messages, frame{fin | byte(op), p})
+		}
+	}
+	f.Fuzz(func(t *testing.T, z []byte, seed uint64, takeover bool) {
+		r := rand.New(rand.NewPCG(seed, 2))
+		first, whole := compressed(mk(2, zipped(1, "abcdefghijklmnopqrstuvwxyz"))), compressed(frame{fin | 2, z})
+		want, end := read(t, takeover, false, stream(first, whole, whole))
+		var frames []frame
+		for _, m := range []frame{first, whole, whole} {
+			n := len(frames)
+			for _, p := range cut(r, m.payload, 1+r.IntN(1000)) {
+				frames = append(frames, part(0, string(p)))
+				if r.IntN(9) == 0 {
+					frames = append(frames, mk(10, "pong"))
+				}
+			}
+			frames = append(frames, mk(0, ""))
+			frames[n].first |= m.first &^ fin
+		}
+		got, otherEnd := read(t, takeover, true, cut(r, stream(frames...), 1+r.IntN(5000))...)
+		if end != otherEnd || !slices.EqualFunc(got, want, frame.equal) {
+			t.Fatalf("%x in fragments: %v, %d; want %v, %d", z, got, otherEnd, want, end)
+		}
+		if takeover || len(z) == 0 {
+			return
+		}
+		in := bytes.NewReader(append(slices.Clone(z), deflatedTail...))
+		plain, err := io.ReadAll(io.LimitReader(flate.NewReader(in), opts.MaxMessage+1))
+		switch {
+		case in.Len() > len(deflatedTail): // a last block in the middle, or too long
+		case err != nil && end != InvalidPayload && end != MessageTooBig,
+			err == nil && len(plain) > int(opts.MaxMessage) && end != MessageTooBig,
+			err == nil && len(plain) <= int(opts.MaxMessage) && (len(want) != 3 || !bytes.Equal(want[1].payload, plain)):
+			t.Fatalf("%x: %d messages, %d; compress/flate: %d bytes, %v", z, len(want), end, len(plain), err)
 		}
 	})
 }

@@ -149,11 +149,22 @@ func Upgrade(w http.ResponseWriter, r *http.Request, opts *Options) (*Conn, erro
 	*buf = append(*buf, "Sec-WebSocket-Accept: "...)
 	*buf = appendAcceptKey(*buf, strings.TrimSpace(r.Header["Sec-Websocket-Key"][0]))
 	*buf = append(*buf, "\r\n"...)
+	var d deflation
+	if opts.Deflate != nil {
+		var answer string
+		var err error
+		if d, answer, err = opts.Deflate.accept(r.Header["Sec-Websocket-Extensions"]); err != nil {
+			return nil, &HandshakeError{Code: http.StatusBadRequest, Msg: err.Error()}
+		}
+		if answer != "" {
+			*buf = append(append(append(*buf, "Sec-WebSocket-Extensions: "...), answer...), "\r\n"...)
+		}
+	}
 	if len(opts.Header) > 0 {
 		*buf = appendHeader(*buf, opts.Header)
 	}
 	*buf = append(append(*buf, "\r\n"...), opts.First...)
-	return takeOver(w, *buf, opts)
+	return takeOver(w, *buf, opts, d)
 }
 
 // takeOver hijacks the connection and writes the answer. It is not part of Upgrade, so that less is on the
@@ -161,7 +172,7 @@ func Upgrade(w http.ResponseWriter, r *http.Request, opts *Options) (*Conn, erro
 //
 // The ResponseWriter may be a middleware's, and what it gives away a connection of anybody's: if one panics, the
 // connection is closed and the panic an error.
-func takeOver(w http.ResponseWriter, answer []byte, opts *Options) (c *Conn, err error) {
+func takeOver(w http.ResponseWriter, answer []byte, opts *Options, d deflation) (c *Conn, err error) {
 	var nc net.Conn
 	returned := false
 	defer func() {
@@ -183,6 +194,7 @@ func takeOver(w http.ResponseWriter, answer []byte, opts *Options) (c *Conn, err
 	nc.SetDeadline(time.Time{})
 	Tune(nc, opts.UserTimeout, opts.MaxUnread)
 	c = newConn(nc, leftOver(rw), opts)
+	c.agree(opts, d)
 	err = c.send(answer, cmp.Or(max(opts.HandshakeTimeout, 0), defaultHandshakeTimeout))
 	if err != nil {
 		c.Abort()

@@ -71,8 +71,9 @@ func stream(frames ...frame) []byte {
 // A peer is the other end of a connection under test: the client's, unless server is set.
 type peer struct {
 	net.Conn
-	br     *bufio.Reader
-	server bool
+	br       *bufio.Reader
+	server   bool
+	deflates bool // messages of the Conn may be compressed
 }
 
 // readFrame reads a frame of the Conn and insists on its form.
@@ -101,7 +102,8 @@ func (p *peer) readFrame() (frame, error) {
 			return f, errors.New("length not minimal")
 		}
 	}
-	if f.first&rsvBits != 0 || f.first&fin == 0 {
+	deflated := p.deflates && f.first&0x0f <= 2 && f.first&rsvBits == deflatedBit
+	if f.first&rsvBits != 0 && !deflated || f.first&fin == 0 {
 		return f, fmt.Errorf("server sent first byte %02x", f.first)
 	}
 	if f.first&0x0f >= opClose && n > maxControl {

@@ -113,6 +113,7 @@ func (c *Conn) take(p []byte, err error) (Opcode, []byte, error) {
 	in := c.in
 	op := in.op
 	in.op, in.msg, in.fragment, in.checked, in.allowed = 0, nil, 0, 0, 0
+	in.deflated, in.inflated = false, 0
 	in.until = time.Time{}
 	if in.counted > 0 {
 		c.count(0)
@@ -137,7 +138,7 @@ func (c *Conn) header() (header, error) {
 			}
 		}
 		if in := c.in; in != nil && in.buf != nil {
-			h, n, err := parseHeader((*in.buf)[in.pos:], in.op != 0, c.limits.maxMessage-int64(len(in.msg)), c.client)
+			h, n, err := parseHeader((*in.buf)[in.pos:], in.op != 0, c.room(), c.client, c.limits.deflate.on)
 			if n > 0 || err != nil {
 				in.pos += int32(n)
 				return h, err
@@ -154,8 +155,8 @@ func (c *Conn) header() (header, error) {
 func (c *Conn) data(h header) (msg []byte, ok bool, err error) {
 	in := c.in
 	if h.op != opContinuation {
-		in.op = Opcode(h.op)
-		if have := (*in.buf)[in.pos:]; h.fin && h.length <= int64(len(have)) {
+		in.op, in.deflated = Opcode(h.op), h.deflated()
+		if have := (*in.buf)[in.pos:]; h.fin() && h.length <= int64(len(have)) && !h.deflated() {
 			return in.whole(h, have)
 		}
 	}
@@ -163,8 +164,14 @@ func (c *Conn) data(h header) (msg []byte, ok bool, err error) {
 		return nil, false, &CloseError{Status: PolicyViolation,
 			Reason: "too many fragments", cause: ErrTooManyFragments}
 	}
-	if err := c.payload(h); err != nil || !h.fin {
+	if err := c.payload(h); err != nil || !h.fin() {
 		return nil, false, err
+	}
+	if in.deflated {
+		if msg, err = c.inflate(in.msg); err == ErrRoom {
+			return nil, false, in.pause(h, 0, 0)
+		}
+		return msg, err == nil, err
 	}
 	if in.op == Text && in.checked != len(in.msg) { // the last rune is cut
 		return nil, false, errNotText()
@@ -208,7 +215,7 @@ func (c *Conn) payload(h header) error {
 		if c.unread() {
 			have := (*in.buf)[in.pos:]
 			have = have[:min(rest, len(have))]
-			if !c.grow(rest, len(have), h.fin) {
+			if !c.grow(rest, len(have), h.fin()) {
 				return in.pause(h, rest, key)
 			}
 			in.msg = append(in.msg, have...)
@@ -219,7 +226,7 @@ func (c *Conn) payload(h header) error {
 			}
 			continue
 		} else {
-			if !c.grow(rest, 1, h.fin) {
+			if !c.grow(rest, 1, h.fin()) {
 				return in.pause(h, rest, key)
 			}
 			if err := c.fill(in.msg[old:min(cap(in.msg), old+rest)], true); err != nil {
@@ -230,7 +237,7 @@ func (c *Conn) payload(h header) error {
 		fresh := in.msg[old:]
 		rest -= len(fresh)
 		key = maskCopy(fresh, fresh, key)
-		if in.op == Text {
+		if in.op == Text && !in.deflated {
 			n, ok := validText(in.msg[in.checked:])
 			if in.checked += n; !ok {
 				return errNotText()
@@ -332,7 +339,7 @@ func (c *Conn) discard(h header) error {
 		in.op = Opcode(h.op)
 	}
 	// What is left of the frame counts as inside a message.
-	in.msg, in.checked = nil, 0
+	in.msg, in.checked, in.deflated, in.inflated = nil, 0, false, 0
 	if in.counted > 0 {
 		c.count(0)
 	}
@@ -347,7 +354,7 @@ func (c *Conn) discard(h header) error {
 		in.pos += int32(k)
 		n -= k
 	}
-	if h.fin {
+	if h.fin() {
 		in.op = 0
 	}
 	return nil

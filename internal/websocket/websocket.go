@@ -17,9 +17,12 @@
 // role, and are for one connection. WriteFrames does not look into them: with frames of the wrong kind the peer closes
 // with 1002.
 //
+// Messages are compressed (RFC 7692) if both ends want that, see [DeflateOptions]. Compressors and decompressors are
+// borrowed for one message, which is inflated when all of it is here, so that a connection that waits holds none.
+//
 // Decided where RFC 6455 leaves a choice: lengths that are not encoded minimally are accepted, as browsers' peers do; a
-// server negotiates no subprotocols (see [Subprotocols]), and neither role extensions; text is checked as it arrives,
-// not at its end; a client that was sent a close frame does not wait for the server to close the TCP connection first.
+// server negotiates no subprotocols (see [Subprotocols]); text is checked as it arrives, not at its end, unless it is
+// compressed; a client that was sent a close frame does not wait for the server to close the TCP connection first.
 package websocket
 
 import (
@@ -88,8 +91,9 @@ type Options struct {
 	CloseTimeout     time.Duration // from our close frame to the end of the connection at the latest; default 5 s
 	// for a peer of Upgrade to acknowledge what it is sent, see Tune; default: the system's
 	UserTimeout time.Duration
-	MaxUnread   int       // what the kernel keeps for a Conn of Upgrade, see Tune; default 128 KiB
-	Counters    *Counters // may be shared by many connections; nil counts nothing
+	MaxUnread   int             // what the kernel keeps for a Conn of Upgrade, see Tune; default 128 KiB
+	Deflate     *DeflateOptions // compression of messages, if the peer wants it, too; default none
+	Counters    *Counters       // may be shared by many connections; nil counts nothing
 }
 
 // Counters count what Read handles by itself, and show what it holds. They may be read at any time.
@@ -111,11 +115,12 @@ type limits struct {
 	writeTimeout   time.Duration
 	closeTimeout   time.Duration
 	counters       *Counters
+	deflate        deflation
 }
 
-var lastLimits atomic.Pointer[limits]
+var lastLimits [2]atomic.Pointer[limits] // the second are for connections that compress
 
-func (o *Options) limits() *limits {
+func (o *Options) limits(d deflation) *limits {
 	if o == nil {
 		o = new(Options)
 	}
@@ -127,13 +132,18 @@ func (o *Options) limits() *limits {
 		writeTimeout:   cmp.Or(max(o.WriteTimeout, 0), defaultWriteTimeout),
 		closeTimeout:   cmp.Or(max(o.CloseTimeout, 0), defaultCloseTimeout),
 		counters:       o.Counters,
+		deflate:        d,
 	}
-	if last := lastLimits.Load(); last != nil && *last == l {
+	which := &lastLimits[0]
+	if d.on {
+		which = &lastLimits[1]
+	}
+	if last := which.Load(); last != nil && *last == l {
 		return last
 	}
 	kept := new(limits) // not &l, which would be allocated for each connection
 	*kept = l
-	lastLimits.Store(kept)
+	which.Store(kept)
 	return kept
 }
 

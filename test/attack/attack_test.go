@@ -38,8 +38,8 @@ type row struct {
 }
 
 func rows() []row {
-	return slices.Concat(httpRows, packetRows, oldRows, upgradeRows, handshakeRows, frameRows, eventRows, binaryRows,
-		faultRows, recoveryRows)
+	return slices.Concat(httpRows, packetRows, oldRows, upgradeRows, handshakeRows, frameRows, deflateRows, eventRows,
+		binaryRows, faultRows, recoveryRows)
 }
 
 func TestAttacks(t *testing.T) {

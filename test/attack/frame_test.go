@@ -23,8 +23,8 @@ import (
 //
 // Not here: F-17 and F-20 (the Autobahn groups, a model decoder) and the fuzzing half of F-18 are tests of
 // internal/websocket, with the deadlines of 10 and 30 seconds of F-26 and F-28, and the bytes that F-14 and F-25 may
-// allocate. Compression of messages (RFC 7692) is not offered, so that of F-30 to F-32 it is left to show that nothing
-// is inflated, and F-33 does not apply. The half of F-1 about clients belongs to a client.
+// allocate. F-30 to F-33 are in deflate_test.go; without Engine.Deflate nothing of theirs is inflated, which is shown
+// here. The half of F-1 about clients belongs to a client.
 
 // frameMask is one that changes the payload.
 var frameMask = [4]byte{0x37, 0xfa, 0x21, 0x3d}
@@ -515,13 +515,13 @@ func frameAfterOffer(id string, cases ...[]wire.Frame) row {
 }
 
 var frameDeflateRows = []row{
-	frameAfterOffer("F-30", wire.Each(wire.RSV(4, frameOf(wire.Text, wire.Deflated(64<<20))))...),
-	frameAfterOffer("F-31", func() []wire.Frame {
+	frameAfterOffer("F-30 not agreed", wire.Each(wire.RSV(4, frameOf(wire.Text, wire.Deflated(64<<20))))...),
+	frameAfterOffer("F-31 not agreed", func() []wire.Frame {
 		frames := []wire.Frame{wire.RSV(4, wire.Part(frameOf(wire.Text, "")))}
 		block := wire.Part(frameOf(wire.Continuation, wire.Deflated(1<<20)))
 		return append(frames, slices.Repeat([]wire.Frame{block}, 10)...)
 	}()),
-	frameAfterOffer("F-32",
+	frameAfterOffer("F-32 not agreed",
 		[]wire.Frame{wire.Part(frameOf(wire.Text, "42")), wire.RSV(4, frameOf(wire.Continuation, "x"))},
 		[]wire.Frame{wire.RSV(4, frameOf(wire.Ping, ""))},
 		[]wire.Frame{wire.RSV(4, frameOf(wire.Text, "\xff\xff\xff corrupt"))},

@@ -28,6 +28,7 @@ var clients = []struct{ name, file string }{
 type site struct {
 	t       *testing.T
 	client  string // file of the official client, or empty
+	options *socketio.Options
 	install func(io *socketio.Server) http.Handler
 	addr    string
 
@@ -39,11 +40,18 @@ type site struct {
 // newSite serves the pages that install returns; install is called at each start.
 func newSite(t *testing.T, client string, install func(io *socketio.Server) http.Handler) *site {
 	t.Helper()
+	return newSiteWith(t, client, nil, install)
+}
+
+// newSiteWith is newSite with options of the server.
+func newSiteWith(t *testing.T, client string, o *socketio.Options,
+	install func(io *socketio.Server) http.Handler) *site {
+	t.Helper()
 	if client != "" {
 		program.Node(t) // the packages are there
 		client = filepath.Join(program.Modules(), client)
 	}
-	s := &site{t: t, client: client, install: install, addr: "127.0.0.1:0"}
+	s := &site{t: t, client: client, options: o, install: install, addr: "127.0.0.1:0"}
 	s.start()
 	t.Cleanup(func() {
 		if s.io != nil {
@@ -62,7 +70,7 @@ func (s *site) start() {
 		s.t.Fatal(err)
 	}
 	s.addr = ln.Addr().String()
-	s.io = socketio.NewServer(nil)
+	s.io = socketio.NewServer(s.options)
 	mux := http.NewServeMux()
 	mux.Handle("/", s.install(s.io))
 	mux.Handle("/socket.io/", s.io)

@@ -4,7 +4,7 @@
 const { config, run } = require("./harness");
 
 const groups = {};
-const all = ["connect", "events", "acks", "rooms", "namespaces", "order", "lifecycle", "recovery", "old"];
+const all = ["connect", "events", "acks", "rooms", "namespaces", "order", "lifecycle", "compression", "recovery", "old"];
 for (const name of config.groups || all) {
   groups[name] = require(`./scenarios/${name}`);
 }

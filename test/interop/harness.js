@@ -8,8 +8,8 @@ const net = require("node:net");
 const { createInterface } = require("node:readline");
 
 // {server: [program, ...arguments], ours: whether that is ours, package: that of the client, client: its major version
-// or "browser", bundle: of that, groups: only these, transport: "polling", "base64" or "jsonp", which are ways of
-// polling, "websocket" or "upgrade"}
+// or "browser", bundle: of that, groups: only these, deflate: whether messages are compressed, transport: "polling",
+// "base64" or "jsonp", which are ways of polling, "websocket" or "upgrade"}
 const config = JSON.parse(process.env.SIO_INTEROP);
 const forced = { base64: { forceBase64: true }, jsonp: { forceJSONP: true } }[config.transport] || {};
 if (config.transport === "jsonp") require("./jsonp");
@@ -27,6 +27,12 @@ function browserClient() {
 // Generous: a test machine may be slow, and a passing scenario never waits for it.
 const limit = 300000;
 
+// The options of compression, of the server and of the clients.
+const compression = config.deflate
+  ? { perMessageDeflate: { threshold: 100 }, httpCompression: { threshold: 100 } }
+  : {};
+const offer = config.deflate ? { perMessageDeflate: { threshold: 100 } } : {};
+
 /** Starts a server; it ends with this process at the latest. */
 async function startServer({ port = 0, options = {} } = {}) {
   const child = spawn(config.server[0], config.server.slice(1), {
@@ -35,7 +41,7 @@ async function startServer({ port = 0, options = {} } = {}) {
       PORT: String(port),
       HOST: "127.0.0.1",
       NODE_ID: "n1",
-      SIO_OPTIONS: JSON.stringify({ allowEIO3: config.client === 2, ...options }),
+      SIO_OPTIONS: JSON.stringify({ allowEIO3: config.client === 2, ...compression, ...options }),
       STDIN_GUARD: "1",
     },
     stdio: ["pipe", "pipe", "inherit"],
@@ -77,6 +83,7 @@ class Clients {
       ...forced,
       reconnectionDelay: 20,
       reconnectionDelayMax: 100,
+      ...offer,
       ...opts,
     });
     this.sockets.push(socket);

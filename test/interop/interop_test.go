@@ -12,7 +12,7 @@ import (
 const contractServer = "sio.example/socketio/test/contract/server"
 
 // TestClients runs every scenario with the official clients of each major version on each way of transport, against the
-// contract server and against the official one.
+// contract server and against the official one; the newest client with compressed messages as well.
 func TestClients(t *testing.T) {
 	node := program.Node(t)
 	here := filepath.Join(program.Root(), "interop")
@@ -25,14 +25,22 @@ func TestClients(t *testing.T) {
 	} {
 		for _, client := range clients {
 			for _, transport := range client.transports {
-				name := fmt.Sprintf("%s/%s/%s", server.name, client.name, transport)
-				t.Run(name, func(t *testing.T) {
-					t.Parallel()
-					drive(t, node, filepath.Join(here, "driver.js"), map[string]any{
-						"server": server.command, "client": client.major, "package": client.module,
-						"transport": transport, "ours": server.name == "ours",
+				for _, deflate := range []bool{false, true} {
+					if deflate && client.major < 4 {
+						continue
+					}
+					name := fmt.Sprintf("%s/%s/%s", server.name, client.name, transport)
+					if deflate {
+						name += "/deflate"
+					}
+					t.Run(name, func(t *testing.T) {
+						t.Parallel()
+						drive(t, node, filepath.Join(here, "driver.js"), map[string]any{
+							"server": server.command, "client": client.major, "package": client.module, "deflate": deflate,
+							"transport": transport, "ours": server.name == "ours",
+						})
 					})
-				})
+				}
 			}
 		}
 	}

@@ -4,10 +4,12 @@
 
 const WebSocket = require('ws');
 
+// What DEFLATE says is the option perMessageDeflate.
+const deflate = JSON.parse(process.env.DEFLATE || 'false');
 const say = (value) => process.stdout.write(JSON.stringify(value) + '\n');
 
 if (process.argv[2] === 'server') {
-  const server = new WebSocket.Server({ host: '127.0.0.1', port: 0, maxPayload: 3000, perMessageDeflate: false });
+  const server = new WebSocket.Server({ host: '127.0.0.1', port: 0, maxPayload: deflate ? 300000 : 3000, perMessageDeflate: deflate });
   server.on('connection', (socket) => {
     socket.on('message', (data, isBinary) => socket.send(data, { binary: isBinary }));
     socket.on('error', () => {}); // the close frame tells
@@ -42,7 +44,7 @@ if (process.argv[2] === 'server') {
   server.on('listening', () => say({ port: server.address().port }));
   process.stdin.on('end', () => process.exit(0)).resume();
 } else {
-  const socket = new WebSocket(process.argv[3], { perMessageDeflate: false });
+  const socket = new WebSocket(process.argv[3], { perMessageDeflate: deflate });
   socket.on('open', () => say({ event: 'open' }));
   socket.on('error', (err) => say({ event: 'error', text: String(err) }));
   socket.on('message', (data, isBinary) => say({ event: 'message', binary: isBinary, data: data.toString('base64') }));

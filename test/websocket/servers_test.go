@@ -49,6 +49,12 @@ func (o outcome) equal(p outcome) bool {
 // play sends bytes to the server at addr in the given pieces and reads until the close frame or the end.
 func play(t *testing.T, addr string, pieces ...[]byte) (o outcome) {
 	t.Helper()
+	return playWith(t, addr, "", pieces...)
+}
+
+// playWith is play with more lines in the header.
+func playWith(t *testing.T, addr, header string, pieces ...[]byte) (o outcome) {
+	t.Helper()
 	nc, err := net.Dial("tcp", addr)
 	if err != nil {
 		t.Fatal(err)
@@ -56,7 +62,7 @@ func play(t *testing.T, addr string, pieces ...[]byte) (o outcome) {
 	defer nc.Close()
 	nc.SetDeadline(time.Now().Add(patience))
 	fmt.Fprintf(nc, "GET / HTTP/1.1\r\nHost: %s\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
-		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n", addr)
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n%s\r\n", addr, header)
 	br := bufio.NewReader(nc)
 	res, err := http.ReadResponse(br, &http.Request{Method: "GET"})
 	if err != nil || res.StatusCode != http.StatusSwitchingProtocols {

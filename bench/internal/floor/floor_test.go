@@ -9,6 +9,6 @@ import (
 	"sio.example/socketio/bench/internal/load/loadtest"
 )
 
-func TestFloor(t *testing.T) { loadtest.Run(t, floor.New(nil)) }
+func TestFloor(t *testing.T) { loadtest.Run(t, floor.New(nil), "echodeflate", "bcastdeflate") }
 
-func TestModel(t *testing.T) { loadtest.Run(t, floor.New(floor.Typed)) }
+func TestModel(t *testing.T) { loadtest.Run(t, floor.New(floor.Typed), "echodeflate", "bcastdeflate") }

@@ -34,13 +34,14 @@ func newFlow(g *generator) *flow {
 func newEcho(g *generator) *flow {
 	f := newFlow(g)
 	f.each = g.cfg.Name == "echonb"
+	n := g.cfg.textSize()
 	f.equip = func(f *flow) {
 		for i, c := range f.conns {
 			l := &lane{sender: c, members: 1}
 			var r *receiver
 			switch g.cfg.Name {
 			case "ack":
-				l.request, r = textRequest(`421000000["echo",%s]`, i), newReceiver(l, `431000000[%s]`, i)
+				l.request, r = textRequest(`421000000["echo",%s]`, i, n), newReceiver(l, `431000000[%s]`, i, n)
 			case "binary":
 				header := []byte(`451-["echo",{"_placeholder":true,"num":0}]`)
 				blob := attachment(i)
@@ -49,7 +50,7 @@ func newEcho(g *generator) *flow {
 				l.request = newNumbered(frames, []int{start}, []int{start})
 				r = &receiver{lane: l, header: header, expect: newNumbered(blob, []int{0}, nil)}
 			default:
-				l.request, r = textRequest(`42["echo",%s]`, i), newReceiver(l, `42["echo",%s]`, i)
+				l.request, r = textRequest(`42["echo",%s]`, i, n), newReceiver(l, `42["echo",%s]`, i, n)
 			}
 			c.lane, c.rx = l, r
 			f.lanes = append(f.lanes, l)
@@ -62,7 +63,7 @@ func newEcho(g *generator) *flow {
 func newBroadcast(g *generator) *flow {
 	f := newFlow(g)
 	f.equip = func(f *flow) {
-		f.group(f.conns, textRequest(`42["bcast",%s]`, 0), `42["bcast",%s]`, 0)
+		f.group(f.conns, textRequest(`42["bcast",%s]`, 0, g.cfg.textSize()), `42["bcast",%s]`, 0)
 	}
 	return f
 }
@@ -77,7 +78,7 @@ func newRooms(g *generator) *flow {
 	f.equip = func(f *flow) {
 		for i := 0; i+roomSize <= len(f.conns); i += roomSize {
 			room := i / roomSize
-			request := textRequest(fmt.Sprintf(`42["room","room-%d",%%s]`, room), room)
+			request := textRequest(fmt.Sprintf(`42["room","room-%d",%%s]`, room), room, g.cfg.textSize())
 			f.group(f.conns[i:i+roomSize], request, `42["room",%s]`, room)
 		}
 	}
@@ -88,30 +89,42 @@ func newRooms(g *generator) *flow {
 func (f *flow) group(members []*conn, request *numbered, answer string, seed int) {
 	l := &lane{sender: members[0], members: len(members), request: request}
 	for _, c := range members {
-		c.lane, c.rx = l, newReceiver(l, answer, seed)
+		c.lane, c.rx = l, newReceiver(l, answer, seed, f.g.cfg.textSize())
 	}
 	f.lanes = append(f.lanes, l)
 }
 
 // payload differs between lanes, so that what goes to the wrong connection is noticed.
-func payload(seed int) string { return fmt.Sprintf(`{"id":%d,"text":"%s"}`, firstID, laneText(seed)) }
+func payload(seed, size int) string {
+	return fmt.Sprintf(`{"id":%d,"text":"%s"}`, firstID, laneText(seed, size))
+}
 
-func laneText(seed int) string { return strings.Repeat(fmt.Sprintf("lane %05d, ", seed), 6)[:64] }
+// laneText is as compressible as JSON usually is: numbers that differ between words that do not.
+func laneText(seed, size int) string {
+	if size <= 64 {
+		return strings.Repeat(fmt.Sprintf("lane %05d, ", seed), 6)[:size]
+	}
+	var b strings.Builder
+	for i := uint32(seed); b.Len() < size; i++ {
+		fmt.Fprintf(&b, "lane %05d has the value %08x, ", seed, i*2654435761)
+	}
+	return b.String()[:size]
+}
 
 // newReceiver makes a receiver of text messages, whose form has %s for the payload.
-func newReceiver(l *lane, form string, seed int) *receiver {
+func newReceiver(l *lane, form string, seed, size int) *receiver {
 	answer := func(payload string) *numbered {
 		text := fmt.Appendf(nil, form, payload)
 		return newNumbered(text, idsIn(text), nil)
 	}
 	return &receiver{
-		lane: l, expect: answer(payload(seed)),
-		other: answer(fmt.Sprintf(`{"text":"%s","id":%d}`, laneText(seed), firstID)),
+		lane: l, expect: answer(payload(seed, size)),
+		other: answer(fmt.Sprintf(`{"text":"%s","id":%d}`, laneText(seed, size), firstID)),
 	}
 }
 
-func textRequest(form string, seed int) *numbered {
-	text := fmt.Appendf(nil, form, payload(seed))
+func textRequest(form string, seed, size int) *numbered {
+	text := fmt.Appendf(nil, form, payload(seed, size))
 	frame, start := wsframe.Append(nil, wsframe.Text, text)
 	at := idsIn(text)
 	starts := make([]int, len(at))

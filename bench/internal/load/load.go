@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"sio.example/socketio/bench/internal/proc"
@@ -24,6 +25,17 @@ type Scenario struct {
 	Window      int // messages outstanding: for each connection, or for each sender where all get them
 }
 
+// Compressed says that messages are compressed, and that the server's environment has BENCH_DEFLATE=1.
+func (s Scenario) Compressed() bool { return strings.HasSuffix(s.Name, "deflate") }
+
+// textSize is how long the text of a message is.
+func (s Scenario) textSize() int {
+	if s.Compressed() {
+		return 2048
+	}
+	return 64
+}
+
 // Scenarios are all there are, in the order of the report.
 var Scenarios = []Scenario{
 	{"idle", "connections in the namespace, at rest", "connection", 10_000, 0},
@@ -33,8 +45,10 @@ var Scenarios = []Scenario{
 	{"binary", "the same with an attachment of 1 KiB", "round trip", 100, 16},
 	{"echonb", "echo, each message written by itself", "round trip", 100, 16},
 	{"echo1", "200 connections, 1 outstanding", "round trip", 200, 1},
+	{"echodeflate", "the same, 2 KiB of text, which the server compresses", "round trip", 100, 4},
 	{"broadcast", "to 1,000 receivers, 8 outstanding", "delivery", 1_000, 8},
 	{"broadcast1", "to 1,000 receivers, 1 outstanding", "delivery", 1_000, 1},
+	{"bcastdeflate", "to 1,000 receivers, 8 outstanding, 2 KiB of text, compressed", "delivery", 1_000, 8},
 	{"rooms", "500 rooms of 10, 1 outstanding in each", "delivery", 5_000, 1},
 	{"polling", "100 long-polling clients, 1 outstanding, a POST and a GET each", "round trip", 100, 1},
 }
@@ -147,9 +161,9 @@ func (g *generator) run() error {
 		return g.idle()
 	case "connect":
 		return g.connects()
-	case "echo", "ack", "binary", "echonb", "echo1":
+	case "echo", "ack", "binary", "echonb", "echo1", "echodeflate":
 		return g.flow(newEcho(g))
-	case "broadcast", "broadcast1":
+	case "broadcast", "broadcast1", "bcastdeflate":
 		return g.flow(newBroadcast(g))
 	case "rooms":
 		return g.flow(newRooms(g))

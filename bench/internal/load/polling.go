@@ -192,14 +192,14 @@ func openSID(p []byte) (sid string, ok bool) {
 }
 
 func (d *polling) equip(cl *pollingClient) {
-	request := postRequest(d.g.target.Port, cl.where, fmt.Sprintf(`42["echo",%s]`, payload(cl.index)))
+	request := postRequest(d.g.target.Port, cl.where, fmt.Sprintf(`42["echo",%s]`, payload(cl.index, d.g.cfg.textSize())))
 	body := bytes.Index(request, []byte("\r\n\r\n"))
 	at := idsIn(request[body:])
 	for i := range at {
 		at[i] += body
 	}
 	cl.lane = &lane{sender: cl.post, members: 1, request: newNumbered(request, at, nil)}
-	cl.rx = newReceiver(cl.lane, `42["echo",%s]`, cl.index)
+	cl.rx = newReceiver(cl.lane, `42["echo",%s]`, cl.index, d.g.cfg.textSize())
 }
 
 func (d *polling) ended(c *conn, err error) {

@@ -37,6 +37,7 @@ type webSockets struct {
 	g       *generator
 	handler handler
 	request []byte
+	inflater
 }
 
 // The key and its answer are those of RFC 6455 1.3.
@@ -51,10 +52,14 @@ var (
 )
 
 func newWebSockets(g *generator, h handler) *webSockets {
+	offer := ""
+	if g.cfg.Compressed() {
+		offer = "Sec-WebSocket-Extensions: " + deflateOffer + "\r\n"
+	}
 	return &webSockets{g: g, handler: h,
 		request: fmt.Appendf(nil, "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\n"+
 			"Host: 127.0.0.1:%d\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"+
-			"Sec-WebSocket-Key: %s\r\n\r\n", g.target.Port, wsKey)}
+			"Sec-WebSocket-Key: %s\r\n%s\r\n", g.target.Port, wsKey, offer)}
 }
 
 // dial begins to open a connection.
@@ -80,6 +85,9 @@ func (w *webSockets) input(c *conn, data []byte) ([]byte, error) {
 		if !bytes.HasPrefix(data, []byte("HTTP/1.1 101 ")) || !bytes.Contains(data[:end], []byte(wsAccept)) {
 			return nil, fmt.Errorf("no upgrade: %.200q", data)
 		}
+		if w.g.cfg.Compressed() && !bytes.Contains(data[:end], []byte(deflateOffer)) {
+			return nil, fmt.Errorf("no compression: %.400q", data)
+		}
 		data = data[end+4:]
 		c.stage = opening
 	}
@@ -92,6 +100,14 @@ func (w *webSockets) input(c *conn, data []byte) ([]byte, error) {
 			break
 		}
 		data = data[size:]
+		if op&wsframe.Deflated != 0 {
+			if p, err = w.inflate(p); err != nil {
+				return nil, err
+			}
+			op &^= wsframe.Deflated
+		} else if w.g.cfg.Compressed() && len(p) > 2048 {
+			return nil, errors.New("a large message that is not compressed")
+		}
 		if err := w.frame(c, op, p); err != nil {
 			return nil, err
 		}

@@ -141,8 +141,10 @@ var Targets = []Target{
 	{"binary", 0.12, Floor, 1.8, 0},
 	{"echonb", 0.45, Model, 1.05, 0},
 	{"echo1", 0.45, Model, 1.0, 0},
+	{"echodeflate", 0.50, Any, 1.1, 0}, // no other column compresses
 	{"broadcast", 0.23, Model, 1.05, 0},
 	{"broadcast1", 0.55, Model, 1.1, 0},
+	{"bcastdeflate", 0.05, Any, 1.1, 0},
 	{"rooms", 0.50, Model, 1.05, 0},
 	{"polling", 0.60, Floor, 1.15, 0},
 }

@@ -1,5 +1,5 @@
 // Package wsframe writes the frames of a WebSocket client and reads those of a server, for load that costs less than
-// what it measures: no state, no fragments, no extensions.
+// what it measures: no state, no fragments; compressed messages are left to the caller.
 package wsframe
 
 import (
@@ -16,10 +16,13 @@ const (
 	Pong   = 10
 )
 
+// Deflated is set in the opcode of a compressed message (RFC 7692 6).
+const Deflated = 0x40
+
 const maxFrame = 16 << 20
 
 var (
-	errFrame = errors.New("a frame that is masked, fragmented, compressed or too large")
+	errFrame = errors.New("a frame that is masked, fragmented or too large, or has an unknown bit")
 	// Mask is what clients mask with. It is not zero, so that no server gets away with not unmasking.
 	Mask = [4]byte{0x9d, 0x3b, 0x57, 0xe6}
 )
@@ -49,7 +52,7 @@ func Next(b []byte) (op byte, payload []byte, size int, err error) {
 		return 0, nil, 0, nil
 	}
 	head, n := 2, uint64(b[1])
-	if b[0]&0xf0 != 0x80 || n >= 0x80 {
+	if b[0]&0xb0 != 0x80 || n >= 0x80 {
 		return 0, nil, 0, errFrame
 	}
 	switch n {
@@ -70,5 +73,5 @@ func Next(b []byte) (op byte, payload []byte, size int, err error) {
 	if size = head + int(n); len(b) < size {
 		return 0, nil, 0, nil
 	}
-	return b[0] & 15, b[head:size], size, nil
+	return b[0] & (15 | Deflated), b[head:size], size, nil
 }

@@ -34,7 +34,7 @@ func TestFrames(t *testing.T) {
 			t.Errorf("%d bytes: op %d, %d bytes, size %d, error %v", n, op, len(p), size, err)
 		}
 	}
-	for _, bad := range []string{"\x81\x80....", "\x01\x00", "\xc1\x00", "\x82\x7f\x00\x00\x00\x00\x7f\x00\x00\x00"} {
+	for _, bad := range []string{"\x81\x80....", "\x01\x00", "\xa1\x00", "\x82\x7f\x00\x00\x00\x00\x7f\x00\x00\x00"} {
 		if _, _, _, err := Next([]byte(bad)); err == nil {
 			t.Errorf("frame % x was taken", bad)
 		}

@@ -8,4 +8,4 @@ import (
 	"sio.example/socketio/bench/internal/load/loadtest"
 )
 
-func TestGorilla(t *testing.T) { loadtest.Run(t, newHub(), "polling") }
+func TestGorilla(t *testing.T) { loadtest.Run(t, newHub(), "polling", "echodeflate", "bcastdeflate") }

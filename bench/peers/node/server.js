@@ -5,7 +5,7 @@ const { createServer } = require("node:http");
 const { Server } = require("socket.io");
 
 const server = createServer();
-const io = new Server(server, { pingInterval: 25000, perMessageDeflate: false });
+const io = new Server(server, { pingInterval: 25000, perMessageDeflate: Boolean(process.env.BENCH_DEFLATE) });
 
 io.on("connection", (socket) => {
   socket.on("echo", (...args) => {

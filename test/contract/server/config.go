@@ -30,6 +30,8 @@ type serverOptions struct {
 	ConnectionStateRecovery *json.RawMessage `json:"connectionStateRecovery"`
 	CORS                    *corsOptions     `json:"cors"`
 	Cookie                  bool             `json:"cookie"`
+	PerMessageDeflate       *deflateOption   `json:"perMessageDeflate"`
+	HTTPCompression         *httpOption      `json:"httpCompression"`
 }
 
 type corsOptions struct {
@@ -102,6 +104,7 @@ func (c *config) options(log *slog.Logger) (*socketio.Options, error) {
 		Recovery: recovery,
 		Logger:   log,
 	}
+	c.server.compression(&opts.Engine)
 	if c.server.Cookie {
 		opts.Engine.Cookie = &engineio.CookieOptions{}
 	}
