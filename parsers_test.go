@@ -7,15 +7,17 @@ import (
 
 	"sio.example/socketio/internal/taggedparser"
 	"sio.example/socketio/parser"
+	"sio.example/socketio/parser/msgpack"
 )
 
-// parsers are those that the tests of the server go through: the default one, and one that has nothing in common with
-// it.
+// parsers are those that the tests of the server go through: the default one, MessagePack, and one that has nothing in
+// common with either.
 var parsers = []struct {
 	name   string
 	parser parser.Parser // nil is the default
 }{
 	{"json", nil},
+	{"msgpack", msgpack.Parser(nil)},
 	{"tagged", tagged},
 }
 
@@ -41,7 +43,7 @@ type translator struct {
 }
 
 func newTranslator(p parser.Parser) *translator {
-	if p != tagged {
+	if p == nil {
 		return nil
 	}
 	return &translator{parser: p, out: parser.JSON(nil).NewDecoder(), in: p.NewDecoder()}

@@ -14,6 +14,7 @@ import (
 var mayImport = map[string][]string{
 	// pure codecs
 	"parser":          {},
+	"parser/msgpack":  {"parser"},
 	"engineio/packet": {},
 	// vocabulary, sessions, rooms
 	"event": {"parser", "internal/errtext"},

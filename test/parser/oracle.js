@@ -3,6 +3,7 @@
 //
 //   {"frames": [{"text": "..."}, {"binary": "base64"}]}   for socket.io-parser
 //   {"payload": "..."}                                    for engine.io-parser
+//   {"msgpack": "base64"}                                 for socket.io-msgpack-parser
 //
 // Run in the folder that holds node_modules.
 
@@ -10,11 +11,20 @@ const { createRequire } = require("node:module");
 const load = createRequire(process.cwd() + "/");
 const { Decoder, Encoder } = load("socket.io-parser");
 const { decodePayload, encodePayload } = load("engine.io-parser");
+const msgpack = load("socket.io-msgpack-parser");
+
+let invalidDate = false; // value has seen one
 
 // value puts a value into a form that JSON keeps whole: [kind, ...].
 function value(v) {
   if (v === null) return ["null"];
   if (Buffer.isBuffer(v)) return ["bytes", v.toString("base64")];
+  if (v instanceof ArrayBuffer) return ["bytes", Buffer.from(v).toString("base64")];
+  if (v instanceof Date) {
+    if (!isNaN(v)) return ["date", v.toISOString()];
+    invalidDate = true;
+    return ["undefined"];
+  }
   if (Array.isArray(v)) return ["array", v.map(value)];
   switch (typeof v) {
     case "undefined":
@@ -55,6 +65,28 @@ function parse(frames) {
   return out;
 }
 
+// parseMsgpack decodes the only frame of a packet. A Date that is none is sent on as 1970, so it is not.
+function parseMsgpack(data) {
+  const out = { packets: [] };
+  invalidDate = false;
+  const decoder = new msgpack.Decoder();
+  decoder.on("decoded", (p) => {
+    out.packets.push({ type: p.type, nsp: p.nsp, id: value(p.id), data: value(p.data) });
+    if (invalidDate) return;
+    try {
+      out.packets[0].again = new msgpack.Encoder().encode(p).map(frame);
+    } catch (e) {
+      out.packets[0].again = [];
+    }
+  });
+  try {
+    decoder.add(Buffer.from(data, "base64"));
+  } catch (e) {
+    out.error = String(e.message);
+  }
+  return out;
+}
+
 function payload(text) {
   const out = { packets: [] };
   const packets = decodePayload(text);
@@ -71,6 +103,7 @@ const answers = [];
 for (const line of lines) {
   if (!line) continue;
   const c = JSON.parse(line);
-  answers.push(JSON.stringify(c.frames ? parse(c.frames) : payload(c.payload)) + "\n");
+  const answer = c.frames ? parse(c.frames) : "msgpack" in c ? parseMsgpack(c.msgpack) : payload(c.payload);
+  answers.push(JSON.stringify(answer) + "\n");
 }
 process.stdout.write(answers.join(""));
