@@ -2,6 +2,7 @@ package socketio_test
 
 import (
 	"encoding/base64"
+	"slices"
 	"strings"
 	"testing"
 
@@ -12,13 +13,15 @@ import (
 
 // parsers are those that the tests of the server go through: the default one, MessagePack, and one that has nothing in
 // common with either.
-var parsers = []struct {
-	name   string
-	parser parser.Parser // nil is the default
-}{
+var parsers = []namedParser{
 	{"json", nil},
 	{"msgpack", msgpack.Parser(nil)},
 	{"tagged", tagged},
+}
+
+type namedParser struct {
+	name   string
+	parser parser.Parser // nil is the default
 }
 
 var tagged = taggedparser.New(nil)
@@ -43,7 +46,7 @@ type translator struct {
 }
 
 func newTranslator(p parser.Parser) *translator {
-	if p == nil {
+	if p == nil || !slices.ContainsFunc(parsers, func(other namedParser) bool { return other.parser == p }) {
 		return nil
 	}
 	return &translator{parser: p, out: parser.JSON(nil).NewDecoder(), in: p.NewDecoder()}

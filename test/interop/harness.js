@@ -7,9 +7,13 @@ const { spawn } = require("node:child_process");
 const net = require("node:net");
 const { createInterface } = require("node:readline");
 
-// {server: [program, ...arguments], ours: whether that is ours, client: 3 or 4, transport: "polling", "websocket" or "upgrade"}
+// {server: [program, ...arguments], ours: whether that is ours, client: 3 or 4, transport: "polling", "websocket" or "upgrade",
+// parser: "msgpack", or nothing for the default}
 const config = JSON.parse(process.env.SIO_INTEROP);
+config.parser ||= undefined;
 const { io } = require(config.client === 3 ? "socket.io-client-3" : "socket.io-client");
+
+const parser = config.parser === "msgpack" ? { parser: require("socket.io-msgpack-parser") } : {};
 
 // Generous: a test machine may be slow, and a passing scenario never waits for it.
 const limit = 300000;
@@ -22,7 +26,7 @@ async function startServer({ port = 0, options = {} } = {}) {
       PORT: String(port),
       HOST: "127.0.0.1",
       NODE_ID: "n1",
-      SIO_OPTIONS: JSON.stringify(options),
+      SIO_OPTIONS: JSON.stringify({ ...options, parser: config.parser }),
       STDIN_GUARD: "1",
     },
     stdio: ["pipe", "pipe", "inherit"],
@@ -61,6 +65,7 @@ class Clients {
     const socket = io(url + namespace, {
       forceNew: true,
       transports,
+      ...parser,
       reconnectionDelay: 20,
       reconnectionDelayMax: 100,
       ...opts,
@@ -182,7 +187,9 @@ async function run(groups) {
   const server = await startServer();
   try {
     for (const [group, scenarios] of Object.entries(groups)) {
-      for (const { title, clients, only, ours, body } of scenarios) {
+      for (const scenario of scenarios) {
+        const { title, clients, only, ours, body } = scenario;
+        if ("parser" in scenario && scenario.parser !== config.parser) continue;
         if (ours && !config.ours) continue;
         if (clients && !clients.includes(config.client)) continue;
         if (only && !only.includes(config.transport)) continue;

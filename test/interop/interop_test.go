@@ -11,11 +11,18 @@ import (
 
 const contractServer = "sio.example/socketio/test/contract/server"
 
+// A mode is a version of the official client, and a parser; "" is the default.
+type mode struct {
+	client int
+	parser string
+}
+
 // TestClients runs every scenario with both official clients on each way of transport, against the contract server and
 // against the official one.
 func TestClients(t *testing.T) {
 	node := program.Node(t)
 	here := filepath.Join(program.Root(), "interop")
+	modes := []mode{{client: 3}, {client: 4}, {client: 4, parser: "msgpack"}}
 	for _, server := range []struct {
 		name    string
 		command []string
@@ -23,13 +30,13 @@ func TestClients(t *testing.T) {
 		{"ours", []string{program.Build(t, contractServer)}},
 		{"reference", []string{node, filepath.Join(here, "reference_server.js")}},
 	} {
-		for _, client := range []int{3, 4} {
+		for _, m := range modes {
 			for _, transport := range []string{"polling", "websocket", "upgrade"} {
-				name := fmt.Sprintf("%s/client%d/%s", server.name, client, transport)
+				name := fmt.Sprintf("%s/client%d%s/%s", server.name, m.client, m.parser, transport)
 				t.Run(name, func(t *testing.T) {
 					t.Parallel()
 					drive(t, node, filepath.Join(here, "driver.js"), map[string]any{
-						"server": server.command, "client": client,
+						"server": server.command, "client": m.client, "parser": m.parser,
 						"transport": transport, "ours": server.name == "ours",
 					})
 				})

@@ -9,6 +9,7 @@ import (
 
 	socketio "sio.example/socketio"
 	"sio.example/socketio/engineio"
+	"sio.example/socketio/parser/msgpack"
 )
 
 // config is the environment of the program.
@@ -29,6 +30,7 @@ type serverOptions struct {
 	ConnectionStateRecovery *json.RawMessage `json:"connectionStateRecovery"`
 	CORS                    *corsOptions     `json:"cors"`
 	Cookie                  bool             `json:"cookie"`
+	Parser                  string           `json:"parser"` // "msgpack", which in JSON stands for the module
 }
 
 type corsOptions struct {
@@ -97,6 +99,13 @@ func (c *config) options(log *slog.Logger) (*socketio.Options, error) {
 			CORS:         cors,
 		},
 		Logger: log,
+	}
+	switch c.server.Parser {
+	case "":
+	case "msgpack":
+		opts.Parser = msgpack.Parser(nil)
+	default:
+		return nil, fmt.Errorf("SIO_OPTIONS: parser: there is no %q", c.server.Parser)
 	}
 	if c.server.Cookie {
 		opts.Engine.Cookie = &http.Cookie{Name: "io", Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode}
