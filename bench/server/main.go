@@ -4,7 +4,8 @@
 //
 // It listens on 127.0.0.1:PORT, prints "ready", and ends on SIGTERM. SIGUSR2 makes it collect its garbage and give
 // the memory back. BENCH_HANDLERS chooses how its handlers take their arguments: "typed" (the default) decodes into
-// declared types, "any" into what JSON happens to hold, as a port of a JavaScript server would. BENCH_CPUPROFILE and
+// declared types, "any" into what JSON happens to hold, as a port of a JavaScript server would. BENCH_PARSER=msgpack has packets in
+// MessagePack. BENCH_CPUPROFILE and
 // BENCH_HEAPPROFILE name files to write profiles to; that of the heap is taken at the first SIGUSR2, or at the end.
 package main
 
@@ -23,6 +24,7 @@ import (
 	"time"
 
 	socketio "sio.example/socketio"
+	"sio.example/socketio/parser/msgpack"
 )
 
 func main() {
@@ -49,7 +51,15 @@ func run(port string) error {
 	}
 	defer profiles.stop()
 
-	io := socketio.NewServer(nil)
+	opts := &socketio.Options{}
+	switch name := os.Getenv("BENCH_PARSER"); name {
+	case "":
+	case "msgpack":
+		opts.Parser = msgpack.Parser(nil)
+	default:
+		return fmt.Errorf("BENCH_PARSER=%s: want msgpack or nothing", name)
+	}
+	io := socketio.NewServer(opts)
 	switch handlers := os.Getenv("BENCH_HANDLERS"); handlers {
 	case "", "typed":
 		typed(io)

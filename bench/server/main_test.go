@@ -15,6 +15,7 @@ import (
 
 	socketio "sio.example/socketio"
 	"sio.example/socketio/bench/internal/load/loadtest"
+	"sio.example/socketio/parser/msgpack"
 )
 
 var installs = map[string]func(*socketio.Server){"typed": typed, "any": untyped}
@@ -26,6 +27,17 @@ func TestServer(t *testing.T) {
 			t.Cleanup(func() { _ = io.Close() })
 			install(io)
 			loadtest.Run(t, io)
+		})
+	}
+}
+
+func TestServerMsgpack(t *testing.T) {
+	for name, install := range installs {
+		t.Run(name, func(t *testing.T) {
+			io := socketio.NewServer(&socketio.Options{Parser: msgpack.Parser(nil)})
+			t.Cleanup(func() { _ = io.Close() })
+			install(io)
+			loadtest.RunMsgpack(t, io)
 		})
 	}
 }

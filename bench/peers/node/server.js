@@ -5,7 +5,8 @@ const { createServer } = require("node:http");
 const { Server } = require("socket.io");
 
 const server = createServer();
-const io = new Server(server, { pingInterval: 25000, perMessageDeflate: false });
+const parser = process.env.BENCH_PARSER === "msgpack" ? { parser: require("socket.io-msgpack-parser") } : {};
+const io = new Server(server, { pingInterval: 25000, perMessageDeflate: false, ...parser });
 
 io.on("connection", (socket) => {
   socket.on("echo", (...args) => {

@@ -1,6 +1,6 @@
 "use strict";
 
-const { assert, call, once, many } = require("../harness");
+const { assert, config, call, once, many } = require("../harness");
 const values = require("../values");
 
 /** Emits and waits for the echo. */
@@ -111,7 +111,8 @@ module.exports = [
     title: "a text and a binary event of 900 kB",
     async body({ clients }) {
       const socket = await clients.settled();
-      const text = "0123456789".repeat(90000);
+      const base64 = config.parser === "msgpack" && config.transport === "polling"; // which text is then, too
+      const text = "0123456789".repeat(base64 ? 70000 : 90000);
       assert.deepEqual(await echo(socket, text), [text]);
       // Base64 makes a third more of it, and polling must stay under the limit of one million too.
       const bytes = Buffer.alloc(700000, "abcdefg");
