@@ -2,11 +2,11 @@
 //
 //	server PORT
 //
-// It listens on 127.0.0.1:PORT, prints "ready", and ends on SIGTERM. SIGUSR2 makes it collect its garbage and give
-// the memory back. BENCH_HANDLERS chooses how its handlers take their arguments: "typed" (the default) decodes into
-// declared types, "any" into what JSON happens to hold, as a port of a JavaScript server would. BENCH_PARSER=msgpack has packets in
-// MessagePack. BENCH_CPUPROFILE and
-// BENCH_HEAPPROFILE name files to write profiles to; that of the heap is taken at the first SIGUSR2, or at the end.
+// It listens on 127.0.0.1:PORT, prints "ready", and ends on SIGTERM. SIGUSR2 makes it collect its garbage and give the
+// memory back. BENCH_HANDLERS chooses how its handlers take their arguments: "typed" (the default) decodes into
+// declared types, "any" into what JSON happens to hold, as a port of a JavaScript server would. BENCH_PARSER=msgpack
+// has packets in MessagePack. BENCH_CPUPROFILE and BENCH_HEAPPROFILE name files to write profiles to; that of the heap
+// is taken at the first SIGUSR2, or at the end.
 package main
 
 import (

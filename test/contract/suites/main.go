@@ -1,6 +1,7 @@
 // Command suites serves what the official test suites expect to find: the two protocol suites (eio-protocol,
-// sio-protocol; sio-protocol-msgpack is the latter with packets in MessagePack) and the suites of the two JavaScript clients (sio-client, eio-client). It uses nothing but the public
-// API. The suites themselves are not part of this project.
+// sio-protocol; sio-protocol-msgpack is the latter with packets in MessagePack) and the suites of the two JavaScript
+// clients (sio-client, eio-client). It uses nothing but the public API. The suites themselves are not part of this
+// project.
 //
 //	suites MODE
 //
