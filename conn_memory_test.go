@@ -41,7 +41,7 @@ func TestMaxAuth(t *testing.T) {
 		}
 		c.send("41/0,", "41/1,") // what they kept is free
 		c.connect("/7", sized(40_000))
-		c.send("40/9," + sized(1_000_000-10))
+		c.send("40/9," + sized(1_000_000-50))
 		c.expect(`44/9,{"message":"Auth too large"}`)
 		c.close()
 		synctest.Wait()

@@ -2,21 +2,26 @@ package socketio_test
 
 import (
 	"encoding/base64"
+	"slices"
 	"strings"
 	"testing"
 
 	"sio.example/socketio/internal/taggedparser"
 	"sio.example/socketio/parser"
+	"sio.example/socketio/parser/msgpack"
 )
 
-// parsers are those that the tests of the server go through: the default one, and one that has nothing in common with
-// it.
-var parsers = []struct {
+// parsers are those that the tests of the server go through: the default one, MessagePack, and one that has nothing in
+// common with either.
+var parsers = []namedParser{
+	{"json", nil},
+	{"msgpack", msgpack.Parser(nil)},
+	{"tagged", tagged},
+}
+
+type namedParser struct {
 	name   string
 	parser parser.Parser // nil is the default
-}{
-	{"json", nil},
-	{"tagged", tagged},
 }
 
 var tagged = taggedparser.New(nil)
@@ -41,7 +46,7 @@ type translator struct {
 }
 
 func newTranslator(p parser.Parser) *translator {
-	if p != tagged {
+	if p == nil || !slices.ContainsFunc(parsers, func(other namedParser) bool { return other.parser == p }) {
 		return nil
 	}
 	return &translator{parser: p, out: parser.JSON(nil).NewDecoder(), in: p.NewDecoder()}

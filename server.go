@@ -113,8 +113,8 @@ func (s *Server) Engine() *engineio.Server { return s.srv.engine }
 // are dropped, the contexts of handlers in progress are cancelled, and what they or OnDisconnecting emit to their
 // sockets is refused with ErrDisconnected, acknowledgements too. Connections are closed once what was emitted before is
 // sent. Shutdown waits for that, and for the handlers and callbacks in progress, then closes the adapters. Clients are
-// not told to stay away: they will try to connect again. A server that is to let them finish first tells them with an
-// event, and waits, before it calls Shutdown.
+// not told to stay away: they will try to connect again. A server that is to let handlers finish, and clients
+// leave a few at a time, calls Drain first.
 //
 // When ctx is done first, Shutdown closes what is left at once, and returns an error that matches ctx.Err() and its
 // cause, and names the handlers that have not returned. A handler must not wait for Shutdown, which waits for the

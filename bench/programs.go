@@ -27,6 +27,7 @@ type column struct {
 	command []string // the port is added
 	env     []string
 	without []string // scenarios that it can't do, or that would only repeat another column
+	packed  bool     // packets are MessagePack
 	own     bool     // this project's
 }
 
@@ -86,10 +87,23 @@ func (b *builds) all() []column {
 			command: []string{b.path("server")}, env: []string{"BENCH_HANDLERS=any"}, own: true,
 		},
 		{
+			Column: report.Column{Name: report.Msgpack, Title: "this server, MessagePack",
+				About: "this server, declared types, with `parser/msgpack`; an attachment stands within its message"},
+			command: []string{b.path("server")}, env: []string{"BENCH_HANDLERS=typed", "BENCH_PARSER=msgpack"},
+			without: []string{"idle", "polling"}, packed: true, own: true,
+		},
+		{
 			Column: report.Column{Name: report.Node, Title: "Node",
 				About: "the official socket.io on Node with ws, `bench/peers/node`"},
 			command: []string{"node", "--expose-gc", filepath.Join(b.source, "peers", "node", "server.js")},
 			env:     []string{"NODE_PATH=" + b.nodePackages(), "NODE_ENV=production"},
+		},
+		{
+			Column: report.Column{Name: report.NodeMsgpack, Title: "Node, MessagePack",
+				About: "the same with socket.io-msgpack-parser"},
+			command: []string{"node", "--expose-gc", filepath.Join(b.source, "peers", "node", "server.js")},
+			env:     []string{"NODE_PATH=" + b.nodePackages(), "NODE_ENV=production", "BENCH_PARSER=msgpack"},
+			without: []string{"idle", "polling"}, packed: true,
 		},
 		{
 			Column: report.Column{Name: report.Model, Title: "model",
@@ -122,7 +136,7 @@ func (b *builds) columns(names string, stderr io.Writer) ([]column, error) {
 	if names == "" {
 		if nodeErr != nil {
 			fmt.Fprintf(stderr, "without the column %q: %v\n", report.Node, nodeErr)
-			all = slices.DeleteFunc(all, func(c column) bool { return c.Name == report.Node })
+			all = slices.DeleteFunc(all, isNode)
 		}
 		return all, nil
 	}
@@ -132,13 +146,15 @@ func (b *builds) columns(names string, stderr io.Writer) ([]column, error) {
 		if i < 0 {
 			return nil, fmt.Errorf("there is no column %q", name)
 		}
-		if name == report.Node && nodeErr != nil {
+		if isNode(all[i]) && nodeErr != nil {
 			return nil, nodeErr
 		}
 		picked = append(picked, all[i])
 	}
 	return picked, nil
 }
+
+func isNode(c column) bool { return c.Name == report.Node || c.Name == report.NodeMsgpack }
 
 func (b *builds) haveNode() error {
 	if _, err := exec.LookPath("node"); err != nil {
@@ -157,7 +173,11 @@ func (b *builds) measure(ctx context.Context, s *settings,
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	args := []string{"-json", "-s", scenario.Name, "-n", fmt.Sprint(scenario.Connections), "-warm", s.warm.String(),
-		"-d", s.duration.String(), "-rest", s.rest.String(), "--"}
+		"-d", s.duration.String(), "-rest", s.rest.String()}
+	if c.packed {
+		args = append(args, "-msgpack")
+	}
+	args = append(args, "--")
 	cmd := exec.CommandContext(ctx, b.path("load"), append(args, c.command...)...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) } // it stops its server
 	cmd.WaitDelay = 10 * time.Second

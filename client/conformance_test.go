@@ -22,6 +22,7 @@ import (
 	"sio.example/socketio/internal/memnet"
 	"sio.example/socketio/internal/taggedparser"
 	"sio.example/socketio/parser"
+	"sio.example/socketio/parser/msgpack"
 )
 
 // The tests whose names begin with TestConformance go through what the official client's own tests look at;
@@ -46,10 +47,11 @@ type stage struct {
 }
 
 // onStage runs fn with the server that the official client is tested against, which supportServer describes: once with
-// the default parser and once with one of another format, at both ends.
+// the default parser, with MessagePack and with one of another format, at both ends.
 func onStage(t *testing.T, fn func(t *testing.T, s *stage)) {
 	t.Helper()
-	for name, p := range map[string]parser.Parser{"json": nil, "tagged": taggedparser.New(nil)} {
+	for name, p := range map[string]parser.Parser{"json": nil, "msgpack": msgpack.Parser(nil),
+		"tagged": taggedparser.New(nil)} {
 		t.Run(name, func(t *testing.T) {
 			t.Helper()
 			onStageWith(t, p, func() http.Handler { return supportServerWith(p) }, fn)

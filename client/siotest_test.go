@@ -15,6 +15,7 @@ import (
 	"sio.example/socketio/engineio"
 	"sio.example/socketio/internal/taggedparser"
 	"sio.example/socketio/parser"
+	"sio.example/socketio/parser/msgpack"
 	"sio.example/socketio/siotest"
 )
 
@@ -27,7 +28,7 @@ func engineOptions(transports ...string) engineio.DialOptions {
 func established(t *testing.T, opts client.Options,
 	fn func(t *testing.T, srv *siotest.Server, s *client.Socket, here, there *siotest.Recorder)) {
 	t.Helper()
-	for name, p := range map[string]parser.Parser{"json": nil,
+	for name, p := range map[string]parser.Parser{"json": nil, "msgpack": msgpack.Parser(nil),
 		"tagged": taggedparser.New(&taggedparser.Options{Inline: true})} {
 		o := opts
 		o.Parser = p

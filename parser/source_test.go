@@ -228,6 +228,7 @@ func bothSources(t testing.TB, v any) (values, text Args) {
 func compareSources(t testing.TB, typ reflect.Type, before, v any) {
 	t.Helper()
 	values, text := bothSources(t, v)
+	compareEncoded(t, typ, before, values)
 	a, b := reflect.New(typ), reflect.New(typ)
 	if before != nil {
 		a.Elem().Set(clone(reflect.ValueOf(before), 0))
@@ -353,7 +354,7 @@ func TestNothingIsLostOfWhatAParserRead(t *testing.T) {
 	}
 	for i, v := range exactValues {
 		for name, a := range map[string]Args{"received": args.Slice(i, i+1), "sent on": NewArgs("x", args).Slice(i+1,
-			i+2)} {
+			i+2), "kept encoded": encodedOf(t, args).Slice(i, i+1)} {
 			got, err := rebuild(a, 0)
 			if err != nil || !same(reflect.ValueOf(&got).Elem(), reflect.ValueOf(ptr(canonicalNumbers(v))).Elem()) {
 				t.Errorf("%s: %#v became %#v, %v", name, v, got, err)

@@ -42,6 +42,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	window := flags.Int("w", 0, "messages `outstanding`, if not as many as the scenario has")
 	warm := flags.Duration("warm", time.Second, "run before the measured window")
 	duration := flags.Duration("d", 3*time.Second, "length of the measured window")
+	packed := flags.Bool("msgpack", false, "packets are MessagePack; not for polling")
 	rest := flags.Duration("rest", 2*time.Second, "idle: wait before the memory is read")
 	if err := flags.Parse(args); err != nil {
 		return 2
@@ -57,7 +58,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if *window > 0 {
 		scenario.Window = *window
 	}
-	cfg := load.Config{Scenario: scenario, Warm: *warm, Duration: *duration, Rest: *rest}
+	cfg := load.Config{Scenario: scenario, Msgpack: *packed, Warm: *warm, Duration: *duration, Rest: *rest}
 
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer cancel()

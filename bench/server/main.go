@@ -2,11 +2,12 @@
 //
 //	server PORT
 //
-// It listens on 127.0.0.1:PORT, prints "ready", and ends on SIGTERM. SIGUSR2 makes it collect its garbage and give
-// the memory back. BENCH_HANDLERS chooses how its handlers take their arguments: "typed" (the default) decodes into
-// declared types, "any" into what JSON happens to hold, as a port of a JavaScript server would. With BENCH_DEFLATE it
-// compresses messages on WebSockets for clients that want that. BENCH_CPUPROFILE and
-// BENCH_HEAPPROFILE name files to write profiles to; that of the heap is taken at the first SIGUSR2, or at the end.
+// It listens on 127.0.0.1:PORT, prints "ready", and ends on SIGTERM. SIGUSR2 makes it collect its garbage and give the
+// memory back. BENCH_HANDLERS chooses how its handlers take their arguments: "typed" (the default) decodes into
+// declared types, "any" into what JSON happens to hold, as a port of a JavaScript server would. BENCH_PARSER=msgpack
+// has packets in MessagePack. With BENCH_DEFLATE it compresses messages on WebSockets for clients that want that.
+// BENCH_CPUPROFILE and BENCH_HEAPPROFILE name files to write profiles to; that of the heap is taken at the first
+// SIGUSR2, or at the end.
 package main
 
 import (
@@ -25,6 +26,7 @@ import (
 
 	socketio "sio.example/socketio"
 	"sio.example/socketio/engineio"
+	"sio.example/socketio/parser/msgpack"
 )
 
 func main() {
@@ -51,11 +53,18 @@ func run(port string) error {
 	}
 	defer profiles.stop()
 
-	var options socketio.Options
+	options := &socketio.Options{}
+	switch name := os.Getenv("BENCH_PARSER"); name {
+	case "":
+	case "msgpack":
+		options.Parser = msgpack.Parser(nil)
+	default:
+		return fmt.Errorf("BENCH_PARSER=%s: want msgpack or nothing", name)
+	}
 	if os.Getenv("BENCH_DEFLATE") != "" {
 		options.Engine.Deflate = new(engineio.DeflateOptions)
 	}
-	io := socketio.NewServer(&options)
+	io := socketio.NewServer(options)
 	switch handlers := os.Getenv("BENCH_HANDLERS"); handlers {
 	case "", "typed":
 		typed(io)

@@ -16,6 +16,7 @@ import (
 	socketio "sio.example/socketio"
 	"sio.example/socketio/bench/internal/load/loadtest"
 	"sio.example/socketio/engineio"
+	"sio.example/socketio/parser/msgpack"
 )
 
 var installs = map[string]func(*socketio.Server){"typed": typed, "any": untyped}
@@ -27,6 +28,18 @@ func TestServer(t *testing.T) {
 			t.Cleanup(func() { _ = io.Close() })
 			install(io)
 			loadtest.Run(t, io)
+		})
+	}
+}
+
+func TestServerMsgpack(t *testing.T) {
+	for name, install := range installs {
+		t.Run(name, func(t *testing.T) {
+			io := socketio.NewServer(&socketio.Options{Parser: msgpack.Parser(nil),
+				Engine: engineio.Options{Deflate: new(engineio.DeflateOptions)}})
+			t.Cleanup(func() { _ = io.Close() })
+			install(io)
+			loadtest.RunMsgpack(t, io)
 		})
 	}
 }

@@ -110,6 +110,7 @@ func (o *connectOptions) run(ctx context.Context, opts *client.Options, answer [
 	out := newOutput(std, o.json, maxArgs)
 	out.onFail = func() { end(&exitError{code: 1, text: "stdout is closed"}) }
 	t := newTracer(o.verbosity(), func(text string) { out.show(&record{Type: recordTrace, Text: text}) })
+	t.parser = opts.Parser
 	opts.Engine.Trace = t.trace()
 	s := newSession(client.NewManager(o.server, opts), out, t)
 	s.noReconnect = o.noReconnect

@@ -58,6 +58,7 @@ func runEmit(ctx context.Context, args []string, std stdio) error {
 	opts.Engine.DisableUpgrade = true // it would take longer than the event
 	out := newOutput(std, false, shownArgs)
 	tr := newTracer(t.verbosity(), func(text string) { out.show(&record{Type: recordTrace, Text: text}) })
+	tr.parser = opts.Parser
 	opts.Engine.Trace = tr.trace()
 
 	m := client.NewManager(t.server, opts)

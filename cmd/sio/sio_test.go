@@ -54,6 +54,8 @@ func TestCommandLine(t *testing.T) {
 		{"--version", 0, runtime.Version(), ""},
 		{"version --help", 0, "Usage: sio version", ""},
 		{"version now", 2, "", "too many arguments"},
+		{"emit --help", 0, "--parser NAME", ""},
+		{"emit localhost:1 x --parser cbor", 2, "", `there is no parser "cbor", but json and msgpack`},
 	} {
 		code, out, errs := try(t.Context(), strings.Fields(c.args)...)
 		if code != c.code || !holds(out, c.stdout) || !holds(errs, c.stderr) {

@@ -20,6 +20,7 @@ import (
 
 	"sio.example/socketio/client"
 	"sio.example/socketio/engineio"
+	"sio.example/socketio/parser/msgpack"
 )
 
 // A target is a server and how to connect to it, as the command line says.
@@ -34,6 +35,7 @@ type target struct {
 	query      list
 	insecure   bool
 	ca         string
+	parser     string
 	timeout    time.Duration
 	ackTimeout time.Duration
 	verbose    bool
@@ -57,6 +59,7 @@ func (t *target) flags(fs *flag.FlagSet, ack time.Duration) {
 	fs.Var(&t.query, "query", "`NAME=VALUE` sent with each request; may be repeated")
 	fs.BoolVar(&t.insecure, "insecure", false, "accept any certificate of the server")
 	fs.StringVar(&t.ca, "ca", "", "`FILE` with the certificates to trust, in PEM form")
+	fs.StringVar(&t.parser, "parser", "json", "`NAME` of the parser at both ends: json, msgpack")
 	fs.DurationVar(&t.timeout, "timeout", defaultTimeout, "`TIME` to connect (default 20s)")
 	fs.DurationVar(&t.ackTimeout, "ack-timeout", ack,
 		fmt.Sprintf("`TIME` to wait for an acknowledgement (default %v)", ack))
@@ -108,6 +111,13 @@ func (t *target) options(rawURL string) (*client.Options, error) {
 		if err := addHeader(opts.Engine.Header, h); err != nil {
 			return nil, err
 		}
+	}
+	switch t.parser {
+	case "json":
+	case "msgpack":
+		opts.Parser = msgpack.Parser(nil)
+	default:
+		return nil, fmt.Errorf("there is no parser %q, but json and msgpack", t.parser)
 	}
 	var err error
 	if opts.Socket.Auth, err = parseAuth(t.auth); err != nil {

@@ -14,11 +14,13 @@ import (
 
 	"sio.example/socketio/engineio"
 	"sio.example/socketio/engineio/packet"
+	"sio.example/socketio/parser"
 )
 
 // A tracer shows what happens in the layers below Socket.IO.
 type tracer struct {
-	show func(text string)
+	show   func(text string)
+	parser parser.Parser // nil is JSON
 
 	mu       sync.Mutex
 	level    int       // 0 nothing, 1 how the connection comes about, 2 everything, and what is secret
@@ -296,6 +298,10 @@ func (t *tracer) packet(transport string, sent bool, p packet.Packet) {
 		if text := describeMessage(p.Data); text != "" {
 			t.line("socket.io", "%s %s", arrow, text)
 		}
+	case p.Type == packet.Message && p.Binary && !loud && t.parser != nil:
+		if text := t.describePacket(p.Data); text != "" {
+			t.line("socket.io", "%s %s", arrow, text)
+		}
 	case loud && p.Binary:
 		t.line("engine.io", "%s %s binary %s", arrow, p.Type, describeBytes(p.Data))
 	case loud && p.Type != packet.Open: // which comes as the handshake
@@ -306,6 +312,19 @@ func (t *tracer) packet(transport string, sent bool, p packet.Packet) {
 	case p.Type == packet.Upgrade || p.Type == packet.Close:
 		t.line("engine.io", "%s %s", arrow, p.Type)
 	}
+}
+
+// describePacket is describeMessage for another parser, whose packets are one message.
+func (t *tracer) describePacket(data []byte) string {
+	p, err := t.parser.NewDecoder().Add(parser.Frame{Binary: true, Data: slices.Clone(data)})
+	if err != nil || p == nil || p.Type == parser.Event || p.Type == parser.Ack {
+		return ""
+	}
+	text := p.Type.String() + " " + safe(cutText(p.Namespace, 100))
+	if p.Args.Len() > 0 && p.Type == parser.Connect {
+		text += fmt.Sprintf(" in %s", byteCount(len(data)))
+	}
+	return text
 }
 
 // describeMessage describes a Socket.IO packet that is about a connection, without its payload, which may be secret. Of

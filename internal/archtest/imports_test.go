@@ -14,6 +14,7 @@ import (
 var mayImport = map[string][]string{
 	// pure codecs
 	"parser":          {"internal/errtext"},
+	"parser/msgpack":  {"parser", "internal/errtext"},
 	"engineio/packet": {},
 	// vocabulary, sessions, rooms
 	"event": {"parser", "internal/errtext"},

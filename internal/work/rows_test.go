@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -97,7 +98,7 @@ const ping, pong websocket.Opcode = 9, 10
 
 func rows() []row {
 	nothing := row{"nothing", func(int) string { return "0" }, untyped}
-	return append(append(append([]row{nothing}, textRows()...), numberRows()...), frameRows()...)
+	return slices.Concat([]row{nothing}, textRows(), numberRows(), frameRows(), msgpackRows())
 }
 
 func numberRows() (rows []row) {

@@ -15,7 +15,8 @@ import (
 )
 
 // counted are the packages whose statements are counted: the decoders, and what they call.
-const counted = "sio.example/socketio/parser,sio.example/socketio/engineio/packet," +
+const counted = "sio.example/socketio/parser,sio.example/socketio/parser/msgpack," +
+	"sio.example/socketio/engineio/packet," +
 	"sio.example/socketio/internal/websocket," +
 	"github.com/go-json-experiment/json,github.com/go-json-experiment/json/jsontext," +
 	"github.com/go-json-experiment/json/v1," +

@@ -177,6 +177,7 @@ var rows = map[string][]row{
 			prints: []string{`{"kicked":true}`},
 		},
 		{line: "sio emit localhost:3000 upload @photo.jpg --no-ack", server: "example"},
+		{line: "sio emit localhost:3001 add 1 2 --parser msgpack", server: "example", prints: []string{"3\n"}},
 		{
 			line: "sio emit localhost:3000 add 1 2 --path /wrong/", server: "example", status: 3,
 			prints: []string{"sio emit: no connection to http://localhost:3000: ", "--path"},

@@ -14,10 +14,12 @@ import (
 	"testing"
 
 	socketio "sio.example/socketio"
+	"sio.example/socketio/parser/msgpack"
 	"sio.example/socketio/test/internal/certificate"
 )
 
-// example is the server that docs/cli.md talks to, at port 3000 and with TLS at 4443, and the files that it names.
+// example is the server that docs/cli.md talks to, at port 3000 and with TLS at 4443, one that speaks MessagePack at
+// 3001, and the files that they name.
 func example(t *testing.T, dir string) io.Closer {
 	t.Helper()
 	server := socketio.NewServer(nil)
@@ -54,7 +56,8 @@ func example(t *testing.T, dir string) io.Closer {
 		}
 	}
 
-	x := &exampleServer{io: server}
+	x := &exampleServer{io: server, packed: socketio.NewServer(&socketio.Options{Parser: msgpack.Parser(nil)})}
+	x.packed.OnConnection(func(s *socketio.Socket) { talk(s) })
 	x.http = &http.Server{Handler: mux, ReadHeaderTimeout: patience, ErrorLog: log.New(io.Discard, "", 0)}
 	for _, addr := range []string{"localhost:3000", "localhost:4443"} {
 		listener, err := net.Listen("tcp", addr)
@@ -67,6 +70,12 @@ func example(t *testing.T, dir string) io.Closer {
 		}
 		x.serving.Go(func() { _ = x.http.Serve(listener) })
 	}
+	listener, err := net.Listen("tcp", "localhost:3001")
+	if err != nil {
+		t.Fatal(err)
+	}
+	x.packedHTTP = &http.Server{Handler: x.packed, ReadHeaderTimeout: patience, ErrorLog: log.New(io.Discard, "", 0)}
+	x.serving.Go(func() { _ = x.packedHTTP.Serve(listener) })
 	return x
 }
 
@@ -99,14 +108,14 @@ func talk(s *socketio.Socket) {
 }
 
 type exampleServer struct {
-	io      *socketio.Server
-	http    *http.Server
-	serving sync.WaitGroup
+	io, packed       *socketio.Server
+	http, packedHTTP *http.Server
+	serving          sync.WaitGroup
 }
 
 // Close ends the server, and waits until that is done.
 func (x *exampleServer) Close() error {
-	err := errors.Join(x.io.Close(), x.http.Close())
+	err := errors.Join(x.io.Close(), x.packed.Close(), x.http.Close(), x.packedHTTP.Close())
 	x.serving.Wait()
 	return err
 }

@@ -8,9 +8,11 @@ const net = require("node:net");
 const { createInterface } = require("node:readline");
 
 // {server: [program, ...arguments], ours: whether that is ours, package: that of the client, client: its major version
-// or "browser", bundle: of that, groups: only these, deflate: whether messages are compressed, transport: "polling",
-// "base64" or "jsonp", which are ways of polling, "websocket" or "upgrade"}
+// or "browser", bundle: of that, groups: only these, deflate: whether messages are compressed, parser: "msgpack", or
+// nothing for the default, transport: "polling", "base64" or "jsonp", which are ways of polling, "websocket" or
+// "upgrade"}
 const config = JSON.parse(process.env.SIO_INTEROP);
+config.parser ||= undefined;
 const forced = { base64: { forceBase64: true }, jsonp: { forceJSONP: true } }[config.transport] || {};
 if (config.transport === "jsonp") require("./jsonp");
 if (config.transport in { base64: 1, jsonp: 1 }) config.transport = "polling";
@@ -23,6 +25,8 @@ function browserClient() {
   require("node:vm").runInThisContext(require("node:fs").readFileSync(config.bundle, "utf8"));
   return globalThis;
 }
+
+const parser = config.parser === "msgpack" ? { parser: require("socket.io-msgpack-parser") } : {};
 
 // Generous: a test machine may be slow, and a passing scenario never waits for it.
 const limit = 300000;
@@ -41,7 +45,12 @@ async function startServer({ port = 0, options = {} } = {}) {
       PORT: String(port),
       HOST: "127.0.0.1",
       NODE_ID: "n1",
-      SIO_OPTIONS: JSON.stringify({ allowEIO3: config.client === 2, ...compression, ...options }),
+      SIO_OPTIONS: JSON.stringify({
+        allowEIO3: config.client === 2,
+        ...compression,
+        ...options,
+        parser: config.parser,
+      }),
       STDIN_GUARD: "1",
     },
     stdio: ["pipe", "pipe", "inherit"],
@@ -81,6 +90,7 @@ class Clients {
       forceNew: true,
       transports,
       ...forced,
+      ...parser,
       reconnectionDelay: 20,
       reconnectionDelayMax: 100,
       ...offer,
@@ -203,7 +213,9 @@ async function run(groups) {
   const server = await startServer();
   try {
     for (const [group, scenarios] of Object.entries(groups)) {
-      for (const { title, clients, only, ours, body } of scenarios) {
+      for (const scenario of scenarios) {
+        const { title, clients, only, ours, body } = scenario;
+        if ("parser" in scenario && scenario.parser !== config.parser) continue;
         if (ours && !config.ours) continue;
         if (clients && !clients.includes(config.client)) continue;
         if (only && !only.includes(config.transport)) continue;

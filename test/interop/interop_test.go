@@ -2,7 +2,7 @@ package interop
 
 import (
 	"encoding/json"
-	"fmt"
+	"path"
 	"path/filepath"
 	"testing"
 
@@ -12,7 +12,8 @@ import (
 const contractServer = "sio.example/socketio/test/contract/server"
 
 // TestClients runs every scenario with the official clients of each major version on each way of transport, against the
-// contract server and against the official one; the newest client with compressed messages as well.
+// contract server and against the official one; the newest client with compressed messages and with MessagePack as
+// well.
 func TestClients(t *testing.T) {
 	node := program.Node(t)
 	here := filepath.Join(program.Root(), "interop")
@@ -25,20 +26,21 @@ func TestClients(t *testing.T) {
 	} {
 		for _, client := range clients {
 			for _, transport := range client.transports {
-				for _, deflate := range []bool{false, true} {
-					if deflate && client.major < 4 {
+				for _, how := range []string{"", "deflate", "msgpack"} {
+					if how != "" && client.major < 4 {
 						continue
 					}
-					name := fmt.Sprintf("%s/%s/%s", server.name, client.name, transport)
-					if deflate {
-						name += "/deflate"
-					}
+					name := path.Join(server.name, client.name, transport, how)
 					t.Run(name, func(t *testing.T) {
 						t.Parallel()
-						drive(t, node, filepath.Join(here, "driver.js"), map[string]any{
-							"server": server.command, "client": client.major, "package": client.module, "deflate": deflate,
-							"transport": transport, "ours": server.name == "ours",
-						})
+						config := map[string]any{
+							"server": server.command, "client": client.major, "package": client.module,
+							"transport": transport, "ours": server.name == "ours", "deflate": how == "deflate",
+						}
+						if how == "msgpack" {
+							config["parser"] = how
+						}
+						drive(t, node, filepath.Join(here, "driver.js"), config)
 					})
 				}
 			}

@@ -10,8 +10,10 @@ const httpServer = createServer((req, res) => {
   res.writeHead(404);
   res.end();
 });
+const options = JSON.parse(process.env.SIO_OPTIONS || "{}");
+if (options.parser === "msgpack") options.parser = require("socket.io-msgpack-parser");
 const io = new Server(httpServer, {
-  ...JSON.parse(process.env.SIO_OPTIONS || "{}"),
+  ...options,
   serveClient: false,
 });
 

@@ -5,6 +5,7 @@
 //   {"payload": "..."}                                    for engine.io-parser
 //   {"payload3": "base64", "form": "text" or "binary"}    for engine.io's parser of revision 3
 //   {"payload3": "base64", "form": "jsonp"}               for its JSONP: what a form holds, and what a script does
+//   {"msgpack": "base64"}                                 for socket.io-msgpack-parser
 //
 // Run in the folder that holds node_modules.
 
@@ -14,11 +15,20 @@ const { Decoder, Encoder } = load("socket.io-parser");
 const { decodePayload, encodePayload } = load("engine.io-parser");
 const parser3 = load(process.cwd() + "/node_modules/engine.io/build/parser-v3/index.js");
 const { JSONP } = load(process.cwd() + "/node_modules/engine.io/build/transports/polling-jsonp.js");
+const msgpack = load("socket.io-msgpack-parser");
+
+let invalidDate = false; // value has seen one
 
 // value puts a value into a form that JSON keeps whole: [kind, ...].
 function value(v) {
   if (v === null) return ["null"];
   if (Buffer.isBuffer(v)) return ["bytes", v.toString("base64")];
+  if (v instanceof ArrayBuffer) return ["bytes", Buffer.from(v).toString("base64")];
+  if (v instanceof Date) {
+    if (!isNaN(v)) return ["date", v.toISOString()];
+    invalidDate = true;
+    return ["undefined"];
+  }
   if (Array.isArray(v)) return ["array", v.map(value)];
   switch (typeof v) {
     case "undefined":
@@ -53,6 +63,28 @@ function parse(frames) {
   });
   try {
     for (const f of frames) decoder.add("text" in f ? f.text : Buffer.from(f.binary, "base64"));
+  } catch (e) {
+    out.error = String(e.message);
+  }
+  return out;
+}
+
+// parseMsgpack decodes the only frame of a packet. A Date that is none is sent on as 1970, so it is not.
+function parseMsgpack(data) {
+  const out = { packets: [] };
+  invalidDate = false;
+  const decoder = new msgpack.Decoder();
+  decoder.on("decoded", (p) => {
+    out.packets.push({ type: p.type, nsp: p.nsp, id: value(p.id), data: value(p.data) });
+    if (invalidDate) return;
+    try {
+      out.packets[0].again = new msgpack.Encoder().encode(p).map(frame);
+    } catch (e) {
+      out.packets[0].again = [];
+    }
+  });
+  try {
+    decoder.add(Buffer.from(data, "base64"));
   } catch (e) {
     out.error = String(e.message);
   }
@@ -110,9 +142,11 @@ for (const line of lines) {
   const c = JSON.parse(line);
   const answer = c.frames
     ? parse(c.frames)
-    : c.form
-      ? payload3(Buffer.from(c.payload3, "base64"), c.form)
-      : payload(c.payload);
+    : "msgpack" in c
+      ? parseMsgpack(c.msgpack)
+      : c.form
+        ? payload3(Buffer.from(c.payload3, "base64"), c.form)
+        : payload(c.payload);
   answers.push(JSON.stringify(answer) + "\n");
 }
 process.stdout.write(answers.join(""));

@@ -16,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"sio.example/socketio/test/internal/program"
 )
@@ -98,7 +99,7 @@ func ask[Case, Answer any](t *testing.T, cases []Case) (answers []Answer) {
 
 // jsValue is a value in the form the script prints: its kind and what it holds.
 type jsValue struct {
-	v any // nil, bool, float64, string, []byte, []any, map[string]any or undefined
+	v any // nil, bool, float64, string, []byte, time.Time, []any, map[string]any or undefined
 }
 
 type undefined struct{}
@@ -138,6 +139,11 @@ func (j *jsValue) UnmarshalJSON(data []byte) error {
 	switch kind {
 	case "string":
 		j.v = s
+	case "date":
+		j.v, err = time.Parse("2006-01-02T15:04:05.000Z", strings.TrimPrefix(s, "+0"))
+		if err != nil { // of a year beyond 9999, which has six digits and a sign
+			j.v, err = s, nil
+		}
 	case "bytes":
 		b, err = base64.StdEncoding.DecodeString(s)
 		j.v = b

@@ -24,7 +24,7 @@ const maxFailures = 100
 func (g *generator) connects() error {
 	d := &connects{g: g}
 	d.ws = newWebSockets(g, d)
-	d.goodbye, _ = wsframe.Append(nil, wsframe.Text, []byte("41"))
+	d.goodbye = g.frame(nil, "41")
 	d.goodbye, _ = wsframe.Append(d.goodbye, wsframe.Close, []byte{3, 232}) // 1000
 	return g.flow(d)
 }

@@ -34,23 +34,26 @@ func newFlow(g *generator) *flow {
 func newEcho(g *generator) *flow {
 	f := newFlow(g)
 	f.each = g.cfg.Name == "echonb"
-	n := g.cfg.textSize()
 	f.equip = func(f *flow) {
 		for i, c := range f.conns {
 			l := &lane{sender: c, members: 1}
 			var r *receiver
 			switch g.cfg.Name {
 			case "ack":
-				l.request, r = textRequest(`421000000["echo",%s]`, i, n), newReceiver(l, `431000000[%s]`, i, n)
+				l.request, r = g.request(`421000000["echo",%s]`, i), g.receiver(l, `431000000[%s]`, i)
 			case "binary":
 				header := []byte(`451-["echo",{"_placeholder":true,"num":0}]`)
 				blob := attachment(i)
+				if g.cfg.Msgpack {
+					r = packedBlob(l, header, blob)
+					break
+				}
 				frames, _ := wsframe.Append(nil, wsframe.Text, header)
 				frames, start := wsframe.Append(frames, wsframe.Binary, blob)
 				l.request = newNumbered(frames, []int{start}, []int{start})
 				r = &receiver{lane: l, header: header, expect: newNumbered(blob, []int{0}, nil)}
 			default:
-				l.request, r = textRequest(`42["echo",%s]`, i, n), newReceiver(l, `42["echo",%s]`, i, n)
+				l.request, r = g.request(`42["echo",%s]`, i), g.receiver(l, `42["echo",%s]`, i)
 			}
 			c.lane, c.rx = l, r
 			f.lanes = append(f.lanes, l)
@@ -63,7 +66,7 @@ func newEcho(g *generator) *flow {
 func newBroadcast(g *generator) *flow {
 	f := newFlow(g)
 	f.equip = func(f *flow) {
-		f.group(f.conns, textRequest(`42["bcast",%s]`, 0, g.cfg.textSize()), `42["bcast",%s]`, 0)
+		f.group(f.conns, g.request(`42["bcast",%s]`, 0), `42["bcast",%s]`, 0)
 	}
 	return f
 }
@@ -72,13 +75,12 @@ func newBroadcast(g *generator) *flow {
 func newRooms(g *generator) *flow {
 	f := newFlow(g)
 	f.joins = func(i int) []byte {
-		b, _ := wsframe.Append(nil, wsframe.Text, fmt.Appendf(nil, `427["join","room-%d"]`, i/roomSize))
-		return b
+		return g.frame(nil, fmt.Sprintf(`427["join","room-%d"]`, i/roomSize))
 	}
 	f.equip = func(f *flow) {
 		for i := 0; i+roomSize <= len(f.conns); i += roomSize {
 			room := i / roomSize
-			request := textRequest(fmt.Sprintf(`42["room","room-%d",%%s]`, room), room, g.cfg.textSize())
+			request := g.request(fmt.Sprintf(`42["room","room-%d",%%s]`, room), room)
 			f.group(f.conns[i:i+roomSize], request, `42["room",%s]`, room)
 		}
 	}
@@ -89,7 +91,7 @@ func newRooms(g *generator) *flow {
 func (f *flow) group(members []*conn, request *numbered, answer string, seed int) {
 	l := &lane{sender: members[0], members: len(members), request: request}
 	for _, c := range members {
-		c.lane, c.rx = l, newReceiver(l, answer, seed, f.g.cfg.textSize())
+		c.lane, c.rx = l, f.g.receiver(l, answer, seed)
 	}
 	f.lanes = append(f.lanes, l)
 }
@@ -111,20 +113,28 @@ func laneText(seed, size int) string {
 	return b.String()[:size]
 }
 
-// newReceiver makes a receiver of text messages, whose form has %s for the payload.
-func newReceiver(l *lane, form string, seed, size int) *receiver {
+// receiver makes a receiver of messages, whose form, in JSON, has %s for the payload.
+func (g *generator) receiver(l *lane, form string, seed int) *receiver {
+	size := g.cfg.textSize()
 	answer := func(payload string) *numbered {
 		text := fmt.Appendf(nil, form, payload)
+		if g.cfg.Msgpack {
+			return packedAnswer(pack(text[1:], nil))
+		}
 		return newNumbered(text, idsIn(text), nil)
 	}
 	return &receiver{
-		lane: l, expect: answer(payload(seed, size)),
+		lane: l, packed: g.cfg.Msgpack, expect: answer(payload(seed, size)),
 		other: answer(fmt.Sprintf(`{"text":"%s","id":%d}`, laneText(seed, size), firstID)),
 	}
 }
 
-func textRequest(form string, seed, size int) *numbered {
-	text := fmt.Appendf(nil, form, payload(seed, size))
+// request makes what is sent.
+func (g *generator) request(form string, seed int) *numbered {
+	text := fmt.Appendf(nil, form, payload(seed, g.cfg.textSize()))
+	if g.cfg.Msgpack {
+		return packedRequest(pack(text[1:], nil))
+	}
 	frame, start := wsframe.Append(nil, wsframe.Text, text)
 	at := idsIn(text)
 	starts := make([]int, len(at))
@@ -215,7 +225,7 @@ func (f *flow) opened(*conn) { f.inside++ }
 
 func (f *flow) message(c *conn, op byte, p []byte) error {
 	if c.rx == nil {
-		if f.joins != nil && op == wsframe.Text && string(p) == "437[]" {
+		if f.joins != nil && f.g.is(op, p, "437[]") {
 			f.joined++
 			return nil
 		}

@@ -2,6 +2,7 @@ package load
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"reflect"
 
@@ -20,15 +21,20 @@ type numbered struct {
 	text  []byte
 	at    []int // where the digits of the id are
 	masks []byte
+	width int // digits of an id: idDigits, or packedDigits
 	id    [idDigits]byte
 }
 
 // newNumbered makes one; at are the offsets of the id's digits in text. In a frame, starts are where the payload
 // begins that the mask counts from; nil for what is not masked.
 func newNumbered(text []byte, at []int, starts []int) *numbered {
-	n := &numbered{text: bytes.Clone(text), at: at}
+	return newDigits(text, at, starts, idDigits)
+}
+
+func newDigits(text []byte, at []int, starts []int, width int) *numbered {
+	n := &numbered{text: bytes.Clone(text), at: at, width: width}
 	for i, a := range at {
-		for d := range idDigits {
+		for d := range width {
 			m := byte(0)
 			if starts != nil {
 				m = wsframe.Mask[(a+d-starts[i])&3]
@@ -53,6 +59,11 @@ func idsIn(text []byte) (at []int) {
 }
 
 func (n *numbered) set(id int) {
+	if n.width == packedDigits {
+		binary.BigEndian.PutUint32(n.id[:], uint32(id))
+		n.print(0)
+		return
+	}
 	for i := idDigits - 1; i >= 0; i-- {
 		n.id[i] = byte('0' + id%10)
 		id /= 10
@@ -62,9 +73,12 @@ func (n *numbered) set(id int) {
 
 // next goes to the next id.
 func (n *numbered) next() {
-	i := idDigits - 1
-	for ; i > 0 && n.id[i] == '9'; i-- {
-		n.id[i] = '0'
+	i, first, last := n.width-1, byte('0'), byte('9')
+	if n.width == packedDigits {
+		first, last = 0, 0xff
+	}
+	for ; i > 0 && n.id[i] == last; i-- {
+		n.id[i] = first
 	}
 	n.id[i]++
 	n.print(i)
@@ -73,8 +87,8 @@ func (n *numbered) next() {
 // print writes the digits from one on.
 func (n *numbered) print(from int) {
 	for k, a := range n.at {
-		for d := from; d < idDigits; d++ {
-			n.text[a+d] = n.id[d] ^ n.masks[k*idDigits+d]
+		for d := from; d < n.width; d++ {
+			n.text[a+d] = n.id[d] ^ n.masks[k*n.width+d]
 		}
 	}
 }
@@ -110,6 +124,7 @@ type receiver struct {
 	expect  *numbered
 	other   *numbered // the same with its keys in the other order, as a map may have them; nil if it has none
 	header  []byte    // of a message with an attachment
+	packed  bool      // the messages are MessagePack, and binary
 	headed  bool      // the header has come
 	missing map[int]bool
 }
@@ -136,7 +151,7 @@ func (r *receiver) take(g *generator, op byte, p []byte) {
 		}
 	}
 	r.headed = false
-	if r.want < r.lane.sent && (op == wsframe.Binary) == (r.header != nil) &&
+	if r.want < r.lane.sent && (op == wsframe.Binary) == (r.header != nil || r.packed) &&
 		(bytes.Equal(p, r.expect.text) || r.swapped(p)) {
 		r.arrived(g, r.want)
 		r.want++
@@ -169,7 +184,7 @@ func (r *receiver) arrived(g *generator, number int) {
 func (r *receiver) inspect(g *generator, op byte, p []byte) {
 	f := &g.result.Faults
 	number, ok := r.identify(p)
-	if !ok || (op == wsframe.Binary) != (r.header != nil) {
+	if !ok || (op == wsframe.Binary) != (r.header != nil || r.packed) {
 		f.note(&f.Bad, "got %.200q, want %.200q", p, r.expect.text)
 		if number = r.want; number == r.lane.sent {
 			return // nothing was due that it could stand for
@@ -198,6 +213,9 @@ func (r *receiver) inspect(g *generator, op byte, p []byte) {
 
 // identify is the number of a message that has the right contents, perhaps written in another way.
 func (r *receiver) identify(p []byte) (number int, ok bool) {
+	if r.packed {
+		return r.packedNumber(p)
+	}
 	if r.header != nil {
 		if len(p) != len(r.expect.text) {
 			return 0, false

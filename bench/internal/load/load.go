@@ -72,6 +72,7 @@ const (
 // Config is one run.
 type Config struct {
 	Scenario
+	Msgpack  bool          // packets are MessagePack
 	Warm     time.Duration // before the measured window; default 1 s
 	Duration time.Duration // of the window; default 3 s
 	Rest     time.Duration // idle: before the memory is read, and after it was asked to collect; default 2 s

@@ -199,7 +199,7 @@ func (d *polling) equip(cl *pollingClient) {
 		at[i] += body
 	}
 	cl.lane = &lane{sender: cl.post, members: 1, request: newNumbered(request, at, nil)}
-	cl.rx = newReceiver(cl.lane, `42["echo",%s]`, cl.index, d.g.cfg.textSize())
+	cl.rx = d.g.receiver(cl.lane, `42["echo",%s]`, cl.index)
 }
 
 func (d *polling) ended(c *conn, err error) {

@@ -37,6 +37,7 @@ type webSockets struct {
 	g       *generator
 	handler handler
 	request []byte
+	connect []byte
 	inflater
 }
 
@@ -46,17 +47,14 @@ const (
 	wsAccept = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 )
 
-var (
-	connectFrame, _ = wsframe.Append(nil, wsframe.Text, []byte("40"))
-	pongFrame, _    = wsframe.Append(nil, wsframe.Text, []byte("3"))
-)
+var pongFrame, _ = wsframe.Append(nil, wsframe.Text, []byte("3"))
 
 func newWebSockets(g *generator, h handler) *webSockets {
 	offer := ""
 	if g.cfg.Compressed() {
 		offer = "Sec-WebSocket-Extensions: " + deflateOffer + "\r\n"
 	}
-	return &webSockets{g: g, handler: h,
+	return &webSockets{g: g, handler: h, connect: g.frame(nil, "40"),
 		request: fmt.Appendf(nil, "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\n"+
 			"Host: 127.0.0.1:%d\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"+
 			"Sec-WebSocket-Key: %s\r\n%s\r\n", g.target.Port, wsKey, offer)}
@@ -143,9 +141,9 @@ func (w *webSockets) frame(c *conn, op byte, p []byte) error {
 			return fmt.Errorf("no open packet: %.200q", p)
 		}
 		c.stage = connecting
-		w.g.loop.write(c, connectFrame)
+		w.g.loop.write(c, w.connect)
 	case c.stage == connecting:
-		if op != wsframe.Text || !bytes.HasPrefix(p, []byte("40")) {
+		if !w.g.isConnect(op, p) {
 			return fmt.Errorf("no CONNECT: %.200q", p)
 		}
 		c.stage = ready

@@ -39,6 +39,10 @@ const (
 	Typed = "typed"
 	Any   = "any"
 	Node  = "node"
+
+	Msgpack     = "msgpack"
+	NodeMsgpack = "node-msgpack"
+
 	Floor = "floor"
 	Model = "model"
 )

@@ -5,7 +5,9 @@ const { createServer } = require("node:http");
 const { Server } = require("socket.io");
 
 const server = createServer();
-const io = new Server(server, { pingInterval: 25000, perMessageDeflate: Boolean(process.env.BENCH_DEFLATE) });
+const options = { pingInterval: 25000, perMessageDeflate: Boolean(process.env.BENCH_DEFLATE) };
+if (process.env.BENCH_PARSER === "msgpack") options.parser = require("socket.io-msgpack-parser");
+const io = new Server(server, options);
 
 io.on("connection", (socket) => {
   socket.on("echo", (...args) => {

@@ -101,8 +101,11 @@ func TestOptions(t *testing.T) {
 		defaults.Engine.DisableUpgrade || defaults.RandomizationFactor != 0 {
 		t.Errorf("defaults are %+v, %v", defaults, err)
 	}
-	if _, err := options(t, `{"parser":"msgpack"}`).manager(); err == nil {
+	if _, err := options(t, `{"parser":"cbor"}`).manager(); err == nil {
 		t.Error("a parser that is not there was accepted")
+	}
+	if o, err := options(t, `{"parser":"msgpack"}`).manager(); err != nil || o.Parser == nil {
+		t.Errorf("msgpack: %+v, %v", o, err)
 	}
 }
 
@@ -162,7 +165,7 @@ func TestAddress(t *testing.T) {
 func TestErrors(t *testing.T) {
 	var out, errs strings.Builder
 	in := `{"cmd":"emit","id":"a","event":"x"}` + "\n\nnonsense\n" +
-		`{"cmd":"open","id":"b","url":"http://127.0.0.1:1","opts":{"parser":"msgpack"}}` + "\n" +
+		`{"cmd":"open","id":"b","url":"http://127.0.0.1:1","opts":{"parser":"cbor"}}` + "\n" +
 		`{"cmd":"dance"}` // without an end
 	if err := run(strings.NewReader(in), &out, &errs); err != nil {
 		t.Fatal(err)

@@ -65,7 +65,7 @@ func drive(t *testing.T, path string) *driver {
 			t.Errorf("stderr:\n%s", text)
 		}
 	})
-	d.want(`{"type":"ready","impl":"sio","caps":[]}`)
+	d.want(`{"type":"ready","impl":"sio","caps":["msgpack"]}`)
 	return d
 }
 

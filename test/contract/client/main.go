@@ -30,7 +30,7 @@ func main() {
 func run(in io.Reader, out, errs io.Writer) error {
 	log := slog.New(slog.NewTextHandler(errs, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	p := newProgram(&printer{w: out}, log)
-	p.out.print(ready{Type: "ready", Impl: "sio", Version: version(), Caps: []string{}})
+	p.out.print(ready{Type: "ready", Impl: "sio", Version: version(), Caps: []string{"msgpack"}})
 
 	lines := bufio.NewReader(in)
 	var err error

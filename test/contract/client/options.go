@@ -15,6 +15,7 @@ import (
 
 	"sio.example/socketio/client"
 	"sio.example/socketio/engineio"
+	"sio.example/socketio/parser/msgpack"
 )
 
 // socketOptions are the opts of open, by their official names. Unknown ones are ignored, as officially.
@@ -60,7 +61,7 @@ func milliseconds(ms float64) time.Duration { return time.Duration(ms * float64(
 
 // manager are the options of a Manager that is made for this socket.
 func (o *socketOptions) manager() (*client.Options, error) {
-	if o.Parser != "" {
+	if o.Parser != "" && o.Parser != "msgpack" {
 		return nil, fmt.Errorf("opts.parser: %q is not there", o.Parser)
 	}
 	opts := &client.Options{
@@ -74,6 +75,9 @@ func (o *socketOptions) manager() (*client.Options, error) {
 		DisableReconnection:  o.Reconnection != nil && !*o.Reconnection,
 		ReconnectionDelay:    milliseconds(o.ReconnectionDelay),
 		ReconnectionDelayMax: milliseconds(o.ReconnectionDelayMax),
+	}
+	if o.Parser == "msgpack" {
+		opts.Parser = msgpack.Parser(nil)
 	}
 	if o.ReconnectionAttempts != nil {
 		opts.ReconnectionAttempts = int(*o.ReconnectionAttempts)

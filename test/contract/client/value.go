@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"math"
+	"time"
 
 	"sio.example/socketio/parser"
 )
@@ -48,6 +49,12 @@ func plain(v any) any {
 	switch v := v.(type) {
 	case []byte:
 		return map[string]any{binaryKey: base64.StdEncoding.EncodeToString(v)}
+	case int64:
+		return float64(v) // as JavaScript has it
+	case uint64:
+		return float64(v)
+	case time.Time:
+		return v.UTC().Format("2006-01-02T15:04:05.000Z") // toJSON of a Date
 	case float64:
 		if math.IsInf(v, 0) || math.IsNaN(v) {
 			return nil

@@ -9,6 +9,7 @@ import (
 	socketio "sio.example/socketio"
 	"sio.example/socketio/adapter"
 	"sio.example/socketio/engineio"
+	"sio.example/socketio/parser/msgpack"
 )
 
 // config is the environment of the program.
@@ -32,6 +33,7 @@ type serverOptions struct {
 	Cookie                  bool             `json:"cookie"`
 	PerMessageDeflate       *deflateOption   `json:"perMessageDeflate"`
 	HTTPCompression         *httpOption      `json:"httpCompression"`
+	Parser                  string           `json:"parser"` // "msgpack", which in JSON stands for the module
 }
 
 type corsOptions struct {
@@ -105,6 +107,13 @@ func (c *config) options(log *slog.Logger) (*socketio.Options, error) {
 		Logger:   log,
 	}
 	c.server.compression(&opts.Engine)
+	switch c.server.Parser {
+	case "":
+	case "msgpack":
+		opts.Parser = msgpack.Parser(nil)
+	default:
+		return nil, fmt.Errorf("SIO_OPTIONS: parser: there is no %q", c.server.Parser)
+	}
 	if c.server.Cookie {
 		opts.Engine.Cookie = &engineio.CookieOptions{}
 	}

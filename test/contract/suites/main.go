@@ -1,6 +1,7 @@
 // Command suites serves what the official test suites expect to find: the two protocol suites (eio-protocol,
-// sio-protocol) and the suites of the two JavaScript clients (sio-client, eio-client). It uses nothing but the public
-// API. The suites themselves are not part of this project.
+// sio-protocol; sio-protocol-msgpack is the latter with packets in MessagePack) and the suites of the two JavaScript
+// clients (sio-client, eio-client). It uses nothing but the public API. The suites themselves are not part of this
+// project.
 //
 //	suites MODE
 //
@@ -25,10 +26,11 @@ type mode struct {
 }
 
 var modes = map[string]mode{
-	"eio-protocol": {"3000", eioProtocol},
-	"sio-protocol": {"3000", sioProtocol},
-	"sio-client":   {"3210", sioClient},
-	"eio-client":   {"3000", eioClient},
+	"eio-protocol":         {"3000", eioProtocol},
+	"sio-protocol":         {"3000", sioProtocol},
+	"sio-protocol-msgpack": {"3000", sioProtocolMsgpack},
+	"sio-client":           {"3210", sioClient},
+	"eio-client":           {"3000", eioClient},
 }
 
 func main() {

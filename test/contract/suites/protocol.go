@@ -8,6 +8,8 @@ import (
 
 	socketio "sio.example/socketio"
 	"sio.example/socketio/engineio"
+	"sio.example/socketio/parser"
+	"sio.example/socketio/parser/msgpack"
 	"sio.example/socketio/test/contract/process"
 )
 
@@ -41,15 +43,26 @@ func (e echoSession) HandleMessage(m engineio.Message) {
 
 func (e echoSession) HandleClose(engineio.Reason, error) {}
 
-func sioProtocol(log *slog.Logger) process.Service {
+func sioProtocol(log *slog.Logger) process.Service { return sioProtocolWith(log, nil) }
+
+func sioProtocolMsgpack(log *slog.Logger) process.Service {
+	return sioProtocolWith(log, msgpack.Parser(nil))
+}
+
+func sioProtocolWith(log *slog.Logger, p parser.Parser) process.Service {
 	io := socketio.NewServer(&socketio.Options{
+		Parser:         p,
 		Engine:         protocolEngine(log),
 		ConnectTimeout: time.Second,
 		Logger:         log,
 	})
 	for _, name := range []string{"/", "/custom"} {
 		io.Of(name).OnConnection(func(s *socketio.Socket) {
-			_ = s.Emit("auth", authOf(s)) // fails only if the socket is gone
+			auth := authOf(s)
+			if p != nil && s.Handshake().Auth.Len() == 0 {
+				auth = nil // as that suite wants it
+			}
+			_ = s.Emit("auth", auth) // fails only if the socket is gone
 		})
 	}
 	io.Handle("message", func(_ context.Context, s *socketio.Socket, e *socketio.Event) error {
@@ -57,6 +70,13 @@ func sioProtocol(log *slog.Logger) process.Service {
 	})
 	io.Handle("message-with-ack", func(_ context.Context, _ *socketio.Socket, e *socketio.Event) error {
 		return reply(e, e.Args)
+	})
+	io.Handle("emit-with-ack", func(ctx context.Context, s *socketio.Socket, e *socketio.Event) error {
+		args, err := s.EmitWithAck(ctx, "emit-with-ack", e.Args)
+		if err != nil {
+			return err
+		}
+		return s.Emit("emit-with-ack", args)
 	})
 	mux := http.NewServeMux()
 	mux.Handle("/socket.io/", io)

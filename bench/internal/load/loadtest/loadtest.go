@@ -14,7 +14,13 @@ import (
 )
 
 // Run runs all scenarios but those named in without.
-func Run(t *testing.T, handler http.Handler, without ...string) {
+func Run(t *testing.T, handler http.Handler, without ...string) { run(t, handler, false, without) }
+
+// RunMsgpack is Run for a server whose packets are MessagePack.
+func RunMsgpack(t *testing.T, handler http.Handler) { run(t, handler, true, []string{"polling"}) }
+
+func run(t *testing.T, handler http.Handler, packed bool, without []string) {
+	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -37,7 +43,8 @@ func Run(t *testing.T, handler http.Handler, without ...string) {
 		t.Run(s.Name, func(t *testing.T) {
 			s.Connections = min(s.Connections, 20)
 			r, err := load.Run(t.Context(), target, load.Config{
-				Scenario: s, Warm: 50 * time.Millisecond, Duration: 500 * time.Millisecond, Rest: 50 * time.Millisecond,
+				Scenario: s, Msgpack: packed, Warm: 50 * time.Millisecond, Duration: 500 * time.Millisecond,
+				Rest:  50 * time.Millisecond,
 				Drain: 5 * time.Minute,
 			})
 			if err != nil {
