@@ -76,8 +76,8 @@ func (s *Socket) drainUntil() time.Time    { return s.unconnected.drainUntil }
 
 // extraListeners is what most sockets do without.
 type extraListeners struct {
-	any           dispatch.Table[func(ctx context.Context, e *Event)]
-	outgoing      dispatch.Table[func(name string, args Args)]
+	any           dispatch.TwoEnded[func(ctx context.Context, e *Event)]
+	outgoing      dispatch.TwoEnded[func(name string, args Args)]
 	disconnecting dispatch.Table[func(DisconnectReason)]
 	middleware    dispatch.Table[Middleware]
 }

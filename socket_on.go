@@ -39,14 +39,24 @@ func (s *Socket) Once(name string, h Handler) (off func()) {
 
 // OnAny adds a listener for all events. It is called before the event middleware, thus also for events that this stops.
 func (s *Socket) OnAny(h func(ctx context.Context, e *Event)) (off func()) {
-	return s.ensureExtra().any.Add("", h, false)
+	return s.ensureExtra().any.Add(h)
+}
+
+// PrependAny is OnAny, but the listener is called before those there are.
+func (s *Socket) PrependAny(h func(ctx context.Context, e *Event)) (off func()) {
+	return s.ensureExtra().any.Prepend(h)
 }
 
 // OnAnyOutgoing adds a listener for all events that are sent to the client, by Emit and by broadcasts. The sender waits
 // for it: it is called at the same time by several, and must return quickly. It may send: those events, to whomever
 // they go, are not announced to listeners for outgoing events.
 func (s *Socket) OnAnyOutgoing(h func(name string, args Args)) (off func()) {
-	return s.ensureExtra().outgoing.Add("", h, false)
+	return s.ensureExtra().outgoing.Add(h)
+}
+
+// PrependAnyOutgoing is OnAnyOutgoing, but the listener is called before those there are.
+func (s *Socket) PrependAnyOutgoing(h func(name string, args Args)) (off func()) {
+	return s.ensureExtra().outgoing.Prepend(h)
 }
 
 // Use adds event middleware around the listeners and handlers of all events, inside of that of Namespace.UseEvents. It

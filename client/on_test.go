@@ -331,6 +331,28 @@ func TestOnAnyOutgoing(t *testing.T) {
 	})
 }
 
+func TestPrependedListenersAreCalledFirst(t *testing.T) {
+	onWire(t, nil, func(t *testing.T, p *puppet, m *client.Manager) {
+		s := m.Socket("/", nil)
+		connect(t, s)
+		var d diary
+		s.OnAny(func(_ context.Context, e *client.Event) { d.add("2 " + e.Name) })
+		off := s.PrependAny(func(_ context.Context, e *client.Event) { d.add("1 " + e.Name) })
+		p.say(`42["x"]`)
+		d.expect(t, "1 x", "2 x")
+		off()
+		p.say(`42["y"]`)
+		d.expect(t, "2 y")
+		s.OnAnyOutgoing(func(name string, _ client.Args) { d.add("2 " + name) })
+		off = s.PrependAnyOutgoing(func(name string, _ client.Args) { d.add("1 " + name) })
+		must(t, s.Emit("out"))
+		d.expect(t, "1 out", "2 out")
+		off()
+		must(t, s.Emit("out"))
+		d.expect(t, "2 out")
+	})
+}
+
 func TestOnConnectIsForLater(t *testing.T) {
 	for range 100 {
 		onWire(t, nil, func(t *testing.T, p *puppet, m *client.Manager) {

@@ -23,8 +23,8 @@ type Args = parser.Args
 
 // extraListeners is what most sockets do without.
 type extraListeners struct {
-	any          dispatch.Table[func(ctx context.Context, e *Event)]
-	outgoing     dispatch.Table[func(name string, args Args)]
+	any          dispatch.TwoEnded[func(ctx context.Context, e *Event)]
+	outgoing     dispatch.TwoEnded[func(name string, args Args)]
 	middleware   dispatch.Table[Middleware]
 	connect      dispatch.Table[func()]
 	connectError dispatch.Table[func(error)]
@@ -46,14 +46,24 @@ func (s *Socket) Once(name string, h Handler) (off func()) { return s.listeners.
 
 // OnAny adds a listener for all events. It is called before the middleware, thus also for events that this stops.
 func (s *Socket) OnAny(h func(ctx context.Context, e *Event)) (off func()) {
-	return s.ensureExtra().any.Add("", h, false)
+	return s.ensureExtra().any.Add(h)
+}
+
+// PrependAny is OnAny, but the listener is called before those there are.
+func (s *Socket) PrependAny(h func(ctx context.Context, e *Event)) (off func()) {
+	return s.ensureExtra().any.Prepend(h)
 }
 
 // OnAnyOutgoing adds a listener for all events that are sent, each time they are. It is called on the sender's
 // goroutine, at the same time by several, and must return quickly; for events that had to wait, on that of the
 // handlers. It may send: those events are not announced to listeners for outgoing events.
 func (s *Socket) OnAnyOutgoing(h func(name string, args Args)) (off func()) {
-	return s.ensureExtra().outgoing.Add("", h, false)
+	return s.ensureExtra().outgoing.Add(h)
+}
+
+// PrependAnyOutgoing is OnAnyOutgoing, but the listener is called before those there are.
+func (s *Socket) PrependAnyOutgoing(h func(name string, args Args)) (off func()) {
+	return s.ensureExtra().outgoing.Prepend(h)
 }
 
 // Use adds middleware around the listeners of all events. It counts from the next event on.

@@ -31,15 +31,20 @@ type Listener[H any] struct {
 	Name    string
 	Handler H
 
-	id   uint64
-	once bool
+	id    uint64
+	once  bool
+	front bool // see TwoEnded
 }
 
 // Add appends a listener, and returns a function that removes it; calling that again does nothing.
 func (t *Table[H]) Add(name string, h H, once bool) (off func()) {
+	return t.add(Listener[H]{Name: name, Handler: h, once: once})
+}
+
+func (t *Table[H]) add(l Listener[H]) (off func()) {
 	for {
 		old := t.state.Load()
-		l := Listener[H]{name, h, listenerIDs.Add(1), once} // after the look, so that ids grow
+		l.id = listenerIDs.Add(1) // after the look, so that ids grow
 		if t.state.CompareAndSwap(old, old.with(l)) {
 			return func() { t.remove(l.id) }
 		}
