@@ -76,6 +76,9 @@ func (b BroadcastOperator) Emit(name string, args ...any) error {
 	return nil
 }
 
+// Send sends an event called "message"; see [BroadcastOperator.Emit].
+func (b BroadcastOperator) Send(args ...any) error { return b.Emit("message", args...) }
+
 // EmitWithAck sends an event, and collects the acknowledgements in the order they come: one a client. It returns when
 // all have answered, at once if there is nobody: no answers and no error. ctx is the timeout.
 //

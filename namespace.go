@@ -27,7 +27,8 @@ type Namespace struct {
 
 	srv    *server
 	name   string
-	parent *ParentNamespace // that made it; nil for those made by Of
+	parent *ParentNamespace // nil without one
+	stays  bool             // made by Of; guarded by server.mu
 	hooks  hooks
 	remote dispatch.Table[Handler] // OnServerSide
 

@@ -10,6 +10,9 @@ func (n *Namespace) Emit(name string, args ...any) error {
 	return n.BroadcastOperator.Emit(name, args...)
 }
 
+// Send sends an event called "message" to all sockets of the namespace; see [BroadcastOperator.Emit].
+func (n *Namespace) Send(args ...any) error { return n.BroadcastOperator.Send(args...) }
+
 // EmitWithAck sends an event to all sockets of the namespace, and collects their acknowledgements; see
 // [BroadcastOperator.EmitWithAck].
 func (n *Namespace) EmitWithAck(ctx context.Context, name string, args ...any) ([]Args, error) {

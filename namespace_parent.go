@@ -4,13 +4,15 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"regexp"
 )
 
-// A ParentNamespace stands for the namespaces a function lets in. Each of them gets the middleware, handlers and
-// callbacks that the parent has when it is made. Its methods are safe for concurrent use.
+// A ParentNamespace stands for the namespaces that a function or a regular expression lets in. Each of them gets the
+// middleware, handlers and callbacks that the parent has when it is made. Its methods are safe for concurrent use.
 type ParentNamespace struct {
 	srv   *server
 	match func(ctx context.Context, name string, auth Args) bool
+	names *regexp.Regexp // of OfRegexp, or nil
 	hooks hooks
 }
 

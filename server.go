@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -73,10 +74,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // Of returns the namespace called name, and makes it if needed, without waiting for the other servers of a cluster: for
-// that there is Namespace.Ready. A leading slash is added. A namespace made by Of lets
-// every client in that its middleware lets in, and stays; the functions given to OfFunc are not asked, and the
-// middleware of their parents do not count. So do not use Of to reach what clients make by connecting:
-// ParentNamespace.Child does not make anything.
+// that there is Namespace.Ready. A leading slash is added. A namespace made by Of lets every client in that its
+// middleware lets in, and stays. It is a child of the first parent of OfRegexp whose expression matches the name, if
+// there is one; the functions given to OfFunc are not asked, and the middleware of their parents do not count. So do
+// not use Of to reach what clients make by connecting: ParentNamespace.Child does not make anything.
 func (s *Server) Of(name string) *Namespace { return s.srv.of(name) }
 
 // OfFunc lets clients connect to each namespace for which match returns true; it is made when the first one does, and
@@ -84,8 +85,22 @@ func (s *Server) Of(name string) *Namespace { return s.srv.of(name) }
 // given, on the goroutine of the socket that wants to connect; ctx is done when its connection is gone. auth holds what
 // the client sent along: none or one value.
 func (s *Server) OfFunc(match func(ctx context.Context, name string, auth Args) bool) *ParentNamespace {
-	return s.srv.ofFunc(match)
+	return s.srv.addParent(s.srv.newParent(match))
 }
+
+// OfRegexp is OfFunc for the names that a regular expression matches; to match all of a name it begins with ^ and ends
+// with $. Of makes children of such a parent, too.
+func (s *Server) OfRegexp(names *regexp.Regexp) *ParentNamespace {
+	p := s.srv.newParent(func(_ context.Context, name string, _ Args) bool { return names.MatchString(name) })
+	p.names = names
+	return s.srv.addParent(p)
+}
+
+// OnNamespace adds a function that is called for each namespace that is made from now on, by Of or as a child because a
+// client connects: then before that client is let in. It may add middleware and handlers. It is called by the goroutine
+// for which the namespace is made, so several may be told of at the same time. The returned function removes it: it may
+// be called more than once, and by fn itself.
+func (s *Server) OnNamespace(fn func(n *Namespace)) (off func()) { return s.srv.onNamespace(fn) }
 
 // Engine is the Engine.IO server below.
 func (s *Server) Engine() *engineio.Server { return s.srv.engine }
@@ -129,8 +144,9 @@ type server struct {
 	mu          sync.Mutex
 	namespaces  map[string]*Namespace
 	parents     []*ParentNamespace
-	connecting  map[*Socket]struct{} // connecting: in no namespace yet
-	liveSockets int                  // sockets whose runner has not done its last job
+	observers   []hook[func(n *Namespace)] // of OnNamespace
+	connecting  map[*Socket]struct{}       // connecting: in no namespace yet
+	liveSockets int                        // sockets whose runner has not done its last job
 	closed      bool
 	idle        chan struct{} // closed when closed and no socket lives
 }
@@ -148,11 +164,59 @@ func slashed(name string) string {
 }
 
 func (s *server) of(name string) *Namespace {
+	name = slashed(name)
+	p := s.parentOf(name)
 	s.mu.Lock()
-	n, made := s.namespaceLocked(slashed(name), nil)
+	n, made := s.namespaceLocked(name, p)
+	n.stays = n.stays || made
 	s.mu.Unlock()
 	n.open(made)
+	if made && name != "/" {
+		s.announce(n)
+	}
 	return n
+}
+
+// parentOf returns the first parent with a regular expression that matches name.
+func (s *server) parentOf(name string) *ParentNamespace {
+	s.mu.Lock()
+	parents := s.parents
+	s.mu.Unlock()
+	for _, p := range parents {
+		if p.names != nil && p.names.MatchString(name) {
+			return p
+		}
+	}
+	return nil
+}
+
+// onNamespace adds a function to be called by announce.
+func (s *server) onNamespace(fn func(n *Namespace)) (off func()) {
+	id := hookIDs.Add(1)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.observers = append(slices.Clip(s.observers), hook[func(n *Namespace)]{id, fn})
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.observers = without(s.observers, id)
+	}
+}
+
+// announce tells of a namespace that was made.
+func (s *server) announce(n *Namespace) {
+	s.mu.Lock()
+	all := s.observers
+	s.mu.Unlock()
+	if len(all) == 0 {
+		return
+	}
+	_ = s.guard.Contain(func() error { // the goroutine may be one that lets a client in
+		dispatch.RunAll(&s.guard, all, func(h hook[func(*Namespace)]) { h.fn(n) }, func(err error) {
+			s.report(context.Background(), nil, nil, err)
+		})
+		return nil
+	})
 }
 
 // namespaceLocked returns the namespace called name, and whether it had to be made; then open makes its adapter.
@@ -170,8 +234,11 @@ func (s *server) namespaceLocked(name string, p *ParentNamespace) (n *Namespace,
 	return n, true
 }
 
-func (s *server) ofFunc(match func(ctx context.Context, name string, auth Args) bool) *ParentNamespace {
-	p := &ParentNamespace{srv: s, match: match}
+func (s *server) newParent(match func(ctx context.Context, name string, auth Args) bool) *ParentNamespace {
+	return &ParentNamespace{srv: s, match: match}
+}
+
+func (s *server) addParent(p *ParentNamespace) *ParentNamespace {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.parents = append(slices.Clip(s.parents), p)
@@ -204,6 +271,9 @@ func (s *server) acquire(name string, p *ParentNamespace) *Namespace {
 	n.refs++
 	s.mu.Unlock()
 	n.open(made)
+	if made {
+		s.announce(n)
+	}
 	return n
 }
 
@@ -231,7 +301,7 @@ func (s *server) freeSocket(sock *Socket) {
 	orphan := false
 	if n != nil {
 		n.refs--
-		orphan = n.refs == 0 && n.parent != nil && !s.opts.KeepEmptyChildren && !s.closed
+		orphan = n.refs == 0 && n.parent != nil && !n.stays && !s.opts.KeepEmptyChildren && !s.closed
 		if orphan {
 			delete(s.namespaces, n.name)
 		}

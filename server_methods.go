@@ -34,6 +34,9 @@ func (s *Server) Handle(name string, h SocketHandler) (off func()) {
 // Emit sends an event to all sockets of the main namespace; see [BroadcastOperator.Emit].
 func (s *Server) Emit(name string, args ...any) error { return s.mainNamespace.Emit(name, args...) }
 
+// Send sends an event called "message" to all sockets of the main namespace; see [BroadcastOperator.Emit].
+func (s *Server) Send(args ...any) error { return s.mainNamespace.Send(args...) }
+
 // EmitWithAck sends an event to all sockets of the main namespace, and collects their acknowledgements; see
 // [BroadcastOperator.EmitWithAck].
 func (s *Server) EmitWithAck(ctx context.Context, name string, args ...any) ([]Args, error) {

@@ -29,6 +29,9 @@ func (s *Socket) Emit(name string, args ...any) error {
 	return s.emit(name, args, engineio.SendOptions{})
 }
 
+// Send sends an event called "message"; see [Socket.Emit].
+func (s *Socket) Send(args ...any) error { return s.Emit("message", args...) }
+
 // Volatile returns an emitter whose events are dropped when the connection can't take them at once.
 func (s *Socket) Volatile() event.Emitter {
 	return emitter{s, engineio.SendOptions{Volatile: true}}

@@ -1,7 +1,11 @@
 package client
 
 import (
+	"bytes"
+
 	"sio.example/socketio/engineio"
+	"sio.example/socketio/event"
+	"sio.example/socketio/parser"
 )
 
 // An outgoing is an event that waits: for a connection, or in the queue of those that are sent again. Its fields are
@@ -134,4 +138,40 @@ func (s *Socket) Buffered() (events, bytes int) {
 	s.m.mu.Lock()
 	defer s.m.mu.Unlock()
 	return s.buffer.events + s.queue.events, s.buffer.bytes + s.queue.bytes
+}
+
+// BufferedEvents are copies of the events that Buffered counts, as they are going to be sent: first those that wait for
+// a connection, then those that wait for their turn, the oldest first in each. Acknowledging them is an error.
+func (s *Socket) BufferedEvents() []*Event {
+	var all []*Event
+	for _, frames := range s.bufferedFrames() {
+		d := s.m.parser.NewDecoder()
+		for _, f := range frames {
+			p, err := d.Add(f)
+			if err != nil {
+				break // a parser that does not read what it has written
+			}
+			if p != nil {
+				all = append(all, event.New(p.Name, p.Args, nil))
+			}
+		}
+	}
+	return all
+}
+
+// bufferedFrames copies the frames of the events that wait.
+func (s *Socket) bufferedFrames() (all [][]parser.Frame) {
+	s.m.mu.Lock()
+	defer s.m.mu.Unlock()
+	for _, b := range []*buffer{&s.buffer, &s.queue} {
+		for e := b.first; e != nil; e = e.next {
+			var frames []parser.Frame
+			for _, f := range e.frames {
+				m := f.Message()
+				frames = append(frames, parser.Frame{Binary: m.Binary, Data: bytes.Clone(m.Data)})
+			}
+			all = append(all, frames)
+		}
+	}
+	return all
 }

@@ -173,3 +173,20 @@ func TestBufferSurvivesDisconnect(t *testing.T) {
 		expectWire(t, p, `42["c"]`, `41`)
 	})
 }
+
+// What waits can be looked at.
+func TestBufferedEvents(t *testing.T) {
+	onWire(t, nil, func(t *testing.T, p *puppet, m *client.Manager) {
+		for nsp, opts := range map[string]*client.SocketOptions{"/": nil, "/retries": retries(1)} {
+			s := m.Socket(nsp, opts)
+			must(t, s.Send("a", 1))
+			must(t, s.Emit("b", []byte{1}))
+			all := s.BufferedEvents()
+			var data []byte
+			if len(all) != 2 || all[0].Name != "message" || all[0].Args.String() != `["a",1]` || all[1].Name != "b" ||
+				all[1].Args.Bind(&data) != nil || len(data) != 1 || all[0].WantsAck() {
+				t.Errorf("%v", all)
+			}
+		}
+	})
+}

@@ -20,6 +20,9 @@ func (s *Socket) Emit(name string, args ...any) error {
 	return s.emit(name, args, engineio.SendOptions{}, nil)
 }
 
+// Send sends an event called "message"; see [Socket.Emit].
+func (s *Socket) Send(args ...any) error { return s.Emit("message", args...) }
+
 // EmitWithAck sends an event, and waits for the server to acknowledge it. ctx is the timeout, beside AckTimeout. It
 // returns the values of the acknowledgement; ErrDisconnected, if the connection ended after the event was sent;
 // ErrAckTimeout; ErrTooManyAcks; an error that matches ctx.Err(), after which the event is not sent any more if it
