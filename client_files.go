@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"compress/gzip"
 	"net/http"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -37,7 +36,7 @@ func (s *server) serveFile(w http.ResponseWriter, r *http.Request) bool {
 		http.Error(w, http.StatusText(http.StatusMethodNotAllowed), http.StatusMethodNotAllowed)
 		return true
 	}
-	s.allowOrigin(h, r.Header.Get("Origin"))
+	s.engine.SetCORS(h, r) // pages of the origins that may open sessions may load the files as modules
 	h.Set("Cache-Control", "public, max-age=0")
 	h.Set("Content-Type", "application/javascript; charset=utf-8")
 	h.Set("X-Content-Type-Options", "nosniff")
@@ -50,24 +49,6 @@ func (s *server) serveFile(w http.ResponseWriter, r *http.Request) bool {
 	h.Set("ETag", etag)
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(content))
 	return true
-}
-
-// allowOrigin lets pages of the origins that may open sessions load the files as modules.
-func (s *server) allowOrigin(h http.Header, origin string) {
-	c := s.opts.Engine.CORS
-	switch {
-	case c == nil:
-	case slices.Contains(c.Origins, "*"):
-		h.Set("Access-Control-Allow-Origin", "*")
-	default:
-		h.Add("Vary", "Origin")
-		if origin != "" && slices.Contains(c.Origins, origin) {
-			h.Set("Access-Control-Allow-Origin", origin)
-			if c.Credentials {
-				h.Set("Access-Control-Allow-Credentials", "true")
-			}
-		}
-	}
 }
 
 func (f *clientFiles) gzip(name string, content []byte) []byte {

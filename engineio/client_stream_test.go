@@ -207,7 +207,7 @@ func TestClientUpgradesToTheNextTransport(t *testing.T) {
 // The stream of an upgrade begins with the session's id, which is not in the URL, and has the cookies of polling.
 func TestClientStreamOfAnUpgrade(t *testing.T) {
 	bubble(t, &Options{
-		Transports: []string{transportPolling, transportStream}, Cookie: &http.Cookie{Name: "io"},
+		Transports: []string{transportPolling, transportStream}, Cookie: &CookieOptions{},
 	}, func(t *testing.T, e *env) {
 		o := e.clientOptions(transportPolling, transportStream)
 		heards, asks := make(chan []string, 1), make(chan *http.Request, 1)

@@ -9,21 +9,66 @@ import (
 	"time"
 )
 
-// apply sets the headers of an answer, or of a preflight (Fetch standard, CORS protocol). A request of an origin that
-// is not allowed is served without them; its browser does the refusing.
-func (c *CORSOptions) apply(h http.Header, r *http.Request) {
-	any := slices.Contains(c.Origins, "*")
-	if !any {
-		h.Add("Vary", "Origin")
+// A wildcard stands for the origins of all subdomains.
+type wildcard struct{ scheme, host string } // "https://" and ".example.com", which may have a port
+
+func (w wildcard) matches(origin string) bool {
+	sub, ok := strings.CutPrefix(origin, w.scheme)
+	if !ok {
+		return false
 	}
+	sub, ok = strings.CutSuffix(sub, w.host)
+	return ok && sub != "" && sub[0] != '.' && !strings.ContainsFunc(sub, func(c rune) bool {
+		return c != '-' && c != '.' && c != '_' && (c < '0' || c > '9') && (c < 'a' || c > 'z')
+	})
+}
+
+// any reports whether all origins are alike.
+func (c *CORSOptions) any() bool { return slices.Contains(c.Origins, "*") }
+
+// lists reports whether an origin is one of Origins.
+func (c *CORSOptions) lists(origin string) bool {
+	return slices.Contains(c.Origins, origin) && !strings.Contains(origin, "*") ||
+		slices.ContainsFunc(c.wildcards, func(w wildcard) bool { return w.matches(origin) })
+}
+
+// corsAllows reports whether CORS lets the origin of r in, which may be none.
+func (s *Server) corsAllows(r *http.Request) (allowed bool) {
+	c := s.options.CORS
 	origin := r.Header.Get("Origin")
 	switch {
-	case any:
+	case c == nil:
+		return false
+	case c.any():
+		return true
+	case origin == "" || len(r.Header["Origin"]) > 1:
+		return false
+	case c.ReflectOrigin || c.lists(origin):
+		return true
+	case c.AllowOrigin != nil:
+		return s.hook("AllowOrigin", func() { allowed = c.AllowOrigin(origin, r) }) && allowed
+	}
+	return false
+}
+
+// SetCORS sets the headers that Options.CORS has for the answer to r, or for a preflight (Fetch standard, CORS
+// protocol), as ServeHTTP does: it is for other handlers that serve the same pages. It reports whether the origin is
+// allowed. A request of one that is not may be served without the headers; its browser does the refusing.
+func (s *Server) SetCORS(h http.Header, r *http.Request) (allowed bool) {
+	c := s.options.CORS
+	if c == nil {
+		return false
+	}
+	if !c.any() {
+		h.Add("Vary", "Origin")
+	}
+	if !s.corsAllows(r) {
+		return false
+	}
+	if c.any() {
 		h.Set("Access-Control-Allow-Origin", "*")
-	case origin != "" && slices.Contains(c.Origins, origin):
-		h.Set("Access-Control-Allow-Origin", origin)
-	default:
-		return
+	} else {
+		h.Set("Access-Control-Allow-Origin", r.Header.Get("Origin"))
 	}
 	if c.Credentials {
 		h.Set("Access-Control-Allow-Credentials", "true")
@@ -31,9 +76,14 @@ func (c *CORSOptions) apply(h http.Header, r *http.Request) {
 	if len(c.ExposedHeaders) > 0 {
 		h.Set("Access-Control-Expose-Headers", strings.Join(c.ExposedHeaders, ","))
 	}
-	if r.Method != http.MethodOptions {
-		return
+	if r.Method == http.MethodOptions {
+		c.setPreflight(h, r)
 	}
+	return true
+}
+
+// setPreflight sets what only a preflight gets.
+func (c *CORSOptions) setPreflight(h http.Header, r *http.Request) {
 	h.Set("Access-Control-Allow-Methods", strings.Join(c.Methods, ","))
 	if len(c.AllowedHeaders) > 0 {
 		h.Set("Access-Control-Allow-Headers", strings.Join(c.AllowedHeaders, ","))
@@ -73,19 +123,13 @@ var bodyHeaders = map[string]bool{
 }
 
 // originAllowed decides about WebSocket handshakes, to which browsers do not apply CORS. Programs that are no browsers
-// send no Origin.
-func (s *Server) originAllowed(r *http.Request) bool {
+// send no Origin. cors is what SetCORS has reported.
+func (s *Server) originAllowed(r *http.Request, cors bool) bool {
 	lines := r.Header["Origin"]
 	if len(lines) == 0 || s.options.AllowAnyOrigin {
 		return true
 	}
-	if len(lines) > 1 {
-		return false
-	}
-	if c := s.options.CORS; c != nil && (slices.Contains(c.Origins, "*") || slices.Contains(c.Origins, lines[0])) {
-		return true
-	}
-	return sameHost(lines[0], r.Host)
+	return len(lines) == 1 && (cors || sameHost(lines[0], r.Host))
 }
 
 // sameHost reports whether an origin is of the host. The scheme is not compared: behind a proxy that ends TLS the

@@ -71,22 +71,34 @@ type Options struct {
 	AllowRequest func(r *http.Request) error
 	// Headers may add headers to an answer; initial tells whether it is the first of a session.
 	Headers func(h http.Header, r *http.Request, initial bool)
-	// Cookie, if not nil, is set with the session id as its value by the answer to a polling handshake. Its name
-	// defaults to "io" and its path to "/".
-	Cookie *http.Cookie
+	// Cookie, if not nil, is set with the session id as its value by the answer to a polling handshake.
+	Cookie *CookieOptions
 	// NewID makes session ids; default 120 random bits. An error, an empty id or one in use refuses the handshake.
 	NewID  func(r *http.Request) (string, error)
 	Logger *slog.Logger // default: discard; its Handler is called on a goroutine of its own
 }
 
-// CORSOptions are sent to browsers. See the Fetch standard for what each means.
+// CORSOptions are sent to browsers. See the Fetch standard for what each means. Which pages may connect is said by one
+// of the first three, or several: an origin that one of them lets in is let in, by WebSocket, too.
 type CORSOptions struct {
-	Origins        []string      // each as in "https://example.com"; "*" is any; required
-	Credentials    bool          // never sent along with the origin "*"
-	Methods        []string      // default GET, HEAD, PUT, PATCH, POST, DELETE
-	AllowedHeaders []string      // default: what the request asks for
-	ExposedHeaders []string      // default none but those that browsers always show
-	MaxAge         time.Duration // how long browsers keep the answer, in whole seconds; default: not told
+	// Origins are those of the pages, each as in "https://example.com"; "https://*.example.com" is all subdomains of
+	// it, and "*" is any, without credentials.
+	Origins []string
+	// AllowOrigin decides about an origin that is not one of Origins; it runs on the request's goroutine, for several
+	// requests at the same time.
+	AllowOrigin func(origin string, r *http.Request) bool
+	// ReflectOrigin lets every origin in, with Credentials if those are set, as the official server does with
+	// origin: true. Any page the user visits can then act with the user's cookies.
+	ReflectOrigin bool
+
+	Credentials     bool          // the page may send cookies; never sent along with the origin "*"
+	Methods         []string      // default GET, HEAD, PUT, PATCH, POST, DELETE
+	AllowedHeaders  []string      // default: what the request asks for
+	ExposedHeaders  []string      // default none but those that browsers always show
+	MaxAge          time.Duration // how long browsers keep the answer, in whole seconds; default: not told
+	PreflightStatus int           // of the answer to OPTIONS; default 204 (optionsSuccessStatus officially)
+
+	wildcards []wildcard // of Origins, made by checked
 }
 
 // withDefaults returns a copy without zero values, and without what Validate reports.
@@ -117,17 +129,8 @@ func (o *Options) withDefaults() Options {
 		if len(c.Methods) == 0 {
 			c.Methods = []string{"GET", "HEAD", "PUT", "PATCH", "POST", "DELETE"}
 		}
+		c.PreflightStatus = cmp.Or(c.PreflightStatus, http.StatusNoContent)
 		d.CORS = &c
 	}
-	if d.Cookie != nil {
-		d.Cookie = withCookieDefaults(d.Cookie)
-	}
 	return d
-}
-
-func withCookieDefaults(c *http.Cookie) *http.Cookie {
-	d := *c
-	d.Name = cmp.Or(d.Name, "io")
-	d.Path = cmp.Or(d.Path, "/")
-	return &d
 }

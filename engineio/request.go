@@ -102,12 +102,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answerEmpty(w, http.StatusNotImplemented)
 		return
 	}
-	if s.options.CORS != nil {
-		s.options.CORS.apply(w.Header(), r)
-		if r.Method == http.MethodOptions {
-			answerEmpty(w, http.StatusNoContent)
-			return
-		}
+	cors := s.SetCORS(w.Header(), r)
+	if s.options.CORS != nil && r.Method == http.MethodOptions {
+		answerEmpty(w, s.options.CORS.PreflightStatus)
+		return
 	}
 	q := parseQuery(r.URL.RawQuery)
 	upgrade := websocket.IsUpgrade(r)
@@ -118,9 +116,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case !validOrigin(r.Header["Origin"]):
 		s.refuse(w, r, upgrade, errOriginSyntax)
 	case q.sid != "":
-		s.serveSession(w, r, q, upgrade)
+		s.serveSession(w, r, q, upgrade, cors)
 	default:
-		if s.checkHandshake(w, r, &q, upgrade) {
+		if s.checkHandshake(w, r, &q, upgrade, cors) {
 			s.open(w, r, &q)
 		}
 	}
@@ -133,7 +131,7 @@ func (s *Server) matches(path string) bool {
 }
 
 // serveSession serves a request of a session that exists, before anything of its body is read.
-func (s *Server) serveSession(w http.ResponseWriter, r *http.Request, q query, upgrade bool) {
+func (s *Server) serveSession(w http.ResponseWriter, r *http.Request, q query, upgrade, cors bool) {
 	sock := s.socket(q.sid)
 	if sock == nil || !sock.ref() {
 		s.explain(r, &q, errSession)
@@ -169,7 +167,7 @@ func (s *Server) serveSession(w http.ResponseWriter, r *http.Request, q query, u
 	}
 	h := w.Header()
 	if upgrade {
-		if !s.checkWebSocket(w, r) {
+		if !s.checkWebSocket(w, r, cors) {
 			return
 		}
 		h = s.headersOf(h)
@@ -190,7 +188,7 @@ func (s *Server) serveSession(w http.ResponseWriter, r *http.Request, q query, u
 
 // checkHandshake answers what must not open a session. Here and in what opens one, the calls do not nest more deeply
 // than they have to: on the stack of net/http's goroutine, which is small, there are 1,500 bytes already.
-func (s *Server) checkHandshake(w http.ResponseWriter, r *http.Request, q *query, upgrade bool) bool {
+func (s *Server) checkHandshake(w http.ResponseWriter, r *http.Request, q *query, upgrade, cors bool) bool {
 	switch {
 	case r.Method != http.MethodGet:
 		s.explain(r, q, errHandshakeMethod)
@@ -203,7 +201,7 @@ func (s *Server) checkHandshake(w http.ResponseWriter, r *http.Request, q *query
 		s.explain(r, q, errNoUpgrade)
 		s.refuse(w, r, upgrade, errNoUpgrade)
 		return false
-	case upgrade && !s.checkWebSocket(w, r):
+	case upgrade && !s.checkWebSocket(w, r, cors):
 		return false
 	}
 	s.mu.RLock()
@@ -261,14 +259,14 @@ func (s *Server) askAllowRequest(r *http.Request) *refusal {
 }
 
 // checkWebSocket answers requests that cannot become a WebSocket, or must not.
-func (s *Server) checkWebSocket(w http.ResponseWriter, r *http.Request) bool {
+func (s *Server) checkWebSocket(w http.ResponseWriter, r *http.Request, cors bool) bool {
 	if err := websocket.Check(r); err != nil {
 		s.counters.reject(RejectHandshake)
 		s.explainHandshake(r, err)
 		s.refuseHandshake(w, err)
 		return false
 	}
-	if !s.originAllowed(r) {
+	if !s.originAllowed(r, cors) {
 		s.explain(r, nil, errOrigin)
 		s.refuse(w, r, true, errOrigin)
 		return false

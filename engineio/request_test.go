@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 )
 
 const (
@@ -370,7 +371,7 @@ func TestNilHandlerClosesTheSession(t *testing.T) {
 func TestHeadersAndCookie(t *testing.T) {
 	var calls []bool
 	o := &Options{
-		Cookie: &http.Cookie{HttpOnly: true, SameSite: http.SameSiteLaxMode},
+		Cookie: &CookieOptions{},
 		Headers: func(h http.Header, r *http.Request, initial bool) {
 			calls = append(calls, initial)
 			h.Set("X-Mine", "a\r\nb: c")
@@ -403,21 +404,44 @@ func TestHeadersAndCookie(t *testing.T) {
 	})
 }
 
+// The defaults are those of the official server, and each can be left out.
+func TestCookieOptions(t *testing.T) {
+	for want, o := range map[string]*CookieOptions{
+		"io=x; Path=/; HttpOnly; SameSite=Lax": {},
+		"io=x; HttpOnly; SameSite=Lax":         {OmitPath: true},
+		"io=x; Path=/; SameSite=Lax":           {Readable: true},
+		"n=x; Path=/p; HttpOnly; Secure": {
+			Name: "n", Path: "/p", Secure: true, SameSite: http.SameSiteDefaultMode,
+		},
+		"io=x; Path=/; HttpOnly; SameSite=Strict":          {SameSite: http.SameSiteStrictMode},
+		"io=x; Path=/; Max-Age=60; HttpOnly; SameSite=Lax": {MaxAge: time.Minute},
+	} {
+		if got := o.cookie("x").String(); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
 func TestValidate(t *testing.T) {
 	for _, o := range []*Options{
+		{CORS: &CORSOptions{Origins: []string{"https://*.com"}}},
+		{CORS: &CORSOptions{Origins: []string{"https://a.*.com"}}},
+		{CORS: &CORSOptions{Origins: []string{"*.example.com"}}},
+		{CORS: &CORSOptions{Origins: []string{"https://*.example.com/path"}}},
+		{CORS: &CORSOptions{ReflectOrigin: true, PreflightStatus: 404}},
 		{Transports: []string{"polling", "carrier pigeon"}},
 		{CORS: &CORSOptions{}},
 		{CORS: &CORSOptions{Origins: []string{"https://a", "*"}, Credentials: true}}, // C-4
-		{Cookie: &http.Cookie{Name: "a b"}},                                          // C-12
-		{Cookie: &http.Cookie{Name: "a", Path: "/;\r\n"}},
-		{Cookie: &http.Cookie{Name: "a", Domain: "é"}},
-		{Cookie: &http.Cookie{SameSite: http.SameSiteNoneMode}},
+		{Cookie: &CookieOptions{Name: "a b"}},                                        // C-12
+		{Cookie: &CookieOptions{Name: "a", Path: "/;\r\n"}},
+		{Cookie: &CookieOptions{Name: "a", Domain: "é"}},
+		{Cookie: &CookieOptions{SameSite: http.SameSiteNoneMode}},
 	} {
 		if o.Validate() == nil {
 			t.Errorf("%+v passes", o)
 		}
 	}
-	for _, o := range []*Options{nil, {}, {CORS: &CORSOptions{Origins: []string{"*"}}, Cookie: &http.Cookie{}}} {
+	for _, o := range []*Options{nil, {}, {CORS: &CORSOptions{Origins: []string{"*"}}, Cookie: &CookieOptions{}}} {
 		if err := o.Validate(); err != nil {
 			t.Errorf("%+v: %v", o, err)
 		}

@@ -76,6 +76,9 @@ func NewServer(accept func(s *Socket, r *http.Request) Handler, opts *Options) *
 	if err := opts.Validate(); err != nil {
 		s.options.Logger.Error("engineio: options left out", "error", err)
 	}
+	if c := s.options.CORS; c != nil && c.ReflectOrigin {
+		s.options.Logger.Warn("engineio: CORS.ReflectOrigin lets pages of every site act with the user's cookies")
+	}
 	if s.options.AllowAnyOrigin {
 		s.options.Logger.Warn("engineio: AllowAnyOrigin lets pages of every site open sessions with the user's cookies")
 	}
@@ -296,9 +299,7 @@ func (s *Server) closeUnhandled(sock *Socket) {
 // openPolling answers a handshake by polling.
 func (s *Server) openPolling(w http.ResponseWriter, r *http.Request, sock *Socket) {
 	if c := s.options.Cookie; c != nil {
-		d := *c
-		d.Value = sock.id
-		http.SetCookie(w, &d)
+		http.SetCookie(w, c.cookie(sock.id))
 	}
 	var upgrades []string
 	if !s.options.DisableUpgrades {

@@ -73,7 +73,7 @@ func (s *Server) serveStream(l *streamLink, r *http.Request) error {
 	switch {
 	case !validOrigin(r.Header["Origin"]):
 		return s.refuseStream(r, errOriginSyntax)
-	case !s.originAllowed(r):
+	case !s.originAllowed(r, s.corsAllows(r)):
 		return s.refuseStream(r, errOrigin)
 	case id != "":
 		return s.upgradeToStream(l, r, id)

@@ -352,6 +352,69 @@ func TestCORS(t *testing.T) { // C-1 to C-8
 	})
 }
 
+// The origins that a wildcard, a function or reflection lets in.
+func TestCORSBeyondTheList(t *testing.T) {
+	allowed := func(t *testing.T, e *env, origin string, want bool, credentials string) {
+		t.Helper()
+		for _, method := range []string{"OPTIONS", "GET"} {
+			a := e.do(method, handshakeQuery, "", "Origin", origin)
+			got := a.header.Get("Access-Control-Allow-Origin")
+			if want && (got != origin || a.header.Get("Access-Control-Allow-Credentials") != credentials) ||
+				!want && got != "" || a.header.Get("Vary") == "" {
+				t.Errorf("%s of %q: %d %v", method, origin, a.status, a.header)
+			}
+		}
+		p, a := e.dial("EIO=4&transport=websocket", "Origin", origin)
+		if (p != nil) != want || !want && a.status != 403 {
+			t.Errorf("WebSocket of %q: %d", origin, a.status)
+		}
+		if p != nil {
+			p.conn.Close()
+		}
+	}
+	wild := &CORSOptions{Origins: []string{"https://*.Example.com", "http://*.localhost:8080"}, Credentials: true,
+		PreflightStatus: 200}
+	bubble(t, &Options{CORS: wild}, func(t *testing.T, e *env) {
+		e.do("OPTIONS", "", "", "Origin", "https://a.example.com").want(t, 200, "")
+		for origin, want := range map[string]bool{
+			"https://a.example.com": true, "https://a.b.example.com": true, "http://x-1.localhost:8080": true,
+			"https://example.com": false, "http://a.example.com": false, "https://.example.com": false,
+			"https://a.example.com.evil.io": false, "https://evil.io/.example.com": false, "null": false,
+			"https://evil.io#.example.com": false, "https://evil.io:1.example.com": false,
+			"https://a@b.example.com": false, "https://aexample.com": false, "https://a.example.com:444": false,
+			"https://A.example.com": false, "http://a.localhost": false, "https://*.example.com": false,
+		} {
+			allowed(t, e, origin, want, "true")
+		}
+	})
+	asked := 0
+	fn := func(origin string, r *http.Request) bool {
+		asked++
+		if origin == "https://panics" {
+			panic("boom")
+		}
+		return strings.HasSuffix(origin, ".dev") && r.Header.Get("Origin") == origin
+	}
+	bubble(t, &Options{CORS: &CORSOptions{Origins: []string{"https://listed"}, AllowOrigin: fn}},
+		func(t *testing.T, e *env) {
+			allowed(t, e, "https://listed", true, "")
+			e.do("GET", handshakeQuery, "")
+			if asked != 0 {
+				t.Errorf("asked %d times about what is listed, and without an origin", asked)
+			}
+			allowed(t, e, "https://a.dev", true, "")
+			if asked != 3 {
+				t.Errorf("asked %d times for three requests", asked)
+			}
+			allowed(t, e, "https://a.io", false, "")
+			allowed(t, e, "https://panics", false, "")
+		})
+	bubble(t, &Options{CORS: &CORSOptions{ReflectOrigin: true, Credentials: true}}, func(t *testing.T, e *env) {
+		allowed(t, e, "https://any.io", true, "true")
+		allowed(t, e, "null", true, "true")
+	})
+}
+
 // tcp is a server on a real connection, where writes go straight to the descriptor.
 func tcp(t *testing.T, o *Options, accept func(s *Socket, r *http.Request) Handler) (*Server, net.Listener) {
 	t.Helper()
@@ -511,7 +574,7 @@ func TestDefaultPortsOfOrigins(t *testing.T) {
 			r := httptest.NewRequest("GET", "/", nil)
 			r.Host = c.host
 			r.Header.Set("Origin", c.origin)
-			if got := e.originAllowed(r); got != c.ok {
+			if got := e.originAllowed(r, e.corsAllows(r)); got != c.ok {
 				t.Errorf("%s at %s: %v", c.origin, c.host, got)
 			}
 		}

@@ -50,7 +50,10 @@ func (o *Options) checked() (Options, []error) {
 		d.CORS = c.cors(*d.CORS)
 	}
 	if d.Cookie != nil {
-		if err := checkCookie(withCookieDefaults(d.Cookie)); err != nil {
+		cookie := *d.Cookie
+		c.age("Cookie.MaxAge", &cookie.MaxAge)
+		d.Cookie = &cookie
+		if err := checkCookie(d.Cookie.cookie("id")); err != nil {
 			c.errs = append(c.errs, err)
 			d.Cookie = nil
 		}
@@ -121,32 +124,66 @@ func (c *checks) transports(all []string) (known []string) {
 }
 
 func (c *checks) cors(o CORSOptions) *CORSOptions {
-	if len(o.Origins) == 0 {
+	if len(o.Origins) == 0 && o.AllowOrigin == nil && !o.ReflectOrigin {
 		c.failf(`CORS without origins: list them, as in "https://example.com"`)
 	}
 	var origins []string
+	o.wildcards = nil
 	for _, given := range o.Origins {
-		origin, right := normalOrigin(given)
-		if right != "" {
+		origin, wild, right := originOrWildcard(given)
+		switch {
+		case right != "":
 			c.failf("CORS: no browser sends the origin %q: write %s", given, right)
 			continue
+		case wild != nil:
+			o.wildcards = append(o.wildcards, *wild)
 		}
 		origins = append(origins, origin)
 	}
 	o.Origins = origins
+	if s := o.PreflightStatus; s != 0 && (s < 200 || s > 299) {
+		c.failf("CORS.PreflightStatus %d: browsers take 200 to 299 for success", s)
+		o.PreflightStatus = 0
+	}
 	if o.Credentials && slices.Contains(origins, "*") {
-		c.failf(`CORS credentials for every origin: list the origins, as in "https://example.com"`)
+		c.failf(`CORS credentials for every origin: list the origins, as in "https://example.com"; ` +
+			`ReflectOrigin is for all, whatever their pages do`)
 		o.Credentials = false
 	}
 	o.Methods = slices.Clone(o.Methods)
 	for i, m := range o.Methods { // "get" has one meaning
 		o.Methods[i] = strings.ToUpper(strings.TrimSpace(m))
 	}
-	if err := units.Check("CORS.MaxAge", o.MaxAge, time.Second); err != nil {
-		c.errs = append(c.errs, errtext.Errorf("engineio: %w", err))
-		o.MaxAge = 0
-	}
+	c.age("CORS.MaxAge", &o.MaxAge)
 	return &o
+}
+
+// age refuses what is no number of seconds.
+func (c *checks) age(name string, d *time.Duration) {
+	if err := units.Check(name, *d, time.Second); err != nil {
+		c.errs = append(c.errs, errtext.Errorf("engineio: %w", err))
+		*d = 0
+	}
+}
+
+// originOrWildcard returns an origin as normalOrigin does, or "https://*.example.com", which stands for those of all
+// subdomains. All below a top-level domain belong to nobody, so it is refused.
+func originOrWildcard(given string) (origin string, wild *wildcard, right string) {
+	scheme, rest, ok := strings.Cut(strings.TrimSpace(given), "://*.")
+	if !ok {
+		origin, right = normalOrigin(given)
+		return origin, nil, right
+	}
+	base, right := normalOrigin(scheme + "://" + rest)
+	if right != "" {
+		return "", nil, right + `, with "*." before the domain`
+	}
+	scheme, host, _ := strings.Cut(base, "://")
+	name, _, _ := strings.Cut(host, ":")
+	if !strings.Contains(name, ".") && name != "localhost" || strings.HasPrefix(host, "[") {
+		return "", nil, `a domain, as in "https://*.example.com"`
+	}
+	return scheme + "://*." + host, &wildcard{scheme + "://", "." + host}, ""
 }
 
 // normalOrigin returns an origin as browsers send it (Fetch and HTML standards, serialization of an origin): scheme and
@@ -162,7 +199,7 @@ func normalOrigin(given string) (origin, right string) {
 	case strings.ContainsAny(o, ", \t\r\n"):
 		return "", "one origin for each entry of the list"
 	case strings.Contains(o, "*"):
-		return "", `each origin, as in "https://a.example.com"; AllowRequest can decide about those that are many`
+		return "", `"https://*.example.com" for all subdomains, or each origin; CORS.AllowOrigin can decide about others`
 	}
 	scheme, rest, ok := strings.Cut(o, "://")
 	if !ok {

@@ -2,7 +2,6 @@ package engineio
 
 import (
 	"log/slog"
-	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -31,7 +30,7 @@ func TestOrigins(t *testing.T) {
 		"https://xn--bcher-kva.test": "https://xn--bcher-kva.test",
 
 		"":                                     "",
-		"https://*.example.com":                "",
+		"https://a.*.example.com":              "",
 		"*.example.com":                        "",
 		"example.com":                          "",
 		"localhost:3000":                       "",
@@ -112,7 +111,9 @@ func TestOptionsThatCannotBeMeant(t *testing.T) {
 		"no origins": {Options{CORS: &CORSOptions{}}, "CORS without origins"},
 		"credentials for all": {Options{CORS: &CORSOptions{Origins: []string{"*"}, Credentials: true}},
 			"list the origins"},
-		"cookie": {Options{Cookie: &http.Cookie{Name: "a b"}}, "cookie"},
+		"cookie's age of JavaScript":     {Options{Cookie: &CookieOptions{MaxAge: 600}}, "600 * time.Second"},
+		"wildcard of a top-level domain": {Options{CORS: &CORSOptions{Origins: []string{"https://*.com"}}}, "a domain"},
+		"cookie":                         {Options{Cookie: &CookieOptions{Name: "a b"}}, "cookie"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := c.o.Validate()

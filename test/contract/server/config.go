@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"time"
 
 	socketio "sio.example/socketio"
@@ -99,7 +98,7 @@ func (c *config) options(log *slog.Logger) (*socketio.Options, error) {
 		Logger: log,
 	}
 	if c.server.Cookie {
-		opts.Engine.Cookie = &http.Cookie{Name: "io", Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode}
+		opts.Engine.Cookie = &engineio.CookieOptions{}
 	}
 	return opts, nil
 }
@@ -112,11 +111,13 @@ func (c *corsOptions) options() (*engineio.CORSOptions, error) {
 	var one string
 	var all bool
 	switch {
-	case len(c.Origin) == 0, json.Unmarshal(c.Origin, &all) == nil:
-		if len(c.Origin) != 0 && !all {
+	case len(c.Origin) == 0:
+		out.Origins = []string{"*"}
+	case json.Unmarshal(c.Origin, &all) == nil:
+		if !all {
 			return nil, nil
 		}
-		out.Origins = []string{"*"}
+		out.ReflectOrigin = true
 	case json.Unmarshal(c.Origin, &one) == nil:
 		out.Origins = []string{one}
 	default:
