@@ -73,6 +73,8 @@ type Options struct {
 	Headers func(h http.Header, r *http.Request, initial bool)
 	// Cookie, if not nil, is set with the session id as its value by the answer to a polling handshake.
 	Cookie *CookieOptions
+	// Trace, if not nil, is told of what sessions do and of requests that are refused.
+	Trace *ServerTrace
 	// NewID makes session ids; default 120 random bits. An error, an empty id or one in use refuses the handshake.
 	NewID  func(r *http.Request) (string, error)
 	Logger *slog.Logger // default: discard; its Handler is called on a goroutine of its own

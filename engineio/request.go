@@ -19,25 +19,27 @@ type refusal struct {
 	message string
 	reject  string
 	reason  string // said too, if it is one of the set-up's; the official server says nothing more
+	cause   error  // of the user's, or what is wrong with a handshake
 }
 
 // In the order in which they are checked.
 var (
-	errTransport         = &refusal{400, 0, "Transport unknown", RejectTransport, ""}
-	errOriginSyntax      = &refusal{400, 3, "Bad request", RejectOriginSyntax, ""}
-	errSession           = &refusal{400, 1, "Session ID unknown", RejectSession, ""}
-	errTransportMismatch = &refusal{400, 3, "Bad request", RejectTransportMismatch, ""}
-	errProtocolMismatch  = &refusal{400, 3, "Bad request", RejectProtocolMismatch, ""}
-	errHandshakeMethod   = &refusal{400, 2, "Bad handshake method", RejectHandshakeMethod, ""}
-	errHandshake         = &refusal{400, 3, "Bad request", RejectHandshake, ""}
-	errOrigin            = &refusal{403, 4, "Forbidden", RejectOrigin, noOrigin}
-	errShutdown          = &refusal{503, 3, "Service unavailable", RejectShutdown, ""}
-	errForbidden         = &refusal{403, 4, "Forbidden", RejectForbidden, ""}
-	errProtocol          = &refusal{400, 5, "Unsupported protocol version", RejectProtocol, ""}
-	errID                = &refusal{400, 3, "Bad request", RejectID, ""}
+	errTransport         = &refusal{400, 0, "Transport unknown", RejectTransport, "", nil}
+	errOriginSyntax      = &refusal{400, 3, "Bad request", RejectOriginSyntax, "", nil}
+	errSession           = &refusal{400, 1, "Session ID unknown", RejectSession, "", nil}
+	errTransportMismatch = &refusal{400, 3, "Bad request", RejectTransportMismatch, "", nil}
+	errProtocolMismatch  = &refusal{400, 3, "Bad request", RejectProtocolMismatch, "", nil}
+	errHandshakeMethod   = &refusal{400, 2, "Bad handshake method", RejectHandshakeMethod, "", nil}
+	errHandshake         = &refusal{400, 3, "Bad request", RejectHandshake, "", nil}
+	errOrigin            = &refusal{403, 4, "Forbidden", RejectOrigin, noOrigin, nil}
+	errShutdown          = &refusal{503, 3, "Service unavailable", RejectShutdown, "", nil}
+	errForbidden         = &refusal{403, 4, "Forbidden", RejectForbidden, "", nil}
+	errProtocol          = &refusal{400, 5, "Unsupported protocol version", RejectProtocol, "", nil}
+	errMethod            = &refusal{405, 2, "Bad handshake method", RejectMethod, "", nil}
+	errID                = &refusal{400, 3, "Bad request", RejectID, "", nil}
 
-	errNoUpgrade          = &refusal{400, 3, "Bad request", RejectHandshake, noUpgrade}
-	errNoUpgradeOfSession = &refusal{400, 3, "Bad request", RejectTransportMismatch, noUpgrade}
+	errNoUpgrade          = &refusal{400, 3, "Bad request", RejectHandshake, noUpgrade, nil}
+	errNoUpgradeOfSession = &refusal{400, 3, "Bad request", RejectTransportMismatch, noUpgrade, nil}
 )
 
 const (
@@ -160,6 +162,7 @@ func (s *Server) serveSession(w http.ResponseWriter, r *http.Request, q query, u
 		return
 	case !upgrade && r.Method != http.MethodGet && r.Method != http.MethodPost:
 		s.counters.reject(RejectMethod)
+		s.traceRefused(r, errMethod)
 		w.Header().Set("Allow", "GET, POST, OPTIONS")
 		hangUpOnBody(w, r)
 		answerEmpty(w, http.StatusMethodNotAllowed)
@@ -251,6 +254,7 @@ func (s *Server) askAllowRequest(r *http.Request) *refusal {
 		return nil
 	}
 	e := *errForbidden
+	e.cause = err
 	var told *RequestError
 	if errors.As(err, &told) {
 		e.message = told.Message
@@ -263,6 +267,9 @@ func (s *Server) checkWebSocket(w http.ResponseWriter, r *http.Request, cors boo
 	if err := websocket.Check(r); err != nil {
 		s.counters.reject(RejectHandshake)
 		s.explainHandshake(r, err)
+		e := *errHandshake
+		e.status, e.cause = err.Code, err
+		s.traceRefused(r, &e)
 		s.refuseHandshake(w, err)
 		return false
 	}
@@ -289,6 +296,7 @@ func (s *Server) refuseHandshake(w http.ResponseWriter, err *websocket.Handshake
 // message as text; but a foreign origin, which it does not refuse, and a server that is shut down keep their status.
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, upgrade bool, e *refusal) {
 	s.counters.reject(e.reject)
+	s.traceRefused(r, e)
 	hangUpOnBody(w, r)
 	if e == errShutdown {
 		w.Header().Set("Retry-After", retryAfter)

@@ -229,9 +229,9 @@ func (s *Server) open(w http.ResponseWriter, r *http.Request, q *query) {
 // the request is answered.
 func (s *Server) begin(w http.ResponseWriter, r *http.Request, q *query) (*Socket, http.Header) {
 	ws := q.transport == transportWebSocket
-	id, ok := s.newID(r)
-	if !ok {
-		s.refuse(w, r, ws, errID)
+	id, e := s.newID(r)
+	if e != nil {
+		s.refuse(w, r, ws, e)
 		return nil, nil
 	}
 	h := w.Header()
@@ -251,15 +251,22 @@ func (s *Server) begin(w http.ResponseWriter, r *http.Request, q *query) (*Socke
 }
 
 // newID asks for an id. There is no fallback.
-func (s *Server) newID(r *http.Request) (id string, ok bool) {
-	var err error
+func (s *Server) newID(r *http.Request) (id string, refused *refusal) {
+	err := errNoID
 	if s.options.NewID == nil {
 		id, err = sid.New(rand.Reader)
-	} else if !s.hook("NewID", func() { id, err = s.options.NewID(r) }) {
-		return "", false
+	} else if s.hook("NewID", func() { id, err = s.options.NewID(r) }) && err == nil && id == "" {
+		err = errNoID
 	}
-	return id, err == nil && id != ""
+	if err != nil {
+		e := *errID
+		e.cause = err
+		return "", &e
+	}
+	return id, nil
 }
+
+var errNoID = errtext.New("engineio: no session id")
 
 // admit calls accept, and sees to it that no session stays behind if that does not return.
 func (s *Server) admit(sock *Socket, r *http.Request) bool {

@@ -156,6 +156,9 @@ func (s *Socket) receive(p packet.Packet, l link) (ok bool) {
 	if marks&markSilent != 0 {
 		s.marks.And(^uint32(markSilent))
 	}
+	if s.server.options.Trace != nil {
+		s.traceReceived(p)
+	}
 	role := &s.codec().server
 	switch p.Type {
 	case packet.Message:

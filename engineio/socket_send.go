@@ -155,6 +155,9 @@ func (s *Socket) Flush() {
 
 // next is part of sender.
 func (s *Socket) next(b *batch) bool {
+	if s.server.options.Trace != nil {
+		s.traceDrain(b)
+	}
 	s.mu.Lock()
 	s.wroteLocked(b)
 	if s.state != sessionClosed && s.takeLocked(b, batchBytes) {
@@ -174,7 +177,11 @@ func (s *Socket) next(b *batch) bool {
 }
 
 // sending is part of sender.
-func (s *Socket) sending(*batch) {}
+func (s *Socket) sending(b *batch) {
+	if s.server.options.Trace != nil {
+		s.traceSending(b)
+	}
+}
 
 // blocked is part of sender.
 func (s *Socket) blocked(on bool) {

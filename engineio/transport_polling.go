@@ -116,6 +116,7 @@ func (s *Socket) servePoll(w http.ResponseWriter, r *http.Request) {
 	}
 	b.err = errWriter // until it has returned: it may be of a middleware, and panic
 	defer s.polled(p, b, fx, a == answerMessages)
+	s.sending(b)
 	b.err = s.server.answerPayload(w, r, s.codec(), b.items, s.took)
 }
 
@@ -183,6 +184,9 @@ func (s *Socket) abandonPoll(p *polling) {
 // polled is what follows when a GET is answered, or could not be.
 func (s *Socket) polled(p *polling, b *batch, fx closing, writing bool) {
 	err := b.err
+	if s.server.options.Trace != nil && writing {
+		s.traceDrain(b)
+	}
 	s.mu.Lock()
 	if writing {
 		p.get, _ = p.get.step(inWritten)

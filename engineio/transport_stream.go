@@ -115,6 +115,7 @@ func (s *Server) readStreamOpen(l *streamLink) (id string, err error) {
 // refuseStream counts a stream that does not become a session's, and returns why. There is no answer but its end.
 func (s *Server) refuseStream(r *http.Request, e *refusal) error {
 	s.counters.reject(e.reject)
+	s.traceRefused(r, e)
 	s.explain(r, &query{transport: transportStream}, e)
 	if e == errShutdown {
 		return ErrServerClosed
@@ -155,9 +156,9 @@ func (s *Server) openStream(l *streamLink, r *http.Request) error {
 			return s.refuseStream(r, e)
 		}
 	}
-	id, ok := s.newID(r)
-	if !ok {
-		return s.refuseStream(r, errID)
+	id, e := s.newID(r)
+	if e != nil {
+		return s.refuseStream(r, e)
 	}
 	sock := s.newSocket(id, kindStream, r, &query{eio: revision4.query})
 	if e := s.add(sock); e != nil {
