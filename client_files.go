@@ -28,7 +28,7 @@ func (s *server) serveFile(w http.ResponseWriter, r *http.Request) bool {
 		return false
 	}
 	content, etag, ok := browser.File(name)
-	if !ok {
+	if !ok || strings.HasSuffix(name, ".br") { // a coding of another file
 		return false
 	}
 	h := w.Header()
@@ -40,6 +40,9 @@ func (s *server) serveFile(w http.ResponseWriter, r *http.Request) bool {
 	s.allowOrigin(h, r.Header.Get("Origin"))
 	h.Set("Cache-Control", "public, max-age=0")
 	h.Set("Content-Type", "application/javascript; charset=utf-8")
+	if strings.HasSuffix(name, ".map") {
+		h.Set("Content-Type", "application/json; charset=utf-8")
+	}
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Add("Vary", "Accept-Encoding")
 	if coding.AcceptsGzip(r.Header.Values("Accept-Encoding")) {

@@ -1616,3 +1616,4 @@ export {
   io,
   protocol
 };
+//# sourceMappingURL=socket.io.esm.js.map

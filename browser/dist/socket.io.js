@@ -1610,3 +1610,4 @@
   else if (typeof define === "function" && define.amd) define(() => io);
   else globalThis.io = io;
 })();
+//# sourceMappingURL=socket.io.js.map
