@@ -1,5 +1,5 @@
 // Makes the files of dist/ from src/. `node build.js` writes them; the tests compare them with `bundle()`.
-import { mkdir, readdir, rm, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 import { build } from "esbuild";
@@ -94,5 +94,10 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     }
   }
   for (const [name, content] of files) await writeFile(here("dist/" + name), content);
+  // For require(), types are to say that they are of such a module.
+  for (const name of ["index", "msgpack"]) {
+    const types = await readFile(here(`types/${name}.d.ts`), "utf8");
+    await writeFile(here(`types/${name}.d.cts`), types.replaceAll('"./index.js"', '"./index.cjs"'));
+  }
   for (const name of await readdir(here("dist"))) if (!files.has(name)) await rm(here("dist/" + name));
 }
