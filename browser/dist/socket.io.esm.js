@@ -663,6 +663,10 @@ function frameDecoder() {
 // src/transport_webtransport.js
 var LINGER = 1e3;
 var WebTransportTransport = class extends Transport {
+  /** Whether this browser, or page, has it: otherwise nothing waits for it. */
+  static get usable() {
+    return typeof WebTransport === "function";
+  }
   get name() {
     return "webtransport";
   }
@@ -892,7 +896,7 @@ var Engine = class _Engine extends Emitter {
     let data;
     try {
       data = JSON.parse(json);
-      this._upgrades = data.upgrades.filter((name) => this.transports.includes(name));
+      this._upgrades = data.upgrades.filter((name) => this.transports.includes(name) && this._classes[name].usable !== false);
     } catch (err) {
       return this._onError(new TransportError("server error", err));
     }

@@ -256,7 +256,7 @@ export class Engine extends Emitter {
     let data;
     try {
       data = JSON.parse(json);
-      this._upgrades = data.upgrades.filter((name) => this.transports.includes(name));
+      this._upgrades = data.upgrades.filter((name) => this.transports.includes(name) && this._classes[name].usable !== false);
     } catch (err) {
       return this._onError(new TransportError("server error", err));
     }

@@ -7,6 +7,11 @@ const LINGER = 1000;
 
 /** WebTransportTransport sends packets over one stream of a WebTransport session (HTTP/3). */
 export class WebTransportTransport extends Transport {
+  /** Whether this browser, or page, has it: otherwise nothing waits for it. */
+  static get usable() {
+    return typeof WebTransport === "function";
+  }
+
   get name() {
     return "webtransport";
   }

@@ -231,6 +231,18 @@ describe("webtransport", () => {
     engine.close();
   });
 
+  it("is not waited for where there is none", () => {
+    globalThis.WebTransport = undefined;
+    const Polling = fakeTransport("polling");
+    const Other = fakeTransport("websocket");
+    const engine = new Engine("https://h", { transports: [Polling, Other, WebTransportTransport] });
+    engine.on("upgradeError", assert.fail);
+    Polling.opened[0].handshake({ upgrades: ["websocket", "webtransport"] });
+    assert.equal(Other.opened.length, 1);
+    engine.off("upgradeError");
+    engine.close();
+  });
+
   it("leaves the upgrade to WebSocket when it is not quick", async (t) => {
     t.mock.timers.enable({ apis: ["setTimeout"] });
     const Polling = fakeTransport("polling");
