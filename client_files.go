@@ -35,7 +35,7 @@ func (s *server) serveFile(w http.ResponseWriter, r *http.Request) bool {
 		return false
 	}
 	content, etag, ok := browser.File(name)
-	if !ok {
+	if !ok || strings.HasSuffix(name, ".br") { // a coding of another file
 		return false
 	}
 	h := w.Header()
@@ -47,6 +47,9 @@ func (s *server) serveFile(w http.ResponseWriter, r *http.Request) bool {
 	s.engine.SetCORS(h, r) // pages of the origins that may open sessions may load the files as modules
 	h.Set("Cache-Control", "public, max-age=0")
 	h.Set("Content-Type", "application/javascript; charset=utf-8")
+	if strings.HasSuffix(name, ".map") {
+		h.Set("Content-Type", "application/json; charset=utf-8")
+	}
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Add("Vary", "Accept-Encoding")
 	small, _, hasBrotli := browser.File(name + brotli)

@@ -41,10 +41,14 @@ func TestClientFiles(t *testing.T) {
 	for _, name := range browser.Names() {
 		want, tag, _ := browser.File(name)
 		path := "/socket.io/" + name
+		kind := "application/javascript; charset=utf-8"
+		if strings.HasSuffix(name, ".map") {
+			kind = "application/json; charset=utf-8"
+		}
 		r := request(t, server, "GET", path+"?x=1")
 		h := r.Header
 		if r.StatusCode != 200 || !bytes.Equal(body(t, r), want) || h.Get("ETag") != tag ||
-			h.Get("Content-Type") != "application/javascript; charset=utf-8" ||
+			h.Get("Content-Type") != kind ||
 			h.Get("Cache-Control") != "public, max-age=0" ||
 			h.Get("Content-Encoding") != "" || h.Get("Access-Control-Allow-Origin") != "" {
 			t.Errorf("%s: %s %v", name, r.Status, h)
@@ -119,6 +123,10 @@ func TestClientFilesElsewhere(t *testing.T) {
 		{"other path", socketio.Options{Engine: engineio.Options{Path: "/x/"}}, "/socket.io/" + name, 404},
 		{"disabled", socketio.Options{DisableClient: true}, "/socket.io/" + name, 404},
 		{"unknown", socketio.Options{}, "/socket.io/unknown.js", 404},
+		{"source map", socketio.Options{}, "/socket.io/socket.io.min.js.map", 200},
+		{"msgpack", socketio.Options{}, "/socket.io/socket.io.msgpack.min.js", 200},
+		{"a coding as a name", socketio.Options{}, "/socket.io/socket.io.min.js.br", 404},
+		{"a coding of a map as a name", socketio.Options{}, "/socket.io/socket.io.min.js.map.gz", 404},
 		{"traversal", socketio.Options{}, "/socket.io/../doc.go", 404},
 		{"encoded traversal", socketio.Options{}, "/socket.io/%2e%2e/doc.go", 404},
 		{"the path itself", socketio.Options{}, "/socket.io/", 400},

@@ -146,20 +146,21 @@
   function joinPayload(encoded) {
     return encoded.join(SEPARATOR);
   }
-  function decodePacket(data) {
-    if (typeof data !== "string") return { type: "message", data };
+  var ERROR = { type: "error", data: "parser error" };
+  function decodePacket(data, binaryType) {
+    if (typeof data !== "string") return { type: "message", data: binaryType === "blob" ? new Blob([data]) : data };
     try {
-      if (data[0] === "b") return { type: "message", data: fromBase64(data.slice(1)) };
+      if (data[0] === "b") return decodePacket(fromBase64(data.slice(1)), binaryType);
       const type = TYPES[data[0]];
       if (type) return data.length > 1 ? { type, data: data.slice(1) } : { type };
     } catch {
     }
-    return { type: "error", data: "parser error" };
+    return ERROR;
   }
-  function decodePayload(payload) {
+  function decodePayload(payload, binaryType) {
     const packets = [];
     for (const part of payload.split(SEPARATOR)) {
-      const packet = decodePacket(part);
+      const packet = decodePacket(part, binaryType);
       packets.push(packet);
       if (packet.type === "error") break;
     }
@@ -169,548 +170,6 @@
     if (isBinary(data)) return Math.ceil((data.byteLength ?? data.size) * 1.33);
     return data ? new TextEncoder().encode(data).length : 0;
   }
-
-  // src/url.js
-  var PATTERN = /^(?:(?:(https?|wss?):)?\/\/)?(?:[^@/?#]*@)?(\[[^\]]*\]|[^:/?#]*)(?::(\d*))?(\/[^?#]*)?(?:\?([^#]*))?/i;
-  function parse(uri, loc = globalThis.location || {}) {
-    let [, scheme, host, port, path = "/", query = ""] = PATTERN.exec(uri ?? "");
-    if (!host) [, , host, port] = PATTERN.exec(loc.host || "localhost");
-    if (!scheme) [, scheme = "https"] = PATTERN.exec(loc.protocol + "//");
-    const secure = /[ps]s$/i.test(scheme);
-    port || (port = secure ? "443" : "80");
-    const origin = scheme.toLowerCase() + "://" + host + ":" + port;
-    return { source: origin + path + (query && "?" + query), origin, secure, host, port, path, query };
-  }
-  function encodeQuery(params) {
-    return new URLSearchParams(params).toString();
-  }
-  function decodeQuery(query) {
-    return Object.fromEntries(new URLSearchParams(query.replace(/\+/g, "%2B")));
-  }
-
-  // src/transport.js
-  var TransportError = class extends Error {
-    /**
-     * @param {string} message
-     * @param {any} [description] an HTTP status, an error or an event
-     * @param {any} [context] the response, with its body as `responseText`
-     */
-    constructor(message, description, context) {
-      super(message);
-      this.type = "TransportError";
-      this.description = description;
-      this.context = context;
-    }
-  };
-  function stamp() {
-    return Date.now().toString(36).slice(3) + Math.random().toString(36).slice(2, 5);
-  }
-  var Transport = class extends Emitter {
-    /** @param {object} opts the engine's options, and `query`, `hostname`, `port` and `secure` */
-    constructor(opts) {
-      super();
-      this.opts = opts;
-      this.query = opts.query;
-      this.supportsBinary = !opts.forceBase64;
-      this.writable = false;
-      this.readyState = void 0;
-    }
-    open() {
-      this.readyState = "opening";
-      this.doOpen();
-    }
-    close() {
-      if (this.readyState && this.readyState !== "closed") {
-        this.doClose();
-        this.onClose();
-      }
-    }
-    /** @param {import("./packet.js").Packet[]} packets */
-    send(packets) {
-      if (this.readyState === "open") {
-        this.writable = false;
-        this.write(packets);
-      }
-    }
-    onOpen() {
-      this.readyState = "open";
-      this.writable = true;
-      this.emit("open");
-    }
-    /** @param {string | ArrayBuffer} data */
-    onData(data) {
-      this.onPacket(decodePacket(data));
-    }
-    /** @param {import("./packet.js").Packet} packet */
-    onPacket(packet) {
-      if (packet.type !== "close") {
-        this.emit("packet", packet);
-        return;
-      }
-      this.readyState = "closed";
-      queueMicrotask(() => this.onClose({ description: "transport closed by the server" }));
-    }
-    onDrain() {
-      this.writable = true;
-      this.emit("drain");
-    }
-    /**
-     * @param {string} message
-     * @param {any} [description]
-     * @param {any} [context]
-     */
-    onError(message, description, context) {
-      this.emit("error", new TransportError(message, description, context));
-    }
-    /** @param {{description: string, context?: any}} [details] */
-    onClose(details) {
-      this.readyState = "closed";
-      this.emit("close", details);
-    }
-    /**
-     * The address of a request.
-     * @param {string} scheme `http` or `ws`
-     * @param {boolean} timestamp whether to make it unique
-     * @param {boolean} base64 whether to tell the server that bytes cannot be received
-     * @returns {string}
-     */
-    uri(scheme, timestamp, base64) {
-      const { hostname, port, secure, path, timestampParam } = this.opts;
-      const query = { ...this.query };
-      if (timestamp) query[timestampParam] = stamp();
-      if (base64) query.b64 = 1;
-      const suffix = +port === (secure ? 443 : 80) ? "" : ":" + port;
-      return scheme + (secure ? "s" : "") + "://" + hostname + suffix + path + "?" + encodeQuery(query);
-    }
-  };
-
-  // src/transport_polling.js
-  var CLOSE = "1";
-  var PollingTransport = class extends Transport {
-    get name() {
-      return "polling";
-    }
-    doOpen() {
-      this._poll();
-    }
-    doClose() {
-      const abort = () => this._controller.abort();
-      if (this.readyState === "opening") abort();
-      else this._request(CLOSE).then(abort, abort);
-    }
-    /**
-     * Stops polling and calls `then` once the requests under way have ended.
-     * @param {() => void} then
-     */
-    pause(then) {
-      this.readyState = "pausing";
-      this._onIdle = () => {
-        if (this._polling || !this.writable || this.readyState !== "pausing") return;
-        this.readyState = "paused";
-        then();
-      };
-      this._onIdle();
-    }
-    /** Takes polling up again, after an upgrade that failed half way. */
-    resume() {
-      this.readyState = "open";
-      if (!this._polling) this._poll();
-    }
-    write(packets) {
-      encodePackets(
-        packets,
-        false,
-        (encoded) => this._request(joinPayload(encoded)).then(
-          () => {
-            this.onDrain();
-            this._idle();
-          },
-          this._failure("post")
-        ),
-        this._failure("post")
-      );
-    }
-    // Named as the official client names them, since pages compare the text.
-    _failure(what) {
-      return (err) => this.onError("xhr " + what + " error", err.status ?? err, err.status && err);
-    }
-    _idle() {
-      if (this._onIdle) this._onIdle();
-    }
-    _poll() {
-      this._polling = true;
-      this._request().then((text) => this._onPayload(text), this._failure("poll"));
-    }
-    _onPayload(text) {
-      for (const packet of decodePayload(text)) {
-        if (this.readyState === "closed") return;
-        if (this.readyState === "opening" && packet.type === "open") this.onOpen();
-        this.onPacket(packet);
-      }
-      this._polling = false;
-      if (this.readyState === "open") this._poll();
-      else this._idle();
-    }
-    /**
-     * Makes one request: a POST with a body, a GET without. Rejects with the response (its body is its
-     * `responseText`), or with the error when there was none.
-     * @param {string} [body]
-     * @returns {Promise<string>}
-     */
-    async _request(body) {
-      const { opts } = this;
-      const uri = this.uri("http", opts.timestampRequests !== false, !this.supportsBinary && !this.query.sid);
-      const headers = new Headers(opts.extraHeaders);
-      const post = body !== void 0;
-      if (post) headers.set("content-type", "text/plain;charset=UTF-8");
-      const controller = new AbortController();
-      if (!post) this._controller = controller;
-      const timer = opts.requestTimeout && setTimeout(() => controller.abort(), opts.requestTimeout);
-      try {
-        const response = await fetch(uri, {
-          method: post ? "POST" : "GET",
-          body,
-          headers,
-          credentials: opts.withCredentials ? "include" : "same-origin",
-          // The last words of a page that is being left.
-          keepalive: body === CLOSE,
-          signal: controller.signal
-        });
-        const text = await response.text();
-        if (response.ok) return text;
-        throw Object.assign(response, { responseText: text });
-      } finally {
-        clearTimeout(timer);
-      }
-    }
-  };
-
-  // src/transport_websocket.js
-  var WebSocketTransport = class extends Transport {
-    get name() {
-      return "websocket";
-    }
-    doOpen() {
-      const { opts } = this;
-      const uri = this.uri("ws", opts.timestampRequests, !this.supportsBinary);
-      try {
-        const WebSocket = opts.WebSocket || globalThis.WebSocket;
-        this.ws = opts.protocols ? new WebSocket(uri, opts.protocols) : new WebSocket(uri);
-      } catch (err) {
-        queueMicrotask(() => this.onError("websocket error", err));
-        return;
-      }
-      const { ws } = this;
-      ws.binaryType = "arraybuffer";
-      ws.onopen = () => this.onOpen();
-      ws.onmessage = (event) => this.onData(event.data);
-      ws.onerror = (event) => this.onError("websocket error", event);
-      ws.onclose = (event) => this.onClose({ description: "websocket connection closed", context: event });
-    }
-    onPacket(packet) {
-      if (packet.type === "close") this.doClose();
-      super.onPacket(packet);
-    }
-    doClose() {
-      const { ws } = this;
-      if (ws) {
-        ws.onopen = ws.onmessage = ws.onerror = ws.onclose = () => {
-        };
-        ws.close();
-      }
-    }
-    write(packets) {
-      encodePackets(
-        packets,
-        this.supportsBinary,
-        (encoded) => {
-          try {
-            for (const data of encoded) this.ws.send(data);
-          } catch {
-          }
-          queueMicrotask(() => this.onDrain());
-        },
-        (err) => this.onError("websocket error", err)
-      );
-    }
-  };
-
-  // src/engine.js
-  var TRANSPORTS = { polling: PollingTransport, websocket: WebSocketTransport };
-  var offline = /* @__PURE__ */ new Set();
-  var page = typeof addEventListener === "function";
-  if (page) addEventListener("offline", () => [...offline].forEach((close) => close()));
-  var Engine = class _Engine extends Emitter {
-    /**
-     * @param {string | undefined} uri
-     * @param {EngineOptions} opts
-     */
-    constructor(uri, opts) {
-      super();
-      const url = parse(uri);
-      this.id = void 0;
-      this.secure = url.secure;
-      this.hostname = url.host;
-      this.port = url.port;
-      this.opts = {
-        path: "/engine.io",
-        upgrade: true,
-        addTrailingSlash: true,
-        timestampParam: "t",
-        transportOptions: {},
-        ...opts
-      };
-      const { addTrailingSlash, path, query, transports } = this.opts;
-      this.opts.path = path.replace(/\/$/, "") + (addTrailingSlash ? "/" : "");
-      const params = url.query || query;
-      this.opts.query = typeof params === "string" ? decodeQuery(params) : params;
-      this._classes = {};
-      for (const entry of transports || Object.keys(TRANSPORTS)) {
-        const type = typeof entry === "string" ? TRANSPORTS[entry] : entry;
-        if (type) this._classes[type.prototype.name] = type;
-      }
-      this.transports = Object.keys(this._classes);
-      this.readyState = "opening";
-      this.writeBuffer = [];
-      this._inFlight = 0;
-      this.upgrading = false;
-      this._upgrades = [];
-      this._pingTimeoutTime = Infinity;
-      this._maxPayload = 0;
-      this._watchPage();
-      this._open();
-    }
-    /** @param {string | ArrayBuffer | ArrayBufferView | Blob} data one message */
-    write(data, options) {
-      this._send("message", data, options);
-      return this;
-    }
-    /** @param {string | ArrayBuffer | ArrayBufferView | Blob} data one message */
-    send(data, options) {
-      return this.write(data, options);
-    }
-    /** Closes after what is queued was sent and an upgrade under way has ended. */
-    close() {
-      if (this.readyState !== "opening" && this.readyState !== "open") return this;
-      this.readyState = "closing";
-      const close = () => this._onClose("forced close");
-      const afterUpgrade = () => {
-        if (!this.upgrading) return close();
-        this.once("upgrade", close);
-        this.once("upgradeError", close);
-      };
-      if (this.writeBuffer.length) this.once("drain", afterUpgrade);
-      else afterUpgrade();
-      return this;
-    }
-    /**
-     * Whether the server has been silent for too long. The timer alone does not tell, since timers are
-     * suspended in a page in the background and while the machine sleeps.
-     * @returns {boolean}
-     */
-    _hasPingExpired() {
-      if (this._pingTimeoutTime && Date.now() > this._pingTimeoutTime) {
-        this._pingTimeoutTime = 0;
-        queueMicrotask(() => this._onClose("ping timeout"));
-      }
-      return !this._pingTimeoutTime;
-    }
-    _watchPage() {
-      if (!page) return;
-      if (this.hostname !== "localhost") {
-        this._onOffline = () => this._onClose("transport close", { description: "network connection lost" });
-        offline.add(this._onOffline);
-      }
-      if (this.opts.closeOnBeforeunload) {
-        this._onUnload = () => {
-          this.transport.off();
-          this.transport.close();
-        };
-        addEventListener("beforeunload", this._onUnload);
-      }
-    }
-    _open() {
-      const { transports } = this;
-      if (!transports.length) {
-        queueMicrotask(() => this._onError("No transports available"));
-        return;
-      }
-      const remembered = this.opts.rememberUpgrade && _Engine.priorWebsocketSuccess && transports.includes("websocket");
-      const transport = this._createTransport(remembered ? "websocket" : transports[0]);
-      this._setTransport(transport);
-      transport.open();
-    }
-    _createTransport(name) {
-      const { opts, id, hostname, secure, port } = this;
-      const query = { ...opts.query, EIO: 4, transport: name };
-      if (id) query.sid = id;
-      return new this._classes[name]({
-        ...opts,
-        query,
-        hostname,
-        secure,
-        port,
-        socket: this,
-        ...opts.transportOptions[name]
-      });
-    }
-    _setTransport(transport) {
-      if (this.transport) this.transport.off();
-      this.transport = transport;
-      transport.on("drain", () => this._onDrain());
-      transport.on("packet", (packet) => this._onPacket(packet));
-      transport.on("error", (err) => this._onError(err));
-      transport.on("close", (details) => this._onClose("transport close", details));
-    }
-    _onPacket(packet) {
-      const { type, data } = packet;
-      this.emit("packet", packet);
-      this.emit("heartbeat");
-      if (type === "open") {
-        this._onHandshake(data);
-      } else if (type === "ping") {
-        this._send("pong");
-        this.emit("ping");
-        this.emit("pong");
-        this._expectPing();
-      } else if (type === "message") {
-        this.emit("data", data);
-        this.emit("message", data);
-      } else if (type === "error") {
-        this._onError(Object.assign(new Error("server error"), { code: data }));
-      }
-    }
-    _onHandshake(json) {
-      let data;
-      try {
-        data = JSON.parse(json);
-        this._upgrades = data.upgrades.filter((name) => this.transports.includes(name));
-      } catch (err) {
-        return this._onError(new TransportError("server error", err));
-      }
-      this.emit("handshake", data);
-      this.id = this.transport.query.sid = data.sid;
-      this._silence = data.pingInterval + data.pingTimeout;
-      this._maxPayload = data.maxPayload;
-      this.readyState = "open";
-      _Engine.priorWebsocketSuccess = this.transport.name === "websocket";
-      this._expectPing();
-      this.emit("open");
-      this._flush();
-      if (this.readyState === "open" && this.opts.upgrade) this._upgrades.forEach((name) => this._probe(name));
-    }
-    _expectPing() {
-      clearTimeout(this._timer);
-      this._pingTimeoutTime = Date.now() + this._silence;
-      this._timer = setTimeout(() => this._onClose("ping timeout"), this._silence);
-    }
-    _send(type, data, options) {
-      if (this.readyState === "closing" || this.readyState === "closed") return;
-      const packet = { type, data, options };
-      this.emit("packetCreate", packet);
-      this.writeBuffer.push(packet);
-      this._flush();
-    }
-    _flush() {
-      if (this.readyState !== "closed" && this.transport.writable && !this.upgrading && this.writeBuffer.length) {
-        const packets = this._nextBatch();
-        this._inFlight = packets.length;
-        this.transport.send(packets);
-        this.emit("flush");
-      }
-    }
-    _nextBatch() {
-      const { writeBuffer, _maxPayload: max } = this;
-      let end = writeBuffer.length;
-      if (max && this.transport.name === "polling") {
-        let size = 0;
-        end = writeBuffer.findIndex(({ data }, i) => (size += payloadSize(data) + (i ? 2 : 1)) > max && i);
-        if (end < 0) end = writeBuffer.length;
-      }
-      return writeBuffer.slice(0, end);
-    }
-    _onDrain() {
-      this.writeBuffer.splice(0, this._inFlight);
-      this._inFlight = 0;
-      if (this.writeBuffer.length) this._flush();
-      else this.emit("drain");
-    }
-    /**
-     * Tries another transport beside the present one, and moves over when it answers (EIO v4 §upgrade).
-     * @param {string} name
-     */
-    _probe(name) {
-      const transport = this._createTransport(name);
-      let settled = false;
-      const settle = () => {
-        settled = true;
-        transport.off();
-        this.off("close", onClose);
-      };
-      const fail = (cause) => {
-        if (settled) return;
-        settle();
-        transport.close();
-        if (this.upgrading) {
-          this.upgrading = false;
-          if (this.readyState !== "closed") {
-            this.transport.resume();
-            this._flush();
-          }
-        }
-        this.emit("upgradeError", Object.assign(new Error("probe error: " + cause), { transport: name }));
-      };
-      const onClose = () => fail("socket closed");
-      const upgrade = () => {
-        if (settled || this.readyState === "closed") return;
-        settle();
-        this._setTransport(transport);
-        transport.send([{ type: "upgrade" }]);
-        this.upgrading = false;
-        this.emit("upgrade", transport);
-        this._flush();
-      };
-      _Engine.priorWebsocketSuccess = false;
-      transport.on("open", () => transport.send([{ type: "ping", data: "probe" }]));
-      transport.once("packet", ({ type, data }) => {
-        if (type !== "pong" || data !== "probe" || this.upgrading) return fail("unexpected packet");
-        this.upgrading = true;
-        this.emit("upgrading", transport);
-        _Engine.priorWebsocketSuccess = transport.name === "websocket";
-        this.transport.pause(upgrade);
-      });
-      transport.on("error", fail);
-      transport.on("close", () => fail("transport closed"));
-      this.on("close", onClose);
-      transport.open();
-    }
-    _onError(err) {
-      _Engine.priorWebsocketSuccess = false;
-      if (this.opts.tryAllTransports && this.transports.length > 1 && this.readyState === "opening") {
-        this.transports.shift();
-        return this._open();
-      }
-      this.emit("error", err);
-      this._onClose("transport error", err);
-    }
-    _onClose(reason, details) {
-      if (this.readyState === "closed") return;
-      clearTimeout(this._timer);
-      const { transport } = this;
-      if (transport) {
-        transport.off();
-        transport.close();
-      }
-      offline.delete(this._onOffline);
-      if (this._onUnload) removeEventListener("beforeunload", this._onUnload);
-      this.readyState = "closed";
-      this.id = null;
-      this.emit("close", reason, details);
-      this.writeBuffer = [];
-      this._inFlight = 0;
-    }
-  };
-  Engine.priorWebsocketSuccess = false;
 
   // src/parser.js
   var protocol = 5;
@@ -833,7 +292,756 @@
     }
   };
 
+  // src/url.js
+  var PATTERN = /^(?:(?:(https?|wss?):)?\/\/)?(?:[^@/?#]*@)?(\[[^\]]*\]|[^:/?#]*)(?::(\d*))?(\/[^?#]*)?(?:\?([^#]*))?/i;
+  function parse(uri, loc = globalThis.location || {}) {
+    let [, scheme, host, port, path = "/", query = ""] = PATTERN.exec(uri ?? "");
+    if (!host) [, , host, port] = PATTERN.exec(loc.host || "localhost");
+    if (!scheme) [, scheme = "https"] = PATTERN.exec(loc.protocol + "//");
+    const secure = /[ps]s$/i.test(scheme);
+    port || (port = secure ? "443" : "80");
+    const origin = scheme.toLowerCase() + "://" + host + ":" + port;
+    return { source: origin + path + (query && "?" + query), origin, secure, host, port, path, query };
+  }
+  function address({ host, hostname, port, secure }, loc = globalThis.location || {}) {
+    if (!(host || hostname || port || secure != null)) return void 0;
+    secure ?? (secure = loc.protocol === "https:");
+    const name = host || hostname;
+    const own = loc.hostname ? loc.hostname + (loc.port && ":" + loc.port) : "localhost";
+    const server = name ? parse(name.replace(/^[\da-f.]*:[\da-f.:]*:[\da-f.:]*$/i, "[$&]")).host : port ? loc.hostname || "localhost" : own;
+    return "http" + (secure ? "s" : "") + "://" + server + (port ? ":" + port : "");
+  }
+  function encodeQuery(params) {
+    return new URLSearchParams(params).toString();
+  }
+  function decodeQuery(query) {
+    return Object.fromEntries(new URLSearchParams(query.replace(/\+/g, "%2B")));
+  }
+
+  // src/transport.js
+  var TransportError = class extends Error {
+    /**
+     * @param {string} message
+     * @param {any} [description] an HTTP status, an error or an event
+     * @param {any} [context] the response, with its body as `responseText`
+     */
+    constructor(message, description, context) {
+      super(message);
+      this.type = "TransportError";
+      this.description = description;
+      this.context = context;
+    }
+  };
+  function stamp() {
+    return Date.now().toString(36).slice(3) + Math.random().toString(36).slice(2, 5);
+  }
+  var Transport = class extends Emitter {
+    /** @param {object} opts the engine's options, and `query`, `hostname`, `port` and `secure` */
+    constructor(opts) {
+      super();
+      this.opts = opts;
+      this.query = opts.query;
+      this.supportsBinary = !opts.forceBase64;
+      this.writable = false;
+      this.readyState = void 0;
+    }
+    open() {
+      this.readyState = "opening";
+      this.doOpen();
+    }
+    close() {
+      if (this.readyState && this.readyState !== "closed") {
+        this.doClose();
+        this.onClose();
+      }
+    }
+    /** @param {import("./packet.js").Packet[]} packets */
+    send(packets) {
+      if (this.readyState === "open") {
+        this.writable = false;
+        this.write(packets);
+      }
+    }
+    onOpen() {
+      this.readyState = "open";
+      this.writable = true;
+      this.emit("open");
+    }
+    /** @param {string | ArrayBuffer} data */
+    onData(data) {
+      this.onPacket(decodePacket(data, this.binaryType));
+    }
+    /** What received bytes become: `arraybuffer` or `blob`. */
+    get binaryType() {
+      return this.opts.socket.binaryType;
+    }
+    /** @param {import("./packet.js").Packet} packet */
+    onPacket(packet) {
+      if (packet.type !== "close") {
+        this.emit("packet", packet);
+        return;
+      }
+      this.readyState = "closed";
+      queueMicrotask(() => this.onClose({ description: "transport closed by the server" }));
+    }
+    onDrain() {
+      this.writable = true;
+      this.emit("drain");
+    }
+    /**
+     * @param {string} message
+     * @param {any} [description]
+     * @param {any} [context]
+     */
+    onError(message, description, context) {
+      this.emit("error", new TransportError(message, description, context));
+    }
+    /** @param {{description: string, context?: any}} [details] */
+    onClose(details) {
+      this.readyState = "closed";
+      this.emit("close", details);
+    }
+    /**
+     * The address of a request.
+     * @param {string} scheme `http` or `ws`
+     * @param {boolean} timestamp whether to make it unique
+     * @param {boolean} base64 whether to tell the server that bytes cannot be received
+     * @returns {string}
+     */
+    uri(scheme, timestamp, base64) {
+      const query = { ...this.query };
+      if (timestamp) query[this.opts.timestampParam] = stamp();
+      if (base64) query.b64 = 1;
+      return this.address(scheme + (this.opts.secure ? "s" : "")) + "?" + encodeQuery(query);
+    }
+    /**
+     * The address of the server, without parameters.
+     * @param {string} scheme
+     * @returns {string}
+     */
+    address(scheme) {
+      const { hostname, port, secure, path } = this.opts;
+      const suffix = +port === (secure ? 443 : 80) ? "" : ":" + port;
+      return scheme + "://" + hostname + suffix + path;
+    }
+  };
+
+  // src/transport_polling.js
+  var CLOSE = "1";
+  var PollingTransport = class extends Transport {
+    get name() {
+      return "polling";
+    }
+    doOpen() {
+      this._poll();
+    }
+    doClose() {
+      const abort = () => this._controller.abort();
+      if (this.readyState === "opening") abort();
+      else this._request(CLOSE).then(abort, abort);
+    }
+    /**
+     * Stops polling and calls `then` once the requests under way have ended.
+     * @param {() => void} then
+     */
+    pause(then) {
+      this.readyState = "pausing";
+      this._onIdle = () => {
+        if (this._polling || !this.writable || this.readyState !== "pausing") return;
+        this.readyState = "paused";
+        then();
+      };
+      this._onIdle();
+    }
+    /** Takes polling up again, after an upgrade that failed half way. */
+    resume() {
+      this.readyState = "open";
+      if (!this._polling) this._poll();
+    }
+    write(packets) {
+      encodePackets(
+        packets,
+        false,
+        (encoded) => this._request(joinPayload(encoded)).then(
+          () => {
+            this.onDrain();
+            this._idle();
+          },
+          this._failure("post")
+        ),
+        this._failure("post")
+      );
+    }
+    // Named as the official client names them, since pages compare the text.
+    _failure(what) {
+      return (err) => this.onError("xhr " + what + " error", err.status ?? err, err.status && err);
+    }
+    _idle() {
+      if (this._onIdle) this._onIdle();
+    }
+    _poll() {
+      this._polling = true;
+      this._request().then((text) => this._onPayload(text), this._failure("poll"));
+    }
+    _onPayload(text) {
+      for (const packet of decodePayload(text, this.binaryType)) {
+        if (this.readyState === "closed") return;
+        if (this.readyState === "opening" && packet.type === "open") this.onOpen();
+        this.onPacket(packet);
+      }
+      this._polling = false;
+      if (this.readyState === "open") this._poll();
+      else this._idle();
+    }
+    /**
+     * Makes one request: a POST with a body, a GET without. Rejects with the response (its body is its
+     * `responseText`), or with the error when there was none.
+     * @param {string} [body]
+     * @returns {Promise<string>}
+     */
+    async _request(body) {
+      const { opts } = this;
+      const uri = this.uri("http", opts.timestampRequests !== false, !this.supportsBinary && !this.query.sid);
+      const headers = new Headers(opts.extraHeaders);
+      const post = body !== void 0;
+      if (post) headers.set("content-type", "text/plain;charset=UTF-8");
+      const controller = new AbortController();
+      if (!post) this._controller = controller;
+      const timer = opts.requestTimeout && setTimeout(() => controller.abort(), opts.requestTimeout);
+      try {
+        const response = await fetch(uri, {
+          method: post ? "POST" : "GET",
+          body,
+          headers,
+          credentials: opts.withCredentials ? "include" : "same-origin",
+          // The last words of a page that is being left.
+          keepalive: body === CLOSE,
+          signal: controller.signal
+        });
+        const text = await response.text();
+        if (response.ok) return text;
+        throw Object.assign(response, { responseText: text });
+      } finally {
+        clearTimeout(timer);
+      }
+    }
+  };
+
+  // src/transport_websocket.js
+  var WebSocketTransport = class extends Transport {
+    get name() {
+      return "websocket";
+    }
+    doOpen() {
+      const { opts } = this;
+      const uri = this.uri("ws", opts.timestampRequests, !this.supportsBinary);
+      try {
+        const WebSocket = opts.WebSocket || globalThis.WebSocket;
+        this.ws = opts.protocols ? new WebSocket(uri, opts.protocols) : new WebSocket(uri);
+      } catch (err) {
+        queueMicrotask(() => this.onError("websocket error", err));
+        return;
+      }
+      const { ws } = this;
+      ws.binaryType = "arraybuffer";
+      ws.onopen = () => this.onOpen();
+      ws.onmessage = (event) => this.onData(event.data);
+      ws.onerror = (event) => this.onError("websocket error", event);
+      ws.onclose = (event) => this.onClose({ description: "websocket connection closed", context: event });
+    }
+    onPacket(packet) {
+      if (packet.type === "close") this.doClose();
+      super.onPacket(packet);
+    }
+    doClose() {
+      const { ws } = this;
+      if (ws) {
+        ws.onopen = ws.onmessage = ws.onerror = ws.onclose = () => {
+        };
+        ws.close();
+      }
+    }
+    write(packets) {
+      encodePackets(
+        packets,
+        this.supportsBinary,
+        (encoded) => {
+          try {
+            for (const data of encoded) this.ws.send(data);
+          } catch {
+          }
+          queueMicrotask(() => this.onDrain());
+        },
+        (err) => this.onError("websocket error", err)
+      );
+    }
+  };
+
+  // src/frames.js
+  var BINARY2 = 128;
+  var EXTENDED = 126;
+  function encodeFrames(encoded) {
+    const parts = [];
+    let total = 0;
+    for (let data of encoded) {
+      if (data.byteLength === 0) data = "b";
+      const text = typeof data === "string";
+      const bytes = text ? new TextEncoder().encode(data) : new Uint8Array(data.buffer || data, data.byteOffset || 0, data.byteLength);
+      const { length } = bytes;
+      const header = new DataView(new ArrayBuffer(length < EXTENDED ? 1 : length < 65536 ? 3 : 9));
+      if (length < EXTENDED) {
+        header.setUint8(0, length);
+      } else if (length < 65536) {
+        header.setUint8(0, EXTENDED);
+        header.setUint16(1, length);
+      } else {
+        header.setUint8(0, EXTENDED + 1);
+        header.setBigUint64(1, BigInt(length));
+      }
+      if (!text) header.setUint8(0, header.getUint8(0) | BINARY2);
+      parts.push(new Uint8Array(header.buffer), bytes);
+      total += header.byteLength + length;
+    }
+    return join(parts, total);
+  }
+  function join(parts, total) {
+    const all = new Uint8Array(total);
+    let at = 0;
+    for (const part of parts) {
+      all.set(part, at);
+      at += part.length;
+    }
+    return all;
+  }
+  function frameDecoder() {
+    let chunks = [];
+    let size = 0;
+    let want = 1;
+    let step = readHeader;
+    let binary = false;
+    const take = () => {
+      const all = chunks.length > 1 ? join(chunks, size) : chunks[0];
+      chunks = [all.subarray(want)];
+      size -= want;
+      return all.subarray(0, want);
+    };
+    function payload(length) {
+      if (length > Number.MAX_SAFE_INTEGER || length === 0 && !binary) {
+        step = void 0;
+        return ERROR;
+      }
+      want = length;
+      step = readPayload;
+    }
+    function readHeader(bytes) {
+      binary = bytes[0] >= BINARY2;
+      const length = bytes[0] & ~BINARY2;
+      if (length < EXTENDED) return payload(length);
+      want = length === EXTENDED ? 2 : 8;
+      step = readLength;
+    }
+    function readLength(bytes) {
+      return payload(bytes.reduce((length, byte) => length * 256 + byte, 0));
+    }
+    function readPayload(bytes, binaryType) {
+      want = 1;
+      step = readHeader;
+      return decodePacket(binary ? bytes.slice().buffer : new TextDecoder().decode(bytes), binaryType);
+    }
+    return (chunk, binaryType) => {
+      const packets = [];
+      chunks.push(chunk);
+      size += chunk.length;
+      while (step && size >= want) {
+        const packet = step(take(), binaryType);
+        if (packet) packets.push(packet);
+      }
+      return packets;
+    };
+  }
+
+  // src/transport_webtransport.js
+  var LINGER = 1e3;
+  var WebTransportTransport = class extends Transport {
+    /** Whether this browser, or page, has it: otherwise nothing waits for it. */
+    static get usable() {
+      return typeof WebTransport === "function";
+    }
+    get name() {
+      return "webtransport";
+    }
+    doOpen() {
+      const fail = (err) => this.onError("webtransport error", err);
+      try {
+        this._session = new WebTransport(this.address("https"), this.opts.transportOptions.webtransport);
+      } catch (err) {
+        queueMicrotask(() => fail(err));
+        return;
+      }
+      const { _session: session } = this;
+      session.closed.then(() => this._ended(), fail);
+      this._run(session).catch(() => session.close());
+    }
+    async _run(session) {
+      await session.ready;
+      const { readable, writable } = await session.createBidirectionalStream();
+      const writer = this._writer = writable.getWriter();
+      const { sid } = this.query;
+      await writer.write(encodeFrames([sid ? "0" + JSON.stringify({ sid }) : "0"]));
+      if (this.readyState === "opening") this.onOpen();
+      const reader = readable.getReader();
+      const decode = frameDecoder();
+      while (this.readyState !== "closed") {
+        const { done, value } = await reader.read();
+        if (done) return this.doClose();
+        for (const packet of decode(value, this.binaryType)) queueMicrotask(() => this.onPacket(packet));
+      }
+    }
+    _ended() {
+      if (this.readyState !== "closed") this.onClose({ description: "webtransport connection closed" });
+    }
+    onPacket(packet) {
+      if (this.readyState === "closed") return;
+      if (packet.type === "close") this.doClose();
+      super.onPacket(packet);
+    }
+    doClose() {
+      const { _session: session, _writer: writer } = this;
+      if (!session) return;
+      const close = () => session.close();
+      if (!writer) return close();
+      writer.close().then(close, close);
+      setTimeout(close, LINGER);
+    }
+    write(packets) {
+      const encoded = packets.map((packet) => encodePacket(packet, true)).map((data) => data.arrayBuffer?.() ?? data);
+      Promise.all(encoded).then(
+        (parts) => this._writer.write(encodeFrames(parts)).then(
+          () => this.onDrain(),
+          () => this._session.close()
+        ),
+        (err) => this.onError("webtransport error", err)
+      );
+    }
+  };
+
+  // src/engine.js
+  var TRANSPORTS = { polling: PollingTransport, websocket: WebSocketTransport, webtransport: WebTransportTransport };
+  var HEAD_START = 200;
+  var page = typeof addEventListener === "function";
+  function onPage(events, listener) {
+    if (page) events.forEach((event) => addEventListener(event, listener, true));
+  }
+  var WAKING = ["pageshow", "resume"];
+  var engines = /* @__PURE__ */ new Set();
+  onPage(["offline"], () => [...engines].forEach((engine) => engine._onOffline()));
+  onPage(WAKING, () => [...engines].forEach((engine) => engine._hasPingExpired()));
+  var { setTimeout: set, clearTimeout: clear } = globalThis;
+  var native = { setTimeout: (task, delay) => set(task, delay), clearTimeout: (timer) => clear(timer) };
+  function timers(opts) {
+    return opts.useNativeTimers ? native : globalThis;
+  }
+  var Engine = class _Engine extends Emitter {
+    /**
+     * @param {string | undefined} uri
+     * @param {EngineOptions} opts
+     */
+    constructor(uri, opts) {
+      super();
+      const url = parse(uri || address(opts));
+      this.id = void 0;
+      this.secure = url.secure;
+      this.hostname = url.host;
+      this.port = url.port;
+      this.binaryType = "arraybuffer";
+      this.opts = {
+        path: "/engine.io",
+        upgrade: true,
+        addTrailingSlash: true,
+        timestampParam: "t",
+        transportOptions: {},
+        ...opts
+      };
+      const { addTrailingSlash, path, query, transports, transportImplementations } = this.opts;
+      if (transports && transportImplementations) throw new Error("transports and transportImplementations exclude each other");
+      this._timers = timers(this.opts);
+      this.opts.path = path.replace(/\/$/, "") + (addTrailingSlash ? "/" : "");
+      const params = url.query || query;
+      this.opts.query = typeof params === "string" ? decodeQuery(params) : params;
+      this._classes = {};
+      for (const entry of transportImplementations || transports || Object.keys(TRANSPORTS)) {
+        const type = typeof entry === "string" ? TRANSPORTS[entry] : entry;
+        if (type) this._classes[type.prototype.name] = type;
+      }
+      this.transports = Object.keys(this._classes);
+      this.readyState = "opening";
+      this.writeBuffer = [];
+      this._inFlight = 0;
+      this.upgrading = false;
+      this._upgrades = [];
+      this._pingTimeoutTime = Infinity;
+      this._maxPayload = 0;
+      this._watchPage();
+      this._open();
+    }
+    /**
+     * @param {string | ArrayBuffer | ArrayBufferView | Blob} data one message
+     * @param {object} [options]
+     * @param {() => void} [fn] called at the next `flush`
+     */
+    write(data, options, fn) {
+      this._send("message", data, options, fn);
+      return this;
+    }
+    /**
+     * As `write`.
+     * @param {string | ArrayBuffer | ArrayBufferView | Blob} data
+     * @param {object} [options]
+     * @param {() => void} [fn]
+     */
+    send(data, options, fn) {
+      return this.write(data, options, fn);
+    }
+    /** Closes after what is queued was sent and an upgrade under way has ended. */
+    close() {
+      if (this.readyState !== "opening" && this.readyState !== "open") return this;
+      this.readyState = "closing";
+      const close = () => this._onClose("forced close");
+      const afterUpgrade = () => {
+        if (!this.upgrading) return close();
+        this.once("upgrade", close);
+        this.once("upgradeError", close);
+      };
+      if (this.writeBuffer.length) this.once("drain", afterUpgrade);
+      else afterUpgrade();
+      return this;
+    }
+    /**
+     * Whether the server has been silent for too long. The timer alone does not tell, since timers are
+     * suspended in a page in the background and while the machine sleeps.
+     * @returns {boolean}
+     */
+    _hasPingExpired() {
+      if (this._pingTimeoutTime && Date.now() > this._pingTimeoutTime) {
+        this._pingTimeoutTime = 0;
+        queueMicrotask(() => this._onClose("ping timeout"));
+      }
+      return !this._pingTimeoutTime;
+    }
+    _watchPage() {
+      if (page) engines.add(this);
+      if (page && this.opts.closeOnBeforeunload) {
+        this._onUnload = () => {
+          this.transport.off();
+          this.transport.close();
+        };
+        addEventListener("beforeunload", this._onUnload);
+      }
+    }
+    _onOffline() {
+      if (this.hostname !== "localhost") this._onClose("transport close", { description: "network connection lost" });
+    }
+    _open() {
+      const { transports } = this;
+      if (!transports.length) {
+        queueMicrotask(() => this._onError("No transports available"));
+        return;
+      }
+      const remembered = this.opts.rememberUpgrade && _Engine.priorWebsocketSuccess && transports.includes("websocket");
+      const transport = this._createTransport(remembered ? "websocket" : transports[0]);
+      this._setTransport(transport);
+      transport.open();
+    }
+    _createTransport(name) {
+      const { opts, id, hostname, secure, port } = this;
+      const query = { ...opts.query, EIO: 4, transport: name };
+      if (id) query.sid = id;
+      return new this._classes[name]({
+        ...opts,
+        query,
+        hostname,
+        secure,
+        port,
+        socket: this,
+        ...opts.transportOptions[name]
+      });
+    }
+    _setTransport(transport) {
+      if (this.transport) this.transport.off();
+      this.transport = transport;
+      transport.on("drain", () => this._onDrain());
+      transport.on("packet", (packet) => this._onPacket(packet));
+      transport.on("error", (err) => this._onError(err));
+      transport.on("close", (details) => this._onClose("transport close", details));
+    }
+    _onPacket(packet) {
+      const { type, data } = packet;
+      this.emit("packet", packet);
+      this.emit("heartbeat");
+      if (type === "open") {
+        this._onHandshake(data);
+      } else if (type === "ping") {
+        this._send("pong");
+        this.emit("ping");
+        this.emit("pong");
+        this._expectPing();
+      } else if (type === "message") {
+        this.emit("data", data);
+        this.emit("message", data);
+      } else if (type === "error") {
+        this._onError(Object.assign(new Error("server error"), { code: data }));
+      }
+    }
+    _onHandshake(json) {
+      let data;
+      try {
+        data = JSON.parse(json);
+        this._upgrades = data.upgrades.filter((name) => this.transports.includes(name) && this._classes[name].usable !== false);
+      } catch (err) {
+        return this._onError(new TransportError("server error", err));
+      }
+      this.emit("handshake", data);
+      this.id = this.transport.query.sid = data.sid;
+      this._silence = data.pingInterval + data.pingTimeout;
+      this._maxPayload = data.maxPayload;
+      this.readyState = "open";
+      _Engine.priorWebsocketSuccess = this.transport.name === "websocket";
+      this._expectPing();
+      this.emit("open");
+      this._flush();
+      if (this.readyState === "open" && this.opts.upgrade) this._upgrades.forEach((name) => this._probe(name));
+    }
+    _expectPing() {
+      this._timers.clearTimeout(this._timer);
+      this._pingTimeoutTime = Date.now() + this._silence;
+      this._timer = this._timers.setTimeout(() => this._onClose("ping timeout"), this._silence);
+    }
+    _send(type, data, options, fn) {
+      if (this.readyState === "closing" || this.readyState === "closed") return;
+      if (typeof options === "function") [options, fn] = [void 0, options];
+      const packet = { type, data, options };
+      this.emit("packetCreate", packet);
+      this.writeBuffer.push(packet);
+      if (fn) this.once("flush", fn);
+      this._flush();
+    }
+    _flush() {
+      if (this.readyState !== "closed" && this.transport.writable && !this.upgrading && this.writeBuffer.length) {
+        const packets = this._nextBatch();
+        this._inFlight = packets.length;
+        this.transport.send(packets);
+        this.emit("flush");
+      }
+    }
+    _nextBatch() {
+      const { writeBuffer, _maxPayload: max } = this;
+      let end = writeBuffer.length;
+      if (max && this.transport.name === "polling") {
+        let size = 0;
+        end = writeBuffer.findIndex(({ data }, i) => (size += payloadSize(data) + (i ? 2 : 1)) > max && i);
+        if (end < 0) end = writeBuffer.length;
+      }
+      return writeBuffer.slice(0, end);
+    }
+    _onDrain() {
+      this.writeBuffer.splice(0, this._inFlight);
+      this._inFlight = 0;
+      if (this.writeBuffer.length) this._flush();
+      else this.emit("drain");
+    }
+    /**
+     * Tries another transport beside the present one, and moves over when it answers (EIO v4 §upgrade).
+     * @param {string} name
+     */
+    _probe(name) {
+      const transport = this._createTransport(name);
+      let settled = false;
+      let timer;
+      const settle = () => {
+        settled = true;
+        this._timers.clearTimeout(timer);
+        transport.off();
+        this.off("close", onClose);
+        this.off("upgrading", onOther);
+      };
+      const fail = (cause) => {
+        if (settled) return;
+        settle();
+        transport.close();
+        if (this.upgrading) {
+          this.upgrading = false;
+          if (this.readyState !== "closed") {
+            this.transport.resume();
+            this._flush();
+          }
+        }
+        this.emit("upgradeError", Object.assign(new Error("probe error: " + cause), { transport: name }));
+      };
+      const onClose = () => fail("socket closed");
+      const onOther = (other) => {
+        if (other === transport) return;
+        settle();
+        transport.close();
+      };
+      const upgrade = () => {
+        if (settled || this.readyState === "closed") return;
+        settle();
+        this._setTransport(transport);
+        transport.send([{ type: "upgrade" }]);
+        this.upgrading = false;
+        this.emit("upgrade", transport);
+        this._flush();
+      };
+      _Engine.priorWebsocketSuccess = false;
+      transport.on("open", () => transport.send([{ type: "ping", data: "probe" }]));
+      transport.once("packet", ({ type, data }) => {
+        if (type !== "pong" || data !== "probe") return fail("unexpected packet");
+        this.upgrading = true;
+        this.emit("upgrading", transport);
+        _Engine.priorWebsocketSuccess = transport.name === "websocket";
+        this.transport.pause(upgrade);
+      });
+      transport.on("error", fail);
+      transport.on("close", () => fail("transport closed"));
+      this.on("close", onClose);
+      this.on("upgrading", onOther);
+      if (name !== "webtransport" && this._upgrades.includes("webtransport")) {
+        timer = this._timers.setTimeout(() => transport.open(), HEAD_START);
+      } else {
+        transport.open();
+      }
+    }
+    _onError(err) {
+      _Engine.priorWebsocketSuccess = false;
+      if (this.opts.tryAllTransports && this.transports.length > 1 && this.readyState === "opening") {
+        this.transports.shift();
+        return this._open();
+      }
+      this.emit("error", err);
+      this._onClose("transport error", err);
+    }
+    _onClose(reason, details) {
+      if (this.readyState === "closed") return;
+      this._timers.clearTimeout(this._timer);
+      const { transport } = this;
+      if (transport) {
+        transport.off();
+        transport.close();
+      }
+      engines.delete(this);
+      if (this._onUnload) removeEventListener("beforeunload", this._onUnload);
+      this.readyState = "closed";
+      this.id = null;
+      this.emit("close", reason, details);
+      this.writeBuffer = [];
+      this._inFlight = 0;
+    }
+  };
+  Engine.protocol = 4;
+  Engine.priorWebsocketSuccess = false;
+
   // src/socket.js
+  var MAX_OFFSET = 1024;
   function attempt(task) {
     try {
       task();
@@ -1017,13 +1225,14 @@
         this._acks.set(id, ack);
         return;
       }
-      const timer = setTimeout(() => {
+      const { _timers: timers2 } = this.io;
+      const timer = timers2.setTimeout(() => {
         this._acks.delete(id);
         this.sendBuffer = this.sendBuffer.filter((packet) => packet.id !== id);
         ack.call(this, new Error("operation has timed out"));
       }, timeout);
       const wrapper = (...args) => {
-        clearTimeout(timer);
+        timers2.clearTimeout(timer);
         ack.apply(this, args);
       };
       wrapper.withError = true;
@@ -1101,14 +1310,17 @@
           super.emit("connect_error", Object.assign(new Error(data.message ?? data), { data: data.data }));
       }
     }
-    _onConnect({ sid, pid }) {
+    _onConnect({ sid, pid, offset }) {
       if (!sid) {
         super.emit("connect_error", new Error("this is a server of Socket.IO v2"));
         return;
       }
       this.id = sid;
       this.recovered = !!pid && pid === this._pid;
+      if (!this.recovered) this._offset = void 0;
       this._pid = pid;
+      this._hidden = typeof offset === "string";
+      if (this._hidden && !this.recovered) this._offset = offset;
       this.connected = true;
       const { receiveBuffer, sendBuffer } = this;
       this.receiveBuffer = [];
@@ -1120,7 +1332,10 @@
     }
     _deliver(args) {
       const last = args[args.length - 1];
-      if (this._pid && typeof last === "string") this._offset = last;
+      if (this._pid && args.length > 1 && typeof last === "string" && last.length <= MAX_OFFSET) {
+        this._offset = last;
+        if (this._hidden) args.pop();
+      }
       for (const listener of this._anyIn.slice()) listener.apply(this, args);
       super.emit(...args);
     }
@@ -1160,7 +1375,7 @@
 
   // src/manager.js
   var waiting = /* @__PURE__ */ new Set();
-  if (page) addEventListener("online", () => [...waiting].forEach((attempt2) => attempt2()));
+  onPage(["online", ...WAKING], () => [...waiting].forEach((attempt2) => attempt2()));
   var Manager = class extends Emitter {
     /**
      * @param {string | ManagerOptions} [uri] default the page's own server
@@ -1183,6 +1398,7 @@
         max: opts.reconnectionDelayMax || 5e3,
         jitter: opts.randomizationFactor ?? 0.5
       });
+      this._timers = timers(opts);
       this._limits = { attempts: opts.reconnectionAttempts || Infinity, timeout: opts.timeout ?? 2e4 };
       this.reconnection(opts.reconnection !== false);
       const parser = opts.parser || { Encoder, Decoder };
@@ -1258,11 +1474,11 @@
       );
       const { timeout } = this._limits;
       if (timeout !== false) {
-        const timer = setTimeout(() => {
+        const timer = this._timers.setTimeout(() => {
           fail(new Error("timeout"));
           engine.close();
         }, timeout);
-        this.subs.push(() => clearTimeout(timer));
+        this.subs.push(() => this._timers.clearTimeout(timer));
       }
       return this;
     }
@@ -1354,9 +1570,9 @@
         this.open((err) => this._onAttempt(err));
         this._reconnecting = true;
       };
-      const timer = setTimeout(attempt2, delay);
+      const timer = this._timers.setTimeout(attempt2, delay);
       const stop = () => {
-        clearTimeout(timer);
+        this._timers.clearTimeout(timer);
         waiting.delete(attempt2);
       };
       waiting.add(attempt2);
@@ -1395,5 +1611,7 @@
 
   // src/classic.js
   if (typeof module === "object" && module.exports) module.exports = io;
+  else if (typeof define === "function" && define.amd) define(() => io);
   else globalThis.io = io;
 })();
+//# sourceMappingURL=socket.io.js.map

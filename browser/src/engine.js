@@ -3,15 +3,21 @@ import { payloadSize } from "./packet.js";
 import { TransportError } from "./transport.js";
 import { PollingTransport } from "./transport_polling.js";
 import { WebSocketTransport } from "./transport_websocket.js";
-import { decodeQuery, parse } from "./url.js";
+import { WebTransportTransport } from "./transport_webtransport.js";
+import { address, decodeQuery, parse } from "./url.js";
 
 /**
  * @typedef {object} EngineOptions
+ * @property {string} [host] the server, where there is no address; default that of the page
+ * @property {string} [hostname] the same
+ * @property {string | number} [port] the server's, where there is no address
+ * @property {boolean} [secure] whether to use TLS, where there is no address; default as the page
  * @property {string} [path] default `/engine.io`
  * @property {boolean} [addTrailingSlash] default true
  * @property {Record<string, any> | string} [query] parameters of every request
  * @property {(string | Function)[]} [transports] names or transport classes, in the order they are tried;
- *   default `["polling", "websocket"]`, names unknown here are left out
+ *   default `["polling", "websocket", "webtransport"]`, names unknown here are left out
+ * @property {Function[]} [transportImplementations] transport classes, instead of `transports`
  * @property {Record<string, object>} [transportOptions] options by transport name
  * @property {boolean} [tryAllTransports] when the first transport fails to open, try the next; default false
  * @property {boolean} [upgrade] default true
@@ -25,15 +31,46 @@ import { decodeQuery, parse } from "./url.js";
  * @property {string | string[]} [protocols] WebSocket subprotocols
  * @property {Function} [WebSocket] the WebSocket class; default the global one
  * @property {boolean} [closeOnBeforeunload] close quietly when the page is left; default false
+ * @property {boolean} [useNativeTimers] the timers that were there when this script was loaded, whatever has
+ *   taken their place since; default false
  */
 
-const TRANSPORTS = { polling: PollingTransport, websocket: WebSocketTransport };
+const TRANSPORTS = { polling: PollingTransport, websocket: WebSocketTransport, webtransport: WebTransportTransport };
 
-// One listener for all engines: a service worker may add it only while its script is first evaluated.
-/** @type {Set<() => void>} */
-const offline = new Set();
-export const page = typeof addEventListener === "function";
-if (page) addEventListener("offline", () => [...offline].forEach((close) => close()));
+// How long other transports wait for WebTransport, if the server has it, in milliseconds.
+const HEAD_START = 200;
+
+const page = typeof addEventListener === "function";
+
+/**
+ * Calls `listener` for events of the page. To be used once for all objects, while the script is first evaluated: later
+ * a service worker may not.
+ * @param {string[]} events
+ * @param {() => void} listener
+ */
+export function onPage(events, listener) {
+  // Events of the document, such as "resume", are seen on the way to it.
+  if (page) events.forEach((event) => addEventListener(event, listener, true));
+}
+
+/** What tells that a page runs again: it comes back from the cache for going back and forward, or was frozen. */
+export const WAKING = ["pageshow", "resume"];
+
+/** @type {Set<Engine>} those that are not closed */
+const engines = new Set();
+onPage(["offline"], () => [...engines].forEach((engine) => engine._onOffline()));
+onPage(WAKING, () => [...engines].forEach((engine) => engine._hasPingExpired()));
+
+const { setTimeout: set, clearTimeout: clear } = globalThis;
+const native = { setTimeout: (task, delay) => set(task, delay), clearTimeout: (timer) => clear(timer) };
+
+/**
+ * The timers to use.
+ * @param {EngineOptions} opts
+ */
+export function timers(opts) {
+  return opts.useNativeTimers ? native : globalThis;
+}
 
 /**
  * Engine is one Engine.IO session: it opens a transport, moves to a better one, watches the heartbeat and
@@ -48,12 +85,14 @@ export class Engine extends Emitter {
    */
   constructor(uri, opts) {
     super();
-    const url = parse(uri);
+    const url = parse(uri || address(opts));
     /** @type {string | null | undefined} the session id, which is not the id of a Socket */
     this.id = undefined;
     this.secure = url.secure;
     this.hostname = url.host;
     this.port = url.port;
+    /** @type {"arraybuffer" | "blob"} what received bytes become */
+    this.binaryType = "arraybuffer";
 
     this.opts = {
       path: "/engine.io",
@@ -63,14 +102,16 @@ export class Engine extends Emitter {
       transportOptions: {},
       ...opts,
     };
-    const { addTrailingSlash, path, query, transports } = this.opts;
+    const { addTrailingSlash, path, query, transports, transportImplementations } = this.opts;
+    if (transports && transportImplementations) throw new Error("transports and transportImplementations exclude each other");
+    this._timers = timers(this.opts);
     this.opts.path = path.replace(/\/$/, "") + (addTrailingSlash ? "/" : "");
     const params = url.query || query;
     this.opts.query = typeof params === "string" ? decodeQuery(params) : params;
 
     /** @type {Record<string, any>} */
     this._classes = {};
-    for (const entry of transports || Object.keys(TRANSPORTS)) {
+    for (const entry of transportImplementations || transports || Object.keys(TRANSPORTS)) {
       const type = typeof entry === "string" ? TRANSPORTS[entry] : entry;
       if (type) this._classes[type.prototype.name] = type;
     }
@@ -92,15 +133,24 @@ export class Engine extends Emitter {
     this._open();
   }
 
-  /** @param {string | ArrayBuffer | ArrayBufferView | Blob} data one message */
-  write(data, options) {
-    this._send("message", data, options);
+  /**
+   * @param {string | ArrayBuffer | ArrayBufferView | Blob} data one message
+   * @param {object} [options]
+   * @param {() => void} [fn] called at the next `flush`
+   */
+  write(data, options, fn) {
+    this._send("message", data, options, fn);
     return this;
   }
 
-  /** @param {string | ArrayBuffer | ArrayBufferView | Blob} data one message */
-  send(data, options) {
-    return this.write(data, options);
+  /**
+   * As `write`.
+   * @param {string | ArrayBuffer | ArrayBufferView | Blob} data
+   * @param {object} [options]
+   * @param {() => void} [fn]
+   */
+  send(data, options, fn) {
+    return this.write(data, options, fn);
   }
 
   /** Closes after what is queued was sent and an upgrade under way has ended. */
@@ -132,12 +182,8 @@ export class Engine extends Emitter {
   }
 
   _watchPage() {
-    if (!page) return;
-    if (this.hostname !== "localhost") {
-      this._onOffline = () => this._onClose("transport close", { description: "network connection lost" });
-      offline.add(this._onOffline);
-    }
-    if (this.opts.closeOnBeforeunload) {
+    if (page) engines.add(this);
+    if (page && this.opts.closeOnBeforeunload) {
       // No disconnect event in a page that is going away, as in the browsers that close by themselves.
       this._onUnload = () => {
         this.transport.off();
@@ -145,6 +191,10 @@ export class Engine extends Emitter {
       };
       addEventListener("beforeunload", this._onUnload);
     }
+  }
+
+  _onOffline() {
+    if (this.hostname !== "localhost") this._onClose("transport close", { description: "network connection lost" });
   }
 
   _open() {
@@ -206,7 +256,7 @@ export class Engine extends Emitter {
     let data;
     try {
       data = JSON.parse(json);
-      this._upgrades = data.upgrades.filter((name) => this.transports.includes(name));
+      this._upgrades = data.upgrades.filter((name) => this.transports.includes(name) && this._classes[name].usable !== false);
     } catch (err) {
       return this._onError(new TransportError("server error", err));
     }
@@ -226,16 +276,18 @@ export class Engine extends Emitter {
   }
 
   _expectPing() {
-    clearTimeout(this._timer);
+    this._timers.clearTimeout(this._timer);
     this._pingTimeoutTime = Date.now() + this._silence;
-    this._timer = setTimeout(() => this._onClose("ping timeout"), this._silence);
+    this._timer = this._timers.setTimeout(() => this._onClose("ping timeout"), this._silence);
   }
 
-  _send(type, data, options) {
+  _send(type, data, options, fn) {
     if (this.readyState === "closing" || this.readyState === "closed") return;
+    if (typeof options === "function") [options, fn] = [undefined, options];
     const packet = { type, data, options };
     this.emit("packetCreate", packet);
     this.writeBuffer.push(packet);
+    if (fn) this.once("flush", fn);
     this._flush();
   }
 
@@ -274,10 +326,13 @@ export class Engine extends Emitter {
   _probe(name) {
     const transport = this._createTransport(name);
     let settled = false;
+    let timer;
     const settle = () => {
       settled = true;
+      this._timers.clearTimeout(timer);
       transport.off();
       this.off("close", onClose);
+      this.off("upgrading", onOther);
     };
     const fail = (cause) => {
       if (settled) return;
@@ -294,6 +349,11 @@ export class Engine extends Emitter {
       this.emit("upgradeError", Object.assign(new Error("probe error: " + cause), { transport: name }));
     };
     const onClose = () => fail("socket closed");
+    const onOther = (other) => {
+      if (other === transport) return;
+      settle();
+      transport.close();
+    };
     const upgrade = () => {
       if (settled || this.readyState === "closed") return;
       settle();
@@ -307,7 +367,7 @@ export class Engine extends Emitter {
     Engine.priorWebsocketSuccess = false;
     transport.on("open", () => transport.send([{ type: "ping", data: "probe" }]));
     transport.once("packet", ({ type, data }) => {
-      if (type !== "pong" || data !== "probe" || this.upgrading) return fail("unexpected packet");
+      if (type !== "pong" || data !== "probe") return fail("unexpected packet");
       this.upgrading = true;
       this.emit("upgrading", transport);
       Engine.priorWebsocketSuccess = transport.name === "websocket";
@@ -316,7 +376,12 @@ export class Engine extends Emitter {
     transport.on("error", fail);
     transport.on("close", () => fail("transport closed"));
     this.on("close", onClose);
-    transport.open();
+    this.on("upgrading", onOther);
+    if (name !== "webtransport" && this._upgrades.includes("webtransport")) {
+      timer = this._timers.setTimeout(() => transport.open(), HEAD_START);
+    } else {
+      transport.open();
+    }
   }
 
   _onError(err) {
@@ -331,13 +396,13 @@ export class Engine extends Emitter {
 
   _onClose(reason, details) {
     if (this.readyState === "closed") return;
-    clearTimeout(this._timer);
+    this._timers.clearTimeout(this._timer);
     const { transport } = this;
     if (transport) {
       transport.off();
       transport.close();
     }
-    offline.delete(this._onOffline);
+    engines.delete(this);
     if (this._onUnload) removeEventListener("beforeunload", this._onUnload);
     this.readyState = "closed";
     this.id = null;
@@ -347,6 +412,9 @@ export class Engine extends Emitter {
     this._inFlight = 0;
   }
 }
+
+/** Version of the Engine.IO protocol. */
+Engine.protocol = 4;
 
 /** Whether the last WebSocket worked, for `rememberUpgrade`. */
 Engine.priorWebsocketSuccess = false;

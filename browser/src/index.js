@@ -3,6 +3,7 @@ import { protocol } from "./parser.js";
 import { Socket } from "./socket.js";
 import { PollingTransport } from "./transport_polling.js";
 import { WebSocketTransport } from "./transport_websocket.js";
+import { WebTransportTransport } from "./transport_webtransport.js";
 import { decodeQuery, parse } from "./url.js";
 
 /** @typedef {import("./manager.js").ManagerOptions & import("./socket.js").SocketOptions} Options */
@@ -41,8 +42,9 @@ export {
   Manager,
   Socket,
   protocol,
-  // The classes that may stand in `transports`. Polling is done by fetch under both names.
+  // The classes that may stand in `transports` and `transportImplementations`. Polling is done by fetch under both names.
   PollingTransport as Fetch,
   PollingTransport as XHR,
   WebSocketTransport as WebSocket,
+  WebTransportTransport as WebTransport,
 };

@@ -1,13 +1,13 @@
 import { Backoff } from "./backoff.js";
 import { Emitter, subscribe } from "./emitter.js";
-import { Engine, page } from "./engine.js";
-import { Decoder, Encoder } from "./parser.js";
+import { Decoder, Encoder } from "./default_parser.js";
+import { Engine, onPage, timers, WAKING } from "./engine.js";
 import { Socket } from "./socket.js";
 
-// The attempts that wait for their time: they need not when the network is back. One listener, as for "offline".
+// The attempts that wait for their time: they need not when the network is back, or the page.
 /** @type {Set<() => void>} */
 const waiting = new Set();
-if (page) addEventListener("online", () => [...waiting].forEach((attempt) => attempt()));
+onPage(["online", ...WAKING], () => [...waiting].forEach((attempt) => attempt()));
 
 /**
  * @typedef {object} ReconnectOptions
@@ -57,6 +57,7 @@ export class Manager extends Emitter {
       jitter: opts.randomizationFactor ?? 0.5,
     });
     // Not named by strings below if private: the minified bundle has other names for those.
+    this._timers = timers(opts);
     this._limits = { attempts: opts.reconnectionAttempts || Infinity, timeout: opts.timeout ?? 20000 };
     this.reconnection(opts.reconnection !== false);
 
@@ -144,11 +145,11 @@ export class Manager extends Emitter {
     );
     const { timeout } = this._limits;
     if (timeout !== false) {
-      const timer = setTimeout(() => {
+      const timer = this._timers.setTimeout(() => {
         fail(new Error("timeout"));
         engine.close();
       }, timeout);
-      this.subs.push(() => clearTimeout(timer));
+      this.subs.push(() => this._timers.clearTimeout(timer));
     }
     return this;
   }
@@ -252,9 +253,9 @@ export class Manager extends Emitter {
       this.open((err) => this._onAttempt(err));
       this._reconnecting = true;
     };
-    const timer = setTimeout(attempt, delay);
+    const timer = this._timers.setTimeout(attempt, delay);
     const stop = () => {
-      clearTimeout(timer);
+      this._timers.clearTimeout(timer);
       waiting.delete(attempt);
     };
     waiting.add(attempt);

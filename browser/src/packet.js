@@ -75,32 +75,37 @@ export function joinPayload(encoded) {
   return encoded.join(SEPARATOR);
 }
 
+/** What stands for data that is no packet. */
+export const ERROR = { type: "error", data: "parser error" };
+
 /**
  * Decodes one packet. What is not one becomes a packet of type `error`.
  * @param {string | ArrayBuffer} data
+ * @param {"arraybuffer" | "blob"} [binaryType] what bytes become; default `arraybuffer`
  * @returns {Packet}
  */
-export function decodePacket(data) {
-  if (typeof data !== "string") return { type: "message", data };
+export function decodePacket(data, binaryType) {
+  if (typeof data !== "string") return { type: "message", data: binaryType === "blob" ? new Blob([data]) : data };
   try {
-    if (data[0] === "b") return { type: "message", data: fromBase64(data.slice(1)) };
+    if (data[0] === "b") return decodePacket(fromBase64(data.slice(1)), binaryType);
     const type = TYPES[data[0]];
     if (type) return data.length > 1 ? { type, data: data.slice(1) } : { type };
   } catch {
     // not base64
   }
-  return { type: "error", data: "parser error" };
+  return ERROR;
 }
 
 /**
  * Decodes the body of a polling response, up to the first packet that cannot be.
  * @param {string} payload
+ * @param {"arraybuffer" | "blob"} [binaryType]
  * @returns {Packet[]}
  */
-export function decodePayload(payload) {
+export function decodePayload(payload, binaryType) {
   const packets = [];
   for (const part of payload.split(SEPARATOR)) {
-    const packet = decodePacket(part);
+    const packet = decodePacket(part, binaryType);
     packets.push(packet);
     if (packet.type === "error") break;
   }

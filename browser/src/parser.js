@@ -79,6 +79,18 @@ const VALID = [
   (data) => typeof data === "string" || isObject(data),
 ];
 
+/**
+ * Throws if a packet of another format is none.
+ * @param {any} packet
+ */
+export function checkPacket(packet) {
+  const { type, nsp, id, data } = isObject(packet) ? packet : {};
+  if (!VALID[type] || typeof type !== "number") throw new Error("unknown packet type");
+  if (typeof nsp !== "string") throw new Error("invalid namespace");
+  if (id !== undefined && !Number.isInteger(id)) throw new Error("invalid id");
+  if (!VALID[type](data)) throw new Error("invalid payload");
+}
+
 /** Decoder turns Engine.IO messages back into packets and emits each as `decoded`. */
 export class Decoder extends Emitter {
   /** @param {{maxAttachments?: number, reviver?: (this: any, key: string, value: any) => any}} [opts] */

@@ -8,6 +8,9 @@ import { PacketType, RESERVED } from "./parser.js";
  * @property {number} [ackTimeout] for acknowledgements, in milliseconds; default none
  */
 
+// Longer strings at the end of an event are the application's, and would make each CONNECT large.
+const MAX_OFFSET = 1024;
+
 // One event that cannot be sent, or whose listener throws, must not hold up those behind it.
 function attempt(task) {
   try {
@@ -229,13 +232,14 @@ export class Socket extends Emitter {
       this._acks.set(id, ack);
       return;
     }
-    const timer = setTimeout(() => {
+    const { _timers: timers } = this.io;
+    const timer = timers.setTimeout(() => {
       this._acks.delete(id);
       this.sendBuffer = this.sendBuffer.filter((packet) => packet.id !== id);
       ack.call(this, new Error("operation has timed out"));
     }, timeout);
     const wrapper = (...args) => {
-      clearTimeout(timer);
+      timers.clearTimeout(timer);
       ack.apply(this, args);
     };
     wrapper.withError = true;
@@ -323,14 +327,19 @@ export class Socket extends Emitter {
     }
   }
 
-  _onConnect({ sid, pid }) {
+  _onConnect({ sid, pid, offset }) {
     if (!sid) {
       super.emit("connect_error", new Error("this is a server of Socket.IO v2"));
       return;
     }
     this.id = sid;
     this.recovered = !!pid && pid === this._pid;
+    // What came last in another session is of no use in this one.
+    if (!this.recovered) this._offset = undefined;
     this._pid = pid;
+    // A server that says where its session begins puts an offset behind each string that ends an event.
+    this._hidden = typeof offset === "string";
+    if (this._hidden && !this.recovered) this._offset = offset;
     this.connected = true;
 
     const { receiveBuffer, sendBuffer } = this;
@@ -345,7 +354,10 @@ export class Socket extends Emitter {
   _deliver(args) {
     const last = args[args.length - 1];
     // With recovery on, the server ends each broadcast with its offset.
-    if (this._pid && typeof last === "string") this._offset = last;
+    if (this._pid && args.length > 1 && typeof last === "string" && last.length <= MAX_OFFSET) {
+      this._offset = last;
+      if (this._hidden) args.pop();
+    }
     for (const listener of this._anyIn.slice()) listener.apply(this, args);
     super.emit(...args);
   }

@@ -71,7 +71,12 @@ export class Transport extends Emitter {
 
   /** @param {string | ArrayBuffer} data */
   onData(data) {
-    this.onPacket(decodePacket(data));
+    this.onPacket(decodePacket(data, this.binaryType));
+  }
+
+  /** What received bytes become: `arraybuffer` or `blob`. */
+  get binaryType() {
+    return this.opts.socket.binaryType;
   }
 
   /** @param {import("./packet.js").Packet} packet */
@@ -113,11 +118,20 @@ export class Transport extends Emitter {
    * @returns {string}
    */
   uri(scheme, timestamp, base64) {
-    const { hostname, port, secure, path, timestampParam } = this.opts;
     const query = { ...this.query };
-    if (timestamp) query[timestampParam] = stamp();
+    if (timestamp) query[this.opts.timestampParam] = stamp();
     if (base64) query.b64 = 1;
+    return this.address(scheme + (this.opts.secure ? "s" : "")) + "?" + encodeQuery(query);
+  }
+
+  /**
+   * The address of the server, without parameters.
+   * @param {string} scheme
+   * @returns {string}
+   */
+  address(scheme) {
+    const { hostname, port, secure, path } = this.opts;
     const suffix = +port === (secure ? 443 : 80) ? "" : ":" + port;
-    return scheme + (secure ? "s" : "") + "://" + hostname + suffix + path + "?" + encodeQuery(query);
+    return scheme + "://" + hostname + suffix + path;
   }
 }

@@ -74,7 +74,7 @@ export class PollingTransport extends Transport {
   }
 
   _onPayload(text) {
-    for (const packet of decodePayload(text)) {
+    for (const packet of decodePayload(text, this.binaryType)) {
       if (this.readyState === "closed") return;
       if (this.readyState === "opening" && packet.type === "open") this.onOpen();
       this.onPacket(packet);

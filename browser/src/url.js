@@ -33,6 +33,22 @@ export function parse(uri, loc = globalThis.location || {}) {
 }
 
 /**
+ * The address that the options of a connection name, for one that has no other. What they leave out is the page's.
+ * @param {{host?: string, hostname?: string, port?: string | number, secure?: boolean}} opts
+ * @param {{protocol?: string, hostname?: string, port?: string}} [loc] the page's location
+ * @returns {string | undefined} nothing, if they name none
+ */
+export function address({ host, hostname, port, secure }, loc = globalThis.location || {}) {
+  if (!(host || hostname || port || secure != null)) return undefined;
+  secure ??= loc.protocol === "https:";
+  const name = host || hostname;
+  // The page's port belongs to its own host. An IPv6 address may have no brackets yet.
+  const own = loc.hostname ? loc.hostname + (loc.port && ":" + loc.port) : "localhost";
+  const server = name ? parse(name.replace(/^[\da-f.]*:[\da-f.:]*:[\da-f.:]*$/i, "[$&]")).host : port ? loc.hostname || "localhost" : own;
+  return "http" + (secure ? "s" : "") + "://" + server + (port ? ":" + port : "");
+}
+
+/**
  * Encodes query parameters, without the question mark.
  * @param {Record<string, any>} params
  * @returns {string}

@@ -55,6 +55,74 @@ describe("Engine", () => {
     assert.match(uri("http://h", {}, false, true), /&b64=1$/);
   });
 
+  it("takes the parts of an address, where it has none", () => {
+    const uri = (opts) => {
+      const Fake = fakeTransport();
+      new Engine(undefined, { transports: [Fake], ...opts }).close();
+      return Fake.opened[0].address("x");
+    };
+    assert.equal(uri({ host: "h", port: 3000 }), "x://h:3000/engine.io/");
+    assert.equal(uri({ hostname: "h", secure: true }), "x://h/engine.io/");
+    const Fake = fakeTransport();
+    const engine = new Engine("https://a:1", { host: "b", port: 2, secure: false, transports: [Fake] });
+    assert.deepEqual([engine.hostname, engine.port, engine.secure], ["a", "1", true], "the address counts");
+    engine.close();
+  });
+
+  it("takes transport classes by either name, but not by both", () => {
+    const Fake = fakeTransport();
+    const engine = new Engine("http://h", { transportImplementations: [Fake] });
+    assert.equal(Fake.opened.length, 1);
+    engine.close();
+    assert.throws(() => new Engine("http://h", { transportImplementations: [Fake], transports: [Fake] }), /exclude/);
+    assert.equal(Engine.protocol, 4);
+  });
+
+  it("tells when a message was handed over", async () => {
+    const { engine, transport } = setup();
+    const told = [];
+    engine.write("a", {}, () => told.push("a"));
+    engine.send("b", () => told.push("b"));
+    assert.deepEqual(told, []);
+    transport.handshake();
+    assert.deepEqual(told, ["a", "b"]);
+    engine.once("flush", () => told.push("flush"));
+    await next(engine, "drain");
+    engine.send("c", undefined, () => told.push("c"));
+    assert.deepEqual(told, ["a", "b", "flush", "c"]);
+    engine.close();
+  });
+
+  it("gives bytes as Blobs when asked, whenever that is", async () => {
+    const { engine, transport } = setup();
+    transport.handshake();
+    assert.equal(engine.binaryType, "arraybuffer");
+    const got = [];
+    engine.on("message", (data) => got.push(data));
+    const receive = () => {
+      transport.onData(new Uint8Array([97]).buffer);
+      transport.onData("bYg==");
+    };
+    receive();
+    engine.binaryType = "blob";
+    receive();
+    assert.deepEqual(got.map((data) => data instanceof Blob), [false, false, true, true]);
+    assert.deepEqual(await Promise.all(got.slice(2).map((blob) => blob.text())), ["a", "b"]);
+    engine.close();
+  });
+
+  it("uses the timers it was loaded with when asked to", async (t) => {
+    t.mock.timers.enable({ apis: ["setTimeout"] });
+    for (const useNativeTimers of [false, true]) {
+      const { engine, transport } = setup({ useNativeTimers });
+      const closed = next(engine, "close");
+      transport.handshake({ pingInterval: 1, pingTimeout: 1 });
+      t.mock.timers.tick(1000);
+      assert.equal(engine.readyState, useNativeTimers ? "open" : "closed");
+      assert.deepEqual(await closed, ["ping timeout", undefined]);
+    }
+  });
+
   it("tells when there is no transport", async () => {
     const engine = new Engine("http://h", { transports: ["none"] });
     const closed = next(engine, "close");
@@ -321,6 +389,21 @@ describe("in a page", () => {
     page.dispatchEvent(new Event("offline"));
     local.close();
   });
+
+  for (const event of ["pageshow", "resume"]) {
+    it(`looks at its heartbeat when it runs again: ${event}`, async (t) => {
+      t.mock.timers.enable({ apis: ["Date"] });
+      const { engine, transport } = setup();
+      transport.handshake({ pingInterval: 10_000, pingTimeout: 10_000 });
+      page.dispatchEvent(new Event(event));
+      await settled();
+      assert.equal(engine.readyState, "open");
+      const closed = next(engine, "close");
+      t.mock.timers.setTime(20_001);
+      page.dispatchEvent(new Event(event));
+      assert.deepEqual(await closed, ["ping timeout", undefined]);
+    });
+  }
 
   it("closes quietly before it is left, when asked to", () => {
     for (const closeOnBeforeunload of [true, false]) {

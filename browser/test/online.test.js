@@ -44,6 +44,18 @@ describe("in a page that was offline", () => {
     assert.equal(opened.length, 6);
   });
 
+  for (const event of ["pageshow", "resume"]) {
+    it(`reconnects at once when the page runs again: ${event}`, (t) => {
+      const { opened, last } = setup(t);
+      last().onError("no");
+      page.dispatchEvent(new Event(event));
+      assert.equal(opened.length, 2);
+      last().handshake();
+      page.dispatchEvent(new Event(event));
+      assert.equal(opened.length, 2);
+    });
+  }
+
   it("does not when nobody wants it", (t) => {
     for (const stop of [(m) => m.disconnect(), (m) => m.reconnection(false), (m) => m.once("reconnect_attempt", () => m.disconnect())]) {
       const { manager, opened, last } = setup(t);

@@ -56,6 +56,20 @@ describe("Engine.IO packets", () => {
     assert.deepEqual(decodePacket(data), { type: "message", data });
   });
 
+  it("hold a Blob when asked", async () => {
+    for (const wire of [bytes(97, 98), "bYWI="]) {
+      const { type, data } = decodePacket(wire, "blob");
+      assert.equal(type, "message");
+      assert.ok(data instanceof Blob);
+      assert.equal(await data.text(), "ab");
+      assert.deepEqual(decodePacket(wire, "arraybuffer").data, bytes(97, 98));
+    }
+    assert.deepEqual(decodePacket("4text", "blob"), { type: "message", data: "text" });
+    assert.equal(decodePacket("b!", "blob").type, "error");
+    const [, { data }] = decodePayload("4a\x1ebYWI=", "blob");
+    assert.equal(await data.text(), "ab");
+  });
+
   for (const wire of ["", "7", "8x", "9", "x", "-1", "b!", "b*", "bA"]) {
     it(`are an error for ${JSON.stringify(wire)}`, () => {
       assert.deepEqual(decodePacket(wire), { type: "error", data: "parser error" });

@@ -479,6 +479,43 @@ describe("recovery", () => {
     assert.deepEqual(await s.sent(), ['0{"pid":"p","offset":"offset2","a":1}']);
     await s.receive('0{"sid":"b","pid":"q"}');
     assert.equal(s.socket.recovered, false);
+
+    // The offset was one of the session before.
+    s.transport.onClose();
+    s.socket.connect();
+    s.transport.handshake();
+    assert.deepEqual(await s.sent(), ['0{"pid":"q","a":1}']);
+  });
+
+  it("takes for an offset neither the name of an event, nor text that is too long, nor what is to be acknowledged", async () => {
+    const s = setup();
+    await s.connect('0{"sid":"a","pid":"p"}');
+    await s.receive('2["e","right"]', '2["e"]', `2["e","${"x".repeat(1025)}"]`, '21["e","x"]', '2["e","x",1]');
+    s.transport.onClose();
+    s.socket.connect();
+    s.transport.handshake();
+    assert.deepEqual(await s.sent(), ['0{"pid":"p","offset":"right"}']);
+  });
+
+  it("takes off the offset that a server puts behind each string", async () => {
+    const s = setup();
+    await s.connect('0{"sid":"a","pid":"p","offset":"begin"}');
+    const again = async () => {
+      s.transport.onClose();
+      s.socket.connect();
+      s.transport.handshake();
+      return (await s.sent())[0];
+    };
+    assert.equal(await again(), '0{"pid":"p","offset":"begin"}');
+    const got = [];
+    s.socket.onAny((...args) => got.push(args));
+    // What was missed may come before the answer.
+    await s.receive('0{"sid":"a","pid":"p","offset":"begin"}', '2["e","text","offset1"]', '2["e","offset2"]', '2["e",{}]', '2["volatile"]');
+    assert.deepEqual(got, [["e", "text"], ["e"], ["e", {}], ["volatile"]]);
+    assert.equal(await again(), '0{"pid":"p","offset":"offset2"}');
+    // Another server, which does without.
+    await s.receive('0{"sid":"b","pid":"q"}', '2["e","text"]');
+    assert.deepEqual(got.at(-1), ["e", "text"]);
   });
 });
 

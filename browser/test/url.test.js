@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { decodeQuery, encodeQuery, parse } from "../src/url.js";
+import { address, decodeQuery, encodeQuery, parse } from "../src/url.js";
 
 const page = { protocol: "https:", host: "page.example:8443" };
 const plain = { protocol: "http:", host: "page.example" };
@@ -65,6 +65,32 @@ describe("parse", () => {
     assert.equal(parse("https://h").origin, parse("https://h:443").origin);
     assert.notEqual(parse("http://h").origin, parse("https://h").origin);
   });
+});
+
+describe("address", () => {
+  const page = { protocol: "https:", hostname: "page", port: "8443" };
+  const plain = { protocol: "http:", hostname: "page", port: "" };
+  for (const [opts, loc, want] of [
+    [{}, page, undefined],
+    [{ transports: [] }, page, undefined],
+    [{ host: "h" }, {}, "http://h"],
+    [{ host: "h:1/path", port: 3000 }, {}, "http://h:3000"],
+    [{ hostname: "h", port: "3000" }, page, "https://h:3000"],
+    [{ host: "a", hostname: "b" }, plain, "http://a"],
+    [{ hostname: "h", secure: true }, plain, "https://h"],
+    [{ hostname: "h", secure: false, port: 80 }, page, "http://h:80"],
+    [{ host: "::1", port: 3000 }, {}, "http://[::1]:3000"],
+    [{ hostname: "[::1]" }, {}, "http://[::1]"],
+    [{ port: 3000 }, page, "https://page:3000"],
+    [{ port: 3000 }, {}, "http://localhost:3000"],
+    [{ secure: false }, page, "http://page:8443"],
+    [{ secure: true }, plain, "https://page"],
+    [{ secure: true }, {}, "https://localhost"],
+  ]) {
+    it(`makes ${want} of ${JSON.stringify(opts)} in ${loc.hostname ?? "no page"}`, () => {
+      assert.equal(address(opts, loc), want);
+    });
+  }
 });
 
 describe("queries", () => {

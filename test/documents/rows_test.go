@@ -271,6 +271,8 @@ var rows = map[string][]row{
 			instead: "test -s browser/package-lock.json"},
 		{line: "npm run build", why: "its packages are not in the copy",
 			instead: `grep -q '"build":' browser/package.json`},
+		{line: "npm pack", why: "its packages are not in the copy; browser/test/package.test.js does it",
+			instead: `grep -q '"prepack":' browser/package.json`},
 		{line: "npm test", why: "scripts/test runs it", instead: `grep -q '"test":' browser/package.json`},
 	},
 	"examples/chat/README.md": {theDemo, theBot},
