@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/flate"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -12,6 +13,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+
+	"sio.example/socketio/internal/websocket"
 )
 
 const offer = "permessage-deflate; client_max_window_bits" // as browsers do
@@ -319,6 +322,22 @@ func TestClientOffersInVain(t *testing.T) {
 		c.expect(long)
 		c.socket.Close()
 		c.want(ForcedClose)
+	})
+}
+
+// The limit of a client holds for what a message inflates to, too.
+func TestClientEndsAtADeflatedBomb(t *testing.T) {
+	bubble(t, &Options{Deflate: new(DeflateOptions)}, func(t *testing.T, e *env) {
+		o := e.clientOptions("websocket")
+		o.Deflate, o.MaxPayload = new(DeflateOptions), 100_000
+		c := e.join(o)
+		rec := e.session(0)
+		rec.socket.Send(SendOptions{}, text(strings.Repeat("a", 99_999)), text(strings.Repeat("a", 100_000)))
+		c.want(TransportError)
+		if len(c.messages) != 1 || len(c.messages[0].Data) != 99_999 || !errors.Is(c.err, websocket.ErrMessageTooBig) {
+			t.Errorf("%d messages, %v", len(c.messages), c.err)
+		}
+		rec.ended()
 	})
 }
 

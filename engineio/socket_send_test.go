@@ -311,7 +311,6 @@ func TestAllocations(t *testing.T) {
 	m := text("hello")
 	b := getBatch()
 	b.codec = &revision4
-	var l link = webSocketLink{}
 	if n := testing.AllocsPerRun(1000, func() {
 		sock.Send(SendOptions{}, m)
 		sock.mu.Lock()
@@ -333,7 +332,7 @@ func TestAllocations(t *testing.T) {
 	}
 	if n := testing.AllocsPerRun(1000, func() {
 		b.items = append(b.items, parcel{m, 0}, parcel{m, 0})
-		l.encode(b)
+		b.gather(&webSocketFraming)
 		b.reset()
 	}); n != 0 {
 		t.Errorf("framing allocates %v times", n)

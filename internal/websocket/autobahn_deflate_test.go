@@ -106,7 +106,7 @@ func TestAutobahn12And13Compression(t *testing.T) {
 				t.Fatalf("%q: %q, %v", offer, answer, err)
 			}
 			for id, content := range contents {
-				if i != 0 && id != "12.1" || i%2 == 1 && (raceEnabled || testing.Short()) {
+				if i != 0 && id != "12.1" || (raceEnabled || testing.Short()) && (i > 2 || i == 1 || id > "12.2") {
 					continue
 				}
 				t.Run(fmt.Sprintf("13.%d/%s/takeover %v", i+1, id, takeover), func(t *testing.T) {

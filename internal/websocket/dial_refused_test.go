@@ -48,11 +48,18 @@ func fakeServer(nc net.Conn, answer string) <-chan []frame {
 // dialFake dials a fakeServer in memory.
 func dialFake(t testing.TB, answer string) (*Conn, *http.Response, <-chan []frame, error) {
 	t.Helper()
+	return dialFakeWith(t, answer, nil)
+}
+
+// dialFakeWith is dialFake of a client that may offer to compress.
+func dialFakeWith(t testing.TB, answer string, o *DeflateOptions) (*Conn, *http.Response, <-chan []frame, error) {
+	t.Helper()
 	client, server := memnet.Pipe(0)
 	done := fakeServer(server, answer)
 	c, res, err := Dial(t.Context(), parse(t, "ws://h.example/secret?token=secret"), &DialOptions{
 		NetDial:      func(context.Context, string, string) (net.Conn, error) { return client, nil },
 		Subprotocols: []string{"chat"},
+		Options:      Options{Deflate: o},
 	})
 	if err == nil {
 		t.Cleanup(c.Abort)
@@ -68,6 +75,37 @@ const (
 	upgrading = "Upgrade: websocket\r\nConnection: Upgrade\r\n"
 	accepting = "Sec-WebSocket-Accept: {accept}\r\n"
 )
+
+// A client that offered to compress takes only what fits its offer, and goes on without if there is no word about it.
+func TestDialWithAnOffer(t *testing.T) {
+	for answer, want := range map[string]string{
+		"": "",
+		"permessage-deflate; server_no_context_takeover":                           "on",
+		"permessage-deflate":                                                       "refused",
+		"permessage-deflate; server_no_context_takeover; client_max_window_bits=9": "refused",
+		"x-webkit-deflate-frame":                                                   "refused",
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			if answer != "" {
+				answer = "Sec-WebSocket-Extensions: " + answer + "\r\n"
+			}
+			c, _, _, err := dialFakeWith(t, switching+upgrading+accepting+answer+"\r\n", new(DeflateOptions))
+			got := ""
+			var refused *HandshakeRefusedError
+			switch {
+			case errors.As(err, &refused) && strings.Contains(err.Error(), "extension"):
+				got = "refused"
+			case err != nil:
+				t.Error(err)
+			case c.Deflates():
+				got = "on"
+			}
+			if got != want {
+				t.Errorf("%q: %q", answer, got)
+			}
+		})
+	}
+}
 
 // What is not a correct 101 is a HandshakeRefusedError, and nothing is followed.
 func TestDialRefused(t *testing.T) {
