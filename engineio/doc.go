@@ -1,5 +1,6 @@
 // Package engineio moves messages over transports: HTTP long-polling, WebSocket and streams of bytes
-// ([Server.ServeStream]), with upgrade and heartbeat (Engine.IO protocol revision 4). It gives them no meaning.
+// ([Server.ServeStream]), with upgrade and heartbeat (Engine.IO protocol revision 4, and 3 with
+// [Options.AllowEIO3]). It gives them no meaning.
 //
 // # Promises
 //

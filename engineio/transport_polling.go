@@ -123,8 +123,8 @@ func (s *Socket) servePoll(w http.ResponseWriter, r *http.Request, script string
 	b.err = s.server.answerPayload(w, r, s.answerForm(script), b.items, s.took)
 }
 
-// beginPoll makes a GET the pending one, and reports whether it is late, see getState. Otherwise it returns what is to be
-// answered; or nothing but the end of the session, as one is pending already.
+// beginPoll makes a GET the pending one, and reports whether it is late, see getState. Otherwise it returns what is to
+// be answered; or nothing but the end of the session, as one is pending already.
 func (s *Socket) beginPoll() (p *polling, late bool, e *refusal, fx closing) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
