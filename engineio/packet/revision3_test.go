@@ -224,6 +224,9 @@ func FuzzFormPayload(f *testing.F) {
 		if len(got) > len(data) {
 			t.Fatalf("%d bytes of %d", len(got), len(data))
 		}
+		if bytes.Contains(got, []byte("\\\n")) {
+			return // clients write a backslash before a line feed as they write "\n", and JSON has neither
+		}
 		// What a client makes of it comes back.
 		say := strings.ReplaceAll(strings.ReplaceAll(string(got), `\n`, "\\\n"), "\n", `\n`)
 		var form bytes.Buffer
