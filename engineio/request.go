@@ -188,7 +188,7 @@ func (s *Server) serveSession(w http.ResponseWriter, r *http.Request, q query, u
 	}
 	switch {
 	case upgrade:
-		s.openProbe(w, r, sock, h)
+		s.openProbe(w, r, &q, sock, h)
 	case r.Method == http.MethodGet:
 		sock.servePoll(w, r, q.index)
 	default:

@@ -278,3 +278,26 @@ func TestGetThatOvertakesTheUpgrade(t *testing.T) {
 		e.do("GET", q, "")
 	})
 }
+
+// Each transport of revision 3 says for itself whether it takes binary data: a client whose polling does not, as that
+// for Node, has a WebSocket that does.
+func TestBinaryBehindTheUpgrade(t *testing.T) {
+	for _, c := range []struct{ open, probe, want string }{
+		{oldQuery + "&b64=1", "", "[0401]"},
+		{oldQuery + "&b64=1", "&b64=1", "b4AQ=="},
+		{handshakeQuery + "&b64=1", "", "bAQ=="},
+		{handshakeQuery + "&b64=1", "&b64=1", "bAQ=="},
+	} {
+		bubble(t, oldOptions(), func(t *testing.T, e *env) {
+			e.do("GET", c.open, "")
+			rec := e.session(0)
+			p := e.probe(strings.TrimSuffix(c.open, "&b64=1") + "&sid=" + rec.socket.ID() + c.probe)
+			p.send("2probe", "5")
+			p.want("3probe")
+			rec.socket.Send(SendOptions{}, Prepare(Message{Binary: true, Data: []byte{1}}))
+			p.want(c.want)
+			p.conn.Close()
+			rec.want(TransportClose)
+		})
+	}
+}

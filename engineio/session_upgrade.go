@@ -10,15 +10,16 @@ import (
 // A probe is a link that wants to become the transport of a polling session.
 type probe struct {
 	link  link
+	text  bool          // it takes text only
 	pong  []byte        // the frame that answers it
 	timer *time.Timer   // for the end of the upgrade, and for ticks before that
 	until time.Duration // the end, on the server's clock
 	wake  time.Duration // when timer fires
 }
 
-// beginUpgrade lets l begin to upgrade the session, if it may. The caller has a ref; the reader, which it starts, gets
-// one in any case.
-func (s *Socket) beginUpgrade(l link, pong []byte) *probe {
+// beginUpgrade lets l begin to upgrade the session, if it may; base64 says that it takes text only. The caller has a
+// ref; the reader, which it starts, gets one in any case.
+func (s *Socket) beginUpgrade(l link, base64 bool, pong []byte) *probe {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.refs++
@@ -29,7 +30,7 @@ func (s *Socket) beginUpgrade(l link, pong []byte) *probe {
 		return nil
 	}
 	timeout := s.server.options.UpgradeTimeout
-	p := &probe{link: l, pong: pong, until: s.server.now() + timeout}
+	p := &probe{link: l, text: base64, pong: pong, until: s.server.now() + timeout}
 	p.wake = p.until
 	p.timer = time.AfterFunc(timeout, func() { s.onProbeTimer(p) })
 	s.poll.probe = p
@@ -55,7 +56,7 @@ func (s *Socket) stepLocked(in upgradeInput) (fx upgradeEffect, abandoned link) 
 		p.timer.Reset(max(0, p.wake-now))
 	}
 	if fx&fxSwitch != 0 {
-		s.switchLocked(p.link)
+		s.switchLocked(p)
 	}
 	if fx&fxAbandon != 0 {
 		abandoned = p.link
@@ -69,8 +70,11 @@ func (s *Socket) stepLocked(in upgradeInput) (fx upgradeEffect, abandoned link) 
 
 // switchLocked makes the WebSocket the transport. A GET that is pending is answered (see getState.answer), and what is
 // queued goes out here; what a GET has taken and is still writing goes first.
-func (s *Socket) switchLocked(l link) {
-	n := &s.server.counters
+func (s *Socket) switchLocked(p *probe) {
+	n, l := &s.server.counters, p.link
+	if !p.text && s.codec() == &revision3 { // of whose clients many poll with text only
+		s.marks.Or(markBinary)
+	}
 	n.sessions[s.kind].Add(-1)
 	s.link, s.kind = l, l.kind()
 	n.sessions[s.kind].Add(1)

@@ -53,6 +53,7 @@ const (
 	markSilent                  // nothing has come since the last ping
 	markAsked                   // a large message was let in, see intake
 	markChoked                  // the queue is long: messages are not read before it is shorter
+	markBinary                  // the link takes binary data, though polling may not have
 )
 
 type sessionState uint8

@@ -127,7 +127,7 @@ func (s *Socket) startFlushLocked() {
 func (s *Socket) newBatchLocked() *batch {
 	s.out.flushing = true
 	s.refs++
-	return newBatch(s, s.link, s.codec(), s.base64)
+	return newBatch(s, s.link, s.codec(), s.base64 && s.marks.Load()&markBinary == 0)
 }
 
 func (s *Socket) mayFlushLocked() bool {

@@ -130,7 +130,7 @@ func (s *Server) upgradeToStream(l *streamLink, r *http.Request, id string) erro
 		return s.refuseStream(r, errSession)
 	}
 	defer sock.unref()
-	p := sock.beginUpgrade(l, streamProbeFrame)
+	p := sock.beginUpgrade(l, false, streamProbeFrame)
 	if p == nil {
 		s.counters.reject(RejectUpgrade)
 		l.exit = func() { go sock.readOut(l) } // the same reader with its ref

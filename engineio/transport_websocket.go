@@ -84,7 +84,7 @@ func (s *Server) upgradeFailed(w http.ResponseWriter, r *http.Request, err error
 }
 
 // openProbe lets a second transport begin an upgrade of sock, or closes it.
-func (s *Server) openProbe(w http.ResponseWriter, r *http.Request, sock *Socket, h http.Header) {
+func (s *Server) openProbe(w http.ResponseWriter, r *http.Request, q *query, sock *Socket, h http.Header) {
 	conn, err := websocket.Upgrade(w, r, s.webSocketOptions(h))
 	if err != nil {
 		s.counters.reject(RejectHandshake)
@@ -92,7 +92,7 @@ func (s *Server) openProbe(w http.ResponseWriter, r *http.Request, sock *Socket,
 		return
 	}
 	l := webSocketLink{conn}
-	p := sock.beginUpgrade(l, probeFrame)
+	p := sock.beginUpgrade(l, q.base64, probeFrame)
 	if p == nil {
 		s.counters.reject(RejectUpgrade)
 		l.close(websocket.ProtocolError, "no upgrade possible")
