@@ -3,13 +3,14 @@
 //
 //   {"frames": [{"text": "..."}, {"binary": "base64"}]}   for socket.io-parser
 //   {"payload": "..."}                                    for engine.io-parser
+//   {"stream": ["base64", ...], "max": 1000}              for its decoder of WebTransport, chunk by chunk
 //
 // Run in the folder that holds node_modules.
 
 const { createRequire } = require("node:module");
 const load = createRequire(process.cwd() + "/");
 const { Decoder, Encoder } = load("socket.io-parser");
-const { decodePayload, encodePayload } = load("engine.io-parser");
+const { createPacketDecoderStream, decodePayload, encodePayload } = load("engine.io-parser");
 
 // value puts a value into a form that JSON keeps whole: [kind, ...].
 function value(v) {
@@ -66,11 +67,38 @@ function payload(text) {
   return out;
 }
 
-const lines = require("node:fs").readFileSync(0, "utf8").split("\n");
-const answers = [];
-for (const line of lines) {
-  if (!line) continue;
-  const c = JSON.parse(line);
-  answers.push(JSON.stringify(c.frames ? parse(c.frames) : payload(c.payload)) + "\n");
+// stream prints no packet after an error, since the connection is over then.
+async function stream(chunks, max) {
+  const out = { packets: [] };
+  const { readable, writable } = createPacketDecoderStream(max, "nodebuffer");
+  const reader = readable.getReader();
+  const writer = writable.getWriter();
+  const reading = (async () => {
+    for (;;) {
+      const { done, value: p } = await reader.read();
+      if (done) return;
+      if (p.type === "error") out.error ??= p.data;
+      else if (!out.error) out.packets.push({ type: p.type, data: value(p.data) });
+    }
+  })();
+  for (const c of chunks) await writer.write(Buffer.from(c, "base64"));
+  await writer.close();
+  await reading;
+  return out;
 }
-process.stdout.write(answers.join(""));
+
+async function answer(c) {
+  if (c.frames) return parse(c.frames);
+  return c.stream ? stream(c.stream, c.max) : payload(c.payload);
+}
+
+async function main() {
+  const lines = require("node:fs").readFileSync(0, "utf8").split("\n");
+  const answers = [];
+  for (const line of lines) {
+    if (line) answers.push(JSON.stringify(await answer(JSON.parse(line))) + "\n");
+  }
+  process.stdout.write(answers.join(""));
+}
+
+main();
