@@ -35,7 +35,7 @@ func (s *server) serveFile(w http.ResponseWriter, r *http.Request) bool {
 		return false
 	}
 	content, etag, ok := browser.File(name)
-	if !ok || strings.HasSuffix(name, ".br") { // a coding of another file
+	if !ok {
 		return false
 	}
 	h := w.Header()

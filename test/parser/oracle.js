@@ -6,13 +6,14 @@
 //   {"payload3": "base64", "form": "text" or "binary"}    for engine.io's parser of revision 3
 //   {"payload3": "base64", "form": "jsonp"}               for its JSONP: what a form holds, and what a script does
 //   {"msgpack": "base64"}                                 for socket.io-msgpack-parser
+//   {"stream": ["base64", ...], "max": 1000}              for its decoder of WebTransport, chunk by chunk
 //
 // Run in the folder that holds node_modules.
 
 const { createRequire } = require("node:module");
 const load = createRequire(process.cwd() + "/");
 const { Decoder, Encoder } = load("socket.io-parser");
-const { decodePayload, encodePayload } = load("engine.io-parser");
+const { createPacketDecoderStream, decodePayload, encodePayload } = load("engine.io-parser");
 const parser3 = load(process.cwd() + "/node_modules/engine.io/build/parser-v3/index.js");
 const { JSONP } = load(process.cwd() + "/node_modules/engine.io/build/transports/polling-jsonp.js");
 const msgpack = load("socket.io-msgpack-parser");
@@ -135,18 +136,40 @@ function jsonp(data) {
   return out;
 }
 
-const lines = require("node:fs").readFileSync(0, "utf8").split("\n");
-const answers = [];
-for (const line of lines) {
-  if (!line) continue;
-  const c = JSON.parse(line);
-  const answer = c.frames
-    ? parse(c.frames)
-    : "msgpack" in c
-      ? parseMsgpack(c.msgpack)
-      : c.form
-        ? payload3(Buffer.from(c.payload3, "base64"), c.form)
-        : payload(c.payload);
-  answers.push(JSON.stringify(answer) + "\n");
+// stream prints no packet after an error, since the connection is over then.
+async function stream(chunks, max) {
+  const out = { packets: [] };
+  const { readable, writable } = createPacketDecoderStream(max, "nodebuffer");
+  const reader = readable.getReader();
+  const writer = writable.getWriter();
+  const reading = (async () => {
+    for (;;) {
+      const { done, value: p } = await reader.read();
+      if (done) return;
+      if (p.type === "error") out.error ??= p.data;
+      else if (!out.error) out.packets.push({ type: p.type, data: value(p.data) });
+    }
+  })();
+  for (const c of chunks) await writer.write(Buffer.from(c, "base64"));
+  await writer.close();
+  await reading;
+  return out;
 }
-process.stdout.write(answers.join(""));
+
+async function answer(c) {
+  if (c.frames) return parse(c.frames);
+  if ("msgpack" in c) return parseMsgpack(c.msgpack);
+  if (c.form) return payload3(Buffer.from(c.payload3, "base64"), c.form);
+  return c.stream ? stream(c.stream, c.max) : payload(c.payload);
+}
+
+async function main() {
+  const lines = require("node:fs").readFileSync(0, "utf8").split("\n");
+  const answers = [];
+  for (const line of lines) {
+    if (line) answers.push(JSON.stringify(await answer(JSON.parse(line))) + "\n");
+  }
+  process.stdout.write(answers.join(""));
+}
+
+main();
