@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"sio.example/socketio/client"
-	"sio.example/socketio/parser"
 	"sio.example/socketio/parser/msgpack"
 	"sio.example/socketio/test/internal/program"
 )
@@ -40,7 +39,7 @@ func talkMsgpack(t *testing.T, url string, m mode, official bool) {
 	opts.Engine.Transports = m.client
 	manager := client.NewManager(url, opts)
 	defer manager.Close()
-	auth := map[string]any{"token": "x", "bytes": []byte{1}}
+	auth := map[string]string{"token": "x"}
 	s := manager.Socket("/", &client.SocketOptions{Auth: auth})
 	hello := make(chan client.Args, 1)
 	s.On("hello", func(_ context.Context, e *client.Event) error { hello <- e.Args; return nil })
@@ -54,18 +53,16 @@ func talkMsgpack(t *testing.T, url string, m mode, official bool) {
 		Nsp  string
 		Auth struct {
 			Token string
-			Bytes []byte
 		}
 	}
-	if err := (<-hello).Bind(&greeted); err != nil || greeted.Nsp != "/" || greeted.Auth.Token != "x" ||
-		len(greeted.Auth.Bytes) != 1 {
+	if err := (<-hello).Bind(&greeted); err != nil || greeted.Nsp != "/" || greeted.Auth.Token != "x" {
 		t.Errorf("%+v, %v", greeted, err)
 	}
 
 	at := time.Date(2026, 11, 28, 5, 0, 0, 123_000_000, time.UTC)
-	values := []any{nil, true, "é😀", 1.5, math.Inf(1), -7, int64(1)<<53 - 1, []byte{0, 255}, at,
+	values := []any{nil, true, "é😀", 1.5, math.Inf(1), -7.0, float64(1<<53 - 1), []byte{0, 255}, at,
 		map[string]any{"deep": []any{[]byte("x"), at, map[string]any{}}}, []any{}}
-	want := fmt.Sprint(asValues(t, parser.NewArgs(values...)))
+	want := fmt.Sprint(values)
 	args, err := s.EmitWithAck(ctx, "echo", values...)
 	if got := fmt.Sprint(asValues(t, args)); err != nil || got != want {
 		t.Errorf("echo: %s, %v, want %s", got, err, want)
