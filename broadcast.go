@@ -50,7 +50,7 @@ func (b BroadcastOperator) Local() BroadcastOperator {
 	return b
 }
 
-// Volatile drops the event for those whose connection can't take it at once.
+// Volatile drops the event for those whose connection can't take it at once, because something waits before it.
 func (b BroadcastOperator) Volatile() BroadcastOperator {
 	b.flags.Volatile = true
 	return b

@@ -32,7 +32,8 @@ func (s *Socket) Emit(name string, args ...any) error {
 // Send sends an event called "message"; see [Socket.Emit].
 func (s *Socket) Send(args ...any) error { return s.Emit("message", args...) }
 
-// Volatile returns an emitter whose events are dropped when the connection can't take them at once.
+// Volatile returns an emitter whose events are dropped when the connection can't take them at once, because something
+// waits before them: another event that was emitted right now is enough.
 func (s *Socket) Volatile() event.Emitter {
 	return emitter{s, engineio.SendOptions{Volatile: true}}
 }

@@ -34,18 +34,18 @@ func TestEmit(t *testing.T) {
 		f.Of("/a")
 		c, s := f.connected("/a")
 		for _, err := range []error{
+			s.Volatile().Emit("v"), // nothing is before it
 			s.Emit("x"),
 			s.Emit("x", 1, "two", nil, true, []int{3}, map[string]int{"four": 4}),
 			s.Emit("x", struct{ B []byte }{[]byte{1, 2}}),
-			s.Volatile().Emit("v"),
 			s.Compress(false).Emit("c"),
 		} {
 			if err != nil {
 				t.Error(err)
 			}
 		}
-		c.expect(`42/a,["x"]`, `42/a,["x",1,"two",null,true,[3],{"four":4}]`,
-			`451-/a,["x",{"B":{"_placeholder":true,"num":0}}]`, "b\x01\x02", `42/a,["v"]`, `42/a,["c"]`)
+		c.expect(`42/a,["v"]`, `42/a,["x"]`, `42/a,["x",1,"two",null,true,[3],{"four":4}]`,
+			`451-/a,["x",{"B":{"_placeholder":true,"num":0}}]`, "b\x01\x02", `42/a,["c"]`)
 		if n := f.Stats().EventsOut; n != 5 {
 			t.Errorf("counted %d", n)
 		}

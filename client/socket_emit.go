@@ -90,7 +90,8 @@ func ackError(name string, err error) error {
 	return errtext.Wrap("client: acknowledgement of "+dispatch.Plain(name), err)
 }
 
-// Volatile returns an emitter whose events are dropped unless the connection takes them at once.
+// Volatile returns an emitter whose events are dropped unless the connection takes them at once: something that
+// waits before them, as another event that was emitted right now, is enough.
 func (s *Socket) Volatile() event.Emitter {
 	return emitter{s, engineio.SendOptions{Volatile: true}}
 }

@@ -57,9 +57,12 @@ func (s *ClientSocket) overLocked(cost, n int) bool {
 	return s.out.over(cost, n, s.maxBytes, s.maxQueued)
 }
 
-// writableLocked reports whether a message would go out soon.
+// writableLocked reports whether a message would go out at once: nothing waits before it, and the server takes what is
+// being written.
 func (s *ClientSocket) writableLocked() bool {
 	switch {
+	case s.out.queue.Len() > 0:
+		return false
 	case s.link != nil:
 		return s.blockedAt.IsZero() || time.Since(s.blockedAt) < patience
 	case s.poll != nil:

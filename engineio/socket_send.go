@@ -7,8 +7,8 @@ import (
 
 // SendOptions modify one Send.
 type SendOptions struct {
-	// Volatile drops the messages instead of queueing them when the transport can't take them now: no poll is pending,
-	// or the peer has held up a write for a moment, or the queue is over its budget. What is dropped is counted.
+	// Volatile drops the messages instead of queueing them when the transport can't take them now: others wait before
+	// them, or no poll is pending, or the peer has held up a write for a moment. What is dropped is counted.
 	Volatile bool
 	// NoCompress leaves the messages as they are where others are compressed, also those in the same answer to a poll.
 	NoCompress bool
@@ -93,15 +93,17 @@ func (s *Socket) closedErrorLocked() error {
 	return ErrClosed
 }
 
-// writableLocked reports whether a message would go out soon.
+// writableLocked reports whether a message would go out at once: nothing waits before it, and the peer takes what is
+// being written. The official server's transport is writable when all that it was given has been written (engine.io,
+// Transport); that a write has ended is not known here at the moment when the peer may already answer what it got.
 func (s *Socket) writableLocked() bool {
 	switch {
 	case s.kind == kindPolling:
-		return s.poll.get.waits() && !s.poll.get.writing()
+		return s.poll.get.waits() && !s.poll.get.writing() && s.out.queue.Len() == 0
 	case s.link == nil:
 		return true // the handshake is under way
 	}
-	return !s.heldUpLocked()
+	return s.out.queue.Len() == 0 && !s.heldUpLocked()
 }
 
 // startLocked gets what is queued on its way.

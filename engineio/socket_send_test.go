@@ -110,40 +110,54 @@ func TestVolatile(t *testing.T) {
 		rec.socket.Send(v, text("dropped"))
 		get := e.later("GET", q, "")
 		rec.socket.Send(v, text("a"))
+		rec.socket.Send(v, text("dropped")) // behind a
 		(<-get).want(t, 200, "4a")
 		rec.socket.Send(v, text("dropped"), bin(1))
 		rec.socket.Send(SendOptions{}, text("b"))
 		e.do("GET", q, "").want(t, 200, "4b")
-		if n := e.Stats().DroppedVolatile; n != 3 {
+		if n := e.Stats().DroppedVolatile; n != 4 {
 			t.Errorf("%d dropped", n)
 		}
 		rec.alive()
 	})
-	bubble(t, nil, func(t *testing.T, e *env) { // WebSocket: unless the peer holds up a write
+	bubble(t, nil, func(t *testing.T, e *env) { // WebSocket: only when nothing waits before it
 		e.net.Buffer = 4096
 		p, rec := e.ws()
 		for range 3 {
 			rec.socket.Send(v, text("x"))
+			synctest.Wait()
 		}
 		p.want("4x", "4x", "4x")
+		rec.socket.Send(SendOptions{Defer: true}, text("w"))
+		rec.socket.Send(v, text("dropped"))
+		rec.socket.Flush()
+		p.want("4w")
+		synctest.Wait()
 		rec.socket.Send(SendOptions{}, text(strings.Repeat("y", 100_000)))
 		synctest.Wait()
-		rec.socket.Send(v, text("at once"))
+		rec.socket.Send(v, text("next"))
+		rec.socket.Send(v, text("dropped"))
+		p.want("4"+strings.Repeat("y", 100_000), "4next")
+		synctest.Wait()
+		rec.socket.Send(SendOptions{}, text(strings.Repeat("y", 100_000)))
 		<-time.After(2 * patience)
 		rec.socket.Send(v, text("dropped"))
-		p.want("4"+strings.Repeat("y", 100_000), "4at once")
+		p.want("4" + strings.Repeat("y", 100_000))
 		synctest.Wait()
-		rec.socket.Send(v, text("z"))
-		p.want("4z")
-		if n := e.Stats().DroppedVolatile; n != 1 {
+		rec.socket.Send(v, text("z"), bin(1))
+		if p.want("4z"); p.read() == "" {
+			t.Error("only a part of what is sent together")
+		}
+		if n := e.Stats().DroppedVolatile; n != 3 {
 			t.Errorf("%d dropped", n)
 		}
 	})
 	bubble(t, &Options{MaxQueuePackets: 2}, func(t *testing.T, e *env) { // over the budget
 		p, rec := e.ws()
-		for range 3 {
-			rec.socket.Send(SendOptions{Volatile: true, Defer: true}, text("x"))
+		for range 2 {
+			rec.socket.Send(SendOptions{Defer: true}, text("x"))
 		}
+		rec.socket.Send(v, text("dropped"))
 		rec.socket.Flush()
 		p.want("4x", "4x")
 		rec.alive()
