@@ -135,6 +135,7 @@ func TestServerTraceThatFails(t *testing.T) {
 					t.Errorf("%q", m)
 				}
 				e.do("GET", "", "")
+				synctest.Wait()
 				e.rejected(RejectPanic, 13)
 				p.conn.Close()
 			})
