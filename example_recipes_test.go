@@ -8,6 +8,7 @@ import (
 	"log"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"sync/atomic"
 	"time"
 
@@ -145,4 +146,41 @@ func ExampleServer_Shutdown_gentle() {
 	// Output:
 	// closing
 	// <nil>
+}
+
+// What the engine does can be watched: here requests that are refused.
+func ExampleServer_OnNamespace() {
+	io := socketio.NewServer(&socketio.Options{Engine: engineio.Options{
+		CORS: &engineio.CORSOptions{Origins: []string{"https://*.example.com"}, Credentials: true},
+		Trace: &engineio.ServerTrace{
+			Refused: func(e *engineio.RefusedRequest) {
+				fmt.Println("refused:", e.Status, e.Message, e.Reject, e.Err)
+			},
+		},
+	}})
+	io.OnNamespace(func(n *socketio.Namespace) {
+		fmt.Println("made:", n.Name())
+		n.OnConnection(func(s *socketio.Socket) {
+			if _, ok := s.Client().Socket("/"); !ok {
+				s.Disconnect(true) // on the same connection, the main namespace comes first
+			}
+		})
+	})
+	io.OfRegexp(regexp.MustCompile(`^/game/\d+$`)).Use(func(_ context.Context, s *socketio.Socket) error {
+		return nil
+	})
+	io.Of("/game/7") // is a child of that
+
+	server := httptest.NewServer(io)
+	defer server.Close()
+	defer io.Close()
+	res, err := http.Get(server.URL + "/socket.io/?EIO=2&transport=polling")
+	if err != nil {
+		log.Fatal(err)
+	}
+	_ = res.Body.Close()
+
+	// Output:
+	// made: /game/7
+	// refused: 400 Unsupported protocol version protocol <nil>
 }
