@@ -98,9 +98,11 @@ func (s *Server) Stats() Stats {
 	maps.Copy(st.Rejected, c.rejected)
 	st.Recovery = RecoveryStats{Recovered: c.recovered.Load(), Refused: maps.Clone(c.unrecovered)}
 	c.mu.Unlock()
-	for _, n := range srv.all() {
-		if r := n.recovery.Load(); r != nil {
-			r.addStats(&st.Recovery)
+	if srv.opts.Recovery != nil {
+		for _, n := range srv.all() {
+			if r := n.recovery.Load(); r != nil {
+				r.addStats(&st.Recovery)
+			}
 		}
 	}
 	st.Connects = c.connects.Load() // after what is taken off it
