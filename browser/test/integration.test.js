@@ -318,20 +318,22 @@ function suite(io, mode, transports) {
     const [socket, other] = await Promise.all(["/", "/"].map((nsp) => connect(nsp, { url: own.url })));
     const first = next(socket, "broadcast");
     other.emit("broadcast", 0);
-    // The offset comes last; without one the server does not know how to recover.
-    if ((await first).length < 2) t.skip("the server does not recover sessions");
+    await first;
+    const { id } = socket;
+    const got = [];
+    // The official server's offset, which comes last, is text.
+    const seen = (...args) => got.push(args.filter((arg) => typeof arg !== "string"));
+    const done = new Promise((resolve) => socket.on("broadcast", (...args) => seen(...args) === 2 && resolve()));
+    const back = next(socket, "connect");
+    socket.io.engine.close();
+    assert.equal(socket.connected, false);
+    other.emit("broadcast", 1, new Uint8Array([1]));
+    other.emit("broadcast", 2);
+    await back;
+    if (!socket.recovered && process.env.SIO_TEST_SERVER) t.skip("the server does not recover sessions");
     else {
-      const { id } = socket;
-      const got = [];
-      const done = new Promise((resolve) => socket.on("broadcast", (...args) => got.push(args.slice(0, -1)) === 2 && resolve()));
-      const back = next(socket, "connect");
-      socket.io.engine.close();
-      assert.equal(socket.connected, false);
-      other.emit("broadcast", 1, new Uint8Array([1]));
-      other.emit("broadcast", 2);
-      await back;
-      await done;
       assert.equal(socket.recovered, true);
+      await done;
       assert.equal(socket.id, id);
       assert.deepEqual(got, [[1, bytes(1)], [2]]);
     }
