@@ -281,11 +281,16 @@ func (c *conn) connect(p *parser.Packet, size int) {
 		c.tellRefused(name, errUnknownNamespace)
 		return
 	}
-	// Only the reader adds sockets, so that nobody can have come in between.
+	c.start(s)
+}
+
+// start adds a socket that the server knows, and has its client let in. Only the reader adds sockets, so that nobody
+// can have come in between.
+func (c *conn) start(s *Socket) {
 	c.mu.Lock()
 	c.liveSockets++
-	leaving := c.isLeaving(name)
-	if closed = c.closed; !closed {
+	leaving, closed := c.isLeaving(s.name), c.closed
+	if !closed {
 		c.add(s)
 		c.chargeAuth()
 	} else {

@@ -2,10 +2,10 @@ package socketio
 
 import (
 	"crypto/rand"
-	"fmt"
 	"net/url"
 	"strings"
 
+	"sio.example/socketio/internal/errtext"
 	"sio.example/socketio/internal/sid"
 	"sio.example/socketio/parser"
 )
@@ -52,7 +52,7 @@ const (
 	maxOldQuery  = 8 << 10
 )
 
-var errLongName = fmt.Errorf("socketio: name of a namespace above %d bytes", maxNamespace)
+var errLongName = errtext.Errorf("socketio: name of a namespace above %d bytes", maxNamespace)
 
 // withoutQuery is the name of a namespace as an old client writes it, without its query.
 func withoutQuery(name string) (string, string) {

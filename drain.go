@@ -3,7 +3,6 @@ package socketio
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"time"
 
 	"sio.example/socketio/engineio"
@@ -91,7 +90,7 @@ func (d *drain) run(ctx context.Context) error {
 		case <-tick.C:
 		case <-ctx.Done():
 			if n := d.srv.engine.Count(); n > 0 {
-				return fmt.Errorf("socketio: drain: %d connections are left: %w", n, errtext.Ended(ctx))
+				return errtext.Errorf("socketio: drain: %d connections are left: %w", n, errtext.Ended(ctx))
 			}
 			return nil
 		}

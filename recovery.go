@@ -4,9 +4,9 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
+	"sio.example/socketio/internal/errtext"
 	"sio.example/socketio/internal/units"
 )
 
@@ -125,7 +125,7 @@ func (o *RecoveryOptions) check() error {
 	var errs []error
 	d := o.MaxDisconnectionDuration
 	if err := units.Check("Recovery.MaxDisconnectionDuration", d, time.Millisecond); err != nil {
-		errs = append(errs, fmt.Errorf("socketio: %w", err))
+		errs = append(errs, errtext.Wrap("socketio", err))
 	}
 	for _, size := range []struct {
 		name string
@@ -135,7 +135,7 @@ func (o *RecoveryOptions) check() error {
 		{"MaxSessions", o.MaxSessions}, {"MaxSessionBytes", o.MaxSessionBytes},
 	} {
 		if size.n < 0 {
-			errs = append(errs, fmt.Errorf("socketio: Recovery.%s is negative (%d): 0 means the default", size.name, size.n))
+			errs = append(errs, errtext.Errorf("socketio: Recovery.%s is negative (%d): 0 means the default", size.name, size.n))
 		}
 	}
 	return errors.Join(errs...)

@@ -14,7 +14,7 @@ import (
 	"sio.example/socketio/parser"
 )
 
-var errNoMemory = errors.New("cluster: no memory for the answers of other nodes")
+var errNoMemory = errtext.New("cluster: no memory for the answers of other nodes")
 
 // A request waits for the answers of nodes. Each node is waited for until it has said that it is done, or is gone.
 type request struct {

@@ -2,10 +2,11 @@ package websocket
 
 import (
 	"compress/flate"
-	"errors"
 	"io"
 	"sync"
 	"unicode/utf8"
+
+	"sio.example/socketio/internal/errtext"
 )
 
 // deflatedTail ends a message for the decompressor: what the sender has cut off (RFC 7692 7.2.2), and a last block
@@ -112,7 +113,7 @@ func (i *inflater) read(p []byte, before func(n int) []byte) (n int, err error) 
 	return n, nil
 }
 
-var errFinals = errors.New("websocket: too many last blocks")
+var errFinals = errtext.New("websocket: too many last blocks")
 
 // size inflates the message and tells its length, which is above most if it is too long. One of less than
 // inflatedSize is in room then.

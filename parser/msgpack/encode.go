@@ -9,6 +9,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"sio.example/socketio/internal/errtext"
 	"sio.example/socketio/parser"
 )
 
@@ -79,7 +80,7 @@ func (c *codec) encode(e *encoder, buf []byte, p *parser.Packet) (all []byte, er
 			err = fmt.Errorf("panic: %v", r)
 		}
 		if all = e.buf; err != nil {
-			err = fmt.Errorf("msgpack: encode: %w", err)
+			err = errtext.Wrap("msgpack: encode", err)
 		}
 		e.buf = nil
 	}()
