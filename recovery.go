@@ -32,8 +32,9 @@ type RecoveryOptions struct {
 	MaxBytes   int
 
 	// MaxSessions and MaxSessionBytes are how many sessions of one namespace are kept whose clients are away, and how
-	// many bytes they take, rooms included and Data not; default 100,000 and 64 MiB. Beyond, the oldest expire. What is
-	// held counts in Options.Engine.MaxMemory.
+	// many bytes they take, rooms included and Data not; default 100,000 and 16 MiB, which is some 35,000
+	// sessions in a room or two. Beyond, the oldest expire. What all namespaces keep together, events and sessions, is at
+	// most a quarter of Options.Engine.MaxMemory.
 	MaxSessions     int
 	MaxSessionBytes int
 
@@ -98,7 +99,11 @@ const (
 	defaultLogPackets       = 10_000
 	defaultLogBytes         = 16 << 20
 	defaultSessions         = 100_000
-	defaultSessionBytes     = 64 << 20
+	defaultSessionBytes     = 16 << 20
+
+	// recoveryShare is which part of the server's memory all namespaces may keep: what is held for those who are away is
+	// not there for those who are.
+	recoveryShare = 4
 )
 
 // withDefaults returns a copy in which each option has a value; nil stays nil.

@@ -33,7 +33,8 @@ func (r *recovery) appendLocked(n *numbered, to *adapter.Target) {
 // trimLocked drops what is beyond a limit.
 func (r *recovery) trimLocked(now time.Duration) {
 	l, longest := &r.log, r.opts.MaxDisconnectionDuration+logSlack
-	for l.len() > 0 && (l.len() > r.opts.MaxPackets || l.bytes > r.opts.MaxBytes || now-l.oldest().at >= longest) {
+	for l.len() > 0 && (l.len() > r.opts.MaxPackets || l.bytes > r.opts.MaxBytes || now-l.oldest().at >= longest ||
+		r.overLocked()) {
 		r.dropLocked()
 	}
 	if l.len() > 0 && r.trimming == nil {

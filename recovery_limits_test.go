@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"sio.example/socketio"
+	"sio.example/socketio/engineio"
 	"sio.example/socketio/internal/taggedparser"
 	"sio.example/socketio/siotest"
 )
@@ -294,20 +295,20 @@ func TestRecoveryFreesWhatItKeeps(t *testing.T) {
 		}
 		st := r.IO().Stats()
 		if st.Recovery.Sessions != 50 || st.Recovery.Packets != 50 || st.Recovery.Bytes < 500_000 ||
-			st.Engine.Memory.Held < 500_000 {
+			st.Engine.Memory.Kept < 500_000 {
 			t.Errorf("%+v, %+v", st.Recovery, st.Engine.Memory)
 		}
 		<-time.After(3 * time.Minute)
 		synctest.Wait()
 		st = r.IO().Stats()
 		kept := st.Recovery.Sessions + st.Recovery.SessionBytes + st.Recovery.Packets + st.Recovery.Bytes
-		if kept != 0 || st.Engine.Memory.Held != 0 {
+		if kept != 0 || st.Engine.Memory.Kept != 0 {
 			t.Errorf("%+v, %+v", st.Recovery, st.Engine.Memory)
 		}
 		wireConnect(t, r.Server, "/", nil).lose()
 		_ = r.IO().Emit("event", strings.Repeat("x", 100_000))
 		_ = r.IO().Close()
-		if held := r.IO().Stats().Engine.Memory.Held; held != 0 {
+		if held := r.IO().Stats().Engine.Memory.Kept; held != 0 {
 			t.Errorf("%d bytes are held by a server that is closed", held)
 		}
 	})
@@ -386,6 +387,28 @@ func TestRecoveryWithAnotherParser(t *testing.T) {
 		r.back(t, 2)
 		if len(r.events) != 2 || !r.client.Recovered() {
 			t.Errorf("%v, recovered %v", r.events, r.client.Recovered())
+		}
+	})
+}
+
+// All namespaces together keep no more than a part of the server's memory.
+func TestRecoveryLeavesMemory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := siotest.NewServer(t, &siotest.Options{Server: &socketio.Options{
+			Engine: engineio.Options{MaxMemory: 4 << 20}, Recovery: &socketio.RecoveryOptions{},
+			Logger: slog.New(slog.DiscardHandler),
+		}})
+		for i := range 10 {
+			name := fmt.Sprint("/", i)
+			srv.IO().Of(name)
+			wireConnect(t, srv, name, nil).lose()
+		}
+		for i := range 500 {
+			_ = srv.IO().Of(fmt.Sprint("/", i%10)).Emit("event", strings.Repeat("x", 10_000))
+		}
+		st := srv.IO().Stats()
+		if held := st.Recovery.Bytes + st.Recovery.SessionBytes; held > 1<<20+10*16<<10 || held < 512<<10 {
+			t.Errorf("%d bytes: %+v", held, st.Recovery)
 		}
 	})
 }

@@ -203,7 +203,7 @@ func (r *recovery) awayLocked(e *session) {
 			return
 		}
 	}
-	for r.awayCount > r.opts.MaxSessions || r.awayBytes > r.opts.MaxSessionBytes {
+	for r.awayCount > r.opts.MaxSessions || r.awayBytes > r.opts.MaxSessionBytes || r.overLocked() {
 		first, ok := r.away.First()
 		if !ok {
 			break
@@ -301,8 +301,15 @@ func (r *recovery) holdLocked() {
 	n := r.log.bytes + r.awayBytes
 	if d := n - r.held; d >= holdStep || d <= -holdStep || n == 0 && d != 0 {
 		r.held = n
+		r.srv.recoveryHeld.Add(int64(d))
 		r.srv.engine.Charge(d)
 	}
+}
+
+// overLocked reports whether all namespaces together keep more than a part of the server's memory.
+func (r *recovery) overLocked() bool {
+	others := r.srv.recoveryHeld.Load() - int64(r.held)
+	return others+int64(r.log.bytes+r.awayBytes) > r.srv.maxRecoveryHeld
 }
 
 // freed is the last job of a socket's runner: the socket that has the session now need not wait for it any more.

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"sio.example/socketio/engineio"
@@ -65,6 +66,7 @@ func NewServer(opts *Options) *Server {
 		}
 	}
 	s.engine = engineio.NewServer(s.accept, &o.Engine)
+	s.maxRecoveryHeld = s.engine.Stats().Memory.Limit / recoveryShare
 	return &Server{s.of("/")}
 }
 
@@ -126,23 +128,25 @@ func (s *Server) Close() error { return s.srv.close() }
 
 // server is what the namespaces of a Server share.
 type server struct {
-	opts          Options
-	engine        *engineio.Server
-	allowance     int32 // units that a connection may hold without asking, see conn_memory.go
-	log           *slog.Logger
-	guard         dispatch.Guard
-	appender      parser.Appender // the Parser, if it is one
-	encodesInline bool            // see parser.InlineEncoder
-	longNames     bool            // the parser takes longer ones than the server, see maxNamespace
-	placeholder   string          // where an offset goes, with recovery
-	stats         counters
-	causes        journal.Limiter // of what is logged
-	files         clientFiles
-	flush         flusher
-	start         time.Time
-	roomTellers   roomTellers
-	opened        context.Context // until closeSockets
-	endOpened     context.CancelFunc
+	opts            Options
+	engine          *engineio.Server
+	allowance       int32 // units that a connection may hold without asking, see conn_memory.go
+	log             *slog.Logger
+	guard           dispatch.Guard
+	appender        parser.Appender // the Parser, if it is one
+	encodesInline   bool            // see parser.InlineEncoder
+	longNames       bool            // the parser takes longer ones than the server, see maxNamespace
+	placeholder     string          // where an offset goes, with recovery
+	recoveryHeld    atomic.Int64    // bytes that it keeps, at most
+	maxRecoveryHeld int64
+	stats           counters
+	causes          journal.Limiter // of what is logged
+	files           clientFiles
+	flush           flusher
+	start           time.Time
+	roomTellers     roomTellers
+	opened          context.Context // until closeSockets
+	endOpened       context.CancelFunc
 
 	pendingConns pendingConns
 	partialToken chan struct{} // holds one element if a connection has the token; see chargePartial

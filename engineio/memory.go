@@ -36,6 +36,7 @@ type MemoryStats struct {
 	Out   int64 // messages that wait to be sent
 	In    int64 // input that is being read
 	Held  int64 // what Handlers hold, see Socket.Hold
+	Kept  int64 // what is kept for no session of now, see Server.Hold
 }
 
 func (s *Server) memoryStats() MemoryStats {
@@ -44,6 +45,7 @@ func (s *Server) memoryStats() MemoryStats {
 		Out:   s.pool.Used(budget.Out),
 		In:    s.pool.Used(budget.In),
 		Held:  s.pool.Used(budget.Held),
+		Kept:  s.pool.Used(budget.Kept),
 	}
 }
 

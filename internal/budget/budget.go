@@ -22,6 +22,7 @@ const (
 	Out  Kind = iota // waits to be sent
 	In               // is being read
 	Held             // was read and is kept
+	Kept             // for peers that may come back
 
 	Kinds = iota
 )

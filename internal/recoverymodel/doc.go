@@ -30,12 +30,15 @@
 // position of a node stands for one is that node's log. With Scenario.Interest the node that asks has subscribed to
 // the rooms already.
 //
+// A large scenario is explored in Parts, each of which fixes the node that dies, the client that is lost, and where each
+// event is emitted.
+//
 // # Histories
 //
 // A History has a text form, for use by whatever runs the same moves with real code in virtual time, and compares what
 // its clients see with the Observations of Replay:
 //
-//	scenario one               # a name that Find knows; walk-N is random, from the seed N
+//	scenario one               # a name that Find knows; walk-N and process-N are random, from the seed N
 //	emit at=0                  # the next emit of the scenario, at a node
 //	lose conn=0.1 after=1      # the first connection of client 0 is lost once the client has handled one more packet
 //	dial client=0 node=0       # and CONNECT is sent, with pid and offset if the client has them
