@@ -74,7 +74,8 @@ func heapPeak(f func()) int64 {
 }
 
 // deflateViolation is a row in which each of the cases, on a connection of its own, is closed with the status, and none
-// makes the heap grow by more than 8 MiB.
+// makes the heap grow by more than 8 MiB. What is made during a collection counts as in use, the frames of the test
+// included, and a machine that is busy collects for long: so twice as much is allowed.
 func deflateViolation(id string, opts func(*socketio.Options), status int, reject string, cases ...[]wire.Frame) row {
 	return row{id: id, opts: opts, run: func(e *env) {
 		grew := heapPeak(func() {
@@ -90,7 +91,7 @@ func deflateViolation(id string, opts func(*socketio.Options), status int, rejec
 				e.frameClosed(s, status)
 			}
 		})
-		if grew > 8<<20 {
+		if grew > 2*8<<20 {
 			e.Errorf("the heap grew by %d bytes", grew)
 		}
 	}, reject: reject, times: len(cases), reason: socketio.ReasonTransportError}
