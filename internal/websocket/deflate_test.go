@@ -274,7 +274,7 @@ func TestDeflatedFramesAreReadByTheOtherEnd(t *testing.T) {
 					}
 					p.sendBytes(t, frame)
 				}
-				if small < len(messages)/2-2 {
+				if small < len(messages)/2-3 { // letters in no order, or few, need not become less
 					t.Errorf("%d of %d are compressed", small, len(messages))
 				}
 				p.server = !client
