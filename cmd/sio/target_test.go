@@ -221,11 +221,7 @@ func TestExplain(t *testing.T) {
 		{status(204, ""), "HTTP 204 No Content", "Socket.IO server"},
 		{status(405, ""), "HTTP 405 Method Not Allowed", "--path"},
 		{fmt.Errorf("x: %w", engineio.ErrOldServer), "Socket.IO 2", "version 3"},
-		{
-			&engineio.ClientError{Transport: "polling", Message: "server error",
-				Status: 200, Err: errors.New("engineio: answer is a web page")},
-			"the answer is a web page", "Socket.IO server",
-		},
+		{errorOfAPage(t), "the answer is a web page", "Socket.IO server"},
 		{status(502, ""), "HTTP 502 Bad Gateway", "proxy"},
 		{&engineio.ClientError{Status: 200, Err: &packet.SyntaxError{Msg: "unknown type"}},
 			"not Engine.IO 4", "Socket.IO server"},
@@ -239,4 +235,20 @@ func TestExplain(t *testing.T) {
 		}
 		harmless(t, text+hint)
 	}
+}
+
+// errorOfAPage is the error of a client that finds a web page.
+func errorOfAPage(t *testing.T) error {
+	t.Helper()
+	page := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		_, _ = io.WriteString(w, "<!DOCTYPE html><title>Hello</title>")
+	}))
+	defer page.Close()
+	_, err := engineio.Dial(t.Context(), page.URL, func(*engineio.ClientSocket) engineio.Handler { return nil },
+		&engineio.DialOptions{Transports: []string{"polling"}})
+	if err == nil {
+		t.Fatal("a page is no server")
+	}
+	return err
 }
