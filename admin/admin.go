@@ -19,6 +19,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"sync"
 	"time"
@@ -30,13 +31,19 @@ import (
 type Options struct {
 	// Namespace is where the UI connects to; default "/admin".
 	Namespace string
-	// Authenticate says who may log in: an error refuses. Two passwords are looked at at the same time, at most.
-	// There is no default, but see AllowAnyone.
+	// Authenticate says who may log in: an error refuses. Two passwords are looked at at the same time, at most, and
+	// MaxTries of an address. There is no default, but see AllowAnyone.
 	Authenticate func(ctx context.Context, username, password string) error
-	// AllowAnyone lets everybody in who can reach the server, without a password.
+	// AllowAnyone lets everybody in who can reach the server, without a password. Instrument logs a warning of that.
 	AllowAnyone bool
+	// MaxTries is how many wrong passwords an address may try in a minute; default 5, and there is no way to have no
+	// limit. Those beyond it are refused unseen, as the right one is then.
+	MaxTries int
+	// Address is whose tries MaxTries counts together. Default: the address of the connection, of IPv6 its first 64
+	// bits. Behind a proxy that is the proxy's: then take it from the header in which that has it.
+	Address func(h *socketio.Handshake) string
 	// Sessions remembers who has logged in, so that the UI can come back without the password; default: in memory,
-	// for a day, the last 1000.
+	// for 12 hours, the last 1000.
 	Sessions Sessions
 	// ReadOnly shows, and lets nobody change anything.
 	ReadOnly bool
@@ -56,6 +63,8 @@ type Options struct {
 	// Data is what is shown of the data of a socket. It is called on a goroutine that is not the socket's. Default:
 	// nothing, since what SetData was given may be secret, and may be in use.
 	Data func(s *socketio.Socket) any
+	// Logger gets the warning; default slog.Default().
+	Logger *slog.Logger
 }
 
 // Sessions are the logins of the UI. An id is a secret that stands for a password.
@@ -84,12 +93,19 @@ func (o *Options) withDefaults() (Options, error) {
 	if opts.Sessions == nil {
 		opts.Sessions = &memorySessions{now: time.Now}
 	}
+	if opts.Address == nil {
+		opts.Address = addressOf
+	}
+	if opts.Logger == nil {
+		opts.Logger = slog.Default()
+	}
 	if opts.ServerID == "" {
 		opts.ServerID, _ = os.Hostname()
 	}
 	if opts.Interval <= 0 {
 		opts.Interval = 2 * time.Second
 	}
+	opts.MaxTries = positive(opts.MaxTries, 5)
 	opts.MaxSockets = positive(opts.MaxSockets, 1000)
 	opts.MaxEvents = positive(opts.MaxEvents, 500)
 	opts.MaxEventBytes = positive(opts.MaxEventBytes, 4<<10)
@@ -111,8 +127,13 @@ func Instrument(io *socketio.Server, opts *Options) error {
 	}
 	p := &panel{io: io, opts: o, ns: io.Of(o.Namespace), started: time.Now()}
 	p.hostname, _ = os.Hostname()
-	if !o.AllowAnyone {
-		g := &gate{authenticate: o.Authenticate, sessions: o.Sessions, looking: make(chan struct{}, maxLooking)}
+	if o.AllowAnyone {
+		o.Logger.Warn("admin: anyone can log in to the Admin UI", "namespace", o.Namespace, "readOnly", o.ReadOnly)
+	} else {
+		g := &gate{
+			authenticate: o.Authenticate, sessions: o.Sessions, looking: make(chan struct{}, maxLooking),
+			address: o.Address, guesses: guesses{limit: o.MaxTries},
+		}
 		p.ns.Use(g.admit)
 	}
 	p.ns.OnConnection(p.enter)

@@ -58,7 +58,7 @@ func (w *watch) describe(s *socketio.Socket) *description {
 	if d.Rooms == nil {
 		d.Rooms = []string{}
 	}
-	if fn := w.panel.opts.Data; fn != nil {
+	if fn := w.panel.opts.Data; fn != nil && d.Namespace != w.panel.ns.Name() {
 		d.Data = shownData(fn, s)
 	}
 	return d
@@ -101,23 +101,44 @@ func describeRequest(h *socketio.Handshake) request {
 			r.Address = v
 		}
 	}
+	r.Address = cut(r.Address, maxShownValue)
 	for name, values := range h.Header {
 		if !secret[http.CanonicalHeaderKey(name)] {
-			r.Headers[strings.ToLower(name)] = strings.Join(values, ", ")
+			put(r.Headers, strings.ToLower(name), strings.Join(values, ", "))
 		}
 	}
 	if h.Host != "" {
-		r.Headers["host"] = h.Host
+		put(r.Headers, "host", h.Host)
 	}
 	for name, values := range h.Query {
 		if name != "sid" {
-			r.Query[name] = strings.Join(values, ", ")
+			put(r.Query, name, strings.Join(values, ", "))
 		}
 	}
 	if h.URL != nil {
-		r.URL = h.URL.Path
+		r.URL = cut(h.URL.Path, maxShownValue)
 	}
 	return r
+}
+
+// How much is shown of the headers of a socket, and of its query: what is shown of all sockets is one message.
+const (
+	maxShownValues = 50
+	maxShownValue  = 512
+)
+
+func put(shown map[string]string, name, value string) {
+	if len(shown) < maxShownValues {
+		shown[cut(name, maxShownValue)] = cut(value, maxShownValue)
+	}
+}
+
+// cut is text, or its beginning and an ellipsis.
+func cut(text string, size int) string {
+	if len(text) <= size {
+		return text
+	}
+	return strings.ToValidUTF8(text[:size], "") + "…"
 }
 
 func eventReceived(w *watch, v *view) func(ctx context.Context, e *socketio.Event) {
@@ -149,21 +170,27 @@ func (w *watch) countEvent() bool {
 }
 
 // arguments are what is shown of an event: its name and its arguments, as they are now. What is too large, holds bytes
-// or is no JSON is shown by a text about it.
+// or is no JSON is shown by a text about it, and so are all that come when there is no room any more.
 func (w *watch) arguments(name string, args socketio.Args) (shown []any, size int) {
+	limit := w.panel.opts.MaxEventBytes
+	name = cut(name, limit)
 	shown, size = []any{name}, len(name)
 	for i := range args.Len() {
+		if size >= limit {
+			return append(shown, fmt.Sprintf("(%d arguments more)", args.Len()-i)), size
+		}
+		about := ""
 		text, ok := args.Raw(i)
-		if !ok {
-			about := args.Slice(i, i+1).String()
-			shown, size = append(shown, about), size+len(about)
+		switch {
+		case !ok:
+			about = args.Slice(i, i+1).String()
+		case size+len(text) > limit:
+			about = fmt.Sprintf("(%v of %d bytes)", args.Kind(i), len(text))
+		default:
+			shown, size = append(shown, json.RawMessage(text)), size+len(text)
 			continue
 		}
-		if size+len(text) > w.panel.opts.MaxEventBytes {
-			shown = append(shown, fmt.Sprintf("(%v of %d bytes)", args.Kind(i), len(text)))
-			continue
-		}
-		shown, size = append(shown, json.RawMessage(text)), size+len(text)
+		shown, size = append(shown, about), size+len(about)
 	}
 	return shown, size
 }

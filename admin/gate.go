@@ -40,13 +40,18 @@ type gate struct {
 	authenticate func(ctx context.Context, username, password string) error
 	sessions     Sessions
 	looking      chan struct{}
+	address      func(h *socketio.Handshake) string
+	guesses      guesses
 }
 
 // newSession is the data of a socket that has logged in by a password: the id for the next time.
 type newSession string
 
-// refused is what the UI knows.
-var refused = &socketio.ConnectError{Message: "invalid credentials"}
+// What the UI is told. It knows the first text; the second one it shows as it is.
+var (
+	refused = &socketio.ConnectError{Message: "invalid credentials"}
+	tooMany = &socketio.ConnectError{Message: "too many attempts, try again in a minute"}
+)
 
 // admit is the middleware of the namespace.
 func (g *gate) admit(ctx context.Context, s *socketio.Socket) error {
@@ -66,15 +71,14 @@ func (g *gate) admit(ctx context.Context, s *socketio.Socket) error {
 	if auth.Username == "" && auth.Password == "" {
 		return refused
 	}
-	select {
-	case g.looking <- struct{}{}:
-	case <-ctx.Done():
-		return ctx.Err()
+	address := g.address(s.Handshake())
+	if !g.guesses.begin(address, time.Now()) {
+		return tooMany
 	}
-	defer func() { <-g.looking }()
-	if g.authenticate(ctx, auth.Username, auth.Password) != nil {
-		return refused
+	if err := g.look(ctx, auth.Username, auth.Password); err != nil {
+		return err
 	}
+	g.guesses.right(address)
 	var random [16]byte
 	_, _ = rand.Read(random[:]) // it does not fail
 	id := hex.EncodeToString(random[:])
@@ -85,10 +89,24 @@ func (g *gate) admit(ctx context.Context, s *socketio.Socket) error {
 	return nil
 }
 
+// look asks whether the password is right, when it is its turn.
+func (g *gate) look(ctx context.Context, username, password string) error {
+	select {
+	case g.looking <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-g.looking }()
+	if g.authenticate(ctx, username, password) != nil {
+		return refused
+	}
+	return nil
+}
+
 // The limits of sessions in memory.
 const (
 	maxSessions     = 1000
-	sessionDuration = 24 * time.Hour
+	sessionDuration = 12 * time.Hour
 )
 
 // memorySessions keeps the last ones, as hashes, of which nobody learns an id.
