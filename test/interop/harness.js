@@ -26,7 +26,8 @@ function browserClient() {
   return globalThis;
 }
 
-const parser = config.parser === "msgpack" ? { parser: require("socket.io-msgpack-parser") } : {};
+// The bundle brings its own.
+const parser = config.parser === "msgpack" && !config.bundle ? { parser: require("socket.io-msgpack-parser") } : {};
 
 // Generous: a test machine may be slow, and a passing scenario never waits for it.
 const limit = 300000;

@@ -79,6 +79,25 @@ func TestRecoveryOfTheBrowserClient(t *testing.T) {
 	}
 }
 
+// TestMsgpackOfTheBrowserClient is our client for browsers that speaks MessagePack, as it is served, at our server with
+// parser/msgpack; recovery too, whose offsets are in the bytes of packets.
+func TestMsgpackOfTheBrowserClient(t *testing.T) {
+	node := program.Node(t)
+	for _, transport := range transports {
+		groups := []string{"bundle"}
+		if transport == "websocket" { // what is lost by polling is found out by a time limit of a minute
+			groups = append(groups, "recovery")
+		}
+		t.Run(transport, func(t *testing.T) {
+			drive(t, node, filepath.Join(program.Root(), "interop", "driver.js"), map[string]any{
+				"server": []string{program.Build(t, contractServer)}, "client": "browser", "ours": true,
+				"bundle": filepath.Join(program.Root(), "..", "browser", "dist", "socket.io.msgpack.min.js"),
+				"groups": groups, "transport": transport, "parser": "msgpack",
+			})
+		})
+	}
+}
+
 // drive runs the driver and makes a sub-test of each line it prints.
 func drive(t *testing.T, node, driver string, config map[string]any) {
 	scenarios, done := 0, false
