@@ -259,10 +259,16 @@ func (s *scanner) value(at, depth int) (next int) {
 	return body + n
 }
 
-// key reads the name of a member: a string, or an integer, which is a string to JavaScript.
+// key reads the name of a member: a string, or an integer, which is a string to JavaScript. An array or object is
+// refused before it is looked into: names in names are not counted in the depth.
 func (s *scanner) key(at int) (next int) {
-	if at < len(s.data) && forms[s.data[at]].class == text {
-		return s.value(at, 0)
+	if at < len(s.data) {
+		switch forms[s.data[at]].class {
+		case text:
+			return s.value(at, 0)
+		case array, object:
+			return s.fail(at, msgKey)
+		}
 	}
 	next = s.value(at, 0)
 	if s.msg == "" {
