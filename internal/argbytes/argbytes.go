@@ -43,7 +43,11 @@ func Append(buf []byte, args parser.Args) (all []byte, err error) {
 			return buf, err
 		}
 	}
-	return appendJSON(buf, args)
+	if all, err = appendJSON(buf, args); err != nil {
+		// JSON text has no place for an object that looks like the placeholder of an attachment, beside one.
+		return appendTagged(buf, args)
+	}
+	return all, nil
 }
 
 var errNotInText = errors.New("JSON text does not say it")

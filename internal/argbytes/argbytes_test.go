@@ -72,6 +72,12 @@ func received(t testing.TB, p parser.Parser, args ...any) parser.Args {
 	return parser.Args{}
 }
 
+// placeholder looks like one of an attachment.
+type placeholder struct {
+	Placeholder bool `json:"_placeholder"`
+	Num         int  `json:"num"`
+}
+
 func TestAnotherParserSeesTheSame(t *testing.T) {
 	type inner struct {
 		At    time.Time
@@ -94,6 +100,8 @@ func TestAnotherParserSeesTheSame(t *testing.T) {
 		{parser.NewArgs(map[string]any{"a": []any{[]byte{0, 255}, []byte{}}}), false},
 		{parser.NewArgs([]any{inner{At: time.Unix(0, 0).UTC(), Bytes: []byte{1}}, math.NaN(), json.Number("1e999")}), false},
 		{parser.NewArgs(deep, json.RawMessage(`{"b":1,"a":2,"b":3}`)), true},
+		{parser.NewArgs(placeholder{true, 0}, []byte("x")), false},
+		{parser.NewArgs(placeholder{true, 0}), true},
 		{received(t, parser.JSON(nil), map[string]any{"n": 1.0, "big": 1e21, "b": []byte{7}}, json.Number("-0")), false},
 		{received(t, taggedparser.New(nil), math.NaN(), []any{float32(3), time.Unix(3, 4).UTC()}, []byte("x")), false},
 	} {
