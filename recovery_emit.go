@@ -110,7 +110,19 @@ func (c *conn) sendPrepared(o engineio.SendOptions, messages []*engineio.Prepare
 func (b *broadcast) encodeForRecovery(srv *server, p *parser.Packet, members int) error {
 	n, err := srv.number(b.messages[:0], p, members)
 	b.messages, b.at, b.numbered, b.members = n.messages, n.at, err == nil, members
+	if old := srv.oldConns.Load(); err == nil && old > 0 {
+		b.old, err = srv.prepare(nil, p, int(min(old, int64(members))))
+	}
 	return err
+}
+
+// messagesFor is what is queued for a member: without an offset for a client of Socket.IO 2, which would take it for an
+// argument of the event. If one has come after the event was encoded there is nothing: it is as if it had come later.
+func (b *broadcast) messagesFor(s *Socket) []*engineio.Prepared {
+	if b.numbered && s.conn.isOld() {
+		return b.old
+	}
+	return b.messages
 }
 
 // Place gives an event its place in the log, which is locked from here to Flush: the place and the queues of the
@@ -125,10 +137,11 @@ func (l *local) Place(e adapter.Encoded, to *adapter.Target) {
 		// It is not recovered, and nothing that it ends in is taken for an offset.
 		if !n.withoutOffset(b.members) {
 			if plain, err := l.srv.prepare(nil, b.packet, b.members); err == nil {
-				b.messages = plain
+				b.messages, b.numbered = plain, false
 				return
 			}
 		} else {
+			b.numbered = false
 			return
 		}
 	}

@@ -118,9 +118,10 @@ func (n *Namespace) startRecovery() {
 	}
 }
 
-// recovery is that of the socket's namespace; nil if it has none, or is not known yet.
+// recovery is that of the socket's namespace; nil if it has none, or is not known yet, and for clients of Socket.IO 2,
+// which are told no pid.
 func (s *Socket) recovery() *recovery {
-	if s.conn.srv.opts.Recovery == nil {
+	if s.conn.srv.opts.Recovery == nil || s.conn.isOld() {
 		return nil
 	}
 	n := s.ns()

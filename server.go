@@ -136,6 +136,7 @@ type server struct {
 	appender        parser.Appender // the Parser, if it is one
 	encodesInline   bool            // see parser.InlineEncoder
 	longNames       bool            // the parser takes longer ones than the server, see maxNamespace
+	oldConns        atomic.Int64    // connections of clients of Socket.IO 2
 	placeholder     string          // where an offset goes, with recovery
 	recoveryHeld    atomic.Int64    // bytes that it keeps, at most
 	maxRecoveryHeld int64
@@ -164,6 +165,7 @@ type server struct {
 // accept is called by the engine for each new session.
 func (s *server) accept(e *engineio.Socket, r *http.Request) engineio.Handler {
 	c := newConn(s, e, r)
+	c.countOld(1)
 	c.connectOld()
 	return c
 }
