@@ -103,7 +103,7 @@ func (s *Server) OfRegexp(names *regexp.Regexp) *ParentNamespace {
 }
 
 // OnNamespace adds a function that is called for each namespace that is made from now on, by Of or as a child because a
-// client connects: then before that client is let in. It may add middleware and handlers. It is called by the goroutine
+// client connects. It may add middleware and handlers: clients wait until it returns. It is called by the goroutine
 // for which the namespace is made, so several may be told of at the same time. The returned function removes it: it may
 // be called more than once, and by fn itself.
 func (s *Server) OnNamespace(fn func(n *Namespace)) (off func()) { return s.srv.onNamespace(fn) }
@@ -217,14 +217,15 @@ func (s *server) onNamespace(fn func(n *Namespace)) (off func()) {
 	}
 }
 
-// announce tells of a namespace that was made.
+// announce tells of a namespace that was made. Clients wait for it: see Socket.awaitTold.
 func (s *server) announce(n *Namespace) {
+	if n.told == nil {
+		return
+	}
+	defer close(n.told)
 	s.mu.Lock()
 	all := s.observers
 	s.mu.Unlock()
-	if len(all) == 0 {
-		return
-	}
 	_ = s.guard.Contain(func() error { // the goroutine may be one that lets a client in
 		dispatch.RunAll(&s.guard, all, func(h hook[func(*Namespace)]) { h.fn(n) }, func(err error) {
 			s.report(context.Background(), nil, nil, err)
@@ -244,6 +245,9 @@ func (s *server) namespaceLocked(name string, p *ParentNamespace) (n *Namespace,
 		n.adapterErr = ErrServerClosed
 		close(n.ready)
 		return n, false
+	}
+	if len(s.observers) > 0 {
+		n.told = make(chan struct{})
 	}
 	return n, true
 }
