@@ -1,7 +1,6 @@
 package socketio
 
 import (
-	"slices"
 	"time"
 
 	"sio.example/socketio/adapter"
@@ -23,11 +22,25 @@ func (r *recovery) appendLocked(n *numbered, to *adapter.Target) {
 	if len(r.byPID) == 0 || r.closed {
 		return
 	}
-	e := logEntry{number: number, at: r.srv.now(), messages: slices.Clone(n.messages), to: *to}
+	e := logEntry{number: number, at: r.srv.now(), messages: r.keptLocked(n.messages, to), to: *to}
 	e.size = sizeOfEntry(e.messages, to)
 	r.log.add(e)
 	r.trimLocked(e.at)
 	r.holdLocked()
+}
+
+// keptLocked are messages of the same data for the log: without the frames that are made for those to whom they go now,
+// which the log would keep, and to be sent to as many as may come back.
+func (r *recovery) keptLocked(messages []*engineio.Prepared, to *adapter.Target) []*engineio.Prepared {
+	sessions := len(r.byPID)
+	if to.Socket != "" {
+		sessions = 1
+	}
+	kept := make([]*engineio.Prepared, len(messages))
+	for i, m := range messages {
+		kept[i] = engineio.PrepareFor(m.Message(), sessions)
+	}
+	return kept
 }
 
 // trimLocked drops what is beyond a limit.

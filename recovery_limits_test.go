@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -411,6 +412,33 @@ func TestRecoveryLeavesMemory(t *testing.T) {
 		st := srv.IO().Stats()
 		if held := st.Recovery.Bytes + st.Recovery.SessionBytes; held > 1<<20+10*16<<10 || held < 512<<10 {
 			t.Errorf("%d bytes: %+v", held, st.Recovery)
+		}
+	})
+}
+
+// What the log says that it takes is about what it takes: it keeps no frames beside the events that were sent.
+func TestRecoveryCountsWhatItKeeps(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRefusing(t, socketio.RecoveryOptions{}, nil)
+		for range 3 { // to more than one the frame is sent that was made for all
+			wireConnect(t, r.Server, "/", nil)
+		}
+		heap := func() int {
+			var m runtime.MemStats
+			runtime.GC()
+			runtime.GC() // also of pools
+			runtime.ReadMemStats(&m)
+			return int(m.HeapAlloc)
+		}
+		before := heap()
+		text := strings.Repeat("x", 8000)
+		for range 1000 {
+			_ = r.IO().Emit("event", text)
+			synctest.Wait()
+		}
+		took, said := heap()-before, r.IO().Stats().Recovery.Bytes
+		if said < 8_000_000 || took > said+said/2 {
+			t.Errorf("it takes %d bytes, and says %d", took, said)
 		}
 	})
 }
