@@ -145,6 +145,16 @@ func (s *Socket) unclaim() {
 	}
 }
 
+// releaseSession lets go of the session of a socket that is refused. If the client asks for it again, the connection is
+// not closed as one that has it already.
+func (s *Socket) releaseSession() {
+	if r := s.recovery(); r != nil {
+		r.mu.Lock()
+		r.lostLocked(s, ReasonServerDisconnect)
+		r.mu.Unlock()
+	}
+}
+
 // beginRecovery is what comes before the middleware. It reports whether that is left out.
 func (s *Socket) beginRecovery() (skip bool, err error) {
 	r := s.recovery()

@@ -442,3 +442,45 @@ func TestRecoveryCountsWhatItKeeps(t *testing.T) {
 		}
 	})
 }
+
+// slowData takes its time to be encoded.
+type slowData struct{ begun, goOn chan struct{} }
+
+// MarshalJSON waits.
+func (d slowData) MarshalJSON() ([]byte, error) {
+	close(d.begun)
+	<-d.goOn
+	return []byte("1"), nil
+}
+
+// A client that is refused and tries again on the same connection keeps it, and its session, however fast it is.
+func TestRecoveryAfterARefusal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		refusals := make(chan *socketio.ConnectError, 1)
+		r := newRefusing(t, socketio.RecoveryOptions{}, func(io *socketio.Server) {
+			io.Use(func(context.Context, *socketio.Socket) error {
+				select {
+				case why := <-refusals:
+					return why
+				default:
+					return nil
+				}
+			})
+		})
+		c := wireConnect(t, r.Server, "/", nil)
+		c.lose()
+		d := slowData{make(chan struct{}), make(chan struct{})}
+		refusals <- &socketio.ConnectError{Message: "not yet", Data: d}
+		again := wireConnect(t, r.Server, "/", c.session())
+		<-d.begun
+		again.connect("/", c.session())
+		close(d.goOn)
+		synctest.Wait()
+		if again.closed || again.refused == "" || again.sid != c.sid || again.pid != c.pid {
+			t.Errorf("closed: %v, refused: %q, session %v", again.closed, again.refused, again.session())
+		}
+		if st := r.IO().Stats().Recovery; st.Recovered != 1 {
+			t.Errorf("%+v", st)
+		}
+	})
+}

@@ -170,7 +170,8 @@ func (s *Socket) tellRefused(why *ConnectError) {
 		return
 	}
 	defer s.close(ReasonServerDisconnect, closeDrop) // also if the data calls runtime.Goexit when asked for its JSON
-	s.conn.remove(s, false)                          // before the client knows, since it may connect again at once
+	s.releaseSession()
+	s.conn.remove(s, false) // both before the client knows, since it may connect again at once
 	s.conn.tellRefused(s.name, why)
 }
 
