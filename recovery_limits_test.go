@@ -484,3 +484,41 @@ func TestRecoveryAfterARefusal(t *testing.T) {
 		}
 	})
 }
+
+// A namespace that is kept for the sessions of those who have left is counted: a client that joins one after the other
+// and goes away does not have the server keep them all.
+func TestRecoveryKeepsFewChildren(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := siotest.NewServer(t, &siotest.Options{
+			Server: &socketio.Options{
+				Engine: engineio.Options{MaxMemory: 4 << 20}, Recovery: &socketio.RecoveryOptions{},
+				Logger: slog.New(slog.DiscardHandler),
+			},
+			Setup: func(io *socketio.Server) {
+				io.OfFunc(func(context.Context, string, socketio.Args) bool { return true })
+			},
+		})
+		kept := func() (n int) {
+			for range srv.IO().Namespaces() {
+				n++
+			}
+			return n - 1 // but the main one
+		}
+		for i := range 25 {
+			c := wireDial(t, srv)
+			for j := range 40 {
+				c.send(fmt.Sprint("/", i, "-", j), nil)
+			}
+			synctest.Wait()
+			c.lose()
+		}
+		if n := kept(); n < 100 || n > 300 {
+			t.Errorf("%d namespaces are kept: %+v", n, srv.IO().Stats().Recovery)
+		}
+		<-time.After(3 * time.Minute)
+		synctest.Wait()
+		if st := srv.IO().Stats(); kept() != 0 || st.Engine.Memory.Kept != 0 {
+			t.Errorf("%d namespaces are left, %d bytes", kept(), st.Engine.Memory.Kept)
+		}
+	})
+}

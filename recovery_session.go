@@ -294,13 +294,30 @@ func (r *recovery) close() {
 	r.holdLocked()
 }
 
-// holdStep is how much has to change before the engine is told.
-const holdStep = 16 << 10
+const (
+	// holdStep is how much has to change before the engine is told.
+	holdStep = 16 << 10
 
-// holdLocked tells the engine how much is held.
-func (r *recovery) holdLocked() {
+	// childCost is about what a namespace takes that would have gone without its sessions.
+	childCost = 4 << 10
+)
+
+// heldLocked is what is held now.
+func (r *recovery) heldLocked() int {
 	n := r.log.bytes + r.awayBytes
-	if d := n - r.held; d >= holdStep || d <= -holdStep || n == 0 && d != 0 {
+	if r.ns.parent != nil && r.awayCount > 0 {
+		n += childCost
+	}
+	return n
+}
+
+// holdLocked tells the engine how much is held. Clients make as many children as they like, so that each counts.
+func (r *recovery) holdLocked() {
+	n, step := r.heldLocked(), holdStep
+	if r.ns.parent != nil {
+		step = childCost
+	}
+	if d := n - r.held; d >= step || d <= -step || n == 0 && d != 0 {
 		r.held = n
 		r.srv.recoveryHeld.Add(int64(d))
 		r.srv.engine.Charge(d)
@@ -310,7 +327,7 @@ func (r *recovery) holdLocked() {
 // overLocked reports whether all namespaces together keep more than a part of the server's memory.
 func (r *recovery) overLocked() bool {
 	others := r.srv.recoveryHeld.Load() - int64(r.held)
-	return others+int64(r.log.bytes+r.awayBytes) > r.srv.maxRecoveryHeld
+	return others+int64(r.heldLocked()) > r.srv.maxRecoveryHeld
 }
 
 // freed is the last job of a socket's runner: the socket that has the session now need not wait for it any more.
