@@ -16,6 +16,8 @@ import (
 	"sio.example/socketio"
 	"sio.example/socketio/engineio"
 	"sio.example/socketio/internal/taggedparser"
+	"sio.example/socketio/parser"
+	"sio.example/socketio/parser/msgpack"
 	"sio.example/socketio/siotest"
 )
 
@@ -373,25 +375,30 @@ func TestRecoveryAndMiddleware(t *testing.T) {
 
 // A parser of another format has its offsets, too.
 func TestRecoveryWithAnotherParser(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := newRecovering(t, &socketio.RecoveryOptions{}, "websocket", nil, taggedparser.New(nil))
-		_ = r.IO().Emit("before", 1)
-		synctest.Wait() // a volatile event right behind another one is dropped
-		_ = r.IO().Volatile().Emit("volatile", 1)
-		synctest.Wait()
-		_ = r.IO().Volatile().Emit("text", "ends in a string")
-		synctest.Wait()
-		r.handled(t, "before[1]", "volatile[1]", `text["ends in a string"]`)
-		r.Network.Refuse()
-		r.Network.Drop()
-		_ = r.IO().Emit("missed", []byte("bytes"))
-		_ = r.socket().Emit("missed", "to one")
-		r.Network.Allow()
-		r.back(t, 2)
-		if len(r.events) != 2 || !r.client.Recovered() {
-			t.Errorf("%v, recovered %v", r.events, r.client.Recovered())
-		}
-	})
+	for name, p := range map[string]parser.Parser{"tagged": taggedparser.New(nil), "msgpack": msgpack.Parser(nil),
+		"timestamps": msgpack.Parser(&msgpack.Options{Timestamps: true})} {
+		t.Run(name, func(t *testing.T) { synctest.Test(t, func(t *testing.T) { recoverWith(t, p) }) })
+	}
+}
+
+func recoverWith(t *testing.T, p parser.Parser) {
+	r := newRecovering(t, &socketio.RecoveryOptions{}, "websocket", nil, p)
+	_ = r.IO().Emit("before", 1)
+	synctest.Wait() // a volatile event right behind another one is dropped
+	_ = r.IO().Volatile().Emit("volatile", 1)
+	synctest.Wait()
+	_ = r.IO().Volatile().Emit("text", "ends in a string")
+	synctest.Wait()
+	r.handled(t, "before[1]", "volatile[1]", `text["ends in a string"]`)
+	r.Network.Refuse()
+	r.Network.Drop()
+	_ = r.IO().Emit("missed", []byte("bytes"))
+	_ = r.socket().Emit("missed", "to one")
+	r.Network.Allow()
+	r.back(t, 2)
+	if len(r.events) != 2 || !r.client.Recovered() {
+		t.Errorf("%v, recovered %v", r.events, r.client.Recovered())
+	}
 }
 
 // All namespaces together keep no more than a part of the server's memory.
