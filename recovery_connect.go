@@ -78,6 +78,9 @@ func (r *recovery) claim(n *Namespace, s *Socket, pid, offset string, readable b
 		return why
 	}
 	from, why := r.fromLocked(e, offset, readable)
+	if r.srv.noReturn.Load() { // over a connection that was there before
+		why = RecoveryEnded
+	}
 	if why != "" {
 		r.mu.Unlock()
 		return why

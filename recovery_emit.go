@@ -19,7 +19,7 @@ const logSlack = 10 * time.Second
 func (r *recovery) appendLocked(n *numbered, to *adapter.Target) {
 	number := r.head.Add(1)
 	n.fill(r.tag, number)
-	if len(r.byPID) == 0 || r.closed {
+	if len(r.byPID) == 0 || r.closed || r.srv.noReturn.Load() && len(r.idle) == 0 {
 		return
 	}
 	e := logEntry{number: number, at: r.srv.now(), messages: r.keptLocked(n.messages, to), to: *to}

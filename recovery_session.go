@@ -178,7 +178,7 @@ func (r *recovery) lostLocked(s *Socket, why DisconnectReason) {
 	case e == nil || e.owner != s:
 	case e.fresh:
 		r.removeLocked(e)
-	case r.closed, e.live && !why.isRecoverable():
+	case r.closed, r.srv.noReturn.Load(), e.live && !why.isRecoverable():
 		r.endLocked(e, RecoveryEnded)
 	default:
 		r.awayLocked(e)
@@ -273,6 +273,33 @@ func (r *recovery) freeOrphan() {
 func (n *Namespace) keepsSessions() bool {
 	r := n.recovery.Load()
 	return r != nil && r.kept.Load() > 0
+}
+
+// endRecovery ends the sessions whose clients are away, now that no connection is let in any more, and keeps no other:
+// what is emitted to them is refused, and not put where nobody gets it.
+func (s *server) endRecovery() {
+	s.noReturn.Store(true)
+	for _, n := range s.all() {
+		if r := n.recovery.Load(); r != nil {
+			r.end()
+			r.freeOrphan()
+		}
+	}
+}
+
+// end is endRecovery in one namespace.
+func (r *recovery) end() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for e := range r.idle {
+		if e.isAway {
+			r.endLocked(e, RecoveryEnded)
+		}
+	}
+	if len(r.idle) == 0 { // nobody waits for middleware, to be sent what he has missed
+		r.log = recoveryLog{}
+	}
+	r.holdLocked()
 }
 
 // close ends all sessions, and frees what is held.

@@ -137,6 +137,7 @@ type server struct {
 	encodesInline   bool            // see parser.InlineEncoder
 	longNames       bool            // the parser takes longer ones than the server, see maxNamespace
 	oldConns        atomic.Int64    // connections of clients of Socket.IO 2
+	noReturn        atomic.Bool     // no client can come back: see endRecovery
 	placeholder     string          // where an offset goes, with recovery
 	recoveryHeld    atomic.Int64    // bytes that it keeps, at most
 	maxRecoveryHeld int64
@@ -390,6 +391,7 @@ func (s *server) sockets() []*Socket {
 
 // closeSockets refuses what is new and disconnects all sockets.
 func (s *server) closeSockets() {
+	s.noReturn.Store(true)
 	s.mu.Lock()
 	if !s.closed {
 		s.closed = true
