@@ -222,10 +222,11 @@ type broadcast struct {
 	plain    bool      // it is not to be compressed
 
 	// With recovery only.
-	numbered bool      // there is room for an offset
-	at       int       // where
-	members  int       // about how many it goes to
-	locked   *recovery // from Place to Flush
+	numbered bool                 // there is an offset, or room for it
+	at       int                  // where
+	old      []*engineio.Prepared // without, for clients of Socket.IO 2; nil if there were none
+	members  int                  // about how many it goes to
+	locked   *recovery            // from Place to Flush
 }
 
 var broadcasts scratch.Pool[broadcast]
@@ -280,6 +281,9 @@ func (l *local) Flush(e adapter.Encoded) {
 	b.unlock()
 	if len(b.reached) > 0 && !b.plain {
 		l.srv.engine.Compress(b.messages...) // here, so that no other emit waits for it
+		if b.old != nil {
+			l.srv.engine.Compress(b.old...)
+		}
 	}
 	if len(b.reached) > maxInlineFlush {
 		l.srv.flush.add(b.reached)

@@ -162,6 +162,7 @@ func (c *conn) HandleClose(reason engineio.Reason, err error) {
 	if c.partialCharged {
 		c.freePartial()
 	}
+	c.countOld(-1)
 	why := DisconnectReason(reason)
 	if errors.Is(err, engineio.ErrServerClosed) {
 		why = ReasonServerShuttingDown
@@ -266,7 +267,7 @@ func (c *conn) connect(p *parser.Packet, size int) {
 		return
 	}
 	s := newSocket(c, id, name, p.Args, size)
-	if c.srv.opts.Recovery != nil {
+	if c.srv.opts.Recovery != nil && !c.isOld() {
 		s.claimSession(p.Args)
 	}
 	ok, err := c.srv.register(s, name)

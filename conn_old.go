@@ -18,6 +18,13 @@ const oldRevision = 3
 
 func (c *conn) isOld() bool { return c.eng.Protocol() == oldRevision }
 
+// countOld counts the connection, if it is an old one: events are encoded for such clients only while there are any.
+func (c *conn) countOld(n int64) {
+	if c.isOld() {
+		c.srv.oldConns.Add(n)
+	}
+}
+
 // connectOld lets a client into the main namespace, into which it has come without asking.
 func (c *conn) connectOld() {
 	if c.isOld() {

@@ -39,7 +39,7 @@ const (
 // handlers have returned and its queue is sent. Until its turn a client notices nothing; sockets may join further
 // namespaces. It is not sent a DISCONNECT, after which it would stay away, but loses its connection, as "transport
 // close", and connects again by itself: a load balancer must send it to another server by then. Sockets are told
-// ReasonServerShuttingDown.
+// ReasonServerShuttingDown, and nobody's connection state is kept for a return: see RecoveryOptions.
 //
 // Drain returns nil when no connection is left. When ctx is done first it ends no more, and returns an error that
 // matches ctx.Err() and its cause; new connections are still refused. Shutdown or Close is to follow in any case: they
@@ -52,6 +52,7 @@ func (s *Server) Drain(ctx context.Context, opts *DrainOptions) error {
 	d.opts.Window = max(0, cmp.Or(d.opts.Window, defaultDrainWindow))
 	d.opts.Grace = max(0, cmp.Or(d.opts.Grace, defaultDrainGrace))
 	s.srv.engine.RefuseSessions()
+	s.srv.endRecovery()
 	return d.run(ctx)
 }
 

@@ -35,6 +35,7 @@ type Namespace struct {
 	rooms  roomObserver
 	ackIDs atomic.Uint32 // of broadcasts
 
+	told          chan struct{} // closed when OnNamespace has told of it; nil if nobody was to be told
 	ready         chan struct{} // closed when the three below are set
 	adapter       adapter.Adapter
 	adapterErr    error

@@ -42,6 +42,40 @@ func TestOnNamespace(t *testing.T) {
 	})
 }
 
+// Nobody is let in before OnNamespace has told of the namespace, so that its middleware decides about all: also not who
+// comes while the client that made it, or Of, is at it.
+func TestOnNamespaceComesBeforeAllClients(t *testing.T) {
+	for _, of := range []bool{true, false} {
+		bubble(t, nil, func(t *testing.T, f *fixture) {
+			f.OfFunc(func(_ context.Context, name string, _ socketio.Args) bool { return name == "/child" })
+			told, goOn := make(chan struct{}), make(chan struct{})
+			f.OnNamespace(func(n *socketio.Namespace) {
+				close(told)
+				<-goOn
+				n.Use(func(context.Context, *socketio.Socket) error { return &socketio.ConnectError{Message: "out"} })
+			})
+			first := f.dial()
+			if of {
+				go f.Of("/child") // ends when it is told of
+			} else {
+				first.send("40/child,")
+			}
+			<-told
+			second := f.dial()
+			second.send("40/child,")
+			second.expectSilence()
+			gone := f.dial()
+			gone.send("40/child,")
+			gone.close()
+			close(goOn)
+			second.expect(`44/child,{"message":"out"}`)
+			if !of {
+				first.expect(`44/child,{"message":"out"}`)
+			}
+		})
+	}
+}
+
 // Of makes a child of a parent with a regular expression, which has what the parent has, and stays.
 func TestOfMakesAChildOfAMatchingParent(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, f *fixture) {

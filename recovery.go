@@ -34,7 +34,7 @@ type RecoveryOptions struct {
 	// MaxSessions and MaxSessionBytes are how many sessions of one namespace are kept whose clients are away, and how
 	// many bytes they take, rooms included and Data not; default 100,000 and 16 MiB, which is some 35,000
 	// sessions in a room or two. Beyond, the oldest expire. What all namespaces keep together, events and sessions, is at
-	// most a quarter of Options.Engine.MaxMemory.
+	// most a quarter of Options.Engine.MaxMemory; a child of a ParentNamespace that is kept for sessions counts as 4 KiB.
 	MaxSessions     int
 	MaxSessionBytes int
 

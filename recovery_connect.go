@@ -78,6 +78,9 @@ func (r *recovery) claim(n *Namespace, s *Socket, pid, offset string, readable b
 		return why
 	}
 	from, why := r.fromLocked(e, offset, readable)
+	if r.srv.noReturn.Load() { // over a connection that was there before
+		why = RecoveryEnded
+	}
 	if why != "" {
 		r.mu.Unlock()
 		return why
@@ -142,6 +145,16 @@ func (s *Socket) unclaim() {
 		r.lostLocked(s, ReasonForcedServerClose)
 		r.mu.Unlock()
 		r.freed(s)
+	}
+}
+
+// releaseSession lets go of the session of a socket that is refused. If the client asks for it again, the connection is
+// not closed as one that has it already.
+func (s *Socket) releaseSession() {
+	if r := s.recovery(); r != nil {
+		r.mu.Lock()
+		r.lostLocked(s, ReasonServerDisconnect)
+		r.mu.Unlock()
 	}
 }
 

@@ -1,7 +1,6 @@
 package socketio
 
 import (
-	"slices"
 	"time"
 
 	"sio.example/socketio/adapter"
@@ -20,14 +19,28 @@ const logSlack = 10 * time.Second
 func (r *recovery) appendLocked(n *numbered, to *adapter.Target) {
 	number := r.head.Add(1)
 	n.fill(r.tag, number)
-	if len(r.byPID) == 0 || r.closed {
+	if len(r.byPID) == 0 || r.closed || r.srv.noReturn.Load() && len(r.idle) == 0 {
 		return
 	}
-	e := logEntry{number: number, at: r.srv.now(), messages: slices.Clone(n.messages), to: *to}
+	e := logEntry{number: number, at: r.srv.now(), messages: r.keptLocked(n.messages, to), to: *to}
 	e.size = sizeOfEntry(e.messages, to)
 	r.log.add(e)
 	r.trimLocked(e.at)
 	r.holdLocked()
+}
+
+// keptLocked are messages of the same data for the log: without the frames that are made for those to whom they go now,
+// which the log would keep, and to be sent to as many as may come back.
+func (r *recovery) keptLocked(messages []*engineio.Prepared, to *adapter.Target) []*engineio.Prepared {
+	sessions := len(r.byPID)
+	if to.Socket != "" {
+		sessions = 1
+	}
+	kept := make([]*engineio.Prepared, len(messages))
+	for i, m := range messages {
+		kept[i] = engineio.PrepareFor(m.Message(), sessions)
+	}
+	return kept
 }
 
 // trimLocked drops what is beyond a limit.
@@ -110,7 +123,19 @@ func (c *conn) sendPrepared(o engineio.SendOptions, messages []*engineio.Prepare
 func (b *broadcast) encodeForRecovery(srv *server, p *parser.Packet, members int) error {
 	n, err := srv.number(b.messages[:0], p, members)
 	b.messages, b.at, b.numbered, b.members = n.messages, n.at, err == nil, members
+	if old := srv.oldConns.Load(); err == nil && old > 0 {
+		b.old, err = srv.prepare(nil, p, int(min(old, int64(members))))
+	}
 	return err
+}
+
+// messagesFor is what is queued for a member: without an offset for a client of Socket.IO 2, which would take it for an
+// argument of the event. If one has come after the event was encoded there is nothing: it is as if it had come later.
+func (b *broadcast) messagesFor(s *Socket) []*engineio.Prepared {
+	if b.numbered && s.conn.isOld() {
+		return b.old
+	}
+	return b.messages
 }
 
 // Place gives an event its place in the log, which is locked from here to Flush: the place and the queues of the
@@ -125,10 +150,11 @@ func (l *local) Place(e adapter.Encoded, to *adapter.Target) {
 		// It is not recovered, and nothing that it ends in is taken for an offset.
 		if !n.withoutOffset(b.members) {
 			if plain, err := l.srv.prepare(nil, b.packet, b.members); err == nil {
-				b.messages = plain
+				b.messages, b.numbered = plain, false
 				return
 			}
 		} else {
+			b.numbered = false
 			return
 		}
 	}

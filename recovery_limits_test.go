@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -15,6 +16,8 @@ import (
 	"sio.example/socketio"
 	"sio.example/socketio/engineio"
 	"sio.example/socketio/internal/taggedparser"
+	"sio.example/socketio/parser"
+	"sio.example/socketio/parser/msgpack"
 	"sio.example/socketio/siotest"
 )
 
@@ -372,25 +375,30 @@ func TestRecoveryAndMiddleware(t *testing.T) {
 
 // A parser of another format has its offsets, too.
 func TestRecoveryWithAnotherParser(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := newRecovering(t, &socketio.RecoveryOptions{}, "websocket", nil, taggedparser.New(nil))
-		_ = r.IO().Emit("before", 1)
-		synctest.Wait() // a volatile event right behind another one is dropped
-		_ = r.IO().Volatile().Emit("volatile", 1)
-		synctest.Wait()
-		_ = r.IO().Volatile().Emit("text", "ends in a string")
-		synctest.Wait()
-		r.handled(t, "before[1]", "volatile[1]", `text["ends in a string"]`)
-		r.Network.Refuse()
-		r.Network.Drop()
-		_ = r.IO().Emit("missed", []byte("bytes"))
-		_ = r.socket().Emit("missed", "to one")
-		r.Network.Allow()
-		r.back(t, 2)
-		if len(r.events) != 2 || !r.client.Recovered() {
-			t.Errorf("%v, recovered %v", r.events, r.client.Recovered())
-		}
-	})
+	for name, p := range map[string]parser.Parser{"tagged": taggedparser.New(nil), "msgpack": msgpack.Parser(nil),
+		"timestamps": msgpack.Parser(&msgpack.Options{Timestamps: true})} {
+		t.Run(name, func(t *testing.T) { synctest.Test(t, func(t *testing.T) { recoverWith(t, p) }) })
+	}
+}
+
+func recoverWith(t *testing.T, p parser.Parser) {
+	r := newRecovering(t, &socketio.RecoveryOptions{}, "websocket", nil, p)
+	_ = r.IO().Emit("before", 1)
+	synctest.Wait() // a volatile event right behind another one is dropped
+	_ = r.IO().Volatile().Emit("volatile", 1)
+	synctest.Wait()
+	_ = r.IO().Volatile().Emit("text", "ends in a string")
+	synctest.Wait()
+	r.handled(t, "before[1]", "volatile[1]", `text["ends in a string"]`)
+	r.Network.Refuse()
+	r.Network.Drop()
+	_ = r.IO().Emit("missed", []byte("bytes"))
+	_ = r.socket().Emit("missed", "to one")
+	r.Network.Allow()
+	r.back(t, 2)
+	if len(r.events) != 2 || !r.client.Recovered() {
+		t.Errorf("%v, recovered %v", r.events, r.client.Recovered())
+	}
 }
 
 // All namespaces together keep no more than a part of the server's memory.
@@ -411,6 +419,113 @@ func TestRecoveryLeavesMemory(t *testing.T) {
 		st := srv.IO().Stats()
 		if held := st.Recovery.Bytes + st.Recovery.SessionBytes; held > 1<<20+10*16<<10 || held < 512<<10 {
 			t.Errorf("%d bytes: %+v", held, st.Recovery)
+		}
+	})
+}
+
+// What the log says that it takes is about what it takes: it keeps no frames beside the events that were sent.
+func TestRecoveryCountsWhatItKeeps(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRefusing(t, socketio.RecoveryOptions{}, nil)
+		for range 3 { // to more than one the frame is sent that was made for all
+			wireConnect(t, r.Server, "/", nil)
+		}
+		heap := func() int {
+			var m runtime.MemStats
+			runtime.GC()
+			runtime.GC() // also of pools
+			runtime.ReadMemStats(&m)
+			return int(m.HeapAlloc)
+		}
+		before := heap()
+		text := strings.Repeat("x", 8000)
+		for range 1000 {
+			_ = r.IO().Emit("event", text)
+			synctest.Wait()
+		}
+		took, said := heap()-before, r.IO().Stats().Recovery.Bytes
+		if said < 8_000_000 || took > said+said/2 {
+			t.Errorf("it takes %d bytes, and says %d", took, said)
+		}
+	})
+}
+
+// slowData takes its time to be encoded.
+type slowData struct{ begun, goOn chan struct{} }
+
+// MarshalJSON waits.
+func (d slowData) MarshalJSON() ([]byte, error) {
+	close(d.begun)
+	<-d.goOn
+	return []byte("1"), nil
+}
+
+// A client that is refused and tries again on the same connection keeps it, and its session, however fast it is.
+func TestRecoveryAfterARefusal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		refusals := make(chan *socketio.ConnectError, 1)
+		r := newRefusing(t, socketio.RecoveryOptions{}, func(io *socketio.Server) {
+			io.Use(func(context.Context, *socketio.Socket) error {
+				select {
+				case why := <-refusals:
+					return why
+				default:
+					return nil
+				}
+			})
+		})
+		c := wireConnect(t, r.Server, "/", nil)
+		c.lose()
+		d := slowData{make(chan struct{}), make(chan struct{})}
+		refusals <- &socketio.ConnectError{Message: "not yet", Data: d}
+		again := wireConnect(t, r.Server, "/", c.session())
+		<-d.begun
+		again.connect("/", c.session())
+		close(d.goOn)
+		synctest.Wait()
+		if again.closed || again.refused == "" || again.sid != c.sid || again.pid != c.pid {
+			t.Errorf("closed: %v, refused: %q, session %v", again.closed, again.refused, again.session())
+		}
+		if st := r.IO().Stats().Recovery; st.Recovered != 1 {
+			t.Errorf("%+v", st)
+		}
+	})
+}
+
+// A namespace that is kept for the sessions of those who have left is counted: a client that joins one after the other
+// and goes away does not have the server keep them all.
+func TestRecoveryKeepsFewChildren(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := siotest.NewServer(t, &siotest.Options{
+			Server: &socketio.Options{
+				Engine: engineio.Options{MaxMemory: 4 << 20}, Recovery: &socketio.RecoveryOptions{},
+				Logger: slog.New(slog.DiscardHandler),
+			},
+			Setup: func(io *socketio.Server) {
+				io.OfFunc(func(context.Context, string, socketio.Args) bool { return true })
+			},
+		})
+		kept := func() (n int) {
+			for range srv.IO().Namespaces() {
+				n++
+			}
+			return n - 1 // but the main one
+		}
+		for i := range 25 {
+			c := wireDial(t, srv)
+			for j := range 40 {
+				c.send(fmt.Sprint("/", i, "-", j), nil)
+			}
+			synctest.Wait()
+			c.lose()
+		}
+		if n := kept(); n < 100 || n > 300 {
+			t.Errorf("%d namespaces are kept: %+v", n, srv.IO().Stats().Recovery)
+		}
+		<-time.After(3 * time.Minute)
+		synctest.Wait()
+		if st := srv.IO().Stats(); kept() != 0 || st.Engine.Memory.Kept != 0 {
+			t.Errorf("%d namespaces are left, %d bytes", kept(), st.Engine.Memory.Kept)
 		}
 	})
 }

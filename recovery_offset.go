@@ -121,10 +121,18 @@ func (n *numbered) withoutOffset(sockets int) bool {
 	return true
 }
 
-// endsInText reports whether the last argument is a string, which an official client takes for an offset.
+// endsInText reports whether the last argument is, or may be, a string on the wire, which an official client takes for
+// an offset.
 func endsInText(args Args) bool {
 	n := args.Len()
-	return n > 0 && args.Kind(n-1) == parser.KindString
+	if n == 0 {
+		return false
+	}
+	switch args.Kind(n - 1) {
+	case parser.KindNull, parser.KindBool, parser.KindNumber, parser.KindBytes, parser.KindArray, parser.KindObject:
+		return false
+	}
+	return true // also a time, and what only a parser of the user's can send
 }
 
 // initRecovery makes what namespaces with recovery share. It reports why there is none after all.

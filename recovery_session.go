@@ -118,9 +118,10 @@ func (n *Namespace) startRecovery() {
 	}
 }
 
-// recovery is that of the socket's namespace; nil if it has none, or is not known yet.
+// recovery is that of the socket's namespace; nil if it has none, or is not known yet, and for clients of Socket.IO 2,
+// which are told no pid.
 func (s *Socket) recovery() *recovery {
-	if s.conn.srv.opts.Recovery == nil {
+	if s.conn.srv.opts.Recovery == nil || s.conn.isOld() {
 		return nil
 	}
 	n := s.ns()
@@ -177,7 +178,7 @@ func (r *recovery) lostLocked(s *Socket, why DisconnectReason) {
 	case e == nil || e.owner != s:
 	case e.fresh:
 		r.removeLocked(e)
-	case r.closed, e.live && !why.isRecoverable():
+	case r.closed, r.srv.noReturn.Load(), e.live && !why.isRecoverable():
 		r.endLocked(e, RecoveryEnded)
 	default:
 		r.awayLocked(e)
@@ -274,6 +275,33 @@ func (n *Namespace) keepsSessions() bool {
 	return r != nil && r.kept.Load() > 0
 }
 
+// endRecovery ends the sessions whose clients are away, now that no connection is let in any more, and keeps no other:
+// what is emitted to them is refused, and not put where nobody gets it.
+func (s *server) endRecovery() {
+	s.noReturn.Store(true)
+	for _, n := range s.all() {
+		if r := n.recovery.Load(); r != nil {
+			r.end()
+			r.freeOrphan()
+		}
+	}
+}
+
+// end is endRecovery in one namespace.
+func (r *recovery) end() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for e := range r.idle {
+		if e.isAway {
+			r.endLocked(e, RecoveryEnded)
+		}
+	}
+	if len(r.idle) == 0 { // nobody waits for middleware, to be sent what he has missed
+		r.log = recoveryLog{}
+	}
+	r.holdLocked()
+}
+
 // close ends all sessions, and frees what is held.
 func (r *recovery) close() {
 	r.stopObserv()
@@ -293,13 +321,30 @@ func (r *recovery) close() {
 	r.holdLocked()
 }
 
-// holdStep is how much has to change before the engine is told.
-const holdStep = 16 << 10
+const (
+	// holdStep is how much has to change before the engine is told.
+	holdStep = 16 << 10
 
-// holdLocked tells the engine how much is held.
-func (r *recovery) holdLocked() {
+	// childCost is about what a namespace takes that would have gone without its sessions.
+	childCost = 4 << 10
+)
+
+// heldLocked is what is held now.
+func (r *recovery) heldLocked() int {
 	n := r.log.bytes + r.awayBytes
-	if d := n - r.held; d >= holdStep || d <= -holdStep || n == 0 && d != 0 {
+	if r.ns.parent != nil && r.awayCount > 0 {
+		n += childCost
+	}
+	return n
+}
+
+// holdLocked tells the engine how much is held. Clients make as many children as they like, so that each counts.
+func (r *recovery) holdLocked() {
+	n, step := r.heldLocked(), holdStep
+	if r.ns.parent != nil {
+		step = childCost
+	}
+	if d := n - r.held; d >= step || d <= -step || n == 0 && d != 0 {
 		r.held = n
 		r.srv.recoveryHeld.Add(int64(d))
 		r.srv.engine.Charge(d)
@@ -309,7 +354,7 @@ func (r *recovery) holdLocked() {
 // overLocked reports whether all namespaces together keep more than a part of the server's memory.
 func (r *recovery) overLocked() bool {
 	others := r.srv.recoveryHeld.Load() - int64(r.held)
-	return others+int64(r.log.bytes+r.awayBytes) > r.srv.maxRecoveryHeld
+	return others+int64(r.heldLocked()) > r.srv.maxRecoveryHeld
 }
 
 // freed is the last job of a socket's runner: the socket that has the session now need not wait for it any more.

@@ -1,12 +1,16 @@
 package socketio_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
+	"sio.example/socketio"
 	"sio.example/socketio/engineio"
+	"sio.example/socketio/event"
 	"sio.example/socketio/parser"
 	"sio.example/socketio/siotest"
 )
@@ -111,4 +115,31 @@ func (c *wireClient) session() map[string]any {
 func (c *wireClient) lose() {
 	c.net.Drop()
 	synctest.Wait()
+}
+
+// What is a string on the wire is one, whatever it is in Go: a volatile event that ends in it has an offset behind it,
+// so that the client takes nothing else for its offset.
+func TestRecoveryOfVolatileEventsThatEndInText(t *testing.T) {
+	type name string
+	for _, last := range []any{"text", name("text"), time.Now(), json.RawMessage(`"text"`), 1, nil, []byte("x")} {
+		t.Run(fmt.Sprintf("%T", last), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var s *socketio.Socket
+				r := newRefusing(t, socketio.RecoveryOptions{}, func(io *socketio.Server) {
+					io.OnConnection(func(sock *socketio.Socket) { s = sock })
+				})
+				c := wireConnect(t, r.Server, "/", nil)
+				for _, to := range []event.Emitter{s.Volatile(), r.IO().Volatile()} {
+					_ = to.Emit("tick", last)
+					synctest.Wait()
+				}
+				c.lose()
+				again := wireConnect(t, r.Server, "/", c.session())
+				r.want(t)
+				if again.sid != c.sid || len(c.events) != 2 {
+					t.Errorf("the client has got %q", c.events)
+				}
+			})
+		})
+	}
 }

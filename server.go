@@ -103,7 +103,7 @@ func (s *Server) OfRegexp(names *regexp.Regexp) *ParentNamespace {
 }
 
 // OnNamespace adds a function that is called for each namespace that is made from now on, by Of or as a child because a
-// client connects: then before that client is let in. It may add middleware and handlers. It is called by the goroutine
+// client connects. It may add middleware and handlers: clients wait until it returns. It is called by the goroutine
 // for which the namespace is made, so several may be told of at the same time. The returned function removes it: it may
 // be called more than once, and by fn itself.
 func (s *Server) OnNamespace(fn func(n *Namespace)) (off func()) { return s.srv.onNamespace(fn) }
@@ -136,6 +136,8 @@ type server struct {
 	appender        parser.Appender // the Parser, if it is one
 	encodesInline   bool            // see parser.InlineEncoder
 	longNames       bool            // the parser takes longer ones than the server, see maxNamespace
+	oldConns        atomic.Int64    // connections of clients of Socket.IO 2
+	noReturn        atomic.Bool     // no client can come back: see endRecovery
 	placeholder     string          // where an offset goes, with recovery
 	recoveryHeld    atomic.Int64    // bytes that it keeps, at most
 	maxRecoveryHeld int64
@@ -164,6 +166,7 @@ type server struct {
 // accept is called by the engine for each new session.
 func (s *server) accept(e *engineio.Socket, r *http.Request) engineio.Handler {
 	c := newConn(s, e, r)
+	c.countOld(1)
 	c.connectOld()
 	return c
 }
@@ -215,14 +218,15 @@ func (s *server) onNamespace(fn func(n *Namespace)) (off func()) {
 	}
 }
 
-// announce tells of a namespace that was made.
+// announce tells of a namespace that was made. Clients wait for it: see Socket.awaitTold.
 func (s *server) announce(n *Namespace) {
+	if n.told == nil {
+		return
+	}
+	defer close(n.told)
 	s.mu.Lock()
 	all := s.observers
 	s.mu.Unlock()
-	if len(all) == 0 {
-		return
-	}
 	_ = s.guard.Contain(func() error { // the goroutine may be one that lets a client in
 		dispatch.RunAll(&s.guard, all, func(h hook[func(*Namespace)]) { h.fn(n) }, func(err error) {
 			s.report(context.Background(), nil, nil, err)
@@ -242,6 +246,9 @@ func (s *server) namespaceLocked(name string, p *ParentNamespace) (n *Namespace,
 		n.adapterErr = ErrServerClosed
 		close(n.ready)
 		return n, false
+	}
+	if len(s.observers) > 0 {
+		n.told = make(chan struct{})
 	}
 	return n, true
 }
@@ -384,6 +391,7 @@ func (s *server) sockets() []*Socket {
 
 // closeSockets refuses what is new and disconnects all sockets.
 func (s *server) closeSockets() {
+	s.noReturn.Store(true)
 	s.mu.Lock()
 	if !s.closed {
 		s.closed = true

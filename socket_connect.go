@@ -30,7 +30,8 @@ func (r *runner) connect() {
 // would be some, and so is what the user does about its errors. It is for the reader, and a socket that nobody knows
 // yet.
 func (s *Socket) canConnectInline() bool {
-	if !s.conn.srv.encodesInline || s.conn.srv.opts.Recovery != nil || !s.hasInlineAdapter() {
+	if !s.conn.srv.encodesInline || s.conn.srv.opts.Recovery != nil || !s.hasInlineAdapter() ||
+		!s.ns().isTold() {
 		return false
 	}
 	hooks := s.ns().hooks.load()
@@ -95,7 +96,34 @@ func (s *Socket) resolveNamespace() error {
 	if err := s.ns().adapterErr; err != nil {
 		return &adapterFailure{err}
 	}
-	return nil
+	return s.awaitTold()
+}
+
+// awaitTold waits until OnNamespace has told of the namespace, by which that may get the middleware that decides about
+// the socket.
+func (s *Socket) awaitTold() error {
+	if s.ns().isTold() {
+		return nil
+	}
+	select {
+	case <-s.ns().told:
+		return nil
+	case <-s.Context().Done():
+		return s.Context().Err()
+	}
+}
+
+// isTold reports whether awaitTold need not wait.
+func (n *Namespace) isTold() bool {
+	if n.told == nil {
+		return true
+	}
+	select {
+	case <-n.told:
+		return true
+	default:
+		return false
+	}
 }
 
 // connectInline is connect without user code.
@@ -142,7 +170,8 @@ func (s *Socket) tellRefused(why *ConnectError) {
 		return
 	}
 	defer s.close(ReasonServerDisconnect, closeDrop) // also if the data calls runtime.Goexit when asked for its JSON
-	s.conn.remove(s, false)                          // before the client knows, since it may connect again at once
+	s.releaseSession()
+	s.conn.remove(s, false) // both before the client knows, since it may connect again at once
 	s.conn.tellRefused(s.name, why)
 }
 

@@ -133,7 +133,11 @@ func (m *member) Deliver(e adapter.Encoded, to *adapter.Target) {
 	}
 	o := sendOptions(to.Flags)
 	o.Defer = true
-	if s.conn.eng.Send(o, b.messages...) == nil {
+	messages := b.messagesFor(s)
+	if len(messages) == 0 {
+		return
+	}
+	if s.conn.eng.Send(o, messages...) == nil {
 		b.reached, b.plain = append(b.reached, s), o.NoCompress
 	}
 }

@@ -6,9 +6,12 @@ import (
 	"net/http"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"sio.example/socketio/engineio/packet"
 )
@@ -141,4 +144,36 @@ func TestServerTraceThatFails(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Who queues messages may hold locks, and is not made to wait for a Trace: also not where memory is short, and what is
+// queued has to be written first.
+func TestServerTraceIsNotWaitedForByWhoQueues(t *testing.T) {
+	queued := make(chan struct{})
+	var waited atomic.Bool
+	o := &Options{MaxMemory: 1 << 20, MaxQueueBytes: 64 << 10, Trace: &ServerTrace{Flush: func(*Socket, int) {
+		select {
+		case <-queued:
+		case <-time.After(time.Minute):
+			waited.Store(true)
+		}
+	}}}
+	bubble(t, o, func(t *testing.T, e *env) {
+		queued = make(chan struct{})
+		_, rec := e.ws()
+		e.Server.Charge(1 << 20)
+		var err error
+		for range 5 {
+			err = rec.socket.Send(SendOptions{Defer: true}, text(strings.Repeat("x", 40_000)))
+			if err != nil {
+				break
+			}
+		}
+		close(queued)
+		synctest.Wait()
+		if err == nil || waited.Load() {
+			t.Errorf("%v, waited for the Trace: %v", err, waited.Load())
+		}
+		e.Server.Charge(-1 << 20)
+	})
 }

@@ -85,7 +85,13 @@ func (s *Socket) affordableLocked(ms []*Prepared) bool {
 func (s *Socket) queueWhileFlushing(o SendOptions, ms []*Prepared) error {
 	start := time.Now()
 	for tries := 0; ; tries++ {
-		s.Flush()
+		if s.server.options.Trace == nil {
+			s.Flush()
+		} else { // the caller may hold locks
+			s.mu.Lock()
+			s.startLocked()
+			s.mu.Unlock()
+		}
 		runtime.Gosched()
 		last := tries == 10_000 || time.Since(start) >= time.Millisecond
 		if taken, err := s.queue(o, ms, last); taken || err != nil {
