@@ -114,7 +114,9 @@ func TestServerTraceOfRefusals(t *testing.T) {
 
 // Whatever the functions do, sessions go on.
 func TestServerTraceThatFails(t *testing.T) {
-	for what, fail := range map[string]func(){"panic": func() { panic("boom") }, "exit": runtime.Goexit} {
+	for what, fail := range map[string]func(){
+		"panic": func() { panic("boom") }, "abort": func() { panic(http.ErrAbortHandler) }, "exit": runtime.Goexit,
+	} {
 		t.Run(what, func(t *testing.T) {
 			bubble(t, &Options{Trace: &ServerTrace{
 				Refused:   func(*RefusedRequest) { fail() },
