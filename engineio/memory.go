@@ -36,7 +36,7 @@ type MemoryStats struct {
 	Out   int64 // messages that wait to be sent
 	In    int64 // input that is being read
 	Held  int64 // what Handlers hold, see Socket.Hold
-	Kept  int64 // what is kept for no session of now, see Server.Hold
+	Kept  int64 // what is kept for no session of now, see Server.Charge
 }
 
 func (s *Server) memoryStats() MemoryStats {
