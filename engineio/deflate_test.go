@@ -191,6 +191,20 @@ func TestBroadcastIsDeflatedOnce(t *testing.T) {
 	})
 }
 
+// A handshake whose extensions are malformed is refused as others are: without a session, and not in silence.
+func TestMalformedExtensionsOpenNothing(t *testing.T) {
+	var got traced
+	o := &Options{Deflate: &DeflateOptions{}, Trace: got.trace()}
+	bubble(t, o, func(t *testing.T, e *env) {
+		_, a := e.dial("EIO=4&transport=websocket", "Sec-Websocket-Extensions", "permessage-deflate; =")
+		if a.status != 400 || len(e.sessions) != 0 {
+			t.Errorf("status %d, %d sessions", a.status, len(e.sessions))
+		}
+		e.rejected(RejectHandshake, 1)
+		got.want(t, "refused "+RejectHandshake+" 400 3 Bad request websocket: handshake: malformed Sec-WebSocket-Extensions")
+	})
+}
+
 // Clients of revision 3, and those that take text only, get what they read out of the same compressed broadcast.
 func TestDeflatedBroadcastOfEachForm(t *testing.T) {
 	long := strings.Repeat("deflate me ", 200)
