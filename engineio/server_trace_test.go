@@ -144,3 +144,34 @@ func TestServerTraceThatFails(t *testing.T) {
 		})
 	}
 }
+
+// One session waits for a function that takes long, and no other: neither pings nor broadcasts.
+func TestServerTraceThatTakesLong(t *testing.T) {
+	var block chan struct{}
+	var slow *Socket
+	bubble(t, &Options{Trace: &ServerTrace{Packet: func(s *Socket, sent bool, p packet.Packet) {
+		if s == slow && sent {
+			<-block
+		}
+	}}}, func(t *testing.T, e *env) {
+		block = make(chan struct{})
+		p, rec := e.ws()
+		slow = rec.socket
+		other, rec := e.ws()
+		m := text("all")
+		for _, s := range []*Socket{slow, rec.socket} {
+			s.Send(SendOptions{Defer: true}, m)
+		}
+		for _, s := range []*Socket{slow, rec.socket} {
+			s.Flush()
+		}
+		other.want("4all")
+		if m := other.read(); m != "2" {
+			t.Errorf("%q", m)
+		}
+		close(block)
+		p.want("4all")
+		p.conn.Close()
+		other.conn.Close()
+	})
+}
