@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/flate"
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +15,7 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"sio.example/socketio/engineio/packet"
 	"sio.example/socketio/internal/websocket"
 )
 
@@ -184,6 +186,66 @@ func TestBroadcastIsDeflatedOnce(t *testing.T) {
 			}
 		}
 		for _, p := range peers {
+			p.conn.Close()
+		}
+	})
+}
+
+// A handshake whose extensions are malformed is refused as others are: without a session, and not in silence.
+func TestMalformedExtensionsOpenNothing(t *testing.T) {
+	var got traced
+	o := &Options{Deflate: &DeflateOptions{}, Trace: got.trace()}
+	bubble(t, o, func(t *testing.T, e *env) {
+		_, a := e.dial("EIO=4&transport=websocket", "Sec-Websocket-Extensions", "permessage-deflate; =")
+		if a.status != 400 || len(e.sessions) != 0 {
+			t.Errorf("status %d, %d sessions", a.status, len(e.sessions))
+		}
+		e.rejected(RejectHandshake, 1)
+		got.want(t, "refused "+RejectHandshake+" 400 3 Bad request websocket: handshake: malformed Sec-WebSocket-Extensions")
+	})
+}
+
+// Clients of revision 3, and those that take text only, get what they read out of the same compressed broadcast.
+func TestDeflatedBroadcastOfEachForm(t *testing.T) {
+	long := strings.Repeat("deflate me ", 200)
+	as64 := base64.StdEncoding.EncodeToString([]byte(long))
+	var got traced
+	o := &Options{AllowEIO3: true, Deflate: &DeflateOptions{}, Trace: &ServerTrace{
+		Packet: func(_ *Socket, sent bool, p packet.Packet) { got.add("%v %v %d", sent, p.Binary, len(p.Data)) },
+	}}
+	bubble(t, o, func(t *testing.T, e *env) {
+		clients := []struct{ query, binary string }{
+			{"EIO=4&transport=websocket", long}, {"EIO=3&transport=websocket", "\x04" + long},
+			{"EIO=4&transport=websocket&b64=1", "b" + as64}, {"EIO=3&transport=websocket&b64=1", "b4" + as64},
+		}
+		var peers []*peer
+		for _, c := range clients {
+			p, _ := e.dial(c.query, "Sec-Websocket-Extensions", offer)
+			p.read()
+			peers = append(peers, p)
+		}
+		for _, premade := range []bool{false, true} {
+			data, str := Prepare(Message{Binary: true, Data: []byte(long)}), text(long)
+			for i := range clients {
+				e.session(i).socket.Send(SendOptions{Defer: true}, str, data)
+			}
+			if premade {
+				e.Compress(str, data)
+			}
+			for i, c := range clients {
+				e.session(i).socket.Flush()
+				for _, want := range []string{"4" + long, c.binary} {
+					if m, compressed, _ := peers[i].message(t); m != want || !compressed {
+						t.Errorf("%s: compressed %v, %.50q, want %.50q", c.query, compressed, m, want)
+					}
+				}
+				got.want(t, fmt.Sprintf("true false %d", len(long)), fmt.Sprintf("true true %d", len(long)))
+			}
+		}
+		for i, p := range peers {
+			p.conn.Write(squeeze(1, "4"+long))
+			p.conn.Write(squeeze(2, strings.TrimPrefix(clients[i&1].binary, "b")))
+			e.session(i).expect(text(long), bin([]byte(long)...))
 			p.conn.Close()
 		}
 	})

@@ -35,12 +35,20 @@ type RefusedRequest struct {
 	Err     error         // of AllowRequest or NewID, or what is wrong with a handshake; nil if there is none
 }
 
-// observe calls a function of the user's, whatever it does: it may be the reader of a session that waits.
+// observe calls a function of the user's, whatever it does: it may be the reader of a session that waits. On its own
+// goroutine http.ErrAbortHandler is a panic like others, as nobody there would know what it means.
 func (s *Server) observe(call func()) {
 	done := make(chan struct{})
 	go func() { // owned by the caller, which waits; ends with the call
 		defer close(done)
-		s.hook("Trace", call)
+		returned := false
+		defer func() {
+			if !returned {
+				s.failed("Trace", recover())
+			}
+		}()
+		call()
+		returned = true
 	}()
 	<-done
 }

@@ -98,3 +98,36 @@ func TestJSONPRefused(t *testing.T) {
 		}
 	})
 }
+
+// Scripts and binary payloads are compressed as others are, and what must not be compressed is left out of it.
+func TestScriptsAreCompressed(t *testing.T) {
+	long := strings.Repeat(`compress "me" `, 300)
+	for _, c := range []struct{ query, kind, want string }{
+		{"EIO=4&transport=polling&j=7", scriptType,
+			`___eio[7]("4` + strings.ReplaceAll(long, `"`, `\"`) + `\u001e4secret\u001ebAQI=");`},
+		{"EIO=3&transport=polling&j=7", scriptType,
+			`___eio[7]("4201:4` + strings.ReplaceAll(long, `"`, `\"`) + `7:4secret6:b4AQI=");`},
+		{"EIO=3&transport=polling", octetStream,
+			"\x00\x04\x02\x00\x01\xff4" + long + "\x00\x07\xff4secret\x01\x03\xff\x04\x01\x02"},
+	} {
+		bubble(t, jsonp(Options{AllowEIO3: true}), func(t *testing.T, e *env) {
+			for _, coding := range []string{"gzip", "deflate"} {
+				e.do("GET", c.query, "")
+				rec := e.session(len(e.sessions) - 1)
+				rec.socket.Send(SendOptions{}, text(long))
+				rec.socket.Send(SendOptions{NoCompress: true}, text("secret"))
+				rec.socket.Send(SendOptions{}, bin(1, 2))
+				a := e.do("GET", c.query+"&sid="+rec.socket.ID(), "", "Accept-Encoding", coding)
+				h := a.header
+				if h.Get("Content-Encoding") != coding || h.Get("Content-Type") != c.kind || len(a.body) > 500 {
+					t.Errorf("%s: %d bytes, %v", c.query, len(a.body), h)
+				}
+				if got := unpack(t, coding, a.body); strings.ReplaceAll(got, " ", "") != strings.ReplaceAll(c.want, " ", "") {
+					t.Errorf("%s: %q, want %q", c.query, got, c.want)
+				}
+				rec.socket.Close()
+				e.do("GET", c.query+"&sid="+rec.socket.ID(), "")
+			}
+		})
+	}
+}

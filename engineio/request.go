@@ -276,7 +276,11 @@ func (s *Server) askAllowRequest(r *http.Request) *refusal {
 
 // checkWebSocket answers requests that cannot become a WebSocket, or must not.
 func (s *Server) checkWebSocket(w http.ResponseWriter, r *http.Request, cors bool) bool {
-	if err := websocket.Check(r); err != nil {
+	err := websocket.Check(r)
+	if err == nil && s.options.Deflate != nil {
+		err = websocket.CheckExtensions(r)
+	}
+	if err != nil {
 		s.counters.reject(RejectHandshake)
 		s.explainHandshake(r, err)
 		e := *errHandshake

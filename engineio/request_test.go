@@ -428,6 +428,8 @@ func TestCookieOptions(t *testing.T) {
 func TestValidate(t *testing.T) {
 	for _, o := range []*Options{
 		{CORS: &CORSOptions{Origins: []string{"https://*.com"}}},
+		{CORS: &CORSOptions{Origins: []string{"https://*.com."}}},
+		{CORS: &CORSOptions{Origins: []string{"https://*..com"}}},
 		{CORS: &CORSOptions{Origins: []string{"https://a.*.com"}}},
 		{CORS: &CORSOptions{Origins: []string{"*.example.com"}}},
 		{CORS: &CORSOptions{Origins: []string{"https://*.example.com/path"}}},

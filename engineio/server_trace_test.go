@@ -117,7 +117,9 @@ func TestServerTraceOfRefusals(t *testing.T) {
 
 // Whatever the functions do, sessions go on.
 func TestServerTraceThatFails(t *testing.T) {
-	for what, fail := range map[string]func(){"panic": func() { panic("boom") }, "exit": runtime.Goexit} {
+	for what, fail := range map[string]func(){
+		"panic": func() { panic("boom") }, "abort": func() { panic(http.ErrAbortHandler) }, "exit": runtime.Goexit,
+	} {
 		t.Run(what, func(t *testing.T) {
 			bubble(t, &Options{Trace: &ServerTrace{
 				Refused:   func(*RefusedRequest) { fail() },
@@ -175,5 +177,36 @@ func TestServerTraceIsNotWaitedForByWhoQueues(t *testing.T) {
 			t.Errorf("%v, waited for the Trace: %v", err, waited.Load())
 		}
 		e.Server.Charge(-1 << 20)
+	})
+}
+
+// One session waits for a function that takes long, and no other: neither pings nor broadcasts.
+func TestServerTraceThatTakesLong(t *testing.T) {
+	var block chan struct{}
+	var slow *Socket
+	bubble(t, &Options{Trace: &ServerTrace{Packet: func(s *Socket, sent bool, p packet.Packet) {
+		if s == slow && sent {
+			<-block
+		}
+	}}}, func(t *testing.T, e *env) {
+		block = make(chan struct{})
+		p, rec := e.ws()
+		slow = rec.socket
+		other, rec := e.ws()
+		m := text("all")
+		for _, s := range []*Socket{slow, rec.socket} {
+			s.Send(SendOptions{Defer: true}, m)
+		}
+		for _, s := range []*Socket{slow, rec.socket} {
+			s.Flush()
+		}
+		other.want("4all")
+		if m := other.read(); m != "2" {
+			t.Errorf("%q", m)
+		}
+		close(block)
+		p.want("4all")
+		p.conn.Close()
+		other.conn.Close()
 	})
 }

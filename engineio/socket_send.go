@@ -152,6 +152,10 @@ func (s *Socket) Flush() {
 	b := s.newBatchLocked()
 	s.takeLocked(b, batchBytes)
 	s.mu.Unlock()
+	if s.server.options.Trace != nil { // which may block, and the caller may hold locks
+		go b.flush() // as in startFlushLocked
+		return
+	}
 	b.flushInline()
 }
 

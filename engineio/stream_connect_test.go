@@ -95,3 +95,15 @@ func TestConnectIsRefused(t *testing.T) {
 		})
 	}
 }
+
+// A hook that aborts the request, as net/http lets handlers do, ends the stream, whose goroutine is nobody's.
+func TestConnectIsAborted(t *testing.T) {
+	abort := func(*http.Request) error { panic(http.ErrAbortHandler) }
+	bubble(t, &Options{Transports: allTransports, AllowRequest: abort}, func(t *testing.T, e *env) {
+		p, _ := e.connect(http.Header{}, nil)
+		p.send("0")
+		if n, err := p.r.Read(make([]byte, 1)); err == nil {
+			t.Errorf("the stream is open still, and %d bytes came", n)
+		}
+	})
+}

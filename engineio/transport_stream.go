@@ -102,11 +102,20 @@ func (s *Server) serveConnect(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	r = r.WithContext(context.WithoutCancel(r.Context())) // the stream's end says more
-	go func() {                                           // owned by the stream, ends with it
-		if err := s.ServeStream(context.Background(), rwc, r); err != nil {
-			s.options.Logger.Debug("engineio: stream: no session", "error", err)
+	go s.serveAccepted(rwc, r)                            // owned by the stream, ends with it
+}
+
+// serveAccepted serves a stream on a goroutine that nobody waits for. http.ErrAbortHandler of a hook, which net/http
+// would take for the wish to end the request without a word, has ended the stream when it gets here.
+func (s *Server) serveAccepted(rwc io.ReadWriteCloser, r *http.Request) {
+	defer func() {
+		if v := recover(); v != nil && v != http.ErrAbortHandler {
+			panic(v)
 		}
 	}()
+	if err := s.ServeStream(context.Background(), rwc, r); err != nil {
+		s.options.Logger.Debug("engineio: stream: no session", "error", err)
+	}
 }
 
 // checkConnect is why a CONNECT must not become a stream, or nil.

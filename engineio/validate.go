@@ -197,6 +197,7 @@ func originOrWildcard(given string) (origin string, wild *wildcard, right string
 	}
 	scheme, host, _ := strings.Cut(base, "://")
 	name, _, _ := strings.Cut(host, ":")
+	name = strings.Trim(name, ".") // a name with the root is another origin, and as far up
 	if !strings.Contains(name, ".") && name != "localhost" || strings.HasPrefix(host, "[") {
 		return "", nil, `a domain, as in "https://*.example.com"`
 	}

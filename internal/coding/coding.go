@@ -37,9 +37,11 @@ func weight(lines []string, coding string) float64 {
 	return any
 }
 
+var blanks = strings.NewReplacer(" ", "", "\t", "") // RFC 9110 5.6.3
+
 // quality is a weight, which may be missing; what is no weight is none.
 func quality(params string) float64 {
-	q, ok := strings.CutPrefix(strings.ToLower(strings.ReplaceAll(params, " ", "")), "q=")
+	q, ok := strings.CutPrefix(strings.ToLower(blanks.Replace(params)), "q=")
 	if !ok {
 		return 1
 	}

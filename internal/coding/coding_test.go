@@ -12,6 +12,7 @@ func TestChooseGzip(t *testing.T) {
 		{"gzip;q=0", ""}:                    false,
 		{"gzip; q=0.000", ""}:               false,
 		{"gzip ; Q = 0.1", ""}:              true,
+		{"gzip;\tq=0", ""}:                  false,
 		{"gzip;q=much", ""}:                 false,
 		{"gzip;q=NaN", ""}:                  false,
 		{"gzip;q=-1", ""}:                   false,

@@ -86,9 +86,9 @@ func deflate(level int, bits uint8, before []byte, payload [][]byte) *[]byte {
 	for _, p := range payload {
 		n += len(p)
 	}
-	z := bufpool.Get(n/2 + 64)
 	compressing <- struct{}{}
 	defer func() { <-compressing }()
+	z := bufpool.Get(n/2 + 64) // of those only that have their turn
 	k := getCompressor(level)
 	k.w.Reset(appendTo{z})
 	if len(before) > 0 {

@@ -502,6 +502,13 @@ func TestDeflateAllocations(t *testing.T) {
 	if n := testing.AllocsPerRun(100, func() { _, _ = c.inflate(z) }); n > 2 {
 		t.Errorf("%v allocations to inflate", n)
 	}
+	c, _ = connectDeflating(t, "pipe", Options{}, deflation{takeIn: true})
+	z = []byte(lasting(strings.Split(strings.Repeat("Hello, world! ", 10), " ")...))
+	c.input().op, c.in.deflated = Text, true
+	c.historyOf().in = make([]byte, 1000, windowSize)
+	if n := testing.AllocsPerRun(100, func() { _, _ = c.inflate(z) }); n > 2 {
+		t.Errorf("%v allocations to inflate blocks that are marked as the last one", n)
+	}
 }
 
 func BenchmarkInflate(b *testing.B) {

@@ -61,6 +61,14 @@ func Check(r *http.Request) *HandshakeError {
 	return nil
 }
 
+// CheckExtensions is Check for what a server with DeflateOptions also reads.
+func CheckExtensions(r *http.Request) *HandshakeError {
+	if _, err := parseExtensions(r.Header["Sec-Websocket-Extensions"]); err != nil {
+		return &HandshakeError{Code: http.StatusBadRequest, Msg: err.Error()}
+	}
+	return nil
+}
+
 // validKey reports whether there is one Sec-WebSocket-Key, of 16 bytes in base64 (RFC 6455 4.2.1).
 func validKey(v []string) bool {
 	if len(v) != 1 {

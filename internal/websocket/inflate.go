@@ -6,6 +6,7 @@ import (
 	"sync"
 	"unicode/utf8"
 
+	"sio.example/socketio/internal/bufpool"
 	"sio.example/socketio/internal/errtext"
 )
 
@@ -19,6 +20,7 @@ type inflater struct {
 	z      io.Reader // a flate.Resetter
 	source inflaterSource
 	before []byte
+	window *[]byte // what is here of before and what came behind it, together; borrowed
 	room   [inflatedSize]byte
 	n      int // bytes in room
 	finals int // blocks that may still be marked as the last one
@@ -90,7 +92,8 @@ func (i *inflater) reset(dict []byte) {
 
 // free gives the inflater back.
 func (i *inflater) free() {
-	i.source, i.before = inflaterSource{}, nil
+	bufpool.Put(i.window)
+	i.source, i.before, i.window = inflaterSource{}, nil, nil
 	inflaters.Put(i)
 }
 
@@ -130,7 +133,7 @@ func (i *inflater) size(most int64) (size int64, err error) {
 			if size+int64(n) > int64(len(all)) { // some is gone, and the rest is a window
 				return all[max(0, len(all)-windowSize):]
 			}
-			return lastOf(i.before, all)
+			return i.lastOf(all)
 		})
 		i.n += n
 		size += int64(n)
@@ -145,23 +148,27 @@ func (i *inflater) size(most int64) (size int64, err error) {
 
 // fill inflates the message into p, which is as long as it is.
 func (i *inflater) fill(p []byte) error {
-	n, err := i.read(p, func(n int) []byte { return lastOf(i.before, p[:n]) })
+	n, err := i.read(p, func(n int) []byte { return i.lastOf(p[:n]) })
 	if err == nil || err == io.EOF && n == len(p) {
 		return nil
 	}
 	return err
 }
 
-// lastOf is the window after a and then b.
-func lastOf(a, b []byte) []byte {
+// lastOf is the window after before and then b, until it is called again.
+func (i *inflater) lastOf(b []byte) []byte {
 	if len(b) >= windowSize {
 		return b[len(b)-windowSize:]
 	}
-	a = a[max(0, len(a)+len(b)-windowSize):]
-	if len(a) == 0 {
+	before := i.before[max(0, len(i.before)+len(b)-windowSize):]
+	if len(before) == 0 {
 		return b
 	}
-	return append(append(make([]byte, 0, len(a)+len(b)), a...), b...)
+	if i.window == nil {
+		i.window = bufpool.Get(windowSize)
+	}
+	*i.window = append(append((*i.window)[:0], before...), b...)
+	return *i.window
 }
 
 // inflate returns the message whose compressed form is p. It returns ErrRoom if memory for it has to be asked for.
