@@ -13,6 +13,7 @@ import (
 	socketio "sio.example/socketio"
 	"sio.example/socketio/adapter"
 	"sio.example/socketio/client"
+	"sio.example/socketio/engineio"
 	"sio.example/socketio/internal/cluster"
 	"sio.example/socketio/internal/cluster/membus"
 	"sio.example/socketio/siotest"
@@ -33,7 +34,11 @@ func newServers(t *testing.T, faults membus.Faults) *servers {
 		bus := net.Node()
 		t.Cleanup(func() { _ = bus.Close() })
 		c.buses = append(c.buses, bus)
-		srv := siotest.NewServer(t, &siotest.Options{Server: &socketio.Options{Adapter: cluster.New(bus, nil)}})
+		srv := siotest.NewServer(t, &siotest.Options{
+			Server: &socketio.Options{Adapter: cluster.New(bus, nil)},
+			// An upgrade may hold events back for a moment, in which the clock would have to go on.
+			Client: &client.Options{Engine: engineio.DialOptions{Transports: []string{"websocket"}}},
+		})
 		c.servers = append(c.servers, srv)
 		srv.IO().OnConnection(func(s *socketio.Socket) {
 			s.SetData(map[string]any{"node": i, "id": int64(1<<53 + 1)})
