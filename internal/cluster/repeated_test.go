@@ -76,7 +76,9 @@ func repeating(t *testing.T) (bus *repeatingBus, servers []*siotest.Server, hear
 	heard = new(atomic.Int64)
 	for _, b := range []cluster.Bus{bus, net.Node()} {
 		t.Cleanup(func() { _ = b.Close() })
-		srv := siotest.NewServer(t, &siotest.Options{Server: &socketio.Options{Adapter: cluster.New(b, nil)}})
+		srv := siotest.NewServer(t, &siotest.Options{
+			Server: &socketio.Options{Adapter: cluster.New(b, nil)}, Client: noUpgrade,
+		})
 		if err := srv.IO().Ready(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -203,7 +205,7 @@ func TestParserThatHarmsAnotherServer(t *testing.T) {
 						p.harm = harm
 					}
 					servers = append(servers, siotest.NewServer(t, &siotest.Options{
-						Server: &socketio.Options{Parser: p, Adapter: cluster.New(bus, nil)},
+						Server: &socketio.Options{Parser: p, Adapter: cluster.New(bus, nil)}, Client: noUpgrade,
 					}))
 				}
 				synctest.Wait()
@@ -227,6 +229,7 @@ func TestParserThatHarmsAnotherServer(t *testing.T) {
 				if n := heard.Load(); n != 2 {
 					t.Errorf("%d of 2 came", n)
 				}
+				synctest.Wait() // what went wrong is told on a goroutine of its own
 				if stats := servers[1].IO().Stats(); stats.AdapterErrors+stats.Panics == 0 {
 					t.Error("nothing was reported")
 				}
@@ -245,6 +248,7 @@ func TestValuesBeyondText(t *testing.T) {
 			t.Cleanup(func() { _ = bus.Close() })
 			servers = append(servers, siotest.NewServer(t, &siotest.Options{
 				Server: &socketio.Options{Parser: taggedparser.New(nil), Adapter: cluster.New(bus, nil)},
+				Client: noUpgrade,
 			}))
 		}
 		synctest.Wait()

@@ -27,6 +27,9 @@ type servers struct {
 	events  chan string
 }
 
+// noUpgrade are options of clients: an upgrade may hold events back for a moment, in which the clock would have to go on.
+var noUpgrade = &client.Options{Engine: engineio.DialOptions{Transports: []string{"websocket"}}}
+
 func newServers(t *testing.T, faults membus.Faults) *servers {
 	c := &servers{events: make(chan string, 100)}
 	net := membus.New(faults)
@@ -36,8 +39,7 @@ func newServers(t *testing.T, faults membus.Faults) *servers {
 		c.buses = append(c.buses, bus)
 		srv := siotest.NewServer(t, &siotest.Options{
 			Server: &socketio.Options{Adapter: cluster.New(bus, nil)},
-			// An upgrade may hold events back for a moment, in which the clock would have to go on.
-			Client: &client.Options{Engine: engineio.DialOptions{Transports: []string{"websocket"}}},
+			Client: noUpgrade,
 		})
 		c.servers = append(c.servers, srv)
 		srv.IO().OnConnection(func(s *socketio.Socket) {
