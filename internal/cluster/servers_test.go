@@ -27,7 +27,8 @@ type servers struct {
 	events  chan string
 }
 
-// noUpgrade are options of clients: an upgrade may hold events back for a moment, in which the clock would have to go on.
+// noUpgrade are options of clients: an upgrade may hold events back for a moment, in which the clock would have to go
+// on.
 var noUpgrade = &client.Options{Engine: engineio.DialOptions{Transports: []string{"websocket"}}}
 
 func newServers(t *testing.T, faults membus.Faults) *servers {
