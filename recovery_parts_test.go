@@ -145,7 +145,8 @@ func TestGravesAreBounded(t *testing.T) {
 	for i := range 3 * maxGraves {
 		g.add(fmt.Sprint(i), RecoveryEnded)
 	}
-	if len(g.why) != maxGraves || g.why[fmt.Sprint(3*maxGraves-1)] != RecoveryEnded || g.why[fmt.Sprint(2*maxGraves)] == "" {
+	first, last := g.why[fmt.Sprint(2*maxGraves)], g.why[fmt.Sprint(3*maxGraves-1)]
+	if len(g.why) != maxGraves || first != RecoveryEnded || last != RecoveryEnded {
 		t.Errorf("%d are remembered", len(g.why))
 	}
 }

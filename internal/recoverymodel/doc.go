@@ -30,8 +30,8 @@
 // position of a node stands for one is that node's log. With Scenario.Interest the node that asks has subscribed to
 // the rooms already.
 //
-// A large scenario is explored in Parts, each of which fixes the node that dies, the client that is lost, and where each
-// event is emitted.
+// A large scenario is explored in Parts, each of which fixes the node that dies, the client that is lost, and where
+// each event is emitted.
 //
 // # Histories
 //
