@@ -38,7 +38,7 @@ func TestValuesExpireInOrder(t *testing.T) {
 			l := list(func(w *waiter) { w.calls = append(w.calls, now()) })
 			var all []*waiter
 			for range 100 {
-				w := &waiter{wait: time.Duration(r.IntN(50)) * time.Second}
+				w := &waiter{wait: time.Duration(1+r.IntN(50)) * time.Second} // not due while it is removed
 				l.Add(w, w.wait)
 				all = append(all, w)
 			}
