@@ -59,7 +59,7 @@ var packetFloods = []row{
 		s.say(slices.Repeat(txts("3"), packetMany)...)
 	}},
 	// Each ping asks for a pong, and a server that does not read them must not fill the client's memory.
-	{id: "E-5", run: func(_ *env, s *session) { s.say(slices.Repeat(txts("2"), packetMany)...) }},
+	{id: "E-5", alloc: 16 << 20, run: func(_ *env, s *session) { s.say(slices.Repeat(txts("2"), packetMany)...) }},
 	{id: "E-9", run: func(_ *env, s *session) { s.say(slices.Repeat(txts("6"), packetMany)...) }},
 	{id: "E-10", alloc: 64 << 20, run: func(_ *env, s *session) {
 		var all []wire.Packet
