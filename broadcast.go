@@ -83,10 +83,9 @@ func (b BroadcastOperator) Send(args ...any) error { return b.Emit("message", ar
 // all have answered, at once if there is nobody: no answers and no error. ctx is the timeout.
 //
 // Otherwise the answers that have come are returned with an error. It matches ctx.Err() when that is done first;
-// adapter.ErrGone when clients have left; ErrTooManyAcks when some could not be asked, or sent
-// more than their connections may hold while the others are waited for; an *adapter.MissingError says
-// which servers of a cluster have not answered. Clients for whom a volatile event is dropped are waited for until ctx
-// is done.
+// adapter.ErrGone when clients have left; ErrTooManyAcks when some could not be asked, or sent more than their
+// connections may hold while the others are waited for; an *adapter.MissingError says which servers of a cluster have
+// not answered. Clients for whom a volatile event is dropped are waited for until ctx is done.
 func (b BroadcastOperator) EmitWithAck(ctx context.Context, name string, args ...any) ([]Args, error) {
 	p, err := b.packet(name, args)
 	if err != nil {

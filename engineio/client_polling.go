@@ -259,7 +259,11 @@ func tooBig(err error) bool {
 func (s *ClientSocket) deliverPayload(data []byte) {
 	s.setBacklog(true)
 	defer s.setBacklog(false)
-	for p, err := range s.codec().decodePayload(data) {
+	for offset := 0; ; {
+		p, next, err := s.codec().nextOfPayload(data, offset)
+		if err == io.EOF {
+			return
+		}
 		if err != nil {
 			s.close(malformed(notOurs(data, err)), true)
 			return
@@ -269,6 +273,7 @@ func (s *ClientSocket) deliverPayload(data []byte) {
 			s.close(e, true)
 			return
 		}
+		offset = next
 	}
 }
 

@@ -2,7 +2,6 @@ package engineio
 
 import (
 	"cmp"
-	"iter"
 
 	"sio.example/socketio/engineio/packet"
 )
@@ -15,12 +14,11 @@ type codec struct {
 
 	// decode decodes a frame of a link; base64 says that text may hold a binary message.
 	decode func(frame []byte, binary, base64 bool) (packet.Packet, error)
-	// decodePayload are the packets of a request of polling, up to the first that is wrong; appendPayload appends one
-	// to those that begin at start.
-	decodePayload func(body []byte) iter.Seq2[packet.Packet, error]
+	// nextOfPayload is packet.Next of a request of polling; appendPayload appends a packet to those that begin at start.
+	nextOfPayload nextPacket
 	appendPayload func(dst []byte, start int, p packet.Packet) []byte
-	// decodeBinaryPayload and appendBinaryPayload are the same of payloads that are not text; nil without such.
-	decodeBinaryPayload func(body []byte) iter.Seq2[packet.Packet, error]
+	// nextOfBinaryPayload and appendBinaryPayload are the same of payloads that are not text; nil without such.
+	nextOfBinaryPayload nextPacket
 	appendBinaryPayload func(dst []byte, start int, p packet.Packet) []byte
 	// binaryHead is what a frame has before the data of a binary message, and base64Head what text has before its
 	// base64.
@@ -31,6 +29,9 @@ type codec struct {
 
 	server, client heartbeatRole
 }
+
+// nextPacket decodes the packet of a payload at an offset, and returns that of the next one; io.EOF if there is none.
+type nextPacket func(payload []byte, offset int) (p packet.Packet, next int, err error)
 
 // A heartbeatRole is what one end does to learn whether the other lives (EIO v4 §heartbeat).
 type heartbeatRole struct {
@@ -49,7 +50,7 @@ var revision4 = codec{
 		}
 		return packet.Decode(frame, binary)
 	},
-	decodePayload: packet.Payload,
+	nextOfPayload: packet.Next,
 	appendPayload: packet.AppendPayload,
 	base64Head:    "b",
 	frame:         (*Prepared).shortFrame,
@@ -64,11 +65,11 @@ var revision3 = codec{
 	decode: func(frame []byte, binary, _ bool) (packet.Packet, error) {
 		return packet.Decode3(frame, binary)
 	},
-	decodePayload: packet.Payload3,
+	nextOfPayload: packet.Next3,
 	appendPayload: func(dst []byte, _ int, p packet.Packet) []byte {
 		return packet.AppendPayload3(dst, p)
 	},
-	decodeBinaryPayload: packet.BinaryPayload3,
+	nextOfBinaryPayload: packet.NextBinary3,
 	appendBinaryPayload: func(dst []byte, _ int, p packet.Packet) []byte {
 		return packet.AppendBinaryPayload3(dst, p)
 	},

@@ -2,7 +2,6 @@ package engineio
 
 import (
 	"bytes"
-	"iter"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,8 +21,8 @@ func TestAnotherRevision(t *testing.T) {
 		}
 		return revision4.decode(frame, binary, base64)
 	}
-	other.decodePayload = func(body []byte) iter.Seq2[packet.Packet, error] {
-		return packet.Payload(bytes.ReplaceAll(body, []byte("\n"), []byte{0x1e}))
+	other.nextOfPayload = func(body []byte, offset int) (packet.Packet, int, error) {
+		return packet.Next(bytes.ReplaceAll(body, []byte("\n"), []byte{0x1e}), offset)
 	}
 	other.appendPayload = func(dst []byte, start int, p packet.Packet) []byte {
 		at := len(dst)

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"iter"
 	"net/http"
 	"os"
 	"strconv"
@@ -292,7 +291,7 @@ func (s *Socket) servePost(w http.ResponseWriter, r *http.Request, script string
 	case r.Header.Get("Content-Type") == octetStream: // exactly this, as officially; all else is text
 		form = postBinary
 	}
-	if form == postBinary && s.codec().decodeBinaryPayload == nil {
+	if form == postBinary && s.codec().nextOfBinaryPayload == nil {
 		s.close(guilty(TransportError, errOctetStream, RejectContentType, "unsupported content type"), true)
 		hangUp(w)
 		answerEmpty(w, http.StatusBadRequest)
@@ -357,19 +356,45 @@ const (
 	postForm // by JSONP
 )
 
-// packets are those of the body of a POST, up to the first that is wrong.
-func (c *codec) packets(kind postKind, body []byte) iter.Seq2[packet.Packet, error] {
+// deliverPackets hands the packets of a body on, one after the other up to the first that is wrong. It reports false if
+// the session is to end.
+func (s *Socket) deliverPackets(kind postKind, body []byte) (e ending, ok bool) {
+	body, next, err := s.codec().payloadOf(kind, body)
+	var offset, messages, data int
+	for ok = true; ok && err == nil; {
+		var p packet.Packet
+		if p, offset, err = next(body, offset); err != nil {
+			break
+		}
+		if p.Type == packet.Message {
+			messages++
+			data += len(p.Data)
+			if (!p.Binary || kind == postBinary) && 2*len(p.Data) < cap(body) { // a user may keep it, not the body
+				p.Data = append(make([]byte, 0, len(p.Data)), p.Data...)
+			}
+			s.awaitRoom()
+		}
+		if ok = s.receive(p, nil); !ok {
+			e = violation(p.Type)
+		}
+	}
+	if err != nil && err != io.EOF {
+		e, ok = guilty(ParseError, err, RejectPayload, textMalformed), false
+	}
+	s.server.counters.messagesIn.Add(uint64(messages))
+	s.server.counters.bytesIn.Add(uint64(data))
+	return e, ok
+}
+
+// payloadOf is the payload in the body of a POST, and what decodes it.
+func (c *codec) payloadOf(kind postKind, body []byte) (payload []byte, next nextPacket, err error) {
 	switch kind {
 	case postBinary:
-		return c.decodeBinaryPayload(body)
+		return body, c.nextOfBinaryPayload, nil
 	case postForm:
-		payload, err := packet.FormPayload(body)
-		if err != nil {
-			return func(yield func(packet.Packet, error) bool) { yield(packet.Packet{}, err) }
-		}
-		return c.decodePayload(payload)
+		body, err = packet.FormPayload(body)
 	}
-	return c.decodePayload(body)
+	return body, c.nextOfPayload, err
 }
 
 // beginPost lets a POST in, whose reading cut ends. Otherwise it returns what is to be answered, as beginPoll does.
@@ -438,35 +463,13 @@ func (s *Socket) failPost(w http.ResponseWriter, err error) {
 	}
 }
 
-// deliverPost hands the packets of body on, one after the other up to the first that is wrong, and answers.
+// deliverPost hands the packets of body on, and answers.
 func (s *Socket) deliverPost(w http.ResponseWriter, r *http.Request, kind postKind, body []byte) {
 	s.server.unlimit(w, r) // the Handler takes its time
-	var e ending
-	ok := true
-	var messages, data int
-	for p, err := range s.codec().packets(kind, body) {
-		if err != nil {
-			e, ok = guilty(ParseError, err, RejectPayload, textMalformed), false
-			break
-		}
-		if p.Type == packet.Message {
-			messages++
-			data += len(p.Data)
-			if (!p.Binary || kind == postBinary) && 2*len(p.Data) < cap(body) { // a user may keep it, not the body
-				p.Data = append(make([]byte, 0, len(p.Data)), p.Data...)
-			}
-			s.awaitRoom()
-		}
-		if ok = s.receive(p, nil); !ok {
-			e = violation(p.Type)
-			break
-		}
-	}
+	e, ok := s.deliverPackets(kind, body)
 	if !ok && e.reason == TransportClose {
 		s.awaitPoll()
 	}
-	s.server.counters.messagesIn.Add(uint64(messages))
-	s.server.counters.bytesIn.Add(uint64(data))
 	if !ok {
 		s.close(e, true)
 		if e.reason != TransportClose {

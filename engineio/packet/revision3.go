@@ -2,13 +2,15 @@ package packet
 
 import (
 	"encoding/base64"
+	"io"
 	"iter"
 	"strconv"
 	"unicode/utf8"
 )
 
-// What Engine.IO 3 has of its own (EIO v3 §encoding). Its packets of text are those of revision 4. A binary message has
-// its type before its data: as a byte in a WebSocket frame and in a binary payload, as a digit behind the "b" in text.
+// What Engine.IO 3 has of its own (EIO v3 §encoding). Its packets of text are those of revision 4. A binary message
+// has its type before its data: as a byte in a WebSocket frame and in a binary payload, as a digit behind the "b" in
+// text.
 
 // What a SyntaxError may say of revision 3 beside the rest.
 const (
@@ -66,34 +68,29 @@ func decodeText3(data []byte, offset int, checked bool) (Packet, error) {
 
 // Payload3 is Payload for the text form of revision 3: each packet comes after its length in UTF-16 code units and a
 // colon. A packet of length 0, which is how an empty payload is written, is none.
-func Payload3(data []byte) iter.Seq2[Packet, error] {
-	return func(yield func(Packet, error) bool) {
-		if len(data) == 0 {
-			yield(Packet{}, &SyntaxError{Msg: msgEmpty})
-			return
+func Payload3(data []byte) iter.Seq2[Packet, error] { return payload(data, Next3) }
+
+// Next3 is Next for the text form of revision 3.
+func Next3(data []byte, offset int) (p Packet, next int, err error) {
+	if len(data) == 0 {
+		return Packet{}, 0, &SyntaxError{Msg: msgEmpty}
+	}
+	for offset < len(data) {
+		n, colon := readLength(data, offset, '0', ':')
+		if n < 0 {
+			return Packet{}, offset, &SyntaxError{Offset: offset, Msg: msgLength}
 		}
-		for offset := 0; offset < len(data); {
-			n, colon := readLength(data, offset, '0', ':')
-			if n < 0 {
-				yield(Packet{}, &SyntaxError{Offset: offset, Msg: msgLength})
-				return
-			}
-			begin := colon + 1
-			size, msg := sizeOfUnits(data[begin:], n)
-			if msg != "" {
-				yield(Packet{}, &SyntaxError{Offset: begin + size, Msg: msg})
-				return
-			}
-			offset = begin + size
-			if n == 0 {
-				continue
-			}
-			p, err := decodeText3(data[begin:offset:offset], begin, true)
-			if !yield(p, err) || err != nil {
-				return
-			}
+		begin := colon + 1
+		size, msg := sizeOfUnits(data[begin:], n)
+		if msg != "" {
+			return Packet{}, offset, &SyntaxError{Offset: begin + size, Msg: msg}
+		}
+		if offset = begin + size; n > 0 {
+			p, err = decodeText3(data[begin:offset:offset], begin, true)
+			return p, offset, err
 		}
 	}
+	return Packet{}, offset, io.EOF
 }
 
 // readLength reads the digits from offset on, of which 0 is zero, up to end. It returns a negative number for what is
@@ -158,33 +155,29 @@ func countUnits(text []byte) (n int) {
 
 // BinaryPayload3 is Payload for the binary form of revision 3: each packet comes after a byte that says whether it is
 // text, the digits of its length in bytes, and the byte 0xff. The packets' data are views of data, but for base64.
-func BinaryPayload3(data []byte) iter.Seq2[Packet, error] {
-	return func(yield func(Packet, error) bool) {
-		for offset := 0; offset < len(data); {
-			form := data[offset]
-			if form != formText && form != formBinary {
-				yield(Packet{}, &SyntaxError{Offset: offset, Msg: msgForm})
-				return
-			}
-			n, end := readLength(data, offset+1, 0, formEnd)
-			begin := end + 1
-			if n < 0 || n > len(data)-begin {
-				yield(Packet{}, &SyntaxError{Offset: offset + 1, Msg: msgLength})
-				return
-			}
-			offset = begin + n
-			var p Packet
-			var err error
-			if body := data[begin:offset:offset]; form == formText {
-				p, err = decodeText3(body, begin, false)
-			} else if p, err = Decode3(body, true); err != nil {
-				err.(*SyntaxError).Offset = begin
-			}
-			if !yield(p, err) || err != nil {
-				return
-			}
-		}
+func BinaryPayload3(data []byte) iter.Seq2[Packet, error] { return payload(data, NextBinary3) }
+
+// NextBinary3 is Next for the binary form of revision 3.
+func NextBinary3(data []byte, offset int) (p Packet, next int, err error) {
+	if offset >= len(data) {
+		return Packet{}, offset, io.EOF
 	}
+	form := data[offset]
+	if form != formText && form != formBinary {
+		return Packet{}, offset, &SyntaxError{Offset: offset, Msg: msgForm}
+	}
+	n, end := readLength(data, offset+1, 0, formEnd)
+	begin := end + 1
+	if n < 0 || n > len(data)-begin {
+		return Packet{}, offset, &SyntaxError{Offset: offset + 1, Msg: msgLength}
+	}
+	next = begin + n
+	if body := data[begin:next:next]; form == formText {
+		p, err = decodeText3(body, begin, false)
+	} else if p, err = Decode3(body, true); err != nil {
+		err.(*SyntaxError).Offset = begin
+	}
+	return p, next, err
 }
 
 // AppendPayload3 appends p to a payload in the text form of revision 3. Binary messages become "b4" and base64.

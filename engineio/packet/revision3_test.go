@@ -151,7 +151,8 @@ func TestScriptsAndForms(t *testing.T) {
 
 func FuzzDecodePayload3(f *testing.F) {
 	for _, s := range []string{
-		"", "0:", "6:4hello6:b4AQID", "3:4€x", "3:4😀", "2:4😀", "-1:4", "99999999999999999999:4", "1:", "b4", ":", "00:",
+		"", "0:", "6:4hello6:b4AQID", "3:4€x", "3:4😀", "2:4😀", "-1:4", "99999999999999999999:4", "1:", "b4", ":",
+		"00:",
 		"\x00\x06\xff4hello\x01\x02\xff\x04a", "\x01\x00\xff", "\x00\x09\x09\x09\x09\xff", "\x00\x04\xffb4AQ", "\x04",
 	} {
 		f.Add([]byte(s))

@@ -26,7 +26,8 @@ const oldPage = `<!DOCTYPE html><meta charset="utf-8"><body><script src="/client
 			const bytes = Uint8Array.from({ length: 1000 }, (_, i) => i);
 			const text = "é😀\u2028\\n\n\"" + "x".repeat(5000);
 			socket.on("echo", (...got) => {
-				const same = got[0] === text && got[1].b.byteLength === 1000 && new Uint8Array(got[1].b).every((v, i) => v === i % 256);
+				const bytes = new Uint8Array(got[1].b);
+				const same = got[0] === text && bytes.length === 1000 && bytes.every((v, i) => v === i % 256);
 				const { transport } = socket.io.engine;
 				if (opts.transports.length > 1 && transport.name !== "websocket") return socket.io.engine.once("upgrade", again);
 				socket.emit("echo", 7, (n) => resolve(n === 7 && same ? transport.name : "other data"));

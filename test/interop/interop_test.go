@@ -70,6 +70,7 @@ func TestRecoveryOfTheBrowserClient(t *testing.T) {
 	node := program.Node(t)
 	for _, transport := range transports {
 		t.Run(transport, func(t *testing.T) {
+			t.Parallel()
 			drive(t, node, filepath.Join(program.Root(), "interop", "driver.js"), map[string]any{
 				"server": []string{program.Build(t, contractServer)}, "client": "browser", "ours": true,
 				"bundle": filepath.Join(program.Root(), "..", "browser", "dist", "socket.io.js"),
